@@ -1,0 +1,181 @@
+// The maps that the datapath shares with the agent. Keys carry 16-byte addresses, IPv4 mapped (::ffff:a.b.c.d), so that one set of
+// maps and one program serve both families. Padding is written out: keys compare as bytes.
+import {
+  be16,
+  be32,
+  hash,
+  hashOfMaps,
+  lpmTrie,
+  lruHash,
+  percpuHash,
+  ringBuf,
+  struct,
+  u16,
+  u32,
+  u64,
+  u8,
+  array,
+  type Of,
+} from "@skep/bpf";
+
+export const Address = struct("Address", { w0: be32, w1: be32, w2: be32, w3: be32 });
+export type Address = Of<typeof Address>;
+
+export const Mac = struct("Mac", { bytes: array(u8, 6) });
+
+// ---- endpoints ----
+
+/** A local workload. Found by the interface that its packets come in on, and by its address. */
+export const Endpoint = struct("Endpoint", {
+  address: Address,
+  id: u32,
+  identity: u32,
+  /** Host side of the veth, in the host's namespace. */
+  ifindex: u32,
+  flags: u32,
+  /** Of the workload's own interface. */
+  mac: Mac,
+  /** Of the host side. */
+  hostMac: Mac,
+  pad: u32,
+});
+export type Endpoint = Of<typeof Endpoint>;
+
+export const endpointsByInterface = hash("skep_ep_if", { key: u32, value: Endpoint, maxEntries: 65_536 });
+export const endpointsByAddress = hash("skep_ep_addr", { key: Address, value: Endpoint, maxEntries: 65_536 });
+
+// ---- identities of addresses ----
+
+/** `prefixLength` counts the bits of `address`: 96 + n for an IPv4 prefix of n. */
+export const IpcacheKey = struct("IpcacheKey", { prefixLength: u32, address: Address });
+export const IpcacheEntry = struct("IpcacheEntry", { identity: u32, flags: u32 });
+export const ipcache = lpmTrie("skep_ipcache", { key: IpcacheKey, value: IpcacheEntry, maxEntries: 512_000 });
+
+// ---- policy ----
+
+/**
+ * A trie per endpoint over direction, identity, protocol, port (in this order, so that a wildcard is a shorter prefix). Bits:
+ * 8 direction, 40 with identity, 48 with protocol, 64 with port; ranges of ports are prefixes between 48 and 64. Identity 0 is any.
+ */
+export const PolicyKey = struct("PolicyKey", {
+  prefixLength: u32,
+  direction: u8,
+  identity0: u8,
+  identity1: u8,
+  identity2: u8,
+  identity3: u8,
+  protocol: u8,
+  port: be16,
+});
+export const PolicyEntry = struct("PolicyEntry", {
+  /** The higher of the two entries found (identity, any) wins: 24 bits of priority, then 255 deny, 1 allow, 0 pass. */
+  precedence: u32,
+  /** Names the rules behind the entry to the agent; repeated in events. */
+  cookie: u32,
+  /** Bit 0: deny. */
+  flags: u8,
+  /** Length of the prefix that the entry was written with, for counters and events. */
+  prefixLength: u8,
+  proxyPort: be16,
+});
+export const policy = hashOfMaps("skep_policy", {
+  key: u32,
+  inner: lpmTrie("skep_policy_ep", { key: PolicyKey, value: PolicyEntry, maxEntries: 16_384 }),
+  maxEntries: 65_536,
+});
+
+// ---- connection tracking ----
+
+/** Seen from the endpoint that the entry belongs to: `source` opened the connection. */
+export const ConnectionKey = struct("ConnectionKey", {
+  source: Address,
+  destination: Address,
+  sourcePort: be16,
+  destinationPort: be16,
+  protocol: u8,
+  /** 0 opened by the endpoint (egress), 1 towards it (ingress). */
+  direction: u8,
+  pad: u16,
+});
+export type ConnectionKey = Of<typeof ConnectionKey>;
+export const Connection = struct("Connection", {
+  /** Seconds of CLOCK_MONOTONIC after which the entry is dead. */
+  expires: u32,
+  /** Bits: 1 reply seen, 2 FIN of the original direction, 4 FIN of the reply, 8 RST. */
+  flags: u32,
+  /** Identity of `source` when it opened. */
+  identity: u32,
+  endpoint: u32,
+  packets: u64,
+  bytes: u64,
+  replyPackets: u64,
+  replyBytes: u64,
+});
+export const connections = lruHash("skep_ct", { key: ConnectionKey, value: Connection, maxEntries: 262_144 });
+
+// ---- services ----
+
+/** Slot 0 is the service itself; slots 1 to `count` name its backends. */
+export const ServiceKey = struct("ServiceKey", {
+  address: Address,
+  port: be16,
+  protocol: u8,
+  scope: u8,
+  slot: u16,
+  pad: u16,
+});
+export const Service = struct("Service", { backend: u32, count: u16, flags: u16, id: u32 });
+export const services = hash("skep_services", { key: ServiceKey, value: Service, maxEntries: 65_536 });
+
+export const Backend = struct("Backend", { address: Address, port: be16, protocol: u8, state: u8, pad: u32 });
+export const backends = hash("skep_backends", { key: u32, value: Backend, maxEntries: 65_536 });
+
+/** What a socket asked for, by its cookie and the backend that it got. */
+export const ReverseKey = struct("ReverseKey", { cookie: u64, address: Address, port: be16, pad: u16, pad2: u32 });
+export const ReverseEntry = struct("ReverseEntry", { address: Address, port: be16, pad: u16, service: u32 });
+export const reverse = lruHash("skep_sock_rev", { key: ReverseKey, value: ReverseEntry, maxEntries: 262_144 });
+
+// ---- events and counters ----
+
+export const Event = struct("Event", {
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  time: u64,
+  /** Cilium's monitor types: 1 drop, 4 trace, 5 policy verdict. */
+  type: u8,
+  /** Drop code (133 ...) where type is 1; observation point where it is 4; 0 denied or 1 allowed where it is 5. */
+  reason: u8,
+  /** 1 ingress, 2 egress: of the endpoint whose policy or hook this is. */
+  direction: u8,
+  /** Bits: 1 reply, 2 from the host's stack. */
+  flags: u8,
+  sourceIdentity: u32,
+  destinationIdentity: u32,
+  /** Endpoint whose hook or policy this is; 0 none. */
+  endpoint: u32,
+  /** Endpoints of both ends where local, else 0. */
+  sourceEndpoint: u32,
+  destinationEndpoint: u32,
+  ifindex: u32,
+  length: u32,
+  source: Address,
+  destination: Address,
+  sourcePort: be16,
+  destinationPort: be16,
+  protocol: u8,
+  tcpFlags: u8,
+  icmpType: u8,
+  icmpCode: u8,
+  /** PolicyEntry.cookie; 0 where no entry matched. */
+  cookie: u32,
+  ethertype: be16,
+  sourceMac: Mac,
+  destinationMac: Mac,
+  pad: u16,
+});
+export type Event = Of<typeof Event>;
+export const events = ringBuf("skep_events", Event, { bytes: 8 << 20 });
+
+/** Cilium's metrics map: reason 0 is forwarded. */
+export const MetricKey = struct("MetricKey", { reason: u8, direction: u8, pad: u16 });
+export const Metric = struct("Metric", { packets: u64, bytes: u64 });
+export const metrics = percpuHash("skep_metrics", { key: MetricKey, value: Metric, maxEntries: 1024 });

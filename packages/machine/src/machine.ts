@@ -1,0 +1,224 @@
+/**
+ * @module
+ * The interface that the real machine (`linux`) and the simulated one (`sim`) implement. Products are handed a `Machine` and never
+ * ask which it is. Loading, attaching and map operations are synchronous; events and waiting are asynchronous.
+ */
+import type { MapSpec, ObjectSpec, ProgramSpec } from "@skep/object";
+import type { Address, Mac, Prefix } from "@skep/net";
+
+export interface Machine {
+  readonly name: string;
+  readonly bpf: BpfMachine;
+  readonly net: NetMachine;
+  readonly processes: ProcessMachine;
+  readonly clock: Clock;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Nanoseconds of CLOCK_MONOTONIC: what bpf_ktime_get_ns gives. */
+  monotonic(): bigint;
+  /** Runs once after `ms`; returns a function that cancels. */
+  after(ms: number, run: () => void): () => void;
+}
+
+// ---- BPF ----
+
+export interface BpfMachine {
+  /** Loads maps and programs. All or nothing: what was made is closed when a later step fails. */
+  load(spec: ObjectSpec, options?: LoadOptions): Collection;
+  createMap(spec: MapSpec): RawMap;
+  /** Opens what is pinned; null where nothing is. */
+  openMap(pin: string): RawMap | null;
+  openLink(pin: string): Link | null;
+  openProgram(pin: string): Program | null;
+  /** Makes the pin folder, mounting a BPF file system where there is none. */
+  preparePins(folder: string): { mounted: boolean };
+  /** Names in a pin folder. */
+  pins(folder: string): string[];
+  unpin(pin: string): void;
+  attach(program: Program, target: AttachTarget): Link;
+}
+
+export interface LoadOptions {
+  /** Read-only variables set before the load, by name: what `config()` declares. Integers or bigints; bytes for arrays. */
+  readonly config?: Readonly<Record<string, number | bigint | boolean | Uint8Array>>;
+  /** Maps to use instead of making them, by name (a pinned map that is adopted). Checked against the spec. */
+  readonly maps?: Readonly<Record<string, RawMap>>;
+  /** Only these programs are loaded. Default all. */
+  readonly programs?: readonly string[];
+  /** Overrides of `maxEntries`. */
+  readonly maxEntries?: Readonly<Record<string, number>>;
+}
+
+export interface Collection {
+  readonly maps: Readonly<Record<string, RawMap>>;
+  readonly programs: Readonly<Record<string, Program>>;
+  /** Closes every descriptor; pins and links keep what they hold. */
+  close(): void;
+}
+
+export interface MapInfo {
+  readonly id: number;
+  readonly type: string;
+  readonly name: string;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+}
+
+/**
+ * A live map with keys and values as bytes. Absence is null. Values of per-CPU maps hold one value per possible CPU, each rounded
+ * up to eight bytes. Returned arrays are copies.
+ */
+export interface RawMap {
+  readonly info: MapInfo;
+  get(key: Uint8Array): Uint8Array | null;
+  /** `any` makes or replaces, `new` fails with EEXIST, `existing` with ENOENT. */
+  set(key: Uint8Array, value: Uint8Array, mode?: "any" | "new" | "existing"): void;
+  /** False where the key was absent. */
+  delete(key: Uint8Array): boolean;
+  /** Batched where the kernel can; a snapshot that tolerates concurrent change. */
+  entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]>;
+  setAll(entries: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): void;
+  deleteAll(keys: Iterable<Uint8Array>): void;
+  freeze(): void;
+  pin(path: string): void;
+  /** For maps of maps: puts `inner` under `key`. */
+  setMap(key: Uint8Array, inner: RawMap): void;
+  /** For program arrays. */
+  setProgram(key: Uint8Array, program: Program): void;
+  /** For ring buffers: `onRecord` gets a view that is valid only during the call. */
+  readRing(onRecord: (record: Uint8Array) => void): RingReader;
+  close(): void;
+}
+
+export interface RingReader {
+  /** Reads what is there now; returns how many records. */
+  drain(): number;
+  /** Calls `drain` whenever the kernel signals, until closed. */
+  start(): void;
+  close(): void;
+}
+
+export interface Program {
+  readonly name: string;
+  readonly info: { readonly id: number; readonly type: string; readonly tag: string };
+  pin(path: string): void;
+  /** BPF_PROG_TEST_RUN. */
+  test(input: TestInput): TestResult;
+  close(): void;
+}
+
+export interface TestInput {
+  readonly data?: Uint8Array;
+  readonly context?: Uint8Array;
+  readonly repeat?: number;
+  /** Bytes of room for the output packet; default the input's length + 256. */
+  readonly outputSize?: number;
+}
+
+export interface TestResult {
+  readonly returned: number;
+  readonly data: Uint8Array;
+  readonly context: Uint8Array;
+  /** Nanoseconds per run. */
+  readonly duration: number;
+}
+
+export type AttachTarget =
+  | {
+      readonly hook: "tcx";
+      readonly interface: number;
+      readonly direction: "ingress" | "egress";
+      readonly order?: "first" | "last";
+    }
+  | { readonly hook: "xdp"; readonly interface: number; readonly mode?: "native" | "generic" }
+  /** `path`: the cgroup's folder. The program's spec says which cgroup hook. */
+  | { readonly hook: "cgroup"; readonly path: string }
+  | { readonly hook: "raw_tracepoint"; readonly name: string };
+
+export interface Link {
+  readonly info: { readonly id: number; readonly programId: number; readonly type: string };
+  /** Atomic replacement (BPF_LINK_UPDATE). */
+  update(program: Program): void;
+  pin(path: string): void;
+  detach(): void;
+  close(): void;
+}
+
+export type { ProgramSpec };
+
+// ---- network ----
+
+/** Interfaces, addresses and routes of the host namespace that the machine was opened on, and of workload namespaces below it. */
+export interface NetMachine {
+  /** Makes a named network namespace (kept by a file under the machine's run folder) with `lo` up. Fails with EEXIST. */
+  createNamespace(name: string): Namespace;
+  openNamespace(name: string): Namespace | null;
+  deleteNamespace(name: string): void;
+  namespaces(): string[];
+  readonly host: Namespace;
+}
+
+export interface Interface {
+  readonly index: number;
+  readonly name: string;
+  readonly mac: Mac;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** For a veth: the peer's index in its own namespace. */
+  readonly peerIndex?: number;
+  readonly kind?: string;
+}
+
+export interface Namespace {
+  readonly name: string;
+  /** Path of the namespace file. */
+  readonly path: string;
+  /** SO_NETNS_COOKIE: what bpf_get_netns_cookie gives. */
+  readonly cookie: bigint;
+  interfaces(): Interface[];
+  interface(name: string): Interface | null;
+  /** Both ends down, without addresses. */
+  createVeth(
+    name: string,
+    peer: { readonly namespace: Namespace; readonly name: string; readonly mac?: Mac },
+    options?: { readonly mac?: Mac; readonly mtu?: number },
+  ): { host: Interface; peer: Interface };
+  deleteInterface(name: string): boolean;
+  setUp(index: number, up: boolean): void;
+  addAddress(index: number, prefix: Prefix): void;
+  addresses(): { readonly index: number; readonly prefix: Prefix }[];
+  addRoute(route: Route): void;
+  deleteRoute(route: Route): boolean;
+  routes(): Route[];
+  /** Permanent neighbour entry. */
+  addNeighbour(index: number, address: Address, mac: Mac): void;
+  /** Such as `net/ipv6/conf/all/disable_ipv6`. */
+  setSysctl(name: string, value: string): void;
+}
+
+export interface Route {
+  readonly destination: Prefix;
+  readonly gateway?: Address;
+  readonly interface: number;
+  readonly scope?: "universe" | "link" | "host";
+  readonly source?: Address;
+  readonly mtu?: number;
+}
+
+// ---- processes ----
+
+export interface ProcessMachine {
+  /** Makes the cgroup's folder (and its parents below the root) and gives its absolute path and id. */
+  createCgroup(path: string): { path: string; id: bigint };
+  /** Ends every process in it, waits until it is empty, and removes it. */
+  deleteCgroup(path: string): Promise<void>;
+  /** Absolute path of the cgroup2 mount. */
+  readonly cgroupRoot: string;
+  /** How many processes are in the cgroup and below; null where it does not exist. */
+  cgroupProcesses(path: string): number[] | null;
+}

@@ -1,0 +1,2 @@
+export type * from "./btf/types.ts";
+export type * from "./spec.ts";
