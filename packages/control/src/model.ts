@@ -1,0 +1,49 @@
+import type { Address, Mac, Prefix } from "@skep/net";
+
+/** Labels with their source as `k8s:org` to `empire`; `reserved:host` has the value "". */
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Endpoint {
+  /** 1 to 65535; on disk before a map uses it. */
+  readonly id: number;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly identity: number;
+  readonly address: Address;
+  /** Host side of the veth. */
+  readonly interfaceName: string;
+  readonly interfaceIndex: number;
+  /** Of the workload's interface, and of the host side. */
+  readonly mac: Mac;
+  readonly hostMac: Mac;
+}
+
+export interface IpcacheRow {
+  readonly prefix: Prefix;
+  readonly identity: number;
+}
+
+export interface BackendRow {
+  /** Stable number, from 1. */
+  readonly id: number;
+  readonly address: Address;
+  readonly port: number;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly state: "active" | "terminating" | "quarantined" | "maintenance";
+}
+
+/** One frontend with its backends. */
+export interface ServiceRow {
+  /** Stable number, from 1: Cilium's reverse-NAT id. */
+  readonly id: number;
+  readonly namespace: string;
+  readonly name: string;
+  readonly portName: string;
+  readonly type: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalIPs" | "HostPort";
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: number;
+  readonly backends: readonly BackendRow[];
+}

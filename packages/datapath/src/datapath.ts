@@ -1,0 +1,72 @@
+import type { Address } from "@skep/net";
+import type { Endpoint, IpcacheRow, ServiceRow } from "@skep/control";
+import type { EndpointPolicy, PolicyMapEntry } from "@skep/policy";
+
+/**
+ * Control state into map state. Every operation is idempotent and leaves no intermediate state that allows more than before or after.
+ * Errors of the kernel are thrown (the caller writes them on the row and tries again).
+ */
+export interface Datapath {
+  /** What was found pinned at start: endpoints in the maps, so that the agent adopts or removes them. */
+  readonly adopted: { readonly endpoints: readonly number[]; readonly restarted: boolean };
+  /** Puts the endpoint into the maps (its policy must be set before). */
+  setEndpoint(endpoint: Endpoint): void;
+  /** Attaches both hooks of the interface, pinned, or replaces their programs where pinned links are found. */
+  attachEndpoint(endpoint: Endpoint): void;
+  /** Takes the endpoint out of the maps, purges its connections and unpins its links. */
+  removeEndpoint(endpoint: Pick<Endpoint, "id" | "address" | "interfaceIndex" | "interfaceName">): void;
+  /** Swaps the whole policy of an endpoint and purges connections that it no longer allows. */
+  setPolicy(policy: EndpointPolicy): void;
+  policyOf(endpoint: number): PolicyMapEntry[] | null;
+  /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */
+  syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number };
+  syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number };
+  /** Deletes endpoints, policies and links of endpoints not in `keep`: what a dead agent left. */
+  prune(keep: readonly Endpoint[]): { endpoints: number };
+  /** Calls for every event, in order; batched on the kernel's wake-up. */
+  readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
+  counters(): readonly Counter[];
+  /** Closes descriptors; the datapath stays in force. */
+  close(): void;
+  /** Takes the whole datapath out of the kernel. */
+  destroy(): void;
+}
+
+export interface Counter {
+  /** 0 forwarded, else the drop code. */
+  readonly reason: number;
+  readonly direction: "ingress" | "egress";
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+/** One record of the ring (`Event` in bpf/maps.bpf.ts), decoded. */
+export interface DatapathEvent {
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  readonly time: bigint;
+  /** 1 drop, 4 trace, 5 policy verdict. */
+  readonly type: number;
+  readonly reason: number;
+  readonly direction: "ingress" | "egress";
+  readonly reply: boolean;
+  readonly fromHost: boolean;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly endpoint: number;
+  readonly sourceEndpoint: number;
+  readonly destinationEndpoint: number;
+  readonly interfaceIndex: number;
+  readonly length: number;
+  readonly source: Address;
+  readonly destination: Address;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly protocol: number;
+  readonly tcpFlags: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+  readonly cookie: number;
+  readonly ethertype: number;
+  readonly sourceMac: Uint8Array;
+  readonly destinationMac: Uint8Array;
+}
