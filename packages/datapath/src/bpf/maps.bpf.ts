@@ -142,7 +142,7 @@ export const Event = struct("Event", {
   time: u64,
   /** Cilium's monitor types: 1 drop, 4 trace, 5 policy verdict. */
   type: u8,
-  /** Drop code (133 ...) where type is 1; observation point where it is 4; 0 denied or 1 allowed where it is 5. */
+  /** Drop code (133 ...) where type is 1; Cilium's observation point where it is 4: 0 to endpoint, 3 to stack. */
   reason: u8,
   /** 1 ingress, 2 egress: of the endpoint whose policy or hook this is. */
   direction: u8,
@@ -165,8 +165,10 @@ export const Event = struct("Event", {
   tcpFlags: u8,
   icmpType: u8,
   icmpCode: u8,
-  /** PolicyEntry.cookie; 0 where no entry matched. */
+  /** PolicyEntry.cookie of the last policy that was asked (a drop: the one that denied); 0 where no entry matched. */
   cookie: u32,
+  /** Where both ends are local: the cookie of the source's egress policy. */
+  egressCookie: u32,
   ethertype: be16,
   sourceMac: Mac,
   destinationMac: Mac,

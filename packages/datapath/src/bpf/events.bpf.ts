@@ -1,0 +1,70 @@
+// What the datapath tells: counters of everything, one record for a new flow, its first reply and every drop.
+import { ktimeGetNs, u32, u64, u8, type TcContext } from "@skep/bpf";
+import { Ethernet } from "@skep/bpf/net";
+import { events, Metric, metrics } from "./maps.bpf.ts";
+import { STATE_REPLY, type Packet } from "./packet.bpf.ts";
+
+export const EVENT_DROP = 1;
+export const EVENT_TRACE = 4;
+
+export const TO_ENDPOINT = 0;
+export const TO_STACK = 3;
+
+export const FLAG_REPLY = 1;
+export const FLAG_FROM_HOST = 2;
+
+export function count(reason: u8, direction: u8, length: u32): void {
+  const key = { reason, direction, pad: 0 };
+  const metric = metrics.get(key);
+  if (metric) {
+    metric.packets += 1n;
+    metric.bytes += u64(length);
+    return;
+  }
+  const first = Metric.zero();
+  first.packets = 1n;
+  first.bytes = u64(length);
+  metrics.set(key, first);
+}
+
+export interface EventOptions {
+  type: u8;
+  reason: u8;
+  direction: u8;
+  endpoint: u32;
+  flags: u8;
+}
+
+export function report(ctx: TcContext, packet: Packet, options: EventOptions): void {
+  const event = events.reserve();
+  if (!event) return;
+  event.time = ktimeGetNs();
+  event.type = options.type;
+  event.reason = options.reason;
+  event.direction = options.direction;
+  event.flags = options.flags | ((packet.state & STATE_REPLY) !== 0 ? FLAG_REPLY : 0);
+  event.sourceIdentity = packet.sourceIdentity;
+  event.destinationIdentity = packet.destinationIdentity;
+  event.endpoint = options.endpoint;
+  event.sourceEndpoint = packet.sourceEndpoint;
+  event.destinationEndpoint = packet.destinationEndpoint;
+  event.ifindex = ctx.ifindex;
+  event.length = ctx.length;
+  event.source = packet.source;
+  event.destination = packet.destination;
+  event.sourcePort = packet.sourcePort;
+  event.destinationPort = packet.destinationPort;
+  event.protocol = packet.protocol;
+  event.tcpFlags = packet.tcpFlags;
+  event.icmpType = packet.icmpType;
+  event.icmpCode = packet.icmpCode;
+  event.cookie = packet.cookie;
+  event.egressCookie = packet.egressCookie;
+  const ethernet = ctx.header(Ethernet, 0);
+  if (ethernet) {
+    event.ethertype = ethernet.type;
+    event.sourceMac.bytes = ethernet.source;
+    event.destinationMac.bytes = ethernet.destination;
+  }
+  events.submit(event);
+}

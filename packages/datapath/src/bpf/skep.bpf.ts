@@ -1,0 +1,4 @@
+// The whole datapath as one object: what the agent loads.
+export * from "./maps.bpf.ts";
+export * from "./endpoint.bpf.ts";
+export * from "./socket.bpf.ts";
