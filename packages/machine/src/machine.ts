@@ -38,6 +38,8 @@ export interface BpfMachine {
   /** Names in a pin folder. */
   pins(folder: string): string[];
   unpin(pin: string): void;
+  /** Unpins everything in a pin folder and below and removes the folders; a BPF file system mounted there stays. */
+  removePins(folder: string): void;
   attach(program: Program, target: AttachTarget): Link;
 }
 

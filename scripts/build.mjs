@@ -1,0 +1,149 @@
+// Builds what `skep` needs to run: the kernel programs (by Skep's own compiler) and one bundle of the command.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build as esbuild } from "esbuild";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const cache = join(root, ".cache");
+
+/** Kernel programs that are embedded: the module, and the generated module that carries its object. */
+const kernelPrograms = [
+  {
+    entry: "packages/datapath/src/bpf/skep.bpf.ts",
+    output: "packages/datapath/src/generated/skep-object.ts",
+    name: "skepObject",
+  },
+];
+
+const bundleOptions = {
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  format: "esm",
+  conditions: ["skep-source"],
+  // Native code, and the one dependency too large to bundle.
+  external: ["koffi", "typescript"],
+  banner: {
+    js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+  },
+  logLevel: "warning",
+  absWorkingDir: root,
+};
+
+function* files(folder, keep) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (!["node_modules", "generated", "testdata", "test", "dist"].includes(entry.name)) yield* files(path, keep);
+    } else if (keep(entry.name)) yield path;
+  }
+}
+
+const isSource = (name) => name.endsWith(".ts") && !name.endsWith(".test.ts");
+
+function sources(packages) {
+  return packages
+    .map((name) => join(root, "packages", name, "src"))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => [...files(folder, isSource)])
+    .sort();
+}
+
+function contentHash(paths) {
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(relative(root, path)).update("\0").update(readFileSync(path)).update("\0");
+  return hash.digest("hex").slice(0, 32);
+}
+
+/** Compiles each kernel module whose inputs changed; the generated file names the hash of what it was made from. */
+async function buildKernelPrograms() {
+  const toolchain = sources(["isa", "object", "bpf", "ir", "compiler"]);
+  let compile;
+  for (const { entry, output, name } of kernelPrograms) {
+    const folder = dirname(join(root, entry));
+    const hash = contentHash([...toolchain, ...files(folder, (file) => file.endsWith(".bpf.ts"))]);
+    const target = join(root, output);
+    if (existsSync(target) && readFileSync(target, "utf8").startsWith(`// ${hash}\n`)) continue;
+    compile ??= await loadCompiler();
+    const bytes = await compile(join(root, entry));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, generatedModule({ hash, entry, name, bytes }));
+  }
+}
+
+function generatedModule({ hash, entry, name, bytes }) {
+  const text = Buffer.from(bytes).toString("base64");
+  const lines = text.match(/.{1,120}/g) ?? [];
+  return [
+    `// ${hash}`,
+    `// Made from ${entry} by scripts/build.mjs.`,
+    `const text =`,
+    lines.map((line) => `  "${line}"`).join(" +\n") + ";",
+    ``,
+    `/** The compiled object of ${entry}. */`,
+    `export function ${name}(): Uint8Array {`,
+    `  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";`,
+    `  const bytes = new Uint8Array(${bytes.length});`,
+    `  let bits = 0;`,
+    `  let held = 0;`,
+    `  let at = 0;`,
+    `  for (const character of text) {`,
+    `    if (character === "=") break;`,
+    `    bits = (bits << 6) | alphabet.indexOf(character);`,
+    `    held += 6;`,
+    `    if (held >= 8) {`,
+    `      held -= 8;`,
+    `      bytes[at++] = (bits >>> held) & 0xff;`,
+    `    }`,
+    `  }`,
+    `  return bytes;`,
+    `}`,
+    ``,
+  ].join("\n");
+}
+
+async function loadCompiler() {
+  const outfile = join(cache, "compile-kernel.mjs");
+  await esbuild({ ...bundleOptions, entryPoints: ["scripts/compile-kernel.ts"], outfile });
+  const module = await import(`${pathToFileURL(outfile).href}?${statSync(outfile).mtimeMs}`);
+  return module.compileKernel;
+}
+
+async function buildCommand() {
+  const stamp = join(root, "dist", ".stamp");
+  const packages = readdirSync(join(root, "packages"));
+  const hash = contentHash([
+    ...sources(packages),
+    ...kernelPrograms.map(({ output }) => join(root, output)),
+    ...files(join(root, "packages", "api", "src"), (name) => name.endsWith(".ts")),
+    join(root, "package-lock.json"),
+    fileURLToPath(import.meta.url),
+  ]);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  const workloads = join(root, "packages/cli/src/demo/workload.ts");
+  await esbuild({
+    ...bundleOptions,
+    splitting: true,
+    outdir: "dist",
+    outExtension: { ".js": ".mjs" },
+    entryPoints: { skep: "packages/cli/src/main.ts", ...(existsSync(workloads) ? { "demo-workload": workloads } : {}) },
+    chunkNames: "chunks/[name]-[hash]",
+  });
+  writeFileSync(stamp, hash);
+}
+
+/** Brings generated modules and `dist/` up to date. Does nothing where nothing changed. */
+export async function build() {
+  mkdirSync(cache, { recursive: true });
+  await buildKernelPrograms();
+  await buildCommand();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes("--kernel")) {
+    mkdirSync(cache, { recursive: true });
+    await buildKernelPrograms();
+  } else await build();
+}
