@@ -4,15 +4,27 @@
  * the same names these types; in user space the values are descriptors and codecs, in the kernel they are compiled.
  */
 
-// Integers: plain numbers assign, number and bigint do not mix; the compiler keeps width and sign by its own rules.
+// Integers: plain numbers assign, number and bigint do not mix, and a type takes every type whose values it holds; the compiler keeps
+// width and sign by its own rules.
 export type u8 = number & { readonly "~int"?: "u8" };
-export type u16 = number & { readonly "~int"?: "u16" };
-export type u32 = number & { readonly "~int"?: "u32" };
+export type u16 = number & { readonly "~int"?: "u8" | "u16" };
+export type u32 = number & { readonly "~int"?: "u8" | "u16" | "u32" };
 export type i8 = number & { readonly "~int"?: "i8" };
-export type i16 = number & { readonly "~int"?: "i16" };
-export type i32 = number & { readonly "~int"?: "i32" };
+export type i16 = number & { readonly "~int"?: "i8" | "i16" | "u8" };
+export type i32 = number & { readonly "~int"?: "i8" | "i16" | "i32" | "u8" | "u16" };
 export type u64 = bigint & { readonly "~int"?: "u64" };
 export type i64 = bigint & { readonly "~int"?: "i64" };
+
+/**
+ * What `encode` takes for a T: bytes and other array-likes where T has a fixed array, and no field may be missing.
+ */
+export type Loose<T> = T extends number | bigint | boolean | string
+  ? T
+  : T extends readonly (infer E)[]
+    ? { readonly [index: number]: Loose<E>; readonly length: number }
+    : T extends object
+      ? { readonly [K in keyof T]: Loose<T[K]> }
+      : T;
 
 /** A type with a layout. `size` in bytes. */
 export interface Type<T> {
@@ -20,7 +32,17 @@ export interface Type<T> {
   readonly name: string;
   readonly size: number;
   readonly align: number;
+  /**
+   * User space: exactly `size` bytes, padding zero, integers little-endian but for `be16 be32 be64`. Throws RangeError where a value
+   * does not fit its field.
+   */
+  encode(value: Loose<T>): ByteArray;
+  /** User space: reads the first `size` bytes; throws RangeError where there are fewer. The value is a copy. */
+  decode(bytes: ByteArray): T;
 }
+
+/** Uint8Array where there is a JavaScript library; kernel programs have none. */
+export type ByteArray = typeof globalThis extends { Uint8Array: { prototype: infer B } } ? B : never;
 
 /** The TypeScript type of a layout: `export type Tuple = Of<typeof Tuple>`. */
 export type Of<D> = D extends Type<infer T> ? T : never;
@@ -44,8 +66,28 @@ export interface StructOptions {
   readonly align?: number;
 }
 
-/** A fixed array; indices are checked against the length by the program. */
-export type FixedArray<T, N extends number> = { [index: number]: T; readonly length: N };
+type TupleOf<T, N extends number, A extends T[]> = A["length"] extends N
+  ? A
+  : A["length"] extends 64
+    ? T[] & { readonly length: N }
+    : TupleOf<T, N, [...A, T]>;
+
+/**
+ * A fixed array. A constant index is checked by TypeScript; a variable one may be outside and gives `undefined` then: the check that
+ * satisfies TypeScript is the bounds check.
+ */
+export type FixedArray<T, N extends number> = number extends N ? T[] : TupleOf<T, N, []>;
+
+/** Several views of the same bytes. */
+export interface UnionType<F extends Fields> extends Type<StructOf<F>> {
+  readonly fields: F;
+  zero(): StructOf<F>;
+}
+
+/** `n` bits of an integer, first field in the low bits as C has it on a little-endian machine. */
+export interface BitsType<T> extends Type<T> {
+  readonly bits: number;
+}
 
 // ---- maps ----
 
@@ -65,6 +107,24 @@ export interface BpfMap<K, V> {
   get(key: K): V | null;
   set(key: K, value: V, mode?: UpdateMode): i64;
   delete(key: K): i64;
+  /** A reference to the value itself, also where it is an integer; null where the key is absent. */
+  ref(key: K): Ref<V> | null;
+}
+
+/** A place in memory that holds a T. */
+export interface Ref<T> {
+  value: T;
+}
+
+/** `push` and `pop` of a queue or a stack. */
+export interface Queue<V> {
+  readonly "~queue"?: V;
+  readonly name: string;
+  /** 0 or a negative errno. */
+  push(value: V): i64;
+  /** Takes the next value; null where it is empty. */
+  pop(): V | null;
+  peek(): V | null;
 }
 
 /** One element at most needs no null check when the index is a constant in range; it is typed `V | null` all the same. */
@@ -137,10 +197,27 @@ export interface TcContext extends PacketContext {
   readonly cb: FixedArray<u32, 5>;
 }
 
+/** struct __sk_buff as a cgroup's hook sees it: the packet starts with its IP header. */
+export interface CgroupSkbContext extends PacketContext {
+  readonly protocol: u16;
+  readonly ifindex: u32;
+  readonly ingressIfindex: u32;
+  mark: u32;
+  priority: u32;
+  readonly hash: u32;
+  readonly family: u32;
+  readonly remoteIp4: u32;
+  readonly localIp4: u32;
+  readonly remotePort: u16;
+  readonly localPort: u32;
+  readonly cb: FixedArray<u32, 5>;
+}
+
 /** struct xdp_md. */
 export interface XdpContext extends PacketContext {
   readonly ingressIfindex: u32;
   readonly rxQueueIndex: u32;
+  readonly egressIfindex: u32;
 }
 
 /** struct bpf_sock_addr. Addresses and ports are host order here. */
@@ -151,6 +228,94 @@ export interface SockAddrContext extends Context {
   readonly family: u32;
   readonly type: u32;
   readonly protocol: u32;
+  /** Of sendmsg: the source that the program may choose. */
+  msgSrcIp4: u32;
+  /** Four words of the IPv6 address. */
+  readonly userIp6: Ip6Words;
+  readonly msgSrcIp6: Ip6Words;
+}
+
+/** An IPv6 address in a context: words in host order; indices are constant. */
+export interface Ip6Words {
+  0: u32;
+  1: u32;
+  2: u32;
+  3: u32;
+}
+
+/** struct bpf_sock: sockets at their making, bind and release. */
+export interface SockContext extends Context {
+  boundDevIf: u32;
+  readonly family: u32;
+  readonly type: u32;
+  readonly protocol: u32;
+  mark: u32;
+  priority: u32;
+  readonly srcIp4: u32;
+  readonly srcIp6: Ip6Words;
+  readonly srcPort: u32;
+  readonly state: u32;
+}
+
+/** struct bpf_sock_ops. */
+export interface SockOpsContext extends Context {
+  readonly op: u32;
+  reply: u32;
+  readonly family: u32;
+  readonly remoteIp4: u32;
+  readonly localIp4: u32;
+  readonly remoteIp6: Ip6Words;
+  readonly localIp6: Ip6Words;
+  readonly remotePort: u16;
+  readonly localPort: u32;
+  readonly isFullsock: u32;
+  readonly sndCwnd: u32;
+  readonly srttUs: u32;
+  readonly state: u32;
+  readonly rttMin: u32;
+  readonly segsOut: u32;
+  readonly segsIn: u32;
+  readonly bytesReceived: u64;
+  readonly bytesAcked: u64;
+}
+
+/** struct bpf_sk_lookup. */
+export interface SkLookupContext extends Context {
+  readonly family: u32;
+  readonly protocol: u32;
+  readonly remoteIp4: u32;
+  readonly remoteIp6: Ip6Words;
+  readonly remotePort: u16;
+  readonly localIp4: u32;
+  readonly localIp6: Ip6Words;
+  readonly localPort: u32;
+  readonly ingressIfindex: u32;
+}
+
+/** Arguments of a raw tracepoint, as 64-bit words. */
+export interface RawTracepointContext extends Context {
+  /** `index` is constant. */
+  arg(index: number): u64;
+}
+
+/** struct pt_regs: arguments by the calling convention of x86-64. */
+export interface KprobeContext extends Context {
+  /** `index` is constant, 0 to 5. */
+  arg(index: number): u64;
+  /** In a kretprobe: what the function returned. */
+  readonly returned: u64;
+  readonly ip: u64;
+}
+
+/** A tracepoint's record; `read` gives the integer at a constant offset (tracefs `format`). */
+export interface TracepointContext extends Context {
+  read<T>(type: IntType<T>, offset: number): T;
+}
+
+/** struct bpf_perf_event_data. */
+export interface PerfEventContext extends Context {
+  readonly samplePeriod: u64;
+  readonly address: u64;
 }
 
 export interface Program<C extends Context> {

@@ -1,0 +1,320 @@
+/**
+ * @module
+ * The names of `@skep/bpf` as both sides see them. Under the condition `skep-kernel` these declarations are all there is: the compiler
+ * gives them their meaning. In user space `index.ts` implements the same names.
+ */
+import type {
+  BitsType,
+  BpfMap,
+  CgroupSkbContext,
+  Config,
+  Context,
+  Fields,
+  FixedArray,
+  Global,
+  IntType,
+  KeyValue,
+  KprobeContext,
+  MapOfMaps,
+  PacketContext,
+  PerfEventContext,
+  ProgArray,
+  Program,
+  Queue,
+  RawTracepointContext,
+  RingBuf,
+  SkLookupContext,
+  SockAddrContext,
+  SockContext,
+  SockOpsContext,
+  StructOptions,
+  StructType,
+  TcContext,
+  TracepointContext,
+  Type,
+  UnionType,
+  XdpContext,
+} from "./api.ts";
+import type * as Int from "./api.ts";
+
+export type * from "./api.ts";
+
+// ---- types ----
+
+export type u8 = Int.u8;
+export declare const u8: IntType<u8>;
+export type u16 = Int.u16;
+export declare const u16: IntType<u16>;
+export type u32 = Int.u32;
+export declare const u32: IntType<u32>;
+export type u64 = Int.u64;
+export declare const u64: IntType<u64>;
+export type i8 = Int.i8;
+export declare const i8: IntType<i8>;
+export type i16 = Int.i16;
+export declare const i16: IntType<i16>;
+export type i32 = Int.i32;
+export declare const i32: IntType<i32>;
+export type i64 = Int.i64;
+export declare const i64: IntType<i64>;
+/** Network order in memory, host order as a value. */
+export declare const be16: IntType<u16>;
+export declare const be32: IntType<u32>;
+export declare const be64: IntType<u64>;
+/** One byte, 0 or 1. */
+export declare const bool: Type<boolean>;
+
+/** `name` is the type's name in BTF. Layout, alignment and padding as C has them; `packed` has none. */
+export declare function struct<const F extends Fields>(name: string, fields: F, options?: StructOptions): StructType<F>;
+export declare function union<const F extends Fields>(name: string, fields: F): UnionType<F>;
+export declare function array<T, const N extends number>(element: Type<T>, length: N): Type<FixedArray<T, N>>;
+/** `width` bits of `type`, from the low end of the unit, as C's bit fields on a little-endian machine. */
+export declare function bits<T>(type: IntType<T>, width: number): BitsType<T>;
+
+// ---- maps ----
+
+export declare function hash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
+export declare function lruHash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
+export declare function percpuHash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
+export declare function lruPercpuHash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
+/** Keys are the numbers below `maxEntries`. `array` with a map's options; `mapArray` is the same under a name of its own. */
+export declare function array<V>(
+  name: string,
+  options: { readonly value: Type<V>; readonly maxEntries: number; readonly flags?: number },
+): BpfMap<u32, V>;
+export declare function percpuArray<V>(
+  name: string,
+  options: { readonly value: Type<V>; readonly maxEntries: number; readonly flags?: number },
+): BpfMap<u32, V>;
+/** The first field of the key is a `u32` that counts bits of the rest. */
+export declare function lpmTrie<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
+export declare function hashOfMaps<K, M>(
+  name: string,
+  options: { readonly key: Type<K>; readonly inner: M; readonly maxEntries: number; readonly flags?: number },
+): MapOfMaps<K, M>;
+export declare function arrayOfMaps<M>(
+  name: string,
+  options: { readonly inner: M; readonly maxEntries: number; readonly flags?: number },
+): MapOfMaps<u32, M>;
+export declare function progArray(name: string, options: { readonly maxEntries: number }): ProgArray;
+/** `bytes` is a power of two and a multiple of the page size. */
+export declare function ringBuf<T>(name: string, type: Type<T>, options: { readonly bytes: number }): RingBuf<T>;
+export declare function queue<V>(name: string, options: { readonly value: Type<V>; readonly maxEntries: number }): Queue<V>;
+export declare function stack<V>(name: string, options: { readonly value: Type<V>; readonly maxEntries: number }): Queue<V>;
+
+/** In `.rodata`: the loader sets it before the program is loaded, and the kernel folds it. */
+export declare function config<T>(name: string, type: Type<T>, value: T): Config<T>;
+/** In `.bss`, or in `.data` where `value` is not zero. */
+export declare function global<T>(name: string, type: Type<T>, value?: T): Global<T>;
+
+/** Flags of maps (BPF_F_*). */
+export declare const MAP: {
+  readonly NO_PREALLOC: 1;
+  readonly NO_COMMON_LRU: 2;
+  readonly NUMA_NODE: 4;
+  readonly RDONLY: 8;
+  readonly WRONLY: 16;
+  readonly RDONLY_PROG: 128;
+  readonly WRONLY_PROG: 256;
+  readonly MMAPABLE: 1024;
+};
+
+// ---- programs ----
+
+export declare function tc(name: string, run: (ctx: TcContext) => number): Program<TcContext>;
+export declare function xdp(
+  name: string,
+  run: (ctx: XdpContext) => number,
+  options?: { readonly frags?: boolean },
+): Program<XdpContext>;
+export declare function cgroupConnect4(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupConnect6(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupBind4(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupBind6(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupSendmsg4(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupSendmsg6(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupRecvmsg4(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupRecvmsg6(name: string, run: (ctx: SockAddrContext) => number): Program<SockAddrContext>;
+export declare function cgroupGetpeername4(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupGetpeername6(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupGetsockname4(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupGetsockname6(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupPostBind4(name: string, run: (ctx: SockContext) => number): Program<SockContext>;
+export declare function cgroupPostBind6(name: string, run: (ctx: SockContext) => number): Program<SockContext>;
+export declare function cgroupSockCreate(name: string, run: (ctx: SockContext) => number): Program<SockContext>;
+export declare function cgroupSockRelease(name: string, run: (ctx: SockContext) => number): Program<SockContext>;
+export declare function cgroupSkbIngress(
+  name: string,
+  run: (ctx: CgroupSkbContext) => number,
+): Program<CgroupSkbContext>;
+export declare function cgroupSkbEgress(name: string, run: (ctx: CgroupSkbContext) => number): Program<CgroupSkbContext>;
+export declare function sockOps(name: string, run: (ctx: SockOpsContext) => number): Program<SockOpsContext>;
+export declare function skLookup(name: string, run: (ctx: SkLookupContext) => number): Program<SkLookupContext>;
+/** `target`: such as `sched/sched_switch`. */
+export declare function tracepoint(
+  name: string,
+  target: string,
+  run: (ctx: TracepointContext) => number,
+): Program<TracepointContext>;
+export declare function rawTracepoint(
+  name: string,
+  target: string,
+  run: (ctx: RawTracepointContext) => number,
+): Program<RawTracepointContext>;
+export declare function kprobe(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+): Program<KprobeContext>;
+export declare function kretprobe(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+): Program<KprobeContext>;
+export declare function perfEvent(name: string, run: (ctx: PerfEventContext) => number): Program<PerfEventContext>;
+
+/** Compiled as a function of its own (at most five parameters) instead of being inlined where it is called. */
+export declare function subprogram<F extends (...args: never[]) => unknown>(run: F): F;
+
+/** What tc programs return (TC_ACT_*, and TCX_* which have the same meaning). */
+export declare const TC: {
+  readonly UNSPEC: -1;
+  readonly NEXT: -1;
+  readonly OK: 0;
+  readonly PASS: 0;
+  readonly RECLASSIFY: 1;
+  readonly SHOT: 2;
+  readonly DROP: 2;
+  readonly PIPE: 3;
+  readonly STOLEN: 4;
+  readonly QUEUED: 5;
+  readonly REPEAT: 6;
+  readonly REDIRECT: 7;
+};
+
+/** What XDP programs return. */
+export declare const XDP: {
+  readonly ABORTED: 0;
+  readonly DROP: 1;
+  readonly PASS: 2;
+  readonly TX: 3;
+  readonly REDIRECT: 4;
+};
+
+// ---- statements ----
+
+/** The numbers from 0 (or `from`) up to, and without, `to`. */
+export declare function range(to: u32): Iterable<u32>;
+export declare function range(from: u32, to: u32): Iterable<u32>;
+
+/** To the kernel's trace pipe: at most three values. Needs a GPL-compatible licence. */
+export declare function printk(text: TemplateStringsArray, ...values: readonly (number | bigint | boolean)[]): void;
+
+// ---- helpers: any program ----
+
+/** CLOCK_MONOTONIC in nanoseconds. */
+export declare function ktimeGetNs(): u64;
+/** CLOCK_BOOTTIME in nanoseconds. */
+export declare function ktimeGetBootNs(): u64;
+/** CLOCK_MONOTONIC, cheaper and as coarse as a tick. */
+export declare function ktimeGetCoarseNs(): u64;
+export declare function jiffies64(): u64;
+export declare function getPrandomU32(): u32;
+export declare function getSmpProcessorId(): u32;
+export declare function getNumaNodeId(): u32;
+/** Process (high half) and thread. */
+export declare function getCurrentPidTgid(): u64;
+/** Group (high half) and user. */
+export declare function getCurrentUidGid(): u64;
+/** The current task's struct. */
+export declare function getCurrentTask(): u64;
+export declare function getCurrentCgroupId(): u64;
+export declare function getCurrentAncestorCgroupId(level: i32): u64;
+/** Fills `target` (a buffer in memory) with the current task's name; 0 or a negative errno. */
+export declare function getCurrentComm<T>(target: T): i64;
+/** Copies `source` (kernel address) into `target`; 0 or a negative errno. */
+export declare function probeReadKernel<T>(target: T, source: u64): i64;
+export declare function probeReadUser<T>(target: T, source: u64): i64;
+/** Copies a string; gives its length with the final zero, or a negative errno. */
+export declare function probeReadKernelStr<T>(target: T, source: u64): i64;
+export declare function probeReadUserStr<T>(target: T, source: u64): i64;
+export declare function sendSignal(signal: u32): i64;
+
+// ---- helpers: sockets and namespaces ----
+
+export declare function getSocketCookie(ctx: Context): u64;
+export declare function getNetnsCookie(ctx: Context): u64;
+/** What the system call returns to the process where a cgroup program refuses; a negative errno. */
+export declare function setRetval(value: i32): i32;
+export declare function getRetval(): i32;
+export declare function getSocketUid(ctx: Context): u32;
+
+// ---- helpers: packets ----
+
+/** Gives the verdict to return. `flags` is BPF_F_INGRESS (1n) or 0n; XDP takes none. */
+export declare function redirect(ifindex: u32, flags: u64): i32;
+/** Into the namespace of a veth's peer. */
+export declare function redirectPeer(ifindex: u32, flags: u64): i32;
+/** With the neighbour that the kernel's table gives. */
+export declare function redirectNeigh(ifindex: u32): i32;
+export declare function cloneRedirect(ctx: TcContext, ifindex: u32, flags: u64): i64;
+/** Makes the first `length` bytes linear (0: all); moves packet data. */
+export declare function skbPullData(ctx: PacketContext, length: u32): i64;
+/** Copies bytes of the packet into `target`; 0 or a negative errno. */
+export declare function skbLoadBytes<T>(ctx: PacketContext, offset: u32, target: T): i64;
+/** Writes `source` into the packet; moves packet data. */
+export declare function skbStoreBytes<T>(ctx: TcContext, offset: u32, source: T, flags: u64): i64;
+/** Mends the IPv4 header checksum at `offset`: `size` 2 or 4 bytes changed `from` `to`, or 0 and `to` a difference. Moves packet data. */
+export declare function l3CsumReplace(ctx: TcContext, offset: u32, from: u64, to: u64, size: u64): i64;
+export declare function l4CsumReplace(ctx: TcContext, offset: u32, from: u64, to: u64, flags: u64): i64;
+/** One's complement difference of two buffers, added to `seed`. Either may be null; sizes are multiples of four. */
+export declare function csumDiff<A, B>(from: A | null, to: B | null, seed: u32): i64;
+export declare function csumUpdate(ctx: TcContext, sum: u32): i64;
+export declare function skbVlanPush(ctx: TcContext, protocol: u16, tag: u16): i64;
+export declare function skbVlanPop(ctx: TcContext): i64;
+export declare function skbChangeProto(ctx: TcContext, protocol: u16, flags: u64): i64;
+export declare function skbChangeType(ctx: TcContext, type: u32): i64;
+export declare function skbChangeTail(ctx: TcContext, length: u32, flags: u64): i64;
+export declare function skbChangeHead(ctx: TcContext, length: u32, flags: u64): i64;
+export declare function skbAdjustRoom(ctx: TcContext, difference: i32, mode: u32, flags: u64): i64;
+/** Fills in `key`; 0 or a negative errno. */
+export declare function skbGetTunnelKey<T>(ctx: TcContext, key: T, flags: u64): i64;
+export declare function skbSetTunnelKey<T>(ctx: TcContext, key: T, flags: u64): i64;
+export declare function getHashRecalc(ctx: TcContext): u32;
+export declare function setHashInvalid(ctx: TcContext): void;
+export declare function skbCgroupId(ctx: PacketContext): u64;
+/** `params` is FibLookup of `@skep/bpf/net`; gives BPF_FIB_LKUP_RET_* or a negative errno. */
+export declare function fibLookup<T>(ctx: PacketContext, params: T, flags: u32): i64;
+/** Moves the packet's start by `delta` (negative: room in front); moves packet data. */
+export declare function xdpAdjustHead(ctx: XdpContext, delta: i32): i32;
+export declare function xdpAdjustTail(ctx: XdpContext, delta: i32): i32;
+export declare function xdpAdjustMeta(ctx: XdpContext, delta: i32): i32;
+
+// ---- atomics ----
+
+/** Adds to a field that other CPUs change too; gives the old value. */
+export declare function atomicAdd<T, K extends keyof T>(target: T, field: K, value: T[K]): T[K];
+export declare function atomicAnd<T, K extends keyof T>(target: T, field: K, value: T[K]): T[K];
+export declare function atomicOr<T, K extends keyof T>(target: T, field: K, value: T[K]): T[K];
+export declare function atomicXor<T, K extends keyof T>(target: T, field: K, value: T[K]): T[K];
+/** Stores `value`; gives the old value. */
+export declare function atomicExchange<T, K extends keyof T>(target: T, field: K, value: T[K]): T[K];
+/** Stores `value` where the field is `expected`; gives the old value. */
+export declare function atomicCompareExchange<T, K extends keyof T>(
+  target: T,
+  field: K,
+  expected: T[K],
+  value: T[K],
+): T[K];
