@@ -1,0 +1,65 @@
+import { rawPoll, rawSyscall } from "./library.ts";
+import { Descriptor } from "./descriptor.ts";
+import { withPinned } from "./memory.ts";
+import { checked } from "./file.ts";
+
+export interface Watch {
+  /** Stops and lets go of the descriptor, which the caller may close afterwards. */
+  close(): void;
+  /** Lets the process end although the watch is on. */
+  unref(): void;
+  ref(): void;
+}
+
+/**
+ * Calls `onReadable` in the event loop whenever the descriptor has something to read, until closed. No thread is used. libuv
+ * makes the descriptor non-blocking.
+ */
+export function watchReadable(descriptor: Descriptor, onReadable: () => void, onError?: (error: Error) => void): Watch {
+  let open = true;
+  const handle = rawPoll(descriptor.fd, { readable: true }, (status) => {
+    if (!open) return;
+    if (status >= 0) return onReadable();
+    close();
+    onError?.(new Error(`poll of ${descriptor.kind} ${descriptor.fd} failed with status ${status}`));
+  });
+  const close = () => {
+    if (!open) return;
+    open = false;
+    handle.close();
+  };
+  return { close, unref: () => handle.unref(), ref: () => handle.ref() };
+}
+
+/** eventfd(2), non-blocking. */
+export function eventDescriptor(initial = 0): Descriptor {
+  const EFD_CLOEXEC_NONBLOCK = 0o2004000;
+  return new Descriptor(checked("eventfd", rawSyscall("eventfd2", initial, EFD_CLOEXEC_NONBLOCK)), "eventfd");
+}
+
+/** pidfd_open(2). Readable once the process has ended. */
+export function processDescriptor(pid: number): Descriptor {
+  return new Descriptor(checked("pidfd_open", rawSyscall("pidfd_open", pid, 0), `process ${pid}`), "pidfd");
+}
+
+/** pidfd_send_signal(2); false where the process has ended. */
+export function signalProcess(descriptor: Descriptor, signal: number): boolean {
+  const result = rawSyscall("pidfd_send_signal", descriptor.fd, signal, 0, 0);
+  if (result === -3) return false;
+  checked("pidfd_send_signal", result);
+  return true;
+}
+
+/** poll(2) on one descriptor without the event loop; whether it is readable. `milliseconds` blocks this thread: keep it short. */
+export function isReadable(fd: number, milliseconds = 0): boolean {
+  const POLLIN = 1;
+  const set = new DataView(new ArrayBuffer(8));
+  set.setInt32(0, fd, true);
+  set.setInt16(4, POLLIN, true);
+  const timeout = new DataView(new ArrayBuffer(16));
+  timeout.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), true);
+  timeout.setBigInt64(8, BigInt(Math.round((milliseconds % 1000) * 1e6)), true);
+  const buffers = [new Uint8Array(set.buffer), new Uint8Array(timeout.buffer)];
+  const result = withPinned(buffers, (fds, time) => rawSyscall("ppoll", fds as bigint, 1, time as bigint, 0, 8));
+  return checked("poll", result === -4 ? 0 : result) > 0;
+}
