@@ -1,1 +1,4 @@
-export type * from "./address.ts";
+export * from "./address.ts";
+export * from "./prefix.ts";
+export * from "./mac.ts";
+export * from "./port.ts";
