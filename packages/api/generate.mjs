@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+// Writes src/generated from proto/. Offline: buf and its plugin come from node_modules.
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+const binaryOf = (name, command) => join(dirname(require.resolve(`${name}/package.json`)), "bin", command);
+
+const template = {
+  version: "v2",
+  plugins: [
+    {
+      local: [process.execPath, binaryOf("@bufbuild/protoc-gen-es", "protoc-gen-es")],
+      out: "src/generated",
+      opt: ["target=ts", "import_extension=ts", "erasable_syntax=true"],
+    },
+  ],
+};
+
+rmSync(join(here, "src/generated"), { recursive: true, force: true });
+execFileSync(
+  process.execPath,
+  [binaryOf("@bufbuild/buf", "buf"), "generate", "proto", "--template", JSON.stringify(template)],
+  { cwd: here, stdio: "inherit" },
+);
