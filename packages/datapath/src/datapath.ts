@@ -65,7 +65,10 @@ export interface DatapathEvent {
   readonly tcpFlags: number;
   readonly icmpType: number;
   readonly icmpCode: number;
+  /** Of the policy that was asked last; 0 where no entry matched. */
   readonly cookie: number;
+  /** Where both ends are local: of the source's egress policy. */
+  readonly egressCookie: number;
   readonly ethertype: number;
   readonly sourceMac: Uint8Array;
   readonly destinationMac: Uint8Array;

@@ -1,1 +1,4 @@
 export type * from "./datapath.ts";
+export { allows, type PolicyQuestion } from "./connections.ts";
+export { decodeEvent } from "./events.ts";
+export { LayoutError, openDatapath, type DatapathOptions } from "./open.ts";

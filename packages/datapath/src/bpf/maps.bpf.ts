@@ -103,7 +103,7 @@ export const Connection = struct("Connection", {
   expires: u32,
   /** Bits: 1 reply seen, 2 FIN of the original direction, 4 FIN of the reply, 8 RST. */
   flags: u32,
-  /** Identity of `source` when it opened. */
+  /** Of the peer when the connection was opened: the source's of an ingress entry, the destination's of an egress entry. */
   identity: u32,
   endpoint: u32,
   packets: u64,

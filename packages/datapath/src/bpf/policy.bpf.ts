@@ -106,7 +106,7 @@ function track(packet: Packet, endpoint: u32, direction: u8, now: u32, length: u
   const fresh = Connection.zero();
   fresh.flags = closing(packet, CT_FIN);
   fresh.expires = now + lifetime(packet, fresh.flags);
-  fresh.identity = packet.sourceIdentity;
+  fresh.identity = direction === DIRECTION_INGRESS ? packet.sourceIdentity : packet.destinationIdentity;
   fresh.endpoint = endpoint;
   fresh.packets = 1n;
   fresh.bytes = u64(length);

@@ -1,0 +1,352 @@
+/**
+ * @module
+ * `skep demo`: the Star Wars example on real packets. Each check says what it saw; `--once` prints them as a table and ends.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import readline from "node:readline";
+import pc from "picocolors";
+import { closeStage, openStage, type Host } from "./host.ts";
+import { command, Pilot, type Stage, until } from "./stage.ts";
+
+const SERVICE = "10.96.0.10";
+const REQUESTS = 20;
+
+interface Check {
+  readonly name: string;
+  readonly expected: string;
+  readonly seen: string;
+  readonly ok: boolean;
+}
+
+/** What the example reads of a line of `skep observe -o json`. */
+export interface SeenFlow {
+  readonly verdict?: string;
+  readonly drop_reason?: number;
+  readonly is_reply?: boolean;
+  readonly traffic_direction?: string;
+  readonly source?: { readonly pod_name?: string; readonly labels?: readonly string[] };
+  readonly destination?: { readonly pod_name?: string };
+  readonly l4?: { readonly TCP?: { readonly destination_port?: number; readonly source_port?: number } };
+}
+
+export interface DemoOptions {
+  readonly once: boolean;
+  readonly run: string;
+  /** The folder of the example's documents. */
+  readonly example: string;
+}
+
+export async function demo(options: DemoOptions): Promise<number> {
+  const opened = await openStage(options.run);
+  if ("refused" in opened) {
+    process.stderr.write(`${opened.refused}\n`);
+    return 2;
+  }
+  const { stage, host } = opened;
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+  let code = 1;
+  try {
+    code = await new Play(stage, host, options).run(stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted)
+      process.stderr.write(`skep demo: ${error instanceof Error ? error.message : String(error)}\n`);
+  } finally {
+    await closeStage(stage, host);
+  }
+  return code;
+}
+
+class Play {
+  readonly #stage: Stage;
+  readonly #host: Host;
+  readonly #options: DemoOptions;
+  readonly #checks: Check[] = [];
+  readonly #flows: SeenFlow[] = [];
+  readonly #started = performance.now();
+  #observer: ChildProcess | undefined;
+
+  constructor(stage: Stage, host: Host, options: DemoOptions) {
+    this.#stage = stage;
+    this.#host = host;
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<number> {
+    const aborted = new Promise<"aborted">((resolve) => signal.addEventListener("abort", () => resolve("aborted")));
+    try {
+      const played = await Promise.race([this.#play(), aborted]);
+      if (played === "aborted") return 130;
+      const failed = this.#checks.filter((check) => !check.ok);
+      if (this.#options.once) {
+        this.#table();
+        return failed.length > 0 ? 1 : 0;
+      }
+      this.#invite();
+      await aborted;
+      process.stdout.write("\n");
+      return failed.length > 0 ? 1 : 0;
+    } finally {
+      this.#observer?.kill("SIGTERM");
+    }
+  }
+
+  async #play(): Promise<void> {
+    const { tiefighter, xwing } = await this.#cast();
+
+    this.#act("Before any policy, everybody may land.");
+    await this.#landing("allowed before the policy: tiefighter", tiefighter, true);
+    await this.#landing("allowed before the policy: xwing", xwing, true);
+
+    this.#act("The empire's policy is put into the folder: only org=empire, only port 80.");
+    const policy = this.#document("policy.yaml");
+    this.#stage.writePolicy("policy.yaml", policy);
+    await this.#enforced(xwing, false);
+    await this.#both(tiefighter);
+    await this.#landing("xwing denied at L3/L4", xwing, false);
+    await this.#dropSeen("xwing", 80);
+    await this.#repliesSeen();
+    const other = await tiefighter.order("request", await this.#backendAddress(), { port: 8080, timeout: 600 });
+    this.#check(
+      "default deny after the policy: tiefighter to port 8080",
+      "denied",
+      other.ok ? "allowed" : `denied (${other.text})`,
+      !other.ok,
+    );
+
+    this.#act("The policy is edited while it runs: the alliance may land too.");
+    this.#stage.writePolicy(
+      "policy.yaml",
+      policy.replace(
+        /fromEndpoints:\n(\s+)- matchLabels:\n\s+org: empire/,
+        (text, indent: string) => `${text}\n${indent}- matchLabels:\n${indent}    org: alliance`,
+      ),
+    );
+    await this.#enforced(xwing, true);
+    await this.#landing("allowed after the edit: xwing", xwing, true);
+    const held = await xwing.order("hold", SERVICE);
+    const beat = await xwing.order("beat", SERVICE);
+    this.#check(
+      "a connection held open: xwing",
+      "answers",
+      held.ok && beat.ok ? "answers" : beat.text,
+      held.ok && beat.ok,
+    );
+
+    this.#act("And back: what is open must stop.");
+    const revoked = performance.now();
+    this.#stage.writePolicy("policy.yaml", policy);
+    const stopped = await until(5000, async () =>
+      (await xwing.order("beat", SERVICE, { timeout: 300 })).ok ? null : performance.now() - revoked,
+    );
+    // The last beat waits out its 300 ms before it counts as unanswered.
+    const within = stopped === null ? null : Math.max(0, stopped - 300);
+    this.#check(
+      "the open connection stops within 1 s",
+      "stopped",
+      within === null ? "still open after 5 s" : `stopped after ${Math.round(within)} ms`,
+      within !== null && within <= 1000,
+    );
+    await this.#landing("denied after the edit is undone: xwing", xwing, false);
+  }
+
+  async #cast(): Promise<{ tiefighter: Pilot; xwing: Pilot }> {
+    this.#act("Raising the agent and four workloads, each in a network namespace of its own.");
+    this.#stage.prepareFolder({ "service.yaml": this.#document("service.yaml") });
+    const agent = this.#stage.startAgent(this.#host.netns);
+    if ((await this.#stage.ready()) === null) {
+      throw new Error(
+        `the agent did not come up${agent.exitCode === null ? "" : ` (exit ${agent.exitCode})`}:\n${readFileSync(this.#stage.agentLog, "utf8").trim()}`,
+      );
+    }
+    this.#observe();
+    const star = { org: "empire", class: "deathstar" };
+    this.#stage.start("deathstar-1", star, "server");
+    this.#stage.start("deathstar-2", star, "server");
+    const tiefighter = new Pilot(
+      "tiefighter",
+      this.#stage.start("tiefighter", { org: "empire", class: "tiefighter" }, "pilot"),
+    );
+    const xwing = new Pilot("xwing", this.#stage.start("xwing", { org: "alliance", class: "xwing" }, "pilot"));
+    // Both backends answer before the story begins.
+    const names = new Set<string>();
+    const up = await until(15_000, async () => {
+      names.add((await tiefighter.order("request", SERVICE)).text);
+      return [...names].filter((text) => text.includes("landed")).length === 2 ? true : null;
+    });
+    if (up === null) throw new Error(`the deathstars did not come up; last answers: ${[...names].join(", ")}`);
+    return { tiefighter, xwing };
+  }
+
+  async #landing(name: string, pilot: Pilot, allowed: boolean): Promise<void> {
+    const answer = await pilot.order("request", SERVICE, { timeout: allowed ? 2000 : 700 });
+    const seen = answer.ok ? `allowed (${answer.text})` : `denied (${answer.text})`;
+    this.#check(name, allowed ? "allowed" : "denied", seen, answer.ok === allowed);
+  }
+
+  /** Waits until the edit shows: enforced within a second of the file's change. */
+  async #enforced(pilot: Pilot, allowed: boolean): Promise<void> {
+    const started = performance.now();
+    const done = await until(3000, async () =>
+      (await pilot.order("request", SERVICE, { timeout: 150 })).ok === allowed ? true : null,
+    );
+    const took = performance.now() - started;
+    // A denied request is known by its 150 ms of silence.
+    const waited = Math.max(0, took - (allowed ? 0 : 150));
+    this.#check(
+      "the edit is in force within 1 s",
+      "in force",
+      done ? `in force after ${Math.round(waited)} ms` : "not in force after 3 s",
+      done !== null && waited <= 1000,
+    );
+  }
+
+  async #both(pilot: Pilot): Promise<void> {
+    const count = new Map<string, number>();
+    const peers = new Set<string>();
+    for (let n = 0; n < REQUESTS; n++) {
+      const answer = await pilot.order("request", SERVICE);
+      const who = answer.ok ? (answer.text.split(":")[0] ?? "?") : `failed (${answer.text})`;
+      count.set(who, (count.get(who) ?? 0) + 1);
+      if (answer.peer) peers.add(answer.peer);
+    }
+    const seen = [...count]
+      .map(([who, n]) => `${who} ${n}×`)
+      .sort()
+      .join(", ");
+    const answered = (count.get("deathstar-1") ?? 0) + (count.get("deathstar-2") ?? 0);
+    this.#check(
+      `tiefighter to the service, ${REQUESTS} requests`,
+      "both backends",
+      seen,
+      answered === REQUESTS && count.size === 2,
+    );
+    this.#check(
+      "getpeername shows the service",
+      `${SERVICE}:80`,
+      [...peers].join(", "),
+      peers.size === 1 && peers.has(`${SERVICE}:80`),
+    );
+  }
+
+  async #dropSeen(from: string, port: number): Promise<void> {
+    const found = await until(
+      3000,
+      () =>
+        this.#flows.find(
+          (flow) =>
+            flow.verdict === "DROPPED" && flow.source?.pod_name === from && flow.l4?.TCP?.destination_port === port,
+        ) ?? null,
+    );
+    this.#check(
+      `the flow log names the drop: ${from}`,
+      "DROPPED, 133",
+      found ? `${found.verdict}, ${found.drop_reason}, ${found.traffic_direction}` : "no such flow",
+      found?.drop_reason === 133,
+    );
+  }
+
+  async #repliesSeen(): Promise<void> {
+    const found = await until(
+      3000,
+      () =>
+        this.#flows.find(
+          (flow) =>
+            flow.is_reply === true && flow.verdict === "FORWARDED" && flow.destination?.pod_name === "tiefighter",
+        ) ?? null,
+    );
+    this.#check(
+      "replies pass",
+      "FORWARDED, reply",
+      found ? `${found.verdict}, reply from ${found.source?.pod_name ?? "?"}` : "no such flow",
+      found !== null,
+    );
+  }
+
+  /** An address behind the service, so that the second port is asked for past it. */
+  async #backendAddress(): Promise<string> {
+    return this.#host.addressOf("deathstar-1");
+  }
+
+  #observe(): void {
+    const child = spawn(process.execPath, [command, "observe", "--run", this.#stage.run, "-f", "-o", "json"], {
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: true,
+    });
+    this.#observer = child;
+    readline.createInterface({ input: child.stdout }).on("line", (line) => {
+      const { flow } = JSON.parse(line) as { flow?: SeenFlow };
+      if (!flow) return;
+      this.#flows.push(flow);
+      if (!this.#options.once) this.#showFlow(flow);
+    });
+  }
+
+  #showFlow(flow: SeenFlow): void {
+    const verdict = flow.verdict === "DROPPED" ? pc.red("DROPPED  ") : pc.green("FORWARDED");
+    const tcp = flow.l4?.TCP;
+    const arrow = flow.is_reply ? "←" : "→";
+    const reason = flow.drop_reason
+      ? pc.red(` (${flow.drop_reason} ${flow.traffic_direction?.toLowerCase() ?? ""})`)
+      : "";
+    process.stdout.write(
+      pc.dim(
+        `      flow ${verdict} ${flow.source?.pod_name ?? "world"}:${tcp?.source_port ?? ""} ${arrow} ${flow.destination?.pod_name ?? "world"}:${tcp?.destination_port ?? ""}${reason}\n`,
+      ),
+    );
+  }
+
+  #document(name: string): string {
+    return readFileSync(join(this.#options.example, name), "utf8");
+  }
+
+  #act(text: string): void {
+    process.stdout.write(`\n${pc.bold(text)}\n`);
+  }
+
+  #check(name: string, expected: string, seen: string, ok: boolean): void {
+    this.#checks.push({ name, expected, seen, ok });
+    process.stdout.write(
+      `  ${ok ? pc.green("✓") : pc.red("✗")} ${name}: ${seen}${ok ? "" : pc.red(` (expected: ${expected})`)}\n`,
+    );
+  }
+
+  #table(): void {
+    const rows = [
+      ["CHECK", "EXPECTED", "SEEN", ""],
+      ...this.#checks.map((check) => [check.name, check.expected, check.seen, check.ok ? "ok" : "DIFFERS"]),
+    ];
+    const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+    process.stdout.write("\n");
+    for (const row of rows)
+      process.stdout.write(
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+      );
+    const failed = this.#checks.filter((check) => !check.ok).length;
+    const seconds = ((performance.now() - this.#started) / 1000).toFixed(1);
+    process.stdout.write(
+      `\n${this.#checks.length - failed} of ${this.#checks.length} checks as expected, ${seconds} s\n`,
+    );
+  }
+
+  #invite(): void {
+    const where = this.#options.run === "/run/skep" ? "" : ` --run ${this.#options.run}`;
+    process.stdout.write(
+      [
+        "",
+        pc.bold("It stays up. In another terminal:"),
+        `  npx skep run${where} --name falcon --label org=alliance -- curl -sm 2 http://${SERVICE}/v1/request-landing`,
+        `  npx skep observe${where} -f --verdict DROPPED`,
+        `  npx skep status${where}`,
+        `  edit ${join(this.#stage.policies, "policy.yaml")} and see the verdict change`,
+        pc.dim("Ctrl-C ends it and leaves nothing behind."),
+        "",
+      ].join("\n"),
+    );
+  }
+}

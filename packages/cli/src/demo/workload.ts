@@ -1,0 +1,115 @@
+/**
+ * @module
+ * What runs inside the example's workloads: `server NAME` is a deathstar, `pilot` sends what it is told to on standard input and
+ * answers with one JSON line per order.
+ */
+import http from "node:http";
+import net from "node:net";
+import readline from "node:readline";
+
+export interface Order {
+  readonly id: number;
+  /** `request`: one HTTP request on a connection of its own. `hold`: a connection that stays open and echoes. */
+  readonly kind: "request" | "hold" | "beat";
+  readonly host: string;
+  readonly port: number;
+  readonly timeout: number;
+}
+
+export interface Answer {
+  readonly id: number;
+  readonly ok: boolean;
+  /** What the server said, or the errno. */
+  readonly text: string;
+  /** What getpeername shows. */
+  readonly peer?: string;
+}
+
+/** The second port is open and in no policy: what reaches it is not the rule's doing. */
+const PORTS = [80, 8080];
+
+function serve(name: string): void {
+  for (const port of PORTS) {
+    http
+      .createServer((request, response) => {
+        response.setHeader("connection", request.headers.connection ?? "close");
+        response.end(`${name}: ship landed\n`);
+      })
+      .listen(port, "0.0.0.0");
+  }
+}
+
+function request(order: Order): Promise<Answer> {
+  return new Promise((resolve) => {
+    let peer: string | undefined;
+    const answer = (ok: boolean, text: string): void => resolve({ id: order.id, ok, text, ...(peer ? { peer } : {}) });
+    const call = http.get(
+      { host: order.host, port: order.port, path: "/v1/request-landing", agent: false, timeout: order.timeout },
+      (response) => {
+        let body = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (body += chunk));
+        response.on("end", () => answer(response.statusCode === 200, body.trim()));
+      },
+    );
+    call.on("socket", (socket) =>
+      socket.once("connect", () => (peer = `${socket.remoteAddress}:${socket.remotePort}`)),
+    );
+    call.on("timeout", () => call.destroy(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" })));
+    call.on("error", (error: NodeJS.ErrnoException) => answer(false, error.code ?? error.message));
+  });
+}
+
+/** One kept connection per pilot; a `beat` asks over it again. */
+class Held {
+  #socket: net.Socket | undefined;
+
+  open(order: Order): Promise<Answer> {
+    this.#socket?.destroy();
+    const socket = net.connect({ host: order.host, port: order.port });
+    this.#socket = socket;
+    return new Promise((resolve) => {
+      socket.once("connect", () => resolve({ id: order.id, ok: true, text: "open" }));
+      socket.once("error", (error: NodeJS.ErrnoException) =>
+        resolve({ id: order.id, ok: false, text: error.code ?? error.message }),
+      );
+      socket.setTimeout(order.timeout, () => resolve({ id: order.id, ok: false, text: "ETIMEDOUT" }));
+    });
+  }
+
+  beat(order: Order): Promise<Answer> {
+    const socket = this.#socket;
+    return new Promise((resolve) => {
+      if (!socket || socket.destroyed) {
+        resolve({ id: order.id, ok: false, text: "closed" });
+        return;
+      }
+      const timer = setTimeout(() => resolve({ id: order.id, ok: false, text: "ETIMEDOUT" }), order.timeout);
+      socket.once("data", (data) => {
+        clearTimeout(timer);
+        resolve({ id: order.id, ok: true, text: data.toString("utf8").split("\r\n")[0] ?? "" });
+      });
+      socket.write("GET / HTTP/1.1\r\nhost: deathstar\r\nconnection: keep-alive\r\n\r\n");
+    });
+  }
+}
+
+function pilot(): void {
+  const held = new Held();
+  const run = (order: Order): Promise<Answer> =>
+    order.kind === "request" ? request(order) : order.kind === "hold" ? held.open(order) : held.beat(order);
+  const lines = readline.createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    void run(JSON.parse(line) as Order).then((answer) => process.stdout.write(`${JSON.stringify(answer)}\n`));
+  });
+  // The example is gone: nobody is left to fly for.
+  lines.on("close", () => process.exit(0));
+}
+
+const [role, name] = process.argv.slice(2);
+if (role === "server") serve(name ?? "deathstar");
+else if (role === "pilot") pilot();
+else {
+  process.stderr.write("usage: demo-workload server NAME | pilot\n");
+  process.exit(2);
+}

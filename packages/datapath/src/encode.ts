@@ -1,0 +1,128 @@
+/**
+ * @module
+ * Rows of control as keys and values of the maps in `bpf/maps.bpf.ts`.
+ */
+import { type Address, mappedBytes, fromMappedBytes, type Prefix } from "@skep/net";
+import type { Endpoint, ServiceRow } from "@skep/control";
+import type { PolicyMapEntry } from "@skep/policy";
+import * as maps from "./bpf/maps.bpf.ts";
+
+const DIRECTION = { ingress: 1, egress: 2 } as const;
+const DENY = 1;
+/** Bits of a policy key before the protocol: direction and identity. */
+const IDENTITY_BITS = 40;
+
+export function encodeAddress(address: Address): { w0: number; w1: number; w2: number; w3: number } {
+  const bytes = mappedBytes(address);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+  return { w0: view.getUint32(0), w1: view.getUint32(4), w2: view.getUint32(8), w3: view.getUint32(12) };
+}
+
+export function decodeAddress(words: { w0: number; w1: number; w2: number; w3: number }): Address {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, words.w0);
+  view.setUint32(4, words.w1);
+  view.setUint32(8, words.w2);
+  view.setUint32(12, words.w3);
+  return fromMappedBytes(bytes);
+}
+
+/** Little-endian: a plain `u32` key as the kernel has it on the supported machines. */
+export function encodeU32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
+}
+
+export function decodeU32(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+}
+
+export function encodeEndpoint(endpoint: Endpoint): Uint8Array {
+  return maps.Endpoint.encode({
+    address: encodeAddress(endpoint.address),
+    id: endpoint.id,
+    identity: endpoint.identity,
+    ifindex: endpoint.interfaceIndex,
+    flags: 0,
+    mac: { bytes: [...endpoint.mac] },
+    hostMac: { bytes: [...endpoint.hostMac] },
+    pad: 0,
+  });
+}
+
+export function encodeIpcacheKey(prefix: Prefix): Uint8Array {
+  const prefixLength = prefix.address.family === 4 ? prefix.length + 96 : prefix.length;
+  return maps.IpcacheKey.encode({ prefixLength, address: encodeAddress(prefix.address) });
+}
+
+/** Bits of the key that count: an unnamed protocol or port makes a shorter prefix. */
+export function policyPrefixLength(entry: PolicyMapEntry): number {
+  if (entry.portPrefix > 0) return IDENTITY_BITS + 8 + entry.portPrefix;
+  return entry.protocol !== 0 ? IDENTITY_BITS + 8 : IDENTITY_BITS;
+}
+
+export function encodePolicyEntry(entry: PolicyMapEntry): [key: Uint8Array, value: Uint8Array] {
+  const prefixLength = policyPrefixLength(entry);
+  const key = maps.PolicyKey.encode({
+    prefixLength,
+    direction: DIRECTION[entry.direction],
+    identity0: (entry.identity >>> 24) & 0xff,
+    identity1: (entry.identity >>> 16) & 0xff,
+    identity2: (entry.identity >>> 8) & 0xff,
+    identity3: entry.identity & 0xff,
+    protocol: entry.protocol,
+    port: entry.portPrefix > 0 ? entry.port : 0,
+  });
+  const value = maps.PolicyEntry.encode({
+    precedence: entry.precedence,
+    cookie: entry.cookie,
+    flags: entry.deny ? DENY : 0,
+    prefixLength,
+    proxyPort: entry.proxyPort,
+  });
+  return [key, value];
+}
+
+interface ServiceMaps {
+  readonly services: Map<string, [key: Uint8Array, value: Uint8Array]>;
+  readonly backends: Map<string, [key: Uint8Array, value: Uint8Array]>;
+}
+
+const BACKEND_STATE = { active: 0, terminating: 1, quarantined: 2, maintenance: 3 } as const;
+
+/** What the service maps must hold. Only active backends take new connections. */
+export function encodeServices(rows: readonly ServiceRow[]): ServiceMaps {
+  const services: ServiceMaps["services"] = new Map();
+  const backends: ServiceMaps["backends"] = new Map();
+  for (const row of rows) {
+    const base = { address: encodeAddress(row.address), port: row.port, protocol: row.protocol, scope: 0, pad: 0 };
+    const slot = (number: number, value: Parameters<typeof maps.Service.encode>[0]): void => {
+      const key = maps.ServiceKey.encode({ ...base, slot: number });
+      services.set(keyText(key), [key, maps.Service.encode(value)]);
+    };
+    const active = row.backends.filter((backend) => backend.state === "active");
+    slot(0, { backend: 0, count: active.length, flags: 0, id: row.id });
+    active.forEach((backend, at) => slot(at + 1, { backend: backend.id, count: 0, flags: 0, id: row.id }));
+    for (const backend of row.backends) {
+      const key = encodeU32(backend.id);
+      const value = maps.Backend.encode({
+        address: encodeAddress(backend.address),
+        port: backend.port,
+        protocol: backend.protocol,
+        state: BACKEND_STATE[backend.state],
+        pad: 0,
+      });
+      backends.set(keyText(key), [key, value]);
+    }
+  }
+  return { services, backends };
+}
+
+/** Bytes as a key of a JavaScript map. */
+export function keyText(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}

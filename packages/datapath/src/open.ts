@@ -1,0 +1,433 @@
+/**
+ * @module
+ * The datapath in a machine: loads or adopts the programs and maps, and keeps the maps as control wants them.
+ */
+import type { Collection, Link, Machine, RawMap } from "@skep/machine";
+import { layoutHash } from "@skep/machine";
+import { readObject, type ObjectSpec } from "@skep/object";
+import { formatAddress, type Address } from "@skep/net";
+import type { Endpoint, IpcacheRow, ServiceRow } from "@skep/control";
+import type { EndpointPolicy, PolicyMapEntry } from "@skep/policy";
+import * as maps from "./bpf/maps.bpf.ts";
+import { allows } from "./connections.ts";
+import type { Counter, Datapath, DatapathEvent } from "./datapath.ts";
+import {
+  decodeAddress,
+  decodeU32,
+  encodeAddress,
+  encodeEndpoint,
+  encodeIpcacheKey,
+  encodePolicyEntry,
+  encodeServices,
+  encodeU32,
+  keyText,
+} from "./encode.ts";
+import { decodeEvent } from "./events.ts";
+import { skepObject } from "./generated/skep-object.ts";
+
+export interface DatapathOptions {
+  /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
+  readonly pins: string;
+  /** Absolute path of the cgroup whose sockets are load balanced. */
+  readonly cgroup: string;
+  /** Overrides of map sizes by map name. */
+  readonly maxEntries?: Readonly<Record<string, number>>;
+}
+
+/** A pinned map whose layout is not that of this version: it is never reinterpreted. */
+export class LayoutError extends Error {
+  override readonly name = "LayoutError";
+  readonly map: string;
+  constructor(map: string) {
+    super(`the pinned map ${map} has another layout than this version's: take the old datapath down first (skep down)`);
+    this.map = map;
+  }
+}
+
+const HOOKS = [
+  { program: "skep_from_ep", direction: "ingress" },
+  { program: "skep_to_ep", direction: "egress" },
+] as const;
+const SOCKET_PROGRAMS = ["skep_connect4", "skep_getpeer4"] as const;
+
+/** Not shared with a later agent: made anew for every endpoint. */
+const LAYOUTS = "skep_layouts";
+
+export function openDatapath(machine: Machine, options: DatapathOptions): Datapath {
+  return new KernelDatapath(machine, options);
+}
+
+class KernelDatapath implements Datapath {
+  readonly adopted: Datapath["adopted"];
+  readonly #machine: Machine;
+  readonly #options: DatapathOptions;
+  readonly #spec: ObjectSpec;
+  readonly #collection: Collection;
+  readonly #links = new Map<string, Link>();
+  readonly #policies = new Map<number, readonly PolicyMapEntry[]>();
+
+  constructor(machine: Machine, options: DatapathOptions) {
+    this.#machine = machine;
+    this.#options = options;
+    this.#spec = readObject(skepObject());
+    for (const folder of ["", "/maps", "/links"]) machine.bpf.preparePins(options.pins + folder);
+    const pinned = this.#openPinned();
+    this.#collection = machine.bpf.load(this.#spec, {
+      maps: pinned,
+      ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
+    });
+    try {
+      this.#pinNew(pinned);
+      this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
+      this.#adoptLinks();
+      for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #map(name: string): RawMap {
+    const map = this.#collection.maps[name];
+    if (!map) throw new Error(`the datapath's object has no map ${name}`);
+    return map;
+  }
+
+  #program(name: string): Collection["programs"][string] {
+    const program = this.#collection.programs[name];
+    if (!program) throw new Error(`the datapath's object has no program ${name}`);
+    return program;
+  }
+
+  #mapPin(name: string): string {
+    return `${this.#options.pins}/maps/${name}`;
+  }
+
+  /** Maps that outlive the agent: all but the data sections, which belong to the programs. */
+  #shared(): string[] {
+    return Object.values(this.#spec.maps)
+      .filter((map) => map.data === undefined)
+      .map((map) => map.name);
+  }
+
+  #openPinned(): Record<string, RawMap> {
+    const layouts = this.#machine.bpf.openMap(this.#mapPin(LAYOUTS));
+    if (!layouts) return {};
+    const found: Record<string, RawMap> = {};
+    try {
+      for (const name of this.#shared()) {
+        const map = this.#machine.bpf.openMap(this.#mapPin(name));
+        if (!map) continue;
+        found[name] = map;
+        const recorded = layouts.get(layoutKey(name));
+        if (!recorded || keyText(recorded) !== keyText(this.#layout(name))) throw new LayoutError(name);
+      }
+      return found;
+    } catch (error) {
+      for (const map of Object.values(found)) map.close();
+      throw error;
+    } finally {
+      layouts.close();
+    }
+  }
+
+  #layout(name: string): Uint8Array {
+    const spec = this.#spec.maps[name];
+    if (!spec || !this.#spec.btf) throw new Error(`the datapath's object has no layout of ${name}`);
+    return encodeU64(BigInt(`0x${layoutHash(spec, this.#spec.btf).slice(0, 16)}`));
+  }
+
+  #pinNew(pinned: Readonly<Record<string, RawMap>>): void {
+    const pin = this.#mapPin(LAYOUTS);
+    let layouts = this.#machine.bpf.openMap(pin);
+    if (!layouts) {
+      layouts = this.#machine.bpf.createMap({
+        name: LAYOUTS,
+        type: "hash",
+        keySize: 16,
+        valueSize: 8,
+        maxEntries: 256,
+        flags: 0,
+        pinning: "none",
+      });
+      layouts.pin(pin);
+    }
+    try {
+      for (const name of this.#shared()) {
+        if (pinned[name]) continue;
+        layouts.set(layoutKey(name), this.#layout(name));
+        this.#map(name).pin(this.#mapPin(name));
+      }
+    } finally {
+      layouts.close();
+    }
+  }
+
+  // ---- links ----
+
+  #linkPin(name: string): string {
+    return `${this.#options.pins}/links/${name}`;
+  }
+
+  /** Programs of a new version take the place of the old ones between two packets. */
+  #adoptLinks(): void {
+    for (const name of this.#machine.bpf.pins(`${this.#options.pins}/links`)) {
+      const link = this.#machine.bpf.openLink(this.#linkPin(name));
+      if (!link) continue;
+      const hook = HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
+      const program = hook?.program ?? SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
+      if (!program) {
+        link.close();
+        continue;
+      }
+      link.update(this.#program(program));
+      this.#links.set(name, link);
+    }
+  }
+
+  #attachSocket(program: string): void {
+    const name = `${program}-${this.#options.cgroup.replaceAll("/", "_").replaceAll(".", "_")}`;
+    if (this.#links.has(name)) return;
+    const link = this.#machine.bpf.attach(this.#program(program), { hook: "cgroup", path: this.#options.cgroup });
+    this.#keepLink(name, link);
+  }
+
+  #keepLink(name: string, link: Link): void {
+    try {
+      link.pin(this.#linkPin(name));
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+    this.#links.set(name, link);
+  }
+
+  #dropLink(name: string): void {
+    const link = this.#links.get(name);
+    if (!link) return;
+    this.#links.delete(name);
+    this.#machine.bpf.unpin(this.#linkPin(name));
+    link.close();
+  }
+
+  attachEndpoint(endpoint: Endpoint): void {
+    for (const { program, direction } of HOOKS) {
+      const name = `tcx_${direction}-${endpoint.interfaceName}`;
+      if (this.#links.has(name)) continue;
+      const target = { hook: "tcx", interface: endpoint.interfaceIndex, direction } as const;
+      this.#keepLink(name, this.#machine.bpf.attach(this.#program(program), target));
+    }
+  }
+
+  // ---- endpoints ----
+
+  #endpointIds(): number[] {
+    return [...this.#map("skep_ep_if").entries()].map(([, value]) => maps.Endpoint.decode(value).id);
+  }
+
+  setEndpoint(endpoint: Endpoint): void {
+    const value = encodeEndpoint(endpoint);
+    this.#map("skep_ep_if").set(encodeU32(endpoint.interfaceIndex), value);
+    this.#map("skep_ep_addr").set(maps.Address.encode(encodeAddress(endpoint.address)), value);
+  }
+
+  removeEndpoint(endpoint: Pick<Endpoint, "id" | "address" | "interfaceIndex" | "interfaceName">): void {
+    this.#map("skep_ep_addr").delete(maps.Address.encode(encodeAddress(endpoint.address)));
+    this.#map("skep_ep_if").delete(encodeU32(endpoint.interfaceIndex));
+    for (const { direction } of HOOKS) this.#dropLink(`tcx_${direction}-${endpoint.interfaceName}`);
+    this.#map("skep_policy").delete(encodeU32(endpoint.id));
+    this.#policies.delete(endpoint.id);
+    this.#purge((connection) => connection.endpoint === endpoint.id || connection.touches(endpoint.address));
+  }
+
+  prune(keep: readonly Endpoint[]): { endpoints: number } {
+    const ids = new Set(keep.map((endpoint) => endpoint.id));
+    const names = new Set(keep.map((endpoint) => endpoint.interfaceName));
+    let removed = 0;
+    for (const [, value] of [...this.#map("skep_ep_if").entries()]) {
+      const row = maps.Endpoint.decode(value);
+      if (ids.has(row.id)) continue;
+      removed += 1;
+      this.removeEndpoint({
+        id: row.id,
+        address: decodeAddress(row.address),
+        interfaceIndex: row.ifindex,
+        interfaceName: "",
+      });
+    }
+    for (const name of this.#links.keys()) {
+      const found = /^tcx_(?:ingress|egress)-(.*)$/.exec(name);
+      if (found && !names.has(found[1] ?? "")) this.#dropLink(name);
+    }
+    for (const [key] of [...this.#map("skep_policy").entries()]) {
+      if (!ids.has(decodeU32(key))) this.#map("skep_policy").delete(key);
+    }
+    return { endpoints: removed };
+  }
+
+  // ---- policy ----
+
+  setPolicy(policy: EndpointPolicy): void {
+    const outer = this.#spec.maps["skep_policy"];
+    if (!outer?.inner) throw new Error("the datapath's object has no policy map");
+    const inner = this.#machine.bpf.createMap(outer.inner);
+    try {
+      inner.setAll(policy.entries.map(encodePolicyEntry));
+      this.#map("skep_policy").setMap(encodeU32(policy.endpoint), inner);
+    } finally {
+      inner.close();
+    }
+    this.#policies.set(policy.endpoint, policy.entries);
+    this.#purge(
+      (connection) => connection.endpoint === policy.endpoint && !allows(policy.entries, connection.question),
+    );
+  }
+
+  policyOf(endpoint: number): PolicyMapEntry[] | null {
+    const entries = this.#policies.get(endpoint);
+    return entries ? [...entries] : null;
+  }
+
+  #purge(dead: (connection: TrackedConnection) => boolean): void {
+    const map = this.#map("skep_ct");
+    const keys: Uint8Array[] = [];
+    for (const [key, value] of map.entries()) {
+      if (dead(new TrackedConnection(key, value))) keys.push(key);
+    }
+    map.deleteAll(keys);
+  }
+
+  // ---- ipcache and services ----
+
+  syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number } {
+    const wanted = new Map<string, [Uint8Array, Uint8Array]>();
+    for (const row of rows) {
+      const key = encodeIpcacheKey(row.prefix);
+      wanted.set(keyText(key), [key, maps.IpcacheEntry.encode({ identity: row.identity, flags: 0 })]);
+    }
+    return sync(this.#map("skep_ipcache"), wanted);
+  }
+
+  syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number } {
+    const wanted = encodeServices(rows);
+    const services = this.#map("skep_services");
+    const backends = this.#map("skep_backends");
+    // A slot is never visible before its backend, nor a backend gone before its slot.
+    const added = write(backends, wanted.backends);
+    const changed = write(services, slotsFirst(wanted.services));
+    const deleted = prune(services, wanted.services) + prune(backends, wanted.backends);
+    return { changed: changed + added, deleted };
+  }
+
+  // ---- events and counters ----
+
+  readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void } {
+    const reader = this.#map("skep_events").readRing((record) => onEvent(decodeEvent(record)));
+    reader.start();
+    return reader;
+  }
+
+  counters(): readonly Counter[] {
+    const counters: Counter[] = [];
+    for (const [key, value] of this.#map("skep_metrics").entries()) {
+      const { reason, direction } = maps.MetricKey.decode(key);
+      let packets = 0n;
+      let bytes = 0n;
+      for (let at = 0; at < value.length; at += maps.Metric.size) {
+        const metric = maps.Metric.decode(value.subarray(at, at + maps.Metric.size));
+        packets += metric.packets;
+        bytes += metric.bytes;
+      }
+      counters.push({ reason, direction: direction === 1 ? "ingress" : "egress", packets, bytes });
+    }
+    return counters.sort((a, b) => a.reason - b.reason || a.direction.localeCompare(b.direction));
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+    this.#collection.close();
+  }
+
+  destroy(): void {
+    for (const name of this.#links.keys()) this.#dropLink(name);
+    this.close();
+    this.#machine.bpf.removePins(this.#options.pins);
+  }
+}
+
+/** A row of the connection map. */
+class TrackedConnection {
+  readonly endpoint: number;
+  readonly #key: ReturnType<typeof maps.ConnectionKey.decode>;
+  readonly #identity: number;
+
+  constructor(key: Uint8Array, value: Uint8Array) {
+    this.#key = maps.ConnectionKey.decode(key);
+    const connection = maps.Connection.decode(value);
+    this.endpoint = connection.endpoint;
+    this.#identity = connection.identity;
+  }
+
+  get question(): { direction: "ingress" | "egress"; identity: number; protocol: number; port: number } {
+    const icmp = this.#key.protocol === 1;
+    return {
+      direction: this.#key.direction === 1 ? "ingress" : "egress",
+      identity: this.#identity,
+      protocol: this.#key.protocol,
+      // What opens an ICMP exchange is an echo request.
+      port: icmp ? 8 : this.#key.destinationPort,
+    };
+  }
+
+  touches(address: Address): boolean {
+    const text = formatAddress(address);
+    return (
+      formatAddress(decodeAddress(this.#key.source)) === text ||
+      formatAddress(decodeAddress(this.#key.destination)) === text
+    );
+  }
+}
+
+type Rows = ReadonlyMap<string, readonly [key: Uint8Array, value: Uint8Array]>;
+
+/** Slot 0 carries the count: it is written after the slots that it counts. */
+function slotsFirst(services: Rows): Rows {
+  const rows = [...services].sort(
+    ([, [a]], [, [b]]) => maps.ServiceKey.decode(b).slot - maps.ServiceKey.decode(a).slot,
+  );
+  return new Map(rows);
+}
+
+function write(map: RawMap, wanted: Rows): number {
+  let changed = 0;
+  for (const [key, value] of wanted.values()) {
+    const present = map.get(key);
+    if (present && keyText(present) === keyText(value)) continue;
+    map.set(key, value);
+    changed += 1;
+  }
+  return changed;
+}
+
+function prune(map: RawMap, wanted: Rows): number {
+  const stale = [...map.entries()].map(([key]) => key).filter((key) => !wanted.has(keyText(key)));
+  map.deleteAll(stale);
+  return stale.length;
+}
+
+function sync(map: RawMap, wanted: Rows): { changed: number; deleted: number } {
+  return { changed: write(map, wanted), deleted: prune(map, wanted) };
+}
+
+function layoutKey(name: string): Uint8Array {
+  const key = new Uint8Array(16);
+  key.set(new TextEncoder().encode(name).subarray(0, 16));
+  return key;
+}
+
+function encodeU64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, value, true);
+  return bytes;
+}
