@@ -1,0 +1,2 @@
+export { openNet, type LinuxNet, type NetOptions } from "./machine.ts";
+export { LinuxNamespace } from "./namespace.ts";

@@ -1,0 +1,201 @@
+/**
+ * @module
+ * A network namespace as the machine's interface shows it, over rtnetlink.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Interface, Namespace, Route } from "@skep/machine";
+import type { Address, Mac, Prefix } from "@skep/net";
+import {
+  addAddress,
+  addRoute,
+  changeLink,
+  createLink,
+  deleteLink,
+  deleteRoute,
+  findLink,
+  type LinkInfo,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  NetlinkSocket,
+  type RouteInfo,
+  type RouteSpec,
+  scopes,
+  setNeighbour,
+  tables,
+} from "../netlink/index.ts";
+import { AF, inNamespace, openNamespaceFile, openSocket, SO, SOCK, socketOption, SOL } from "../sys/index.ts";
+
+export function toInterface(link: LinkInfo): Interface {
+  const isVeth = link.kind === "veth";
+  return {
+    index: link.index,
+    name: link.name,
+    mac: link.mac,
+    mtu: link.mtu,
+    up: link.up,
+    ...(isVeth && link.link !== undefined ? { peerIndex: link.link } : {}),
+    ...(link.kind === undefined ? {} : { kind: link.kind }),
+  };
+}
+
+const scopeNames = new Map<number, NonNullable<Route["scope"]>>([
+  [scopes.universe, "universe"],
+  [scopes.link, "link"],
+  [scopes.host, "host"],
+]);
+
+function toRoute(route: RouteInfo): Route {
+  const scope = scopeNames.get(route.scope);
+  return {
+    destination: route.destination,
+    interface: route.interface,
+    ...(route.gateway ? { gateway: route.gateway } : {}),
+    ...(scope ? { scope } : {}),
+    ...(route.source ? { source: route.source } : {}),
+    ...(route.mtu === undefined ? {} : { mtu: route.mtu }),
+  };
+}
+
+function toSpec(route: Route): RouteSpec {
+  const { scope, ...rest } = route;
+  return scope === undefined ? rest : { ...rest, scope: scopes[scope] };
+}
+
+/** `net/ipv4/ip_forward` to its file; names with dots are interface names, not separators. */
+function sysctlPath(name: string): string {
+  if (name.startsWith("/") || name.split("/").some((part) => part === "" || part === "." || part === ".."))
+    throw new RangeError(`${JSON.stringify(name)} is no sysctl name`);
+  return `/proc/sys/${name}`;
+}
+
+/** Every call enters the namespace and comes back before it returns; nothing keeps the namespace alive between calls. */
+export class LinuxNamespace implements Namespace {
+  readonly name: string;
+  readonly path: string;
+  readonly #isCurrent: boolean;
+  #cookie: bigint | undefined;
+
+  /** `isCurrent`: the thread lives in it, so that entering needs no privilege. */
+  constructor(name: string, path: string, options: { readonly isCurrent?: boolean } = {}) {
+    this.name = name;
+    this.path = path;
+    this.#isCurrent = options.isCurrent ?? false;
+  }
+
+  /** Runs `use` inside. It must be synchronous. */
+  run<T>(use: () => T): T {
+    return this.#isCurrent ? use() : inNamespace(this.path, use);
+  }
+
+  /** Runs `use` with a socket of the namespace. */
+  netlink<T>(use: (socket: NetlinkSocket) => T): T {
+    const socket = this.run(() => NetlinkSocket.open());
+    try {
+      return use(socket);
+    } finally {
+      socket.close();
+    }
+  }
+
+  get cookie(): bigint {
+    this.#cookie ??= this.run(readCookie);
+    return this.#cookie;
+  }
+
+  interfaces(): Interface[] {
+    return this.netlink((socket) => listLinks(socket).map(toInterface));
+  }
+
+  interface(name: string): Interface | null {
+    return this.netlink((socket) => {
+      const link = findLink(socket, name);
+      return link && toInterface(link);
+    });
+  }
+
+  createVeth(
+    name: string,
+    peer: { readonly namespace: Namespace; readonly name: string; readonly mac?: Mac },
+    options: { readonly mac?: Mac; readonly mtu?: number } = {},
+  ): { host: Interface; peer: Interface } {
+    const target = openNamespaceFile(peer.namespace.path);
+    try {
+      const { mtu } = options;
+      const peerOptions = { name: peer.name, mtu, mac: peer.mac, namespaceFd: target.fd };
+      this.netlink((socket) =>
+        createLink(socket, defined({ kind: "veth", name, ...options, peer: defined(peerOptions) })),
+      );
+    } finally {
+      target.close();
+    }
+    return { host: existing(this, name), peer: existing(peer.namespace, peer.name) };
+  }
+
+  deleteInterface(name: string): boolean {
+    return this.netlink((socket) => deleteLink(socket, name));
+  }
+
+  setUp(index: number, up: boolean): void {
+    this.netlink((socket) => changeLink(socket, index, { up }));
+  }
+
+  addAddress(index: number, prefix: Prefix): void {
+    this.netlink((socket) => addAddress(socket, { index, prefix }));
+  }
+
+  addresses(): { readonly index: number; readonly prefix: Prefix }[] {
+    return this.netlink((socket) => listAddresses(socket).map(({ index, prefix }) => ({ index, prefix })));
+  }
+
+  addRoute(route: Route): void {
+    this.netlink((socket) => addRoute(socket, toSpec(route)));
+  }
+
+  deleteRoute(route: Route): boolean {
+    return this.netlink((socket) => deleteRoute(socket, toSpec(route)));
+  }
+
+  /** Of the main table. */
+  routes(): Route[] {
+    return this.netlink((socket) => listRoutes(socket, { table: tables.main }).map(toRoute));
+  }
+
+  addNeighbour(index: number, address: Address, mac: Mac): void {
+    this.netlink((socket) => setNeighbour(socket, { index, address, mac }));
+  }
+
+  // /proc/sys/net shows the namespace of the task that opens the file (net/sysctl_net.c): this thread's.
+  setSysctl(name: string, value: string): void {
+    const path = sysctlPath(name);
+    this.run(() => writeFileSync(path, value));
+  }
+
+  getSysctl(name: string): string {
+    const path = sysctlPath(name);
+    return this.run(() => readFileSync(path, "utf8").trim());
+  }
+}
+
+/** Drops undefined properties: `exactOptionalPropertyTypes` at the edge of the interface. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+function existing(namespace: Namespace, name: string): Interface {
+  const found = namespace.interface(name);
+  if (!found) throw new Error(`interface ${name} of namespace ${namespace.name} went away while it was made`);
+  return found;
+}
+
+function readCookie(): bigint {
+  const socket = openSocket(AF.INET, SOCK.DGRAM);
+  try {
+    const bytes = socketOption(socket.fd, { level: SOL.SOCKET, option: SO.NETNS_COOKIE }, 8);
+    return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  } finally {
+    socket.close();
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * @module
+ * Light-weight tunnels on routes (include/uapi/linux/lwtunnel.h): BPF programs that a route runs.
+ */
+import { attributes, i32, string, u32, type Codec } from "./codec.ts";
+
+/** LWTUNNEL_ENCAP_*. */
+export const lwtTypes = { mpls: 1, ip: 2, ila: 3, ip6: 4, seg6: 5, bpf: 6, seg6local: 7 } as const;
+
+const program = attributes({
+  /** Only in requests: the kernel reports the name alone. */
+  fd: [1, i32],
+  name: [2, string],
+});
+
+/** `headroom`: bytes that an `xmit` program may push. */
+export const bpfEncap = attributes({ in: [1, program], out: [2, program], xmit: [3, program], headroom: [4, u32] });
+export type BpfEncap = typeof bpfEncap extends Codec<infer T> ? T : never;
