@@ -271,7 +271,7 @@ class Play {
   }
 
   #observe(): void {
-    const child = spawn(process.execPath, [command, "observe", "--run", this.#stage.run, "-f", "-o", "json"], {
+    const child = spawn(process.execPath, [command(), "observe", "--run", this.#stage.run, "-f", "-o", "json"], {
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
     });

@@ -7,13 +7,23 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import readline from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Answer, Order } from "./workload.ts";
 
-/** `dist/`: this file is bundled into it. */
-const dist = dirname(process.argv[1] ? fileURLToPath(new URL(`file://${process.argv[1]}`)) : ".");
-export const command = join(dist, "skep.mjs");
-const workload = join(dist, "demo-workload.mjs");
+/** `dist/`: the bundle that runs, unless a test names another. */
+let dist = dirname(process.argv[1] ?? ".");
+
+/** Uses the bundle in another folder. */
+export function useCommand(folder: string): void {
+  dist = folder;
+}
+
+export function command(): string {
+  return join(dist, "skep.mjs");
+}
+
+function workload(): string {
+  return join(dist, "demo-workload.mjs");
+}
 
 export interface StageOptions {
   /** The agent's run folder; the rest hangs below it. */
@@ -23,7 +33,7 @@ export interface StageOptions {
 /** Runs `skep ARGS` to its end. */
 export function skep(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [command(), ...args], { stdio: ["ignore", "pipe", "pipe"] });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (data: Buffer) => (stdout += data.toString("utf8")));
@@ -129,7 +139,7 @@ export class Stage {
   startAgent(netns: string): ChildProcess {
     const log = openSync(this.agentLog, "a", 0o600);
     try {
-      this.#agent = spawn(process.execPath, [command, "up", this.policies, ...this.agentOptions(netns)], {
+      this.#agent = spawn(process.execPath, [command(), "up", this.policies, ...this.agentOptions(netns)], {
         stdio: ["ignore", log, log],
         // Ctrl-C at the terminal is this process's to handle: the agent ends last.
         detached: true,
@@ -156,7 +166,7 @@ export class Stage {
     const flags = Object.entries(labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]);
     const child = spawn(
       process.execPath,
-      [command, "run", "--run", this.run, "--name", name, ...flags, "--", process.execPath, workload, role, name],
+      [command(), "run", "--run", this.run, "--name", name, ...flags, "--", process.execPath, workload(), role, name],
       { stdio: ["pipe", "pipe", "inherit"], detached: true },
     );
     this.#workloads.push(child);

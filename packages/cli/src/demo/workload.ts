@@ -9,8 +9,11 @@ import readline from "node:readline";
 
 export interface Order {
   readonly id: number;
-  /** `request`: one HTTP request on a connection of its own. `hold`: a connection that stays open and echoes. */
-  readonly kind: "request" | "hold" | "beat";
+  /**
+   * `request`: one HTTP request on a connection of its own. `hold`: opens a connection that stays, `beat` asks over it again.
+   * `stream`: opens an endless answer of numbered lines; `streamed` tells how many came, and what was wrong with them.
+   */
+  readonly kind: "request" | "hold" | "beat" | "stream" | "streamed";
   readonly host: string;
   readonly port: number;
   readonly timeout: number;
@@ -32,11 +35,22 @@ function serve(name: string): void {
   for (const port of PORTS) {
     http
       .createServer((request, response) => {
+        if (request.url === "/stream") {
+          stream(response);
+          return;
+        }
         response.setHeader("connection", request.headers.connection ?? "close");
         response.end(`${name}: ship landed\n`);
       })
       .listen(port, "0.0.0.0");
   }
+}
+
+/** A numbered line every 10 ms, until the reader goes. */
+function stream(response: http.ServerResponse): void {
+  let number = 0;
+  const timer = setInterval(() => response.write(`${number++}\n`), 10);
+  response.on("close", () => clearInterval(timer));
 }
 
 function request(order: Order): Promise<Answer> {
@@ -94,10 +108,44 @@ class Held {
   }
 }
 
+/** Reads a stream and minds its sequence. */
+class Stream {
+  #lines = 0;
+  #trouble = "";
+
+  open(order: Order): Promise<Answer> {
+    return new Promise((resolve) => {
+      const call = http.get({ host: order.host, port: order.port, path: "/stream", agent: false }, (response) => {
+        readline.createInterface({ input: response }).on("line", (line) => {
+          if (Number(line) !== this.#lines) this.#trouble ||= `${line} after ${this.#lines - 1}`;
+          this.#lines += 1;
+        });
+        response.on("close", () => (this.#trouble ||= "closed"));
+        resolve({ id: order.id, ok: true, text: "open" });
+      });
+      call.on("error", (error: NodeJS.ErrnoException) => {
+        this.#trouble ||= error.code ?? error.message;
+        resolve({ id: order.id, ok: false, text: this.#trouble });
+      });
+    });
+  }
+
+  report(order: Order): Promise<Answer> {
+    return Promise.resolve({ id: order.id, ok: this.#trouble === "", text: this.#trouble || String(this.#lines) });
+  }
+}
+
 function pilot(): void {
   const held = new Held();
-  const run = (order: Order): Promise<Answer> =>
-    order.kind === "request" ? request(order) : order.kind === "hold" ? held.open(order) : held.beat(order);
+  const stream = new Stream();
+  const actions: Record<Order["kind"], (order: Order) => Promise<Answer>> = {
+    request,
+    hold: (order) => held.open(order),
+    beat: (order) => held.beat(order),
+    stream: (order) => stream.open(order),
+    streamed: (order) => stream.report(order),
+  };
+  const run = (order: Order): Promise<Answer> => actions[order.kind](order);
   const lines = readline.createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     void run(JSON.parse(line) as Order).then((answer) => process.stdout.write(`${JSON.stringify(answer)}\n`));
