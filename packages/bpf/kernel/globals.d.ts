@@ -27,6 +27,7 @@ interface Symbol {
 interface SymbolConstructor {
   readonly iterator: unique symbol;
 }
+// oxlint-disable-next-line no-var -- as the library declares it
 declare var Symbol: SymbolConstructor;
 interface Object {
   readonly "~object"?: never;
@@ -54,23 +55,23 @@ interface IteratorReturnResult<T> {
   done: true;
   value: T;
 }
-type IteratorResult<T, R = any> = IteratorYieldResult<T> | IteratorReturnResult<R>;
-interface Iterator<T, R = any, N = any> {
+type IteratorResult<T, R = unknown> = IteratorYieldResult<T> | IteratorReturnResult<R>;
+interface Iterator<T, R = unknown, N = unknown> {
   next(...args: [] | [N]): IteratorResult<T, R>;
 }
-interface Iterable<T, R = any, N = any> {
+interface Iterable<T, R = unknown, N = unknown> {
   [Symbol.iterator](): Iterator<T, R, N>;
 }
-interface IterableIterator<T, R = any, N = any> extends Iterator<T, R, N> {
+interface IterableIterator<T, R = unknown, N = unknown> extends Iterator<T, R, N> {
   [Symbol.iterator](): IterableIterator<T, R, N>;
 }
 type Readonly<T> = { readonly [K in keyof T]: T[K] };
 type Partial<T> = { [K in keyof T]?: T[K] };
 type Pick<T, K extends keyof T> = { [P in K]: T[P] };
-type Record<K extends keyof any, T> = { [P in K]: T };
+type Record<K extends string | number | symbol, T> = { [P in K]: T };
 type Exclude<T, U> = T extends U ? never : T;
 type Extract<T, U> = T extends U ? T : never;
-type Omit<T, K extends keyof any> = Pick<T, Exclude<keyof T, K>>;
+type Omit<T, K extends string | number | symbol> = Pick<T, Exclude<keyof T, K>>;
 type NonNullable<T> = T & {};
-type ReturnType<T extends (...args: any) => any> = T extends (...args: any) => infer R ? R : any;
-type Parameters<T extends (...args: any) => any> = T extends (...args: infer P) => any ? P : never;
+type ReturnType<T> = T extends (...args: never[]) => infer R ? R : never;
+type Parameters<T> = T extends (...args: infer P) => unknown ? P : never;

@@ -1,1 +1,12 @@
 export type * from "./api.ts";
+export * from "./runtime.ts";
+export * from "./helpers.ts";
+export {
+  KernelOnlyError,
+  type MapDescriptor,
+  type MapKind,
+  type ProgramDescriptor,
+  type VariableDescriptor,
+} from "./descriptors.ts";
+export { layoutStruct, layoutUnion, type FieldPlace, type FieldShape, type Layout } from "./layout.ts";
+export { PROGRAM_KINDS, type ProgramKind } from "./programs.ts";

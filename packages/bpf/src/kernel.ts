@@ -99,8 +99,14 @@ export declare function arrayOfMaps<M>(
 export declare function progArray(name: string, options: { readonly maxEntries: number }): ProgArray;
 /** `bytes` is a power of two and a multiple of the page size. */
 export declare function ringBuf<T>(name: string, type: Type<T>, options: { readonly bytes: number }): RingBuf<T>;
-export declare function queue<V>(name: string, options: { readonly value: Type<V>; readonly maxEntries: number }): Queue<V>;
-export declare function stack<V>(name: string, options: { readonly value: Type<V>; readonly maxEntries: number }): Queue<V>;
+export declare function queue<V>(
+  name: string,
+  options: { readonly value: Type<V>; readonly maxEntries: number },
+): Queue<V>;
+export declare function stack<V>(
+  name: string,
+  options: { readonly value: Type<V>; readonly maxEntries: number },
+): Queue<V>;
 
 /** In `.rodata`: the loader sets it before the program is loaded, and the kernel folds it. */
 export declare function config<T>(name: string, type: Type<T>, value: T): Config<T>;
@@ -159,7 +165,10 @@ export declare function cgroupSkbIngress(
   name: string,
   run: (ctx: CgroupSkbContext) => number,
 ): Program<CgroupSkbContext>;
-export declare function cgroupSkbEgress(name: string, run: (ctx: CgroupSkbContext) => number): Program<CgroupSkbContext>;
+export declare function cgroupSkbEgress(
+  name: string,
+  run: (ctx: CgroupSkbContext) => number,
+): Program<CgroupSkbContext>;
 export declare function sockOps(name: string, run: (ctx: SockOpsContext) => number): Program<SockOpsContext>;
 export declare function skLookup(name: string, run: (ctx: SkLookupContext) => number): Program<SkLookupContext>;
 /** `target`: such as `sched/sched_switch`. */

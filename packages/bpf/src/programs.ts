@@ -1,0 +1,93 @@
+/**
+ * @module
+ * The program types: the section that each constructor makes, and what the kernel calls the type and the hook.
+ */
+
+export interface ProgramKind {
+  /** ELF section; `%` stands for the target. */
+  readonly section: string;
+  /** The kernel's name without prefix. */
+  readonly type: string;
+  readonly attachType?: string;
+  /** Name of the context's interface in `api.ts`. */
+  readonly context: string;
+  /** Whether the second argument of the constructor names a target. */
+  readonly hasTarget?: boolean;
+  /** What the program may return, where the kernel checks it (kernel/bpf/verifier.c, check_return_code). */
+  readonly returns?: readonly [min: number, max: number];
+}
+
+const sockAddr = (
+  section: string,
+  attachType: string,
+  returns: readonly [min: number, max: number] = [0, 1],
+): ProgramKind => ({
+  section: `cgroup/${section}`,
+  type: "cgroup_sock_addr",
+  attachType,
+  context: "SockAddrContext",
+  returns,
+});
+
+const sock = (section: string, attachType: string): ProgramKind => ({
+  section: `cgroup/${section}`,
+  type: "cgroup_sock",
+  attachType,
+  context: "SockContext",
+  returns: [0, 1],
+});
+
+/** By the name of the constructor. */
+export const PROGRAM_KINDS: Readonly<Record<string, ProgramKind>> = {
+  tc: { section: "tc", type: "sched_cls", context: "TcContext" },
+  xdp: { section: "xdp", type: "xdp", attachType: "xdp", context: "XdpContext" },
+  cgroupConnect4: sockAddr("connect4", "cgroup_inet4_connect"),
+  cgroupConnect6: sockAddr("connect6", "cgroup_inet6_connect"),
+  cgroupBind4: sockAddr("bind4", "cgroup_inet4_bind", [0, 3]),
+  cgroupBind6: sockAddr("bind6", "cgroup_inet6_bind", [0, 3]),
+  cgroupSendmsg4: sockAddr("sendmsg4", "cgroup_udp4_sendmsg"),
+  cgroupSendmsg6: sockAddr("sendmsg6", "cgroup_udp6_sendmsg"),
+  cgroupRecvmsg4: sockAddr("recvmsg4", "cgroup_udp4_recvmsg", [1, 1]),
+  cgroupRecvmsg6: sockAddr("recvmsg6", "cgroup_udp6_recvmsg", [1, 1]),
+  cgroupGetpeername4: sockAddr("getpeername4", "cgroup_inet4_getpeername", [1, 1]),
+  cgroupGetpeername6: sockAddr("getpeername6", "cgroup_inet6_getpeername", [1, 1]),
+  cgroupGetsockname4: sockAddr("getsockname4", "cgroup_inet4_getsockname", [1, 1]),
+  cgroupGetsockname6: sockAddr("getsockname6", "cgroup_inet6_getsockname", [1, 1]),
+  cgroupPostBind4: sock("post_bind4", "cgroup_inet4_post_bind"),
+  cgroupPostBind6: sock("post_bind6", "cgroup_inet6_post_bind"),
+  cgroupSockCreate: sock("sock_create", "cgroup_inet_sock_create"),
+  cgroupSockRelease: sock("sock_release", "cgroup_inet_sock_release"),
+  cgroupSkbIngress: {
+    section: "cgroup_skb/ingress",
+    type: "cgroup_skb",
+    attachType: "cgroup_inet_ingress",
+    context: "CgroupSkbContext",
+    returns: [0, 1],
+  },
+  cgroupSkbEgress: {
+    section: "cgroup_skb/egress",
+    type: "cgroup_skb",
+    attachType: "cgroup_inet_egress",
+    context: "CgroupSkbContext",
+    returns: [0, 3],
+  },
+  sockOps: {
+    section: "sockops",
+    type: "sock_ops",
+    attachType: "cgroup_sock_ops",
+    context: "SockOpsContext",
+    returns: [0, 1],
+  },
+  skLookup: {
+    section: "sk_lookup",
+    type: "sk_lookup",
+    attachType: "sk_lookup",
+    context: "SkLookupContext",
+    returns: [0, 1],
+  },
+  tracepoint: { section: "tracepoint/%", type: "tracepoint", context: "TracepointContext", hasTarget: true },
+  rawTracepoint: { section: "raw_tp/%", type: "raw_tracepoint", context: "RawTracepointContext", hasTarget: true },
+  kprobe: { section: "kprobe/%", type: "kprobe", context: "KprobeContext", hasTarget: true },
+  kretprobe: { section: "kretprobe/%", type: "kprobe", context: "KprobeContext", hasTarget: true },
+  perfEvent: { section: "perf_event", type: "perf_event", context: "PerfEventContext" },
+};

@@ -1,0 +1,150 @@
+/**
+ * @module
+ * The user-space side of the names in `kernel.ts`: importing a `*.bpf.ts` module gives its schemas, maps and program names.
+ */
+import type * as Kernel from "./kernel.ts";
+import { bitField, boolean, codecOf, fixedArray, integer, structure, unionOf } from "./codec.ts";
+import { kernelOnly, mapDescriptor, type MapDescriptor, type MapKind, type ProgramDescriptor } from "./descriptors.ts";
+import type { Type } from "./api.ts";
+import { PROGRAM_KINDS } from "./programs.ts";
+
+export const u8 = integer<Kernel.u8>("u8", 1);
+export const u16 = integer<Kernel.u16>("u16", 2);
+export const u32 = integer<Kernel.u32>("u32", 4);
+export const u64 = integer<Kernel.u64>("u64", 8);
+export const i8 = integer<Kernel.i8>("i8", 1, { signed: true });
+export const i16 = integer<Kernel.i16>("i16", 2, { signed: true });
+export const i32 = integer<Kernel.i32>("i32", 4, { signed: true });
+export const i64 = integer<Kernel.i64>("i64", 8, { signed: true });
+export const be16 = integer<Kernel.u16>("be16", 2, { bigEndian: true });
+export const be32 = integer<Kernel.u32>("be32", 4, { bigEndian: true });
+export const be64 = integer<Kernel.u64>("be64", 8, { bigEndian: true });
+export const bool = boolean();
+export const struct: typeof Kernel.struct = structure;
+export const union: typeof Kernel.union = unionOf;
+export const bits: typeof Kernel.bits = bitField;
+
+interface MapOptions {
+  readonly key?: Type<unknown>;
+  readonly value?: Type<unknown>;
+  readonly inner?: unknown;
+  readonly maxEntries: number;
+  readonly flags?: number;
+}
+
+const NO_PREALLOC = 1;
+
+function makeMap(type: MapKind, name: string, options: MapOptions): MapDescriptor {
+  return mapDescriptor({
+    name,
+    type,
+    maxEntries: options.maxEntries,
+    // The kernel takes a trie only without preallocation.
+    flags: (options.flags ?? 0) | (type === "lpm_trie" ? NO_PREALLOC : 0),
+    ...(options.key ? { key: codecOf(options.key) } : {}),
+    ...(options.value ? { value: codecOf(options.value) } : {}),
+    ...(options.inner ? { inner: options.inner as MapDescriptor } : {}),
+  });
+}
+
+/** A constructor of maps of one type; those without a `key` of their own count from 0. */
+function maker(type: MapKind, indexed = false) {
+  return (name: string, options: MapOptions): never =>
+    makeMap(type, name, indexed ? { ...options, key: u32 as Type<unknown> } : options) as never;
+}
+
+export const hash: typeof Kernel.hash = maker("hash");
+export const lruHash: typeof Kernel.lruHash = maker("lru_hash");
+export const percpuHash: typeof Kernel.percpuHash = maker("percpu_hash");
+export const lruPercpuHash: typeof Kernel.lruPercpuHash = maker("lru_percpu_hash");
+export const percpuArray: typeof Kernel.percpuArray = maker("percpu_array", true);
+export const lpmTrie: typeof Kernel.lpmTrie = maker("lpm_trie");
+export const hashOfMaps: typeof Kernel.hashOfMaps = maker("hash_of_maps");
+export const arrayOfMaps: typeof Kernel.arrayOfMaps = maker("array_of_maps", true);
+export const queue: typeof Kernel.queue = maker("queue");
+export const stack: typeof Kernel.stack = maker("stack");
+export const progArray: typeof Kernel.progArray = maker("prog_array", true);
+
+function arrayTypeOrMap(first: unknown, second: unknown): never {
+  if (typeof first === "string") return maker("array", true)(first, second as MapOptions);
+  return fixedArray(first as Type<unknown>, second as number) as never;
+}
+export const array: typeof Kernel.array = arrayTypeOrMap;
+
+export const ringBuf: typeof Kernel.ringBuf = (name, type, options) =>
+  makeMap("ringbuf", name, { value: type as Type<unknown>, maxEntries: options.bytes }) as never;
+
+export const config: typeof Kernel.config = (name, type, value) => ({ kind: "config", name, type, value }) as never;
+export const global: typeof Kernel.global = (name, type, value) =>
+  ({ kind: "global", name, type, value: value ?? codecOf(type as Type<unknown>).zero() }) as never;
+
+export const MAP: typeof Kernel.MAP = {
+  NO_PREALLOC,
+  NO_COMMON_LRU: 2,
+  NUMA_NODE: 4,
+  RDONLY: 8,
+  WRONLY: 16,
+  RDONLY_PROG: 128,
+  WRONLY_PROG: 256,
+  MMAPABLE: 1024,
+};
+
+export const TC: typeof Kernel.TC = {
+  UNSPEC: -1,
+  NEXT: -1,
+  OK: 0,
+  PASS: 0,
+  RECLASSIFY: 1,
+  SHOT: 2,
+  DROP: 2,
+  PIPE: 3,
+  STOLEN: 4,
+  QUEUED: 5,
+  REPEAT: 6,
+  REDIRECT: 7,
+};
+
+export const XDP: typeof Kernel.XDP = { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 };
+
+/** A constructor of programs: the body stays behind. */
+function program(constructor: string): (name: string, ...rest: unknown[]) => never {
+  const kind = PROGRAM_KINDS[constructor];
+  if (kind === undefined) throw new TypeError(`no program type ${constructor}`);
+  return (name, ...rest) => {
+    const section = kind.hasTarget ? kind.section.replace("%", String(rest[0])) : kind.section;
+    const descriptor: ProgramDescriptor = { kind: "program", name, section };
+    return descriptor as never;
+  };
+}
+
+export const tc: typeof Kernel.tc = program("tc");
+export const xdp: typeof Kernel.xdp = program("xdp");
+export const cgroupConnect4: typeof Kernel.cgroupConnect4 = program("cgroupConnect4");
+export const cgroupConnect6: typeof Kernel.cgroupConnect6 = program("cgroupConnect6");
+export const cgroupBind4: typeof Kernel.cgroupBind4 = program("cgroupBind4");
+export const cgroupBind6: typeof Kernel.cgroupBind6 = program("cgroupBind6");
+export const cgroupSendmsg4: typeof Kernel.cgroupSendmsg4 = program("cgroupSendmsg4");
+export const cgroupSendmsg6: typeof Kernel.cgroupSendmsg6 = program("cgroupSendmsg6");
+export const cgroupRecvmsg4: typeof Kernel.cgroupRecvmsg4 = program("cgroupRecvmsg4");
+export const cgroupRecvmsg6: typeof Kernel.cgroupRecvmsg6 = program("cgroupRecvmsg6");
+export const cgroupGetpeername4: typeof Kernel.cgroupGetpeername4 = program("cgroupGetpeername4");
+export const cgroupGetpeername6: typeof Kernel.cgroupGetpeername6 = program("cgroupGetpeername6");
+export const cgroupGetsockname4: typeof Kernel.cgroupGetsockname4 = program("cgroupGetsockname4");
+export const cgroupGetsockname6: typeof Kernel.cgroupGetsockname6 = program("cgroupGetsockname6");
+export const cgroupPostBind4: typeof Kernel.cgroupPostBind4 = program("cgroupPostBind4");
+export const cgroupPostBind6: typeof Kernel.cgroupPostBind6 = program("cgroupPostBind6");
+export const cgroupSockCreate: typeof Kernel.cgroupSockCreate = program("cgroupSockCreate");
+export const cgroupSockRelease: typeof Kernel.cgroupSockRelease = program("cgroupSockRelease");
+export const cgroupSkbIngress: typeof Kernel.cgroupSkbIngress = program("cgroupSkbIngress");
+export const cgroupSkbEgress: typeof Kernel.cgroupSkbEgress = program("cgroupSkbEgress");
+export const sockOps: typeof Kernel.sockOps = program("sockOps");
+export const skLookup: typeof Kernel.skLookup = program("skLookup");
+export const tracepoint: typeof Kernel.tracepoint = program("tracepoint");
+export const rawTracepoint: typeof Kernel.rawTracepoint = program("rawTracepoint");
+export const kprobe: typeof Kernel.kprobe = program("kprobe");
+export const kretprobe: typeof Kernel.kretprobe = program("kretprobe");
+export const perfEvent: typeof Kernel.perfEvent = program("perfEvent");
+export const subprogram: typeof Kernel.subprogram = (run) => run;
+
+export const range: typeof Kernel.range = kernelOnly("range");
+export const printk: typeof Kernel.printk = kernelOnly("printk");
