@@ -1,2 +1,15 @@
+export * from "./btf/builder.ts";
+export { decodeBtf } from "./btf/decode.ts";
+export type { BtfStrings, DecodeBtfOptions } from "./btf/decode.ts";
+export { encodeBtf } from "./btf/encode.ts";
+export type { EncodeBtfOptions } from "./btf/encode.ts";
+export { essentialName } from "./btf/flavor.ts";
+export { openBtf } from "./btf/open.ts";
+export type { OpenBtf } from "./btf/open.ts";
+export * from "./btf/query.ts";
 export type * from "./btf/types.ts";
+export * from "./btf/view.ts";
+export * from "./btf/walk.ts";
+export type { ByteOrder } from "./bytes.ts";
+export * from "./errors.ts";
 export type * from "./spec.ts";

@@ -1,9 +1,28 @@
 /**
  * BTF as data (Documentation/bpf/btf.rst). Type ids count from 1; 0 is void. `types[id - 1]` is type `id`.
- * Split BTF: `base` holds the ids up to `base.types.length`.
+ * Split BTF (a kernel module's): `types[0]` has id `firstId`, and smaller ids are those of its base.
  */
 export interface BtfTypes {
   readonly types: readonly BtfType[];
+  /** Absent: 1. */
+  readonly firstId?: number;
+}
+
+/**
+ * Types by id and by name, however they are kept (`viewOf` over data, `openBtf` over bytes that are decoded as they are asked for).
+ * A view of split BTF answers for its base too.
+ */
+export interface BtfView {
+  /** One more than the largest id. */
+  readonly end: number;
+  /** Smallest id that is this view's own: 1 unless it is split BTF. */
+  readonly firstId: number;
+  /** Null for void (id 0). Throws `ObjectError` `btf` for an id that does not exist. */
+  get(id: number): BtfType | null;
+  /** Ids of the types with this very name, ascending. */
+  named(name: string): readonly number[];
+  /** Ids of the types whose name without flavor is this: `task_struct` and `task_struct___old`, ascending. */
+  flavors(name: string): readonly number[];
 }
 
 export interface BtfMember {
@@ -73,5 +92,17 @@ export type BtfType =
       readonly variables: readonly { readonly typeId: number; readonly offset: number; readonly size: number }[];
     }
   | { readonly kind: "float"; readonly name: string; readonly size: number }
-  | { readonly kind: "decl_tag"; readonly name: string; readonly typeId: number; readonly componentIndex: number }
-  | { readonly kind: "type_tag"; readonly name: string; readonly typeId: number };
+  /** `componentIndex` -1: the whole; else a member or parameter. `attribute`: a plain `__attribute__`, no btf_decl_tag. */
+  | {
+      readonly kind: "decl_tag";
+      readonly name: string;
+      readonly typeId: number;
+      readonly componentIndex: number;
+      readonly attribute?: true;
+    }
+  | { readonly kind: "type_tag"; readonly name: string; readonly typeId: number; readonly attribute?: true };
+
+export type BtfKind = BtfType["kind"];
+type OfKind<T, K> = T extends { readonly kind: infer Kinds } ? (Extract<K, Kinds> extends never ? never : T) : never;
+/** The shape of the types of one kind, or of several. */
+export type BtfOf<K extends BtfKind> = OfKind<BtfType, K>;
