@@ -1,0 +1,202 @@
+/**
+ * @module
+ * Small tools for code that rewrites a function: fresh instructions and blocks, replaced values, cloned functions.
+ */
+import { retarget, reversePostOrder, successors, terminatorArgs } from "./analysis/cfg.ts";
+import type { Block, Inst, IrFunction, IrModule, Loc, Predicate, Terminator, ValueType } from "./ir.ts";
+
+type Body<I> = I extends Inst ? Omit<I, "id" | "type" | "args" | "loc" | "name"> : never;
+export type InstBody = Body<Inst>;
+export type InstOf<Op extends Inst["op"]> = Extract<Inst, { op: Op }>;
+export type TerminatorOf<Op extends Terminator["op"]> = Extract<Terminator, { op: Op }>;
+
+/** Bits of a value of the type. */
+export function widthOf(type: ValueType | undefined): 32 | 64 {
+  return type === "i32" ? 32 : 64;
+}
+
+/** An instruction of `fn` that is not in a block yet. */
+export function makeInst(
+  fn: IrFunction,
+  type: ValueType | undefined,
+  parts: { args: Inst[]; body: InstBody; loc?: Loc | undefined },
+): Inst {
+  const { args, body, loc } = parts;
+  return { id: fn.nextId++, type, args, ...(loc ? { loc } : {}), ...body } as Inst;
+}
+
+export function makeConst(fn: IrFunction, type: ValueType, value: bigint): Inst {
+  return makeInst(fn, type, { args: [], body: { op: "const", value: BigInt.asUintN(widthOf(type), value) } });
+}
+
+export function makeBlock(fn: IrFunction, name?: string): Block {
+  const id = fn.blocks.reduce((most, block) => Math.max(most, block.id), -1) + 1;
+  const block: Block = { id, insts: [], terminator: undefined, ...(name ? { name } : {}) };
+  fn.blocks.push(block);
+  return block;
+}
+
+export function makeBranch(
+  predicate: Predicate,
+  args: [Inst, Inst],
+  targets: { yes: Block; no: Block; likely?: boolean | undefined; loc?: Loc | undefined },
+): TerminatorOf<"branch"> {
+  const { yes, no, likely, loc } = targets;
+  return {
+    op: "branch",
+    predicate,
+    args,
+    // oxlint-disable-next-line unicorn/no-thenable -- a block's name, never awaited
+    then: yes,
+    else: no,
+    ...(likely === undefined ? {} : { likely }),
+    ...(loc ? { loc } : {}),
+  };
+}
+
+/** Replaces operands by what the map says, also through chains of replacements. */
+export function replaceValues(fn: IrFunction, replacements: ReadonlyMap<Inst, Inst>): void {
+  if (replacements.size === 0) return;
+  const resolve = (inst: Inst): Inst => {
+    let found = inst;
+    for (let next = replacements.get(found); next !== undefined; next = replacements.get(found)) found = next;
+    return found;
+  };
+  for (const block of fn.blocks) {
+    for (const inst of block.insts) {
+      for (let i = 0; i < inst.args.length; i++) inst.args[i] = resolve(inst.args[i] as Inst);
+    }
+    const args = terminatorArgs(block.terminator);
+    for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
+  }
+}
+
+/** How often each instruction is an operand, by id. */
+export function useCounts(fn: IrFunction): Uint32Array {
+  const counts = new Uint32Array(fn.nextId);
+  const count = (inst: Inst): void => {
+    counts[inst.id] = (counts[inst.id] ?? 0) + 1;
+  };
+  for (const block of fn.blocks) {
+    for (const inst of block.insts) inst.args.forEach(count);
+    terminatorArgs(block.terminator).forEach(count);
+  }
+  return counts;
+}
+
+/** Drops unreachable blocks and the phi operands that came from them. Returns whether something went. */
+export function removeUnreachable(fn: IrFunction): boolean {
+  const live = new Set(reversePostOrder(fn));
+  if (live.size === fn.blocks.length) return false;
+  fn.blocks = fn.blocks.filter((block) => live.has(block));
+  for (const block of fn.blocks) {
+    for (const inst of block.insts) if (inst.op === "phi") keepIncoming(inst, (from) => live.has(from));
+  }
+  return true;
+}
+
+export function keepIncoming(phi: InstOf<"phi">, keep: (from: Block, index: number) => boolean): void {
+  const kept = phi.blocks.map((from, i) => keep(from, i));
+  phi.args = phi.args.filter((_, i) => kept[i]);
+  phi.blocks = phi.blocks.filter((_, i) => kept[i]);
+}
+
+/** Takes one edge from `from` out of the phis of `to`. */
+export function removeEdge(from: Block, to: Block): void {
+  for (const inst of to.insts) {
+    if (inst.op !== "phi") continue;
+    const index = inst.blocks.indexOf(from);
+    if (index >= 0) keepIncoming(inst, (_, i) => i !== index);
+  }
+}
+
+/** A new block on the edges from `from` to `to` (all of them if there are several). */
+export function splitEdge(fn: IrFunction, from: Block, to: Block): Block {
+  const middle = makeBlock(fn);
+  const terminator = from.terminator as Terminator;
+  const edges = successors(terminator).filter((block) => block === to).length;
+  const loc = terminator.loc;
+  middle.terminator = { op: "jump", to, ...(loc ? { loc } : {}) };
+  retarget(terminator, to, middle);
+  for (const inst of to.insts) {
+    if (inst.op !== "phi") continue;
+    let left = edges;
+    keepIncoming(inst, (block) => block !== from || left-- === edges);
+    inst.blocks = inst.blocks.map((block) => (block === from ? middle : block));
+  }
+  return middle;
+}
+
+/** Copies of `blocks` whose operands refer to copies (or to what `values` says); ids are of `into`. */
+export function cloneBlocks(
+  into: IrFunction,
+  blocks: readonly Block[],
+  values: Map<Inst, Inst>,
+): { blocks: Block[]; of: Map<Block, Block> } {
+  let nextBlock = into.blocks.reduce((most, block) => Math.max(most, block.id), -1) + 1;
+  const of = new Map<Block, Block>();
+  for (const block of blocks) {
+    of.set(block, { id: nextBlock++, insts: [], terminator: undefined, ...(block.name ? { name: block.name } : {}) });
+  }
+  const copies: Inst[] = [];
+  for (const block of blocks) {
+    const copy = of.get(block) as Block;
+    for (const inst of block.insts) {
+      if (values.has(inst)) continue;
+      const twin = { ...inst, id: into.nextId++, args: [...inst.args] };
+      values.set(inst, twin);
+      copy.insts.push(twin);
+      copies.push(twin);
+    }
+    copy.terminator = block.terminator && cloneTerminator(block.terminator, of);
+  }
+  const value = (inst: Inst): Inst => values.get(inst) ?? inst;
+  for (const inst of copies) {
+    inst.args = inst.args.map(value);
+    if (inst.op === "phi") inst.blocks = inst.blocks.map((block) => of.get(block) ?? block);
+  }
+  const cloned = [...of.values()];
+  for (const block of cloned) {
+    const args = terminatorArgs(block.terminator);
+    for (let i = 0; i < args.length; i++) args[i] = value(args[i] as Inst);
+  }
+  return { blocks: cloned, of };
+}
+
+function cloneTerminator(terminator: Terminator, of: ReadonlyMap<Block, Block>): Terminator {
+  const target = (block: Block): Block => of.get(block) ?? block;
+  switch (terminator.op) {
+    case "jump":
+      return { ...terminator, to: target(terminator.to) };
+    case "branch":
+      return {
+        ...terminator,
+        args: [...terminator.args],
+        // oxlint-disable-next-line unicorn/no-thenable -- a block's name, never awaited
+        then: target(terminator.then),
+        else: target(terminator.else),
+      };
+    case "switch":
+      return {
+        ...terminator,
+        args: [...terminator.args],
+        cases: terminator.cases.map((entry) => ({ value: entry.value, to: target(entry.to) })),
+        default: target(terminator.default),
+      };
+    case "return":
+      return { ...terminator, args: [...terminator.args] };
+    default:
+      return { ...terminator };
+  }
+}
+
+/** A copy that shares no mutable part with the original. */
+export function cloneFunction(fn: IrFunction): IrFunction {
+  const copy: IrFunction = { ...fn, blocks: [], nextId: 0 };
+  copy.blocks = cloneBlocks(copy, fn.blocks, new Map()).blocks;
+  return copy;
+}
+
+export function cloneModule(module: IrModule): IrModule {
+  return { ...module, functions: module.functions.map(cloneFunction) };
+}
