@@ -13,3 +13,6 @@ export * from "./btf/walk.ts";
 export type { ByteOrder } from "./bytes.ts";
 export * from "./errors.ts";
 export type * from "./spec.ts";
+export * from "./link/load-info.ts";
+export * from "./link/program.ts";
+export { kernelBtf } from "./btf/kernel.ts";

@@ -17,6 +17,8 @@ export interface ObjectSpec {
   readonly functions: Readonly<Record<string, FunctionSpec>>;
   /** Type information; type ids in the spec index it. Absent where the object has no BTF. */
   readonly btf?: BtfTypes;
+  /** LINUX_VERSION_CODE of section `version`, which kprobes of kernels before 5.0 want. */
+  readonly kernelVersion?: number;
 }
 
 /** Code with what it refers to. `references` and `lines` index `instructions` (not slots). */
@@ -25,6 +27,10 @@ export interface FunctionSpec {
   /** BTF id of the FUNC. */
   readonly typeId?: number;
   readonly linkage: "static" | "global" | "weak";
+  /** Global for other objects, static for the verifier (`__hidden`). */
+  readonly hidden?: boolean;
+  /** ELF section; absent on a subprogram: `.text`. */
+  readonly section?: string;
   readonly instructions: readonly Instruction[];
   readonly references: readonly Reference[];
   readonly lines: readonly LineInfo[];
@@ -42,6 +48,8 @@ export interface ProgramSpec extends FunctionSpec {
   readonly attachTo?: string;
   /** BPF_F_* flags of BPF_PROG_LOAD (sleepable, xdp frags). */
   readonly flags: number;
+  /** False: loaded only when asked for by name (the section's name begins with `?`). */
+  readonly autoload?: boolean;
 }
 
 /** What an instruction's immediate stands for until loading. */
