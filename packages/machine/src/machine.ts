@@ -138,8 +138,13 @@ export type AttachTarget =
       readonly order?: "first" | "last";
     }
   | { readonly hook: "xdp"; readonly interface: number; readonly mode?: "native" | "generic" }
-  /** `path`: the cgroup's folder. The program's spec says which cgroup hook. */
-  | { readonly hook: "cgroup"; readonly path: string }
+  /** `path`: the cgroup's folder. The program's spec says which cgroup hook, or `attachType` where the program came from a pin. */
+  | {
+      readonly hook: "cgroup";
+      readonly path: string;
+      readonly attachType?: string;
+      readonly order?: "first" | "last";
+    }
   | { readonly hook: "raw_tracepoint"; readonly name: string };
 
 export interface Link {
