@@ -6,3 +6,8 @@ export * from "./construct.ts";
 export * from "./tables/helpers.ts";
 export * from "./tables/types.ts";
 export * from "./tables/sections.ts";
+export * from "./validate.ts";
+export * from "./assemble.ts";
+export * from "./disassemble.ts";
+export { formatInstruction } from "./notation/format.ts";
+export type { FormatNames } from "./notation/format.ts";
