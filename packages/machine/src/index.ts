@@ -1,1 +1,2 @@
 export type * from "./machine.ts";
+export { describeLayout, layoutHash } from "./layout.ts";
