@@ -1,0 +1,17 @@
+export * from "./decode/clock.ts";
+export type * from "./decode/context.ts";
+export { buildFlow, timestampOf } from "./decode/flow.ts";
+export { recordOf, recordOfFlow, type FlowRecord } from "./decode/record.ts";
+export * from "./json.ts";
+export * from "./names/drop-reasons.ts";
+export * from "./names/event-types.ts";
+export * from "./names/identities.ts";
+export { escapeTerminal } from "./print/color.ts";
+export * from "./print/printer.ts";
+export { formatTime, timeFormats, type TimeFormat } from "./print/time.ts";
+export { FilterError } from "./filter/error.ts";
+export { compileFilter, compileFilters, type FlowMatch } from "./filter/filter.ts";
+export { compileMask } from "./filter/mask.ts";
+export { compileSelector } from "./filter/selector.ts";
+export { Observer, type ObserverOptions } from "./observer.ts";
+export { DEFAULT_CAPACITY, MAX_CAPACITY, Ring } from "./ring.ts";
