@@ -21,7 +21,9 @@ export function watchReadable(descriptor: Descriptor, onReadable: () => void, on
     if (!open) return;
     if (status >= 0) return onReadable();
     close();
-    onError?.(new Error(`poll of ${descriptor.kind} ${descriptor.fd} failed with status ${status}`));
+    const error = new Error(`poll of a ${descriptor.kind} failed with status ${status}`);
+    if (!onError) throw error;
+    onError(error);
   });
   const close = () => {
     if (!open) return;

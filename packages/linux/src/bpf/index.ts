@@ -1,0 +1,15 @@
+export { AttachError } from "./attach.ts";
+export { BtfError } from "./btf-load.ts";
+export { MissingCapabilityError } from "./capabilities.ts";
+export { ConfigError } from "./config.ts";
+export { LinuxBpf, type LinuxBpfOptions } from "./machine.ts";
+export { LinuxLink } from "./link.ts";
+export { LinuxMap, MapOperationError } from "./map.ts";
+export { LinuxProgram } from "./program.ts";
+export { LinuxRingReader } from "./ring.ts";
+export { MapMismatchError } from "./map-errors.ts";
+export { NotSupportedError } from "./not-supported.ts";
+export { UnresolvedError } from "./program-load.ts";
+export { VerifierError } from "./verifier-error.ts";
+export * from "./verifier-log.ts";
+export type { KernelLinkInfo, KernelMapInfo, KernelProgramInfo } from "./info.ts";

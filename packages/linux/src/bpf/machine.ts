@@ -1,0 +1,68 @@
+import { inNamespace } from "../sys/index.ts";
+import type { AttachTarget, BpfMachine, Link, LoadOptions, Program } from "@skep/machine";
+import type { MapSpec, ObjectSpec } from "@skep/object";
+import { attachProgram, type AttachContext } from "./attach.ts";
+import { LinuxLink } from "./link.ts";
+import { loadCollection, type LinuxCollection } from "./load.ts";
+import { createMap } from "./map-create.ts";
+import { LinuxMap } from "./map.ts";
+import { openPinned, pinsIn, preparePins, removePinFolder, unpin, type PreparedPins } from "./pins.ts";
+import { LinuxProgram } from "./program.ts";
+
+export interface LinuxBpfOptions {
+  /** Path of the network namespace whose interfaces are meant; the process's own by default. */
+  readonly netns?: string;
+}
+
+/** BPF in the running kernel. */
+export class LinuxBpf implements BpfMachine {
+  readonly #context: AttachContext;
+
+  constructor(options: LinuxBpfOptions = {}) {
+    const { netns } = options;
+    this.#context = { inHost: (run) => (netns === undefined ? run() : inNamespace(netns, run)) };
+  }
+
+  load(spec: ObjectSpec, options?: LoadOptions): LinuxCollection {
+    return loadCollection(spec, options);
+  }
+
+  createMap(spec: MapSpec): LinuxMap {
+    return createMap(spec);
+  }
+
+  openMap(pin: string): LinuxMap | null {
+    const descriptor = openPinned(pin, "map");
+    return descriptor && new LinuxMap(descriptor);
+  }
+
+  openLink(pin: string): LinuxLink | null {
+    const descriptor = openPinned(pin, "link");
+    return descriptor && new LinuxLink(descriptor);
+  }
+
+  openProgram(pin: string): LinuxProgram | null {
+    const descriptor = openPinned(pin, "program");
+    return descriptor && new LinuxProgram(descriptor);
+  }
+
+  preparePins(folder: string): PreparedPins {
+    return preparePins(folder);
+  }
+
+  pins(folder: string): string[] {
+    return pinsIn(folder);
+  }
+
+  unpin(pin: string): void {
+    unpin(pin);
+  }
+
+  removePins(folder: string): void {
+    removePinFolder(folder);
+  }
+
+  attach(program: Program, target: AttachTarget): Link {
+    return attachProgram(program, target, this.#context);
+  }
+}

@@ -1,0 +1,104 @@
+import { mapFlags, mapTypeNumber } from "@skep/isa";
+import type { MapSpec } from "@skep/object";
+import { Descriptor, PAGE_SIZE } from "../sys/index.ts";
+import { Attributes } from "./attributes.ts";
+import { needCapabilities } from "./capabilities.ts";
+import { possibleCpus } from "./cpus.ts";
+import { MapMismatchError } from "./map-errors.ts";
+import { LinuxMap } from "./map.ts";
+
+export interface CreateMapOptions {
+  /** The object's BTF as the kernel holds it: for the types of key and value. */
+  readonly btf?: Descriptor | null;
+  readonly maxEntries?: number;
+}
+
+/** Rings are powers of two and whole pages; a spec may say anything. */
+export function ringSize(bytes: number): number {
+  let size = PAGE_SIZE;
+  while (size < bytes) size *= 2;
+  return size;
+}
+
+const DEFAULT_RING = 256 * 1024;
+
+/** The size that the kernel is asked for. */
+function entriesOf(spec: MapSpec, wanted: number | undefined): number {
+  const given = wanted ?? spec.maxEntries;
+  if (spec.type === "ringbuf" || spec.type === "user_ringbuf") return ringSize(given || DEFAULT_RING);
+  if (spec.type === "perf_event_array") return given === 0 ? possibleCpus() : Math.min(given, possibleCpus());
+  if (spec.type === "cpumap" && given === 0) return possibleCpus();
+  return given;
+}
+
+// Types whose key and value are not the program's own: the kernel refuses BTF for them (map_check_btf).
+const withoutTypes = new Set([
+  "perf_event_array",
+  "cgroup_array",
+  "stack_trace",
+  "array_of_maps",
+  "hash_of_maps",
+  "devmap",
+  "devmap_hash",
+  "sockmap",
+  "sockhash",
+  "cpumap",
+  "xskmap",
+  "prog_array",
+  "reuseport_sockarray",
+  "ringbuf",
+  "user_ringbuf",
+  "queue",
+  "stack",
+  "bloom_filter",
+]);
+
+// Types that the kernel sets a size and flags of its own for, or that live with what they describe.
+const storages = new Set(["sk_storage", "task_storage", "inode_storage", "cgrp_storage"]);
+
+/** BPF_MAP_CREATE. Without BTF where the spec has none or the type takes none. */
+export function createMap(spec: MapSpec, options: CreateMapOptions = {}): LinuxMap {
+  needCapabilities(`creating map ${spec.name}`, "CAP_BPF");
+  const type = mapTypeNumber(spec.type);
+  if (type === null) throw new TypeError(`map ${spec.name}: unknown type ${spec.type}`);
+  const inner = spec.inner ? createMap({ ...spec.inner, name: `${spec.name}.inner` }, options) : null;
+  try {
+    const attributes = new Attributes()
+      .u32(0, type)
+      .u32(4, spec.keySize)
+      .u32(8, spec.valueSize)
+      .u32(12, entriesOf(spec, options.maxEntries))
+      .u32(16, spec.flags | (storages.has(spec.type) ? mapFlags.no_prealloc : 0))
+      .u32(20, inner?.fd ?? 0)
+      .u32(24, spec.numaNode ?? 0)
+      .name(28, spec.name)
+      .u64(64, spec.mapExtra ?? 0n);
+    if (options.btf && !withoutTypes.has(spec.type)) {
+      attributes
+        .u32(48, options.btf.fd)
+        .u32(52, spec.keyTypeId ?? 0)
+        .u32(56, spec.valueTypeId ?? 0);
+    }
+    return new LinuxMap(new Descriptor(attributes.run("map_create", `${spec.type} ${spec.name}`), "map"));
+  } finally {
+    inner?.close();
+  }
+}
+
+/** Throws `MapMismatchError` where a map that is there is not what the spec says. */
+export function checkFits(map: LinuxMap, spec: MapSpec, maxEntries?: number): void {
+  const { info } = map;
+  const wanted = entriesOf(spec, maxEntries);
+  const differences: string[] = [];
+  const compare = (what: string, is: number | string, should: number | string) => {
+    if (is !== should) differences.push(`${what} ${is} instead of ${should}`);
+  };
+  compare("type", info.type, spec.type);
+  compare("key size", info.keySize, spec.keySize);
+  compare("value size", info.valueSize, spec.valueSize);
+  compare("size", info.maxEntries, wanted);
+  // devmaps are made read-only for programs by the kernel itself.
+  const own = spec.type.startsWith("devmap") ? mapFlags.rdonly_prog : 0;
+  compare("flags", info.flags & ~own, spec.flags & ~own);
+  if (differences.length > 0) throw new MapMismatchError(spec.name, differences);
+}

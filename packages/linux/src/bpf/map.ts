@@ -1,0 +1,259 @@
+import { commands, elementFlags } from "@skep/isa";
+import type { Program, RawMap, RingReader } from "@skep/machine";
+import { Descriptor, keepUntilHere, rawBpf, Scratch } from "../sys/index.ts";
+import { Attributes, bpfChecked, bpfError } from "./attributes.ts";
+import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, updateBatch, type Shape } from "./batch.ts";
+import { possibleCpus } from "./cpus.ts";
+import { mapInfo, type KernelMapInfo } from "./info.ts";
+import { LinuxRingReader } from "./ring.ts";
+import { pinObject } from "./pins.ts";
+
+const perCpuTypes = new Set(["percpu_hash", "percpu_array", "lru_percpu_hash", "percpu_cgroup_storage"]);
+const ENOENT = -2;
+
+/** Bytes of one value as the kernel copies them: bpf_map_value_size, kernel/bpf/syscall.c. */
+function copiedSize(info: KernelMapInfo): number {
+  if (perCpuTypes.has(info.type)) return Math.ceil(info.valueSize / 8) * 8 * possibleCpus();
+  return info.valueSize;
+}
+
+/** An operation that this kind of map does not have. */
+export class MapOperationError extends Error {
+  override readonly name = "MapOperationError";
+}
+
+/**
+ * A live map. Its argument, key and value buffers live as long as it does, so an operation allocates nothing but what it returns.
+ */
+export class LinuxMap implements RawMap {
+  readonly info: KernelMapInfo;
+  /** Bytes of a value: for per-CPU maps all of them. */
+  readonly copiedSize: number;
+  readonly #descriptor: Descriptor;
+  readonly #attributes = new Scratch(32);
+  readonly #key: Scratch;
+  readonly #value: Scratch;
+
+  /** Takes over the descriptor. */
+  constructor(descriptor: Descriptor) {
+    this.#descriptor = descriptor;
+    this.info = mapInfo(descriptor.fd);
+    this.copiedSize = copiedSize(this.info);
+    this.#key = new Scratch(Math.max(this.info.keySize, 8));
+    this.#value = new Scratch(Math.max(this.copiedSize, 8));
+    this.#attributes.view.setBigUint64(8, this.info.keySize === 0 ? 0n : this.#key.address, true);
+    this.#attributes.view.setBigUint64(16, this.#value.address, true);
+  }
+
+  /** Throws EBADF once closed. */
+  get fd(): number {
+    return this.#descriptor.fd;
+  }
+
+  /** A second handle of the same map. */
+  duplicate(): LinuxMap {
+    return new LinuxMap(this.#descriptor.duplicate());
+  }
+
+  #run(command: number, flags: number, size = 32): number {
+    this.#attributes.view.setUint32(0, this.#descriptor.fd, true);
+    this.#attributes.view.setUint32(24, flags, true);
+    const result = rawBpf(command, this.#attributes.address, size);
+    keepUntilHere(this);
+    return result;
+  }
+
+  #putKey(key: Uint8Array): void {
+    if (key.byteLength !== this.info.keySize)
+      throw new RangeError(`map ${this.info.name}: a key of ${key.byteLength} bytes instead of ${this.info.keySize}`);
+    this.#key.bytes.set(key);
+  }
+
+  #putValue(value: Uint8Array): void {
+    if (value.byteLength !== this.copiedSize)
+      throw new RangeError(`map ${this.info.name}: a value of ${value.byteLength} bytes instead of ${this.copiedSize}`);
+    this.#value.bytes.set(value);
+  }
+
+  #takeValue(): Uint8Array {
+    return this.#value.bytes.slice(0, this.copiedSize);
+  }
+
+  /** What the error is about: the map's name. */
+  get #about(): string {
+    return `map ${this.info.name || this.info.id}`;
+  }
+
+  get(key: Uint8Array, options: { readonly lock?: boolean } = {}): Uint8Array | null {
+    this.#putKey(key);
+    const result = this.#run(commands.map_lookup_elem, options.lock ? elementFlags.lock : 0);
+    if (result === ENOENT) return null;
+    bpfChecked("map_lookup_elem", result, this.#about);
+    return this.#takeValue();
+  }
+
+  /** As `get`, into a buffer of the caller's: for reading the same map again and again. False where the key is absent. */
+  getInto(key: Uint8Array, into: Uint8Array): boolean {
+    this.#putKey(key);
+    const result = this.#run(commands.map_lookup_elem, 0);
+    if (result === ENOENT) return false;
+    bpfChecked("map_lookup_elem", result, this.#about);
+    into.set(this.#value.bytes.subarray(0, this.copiedSize));
+    return true;
+  }
+
+  set(
+    key: Uint8Array,
+    value: Uint8Array,
+    mode: "any" | "new" | "existing" = "any",
+    options: { readonly lock?: boolean } = {},
+  ): void {
+    this.#putKey(key);
+    this.#putValue(value);
+    const flags = mode === "any" ? elementFlags.any : mode === "new" ? elementFlags.noexist : elementFlags.exist;
+    const lock = options.lock ? elementFlags.lock : 0;
+    bpfChecked("map_update_elem", this.#run(commands.map_update_elem, flags | lock), this.#about);
+  }
+
+  delete(key: Uint8Array): boolean {
+    this.#putKey(key);
+    // Without the value's address: the command refuses what follows its own fields.
+    const result = this.#run(commands.map_delete_elem, 0, 16);
+    if (result === ENOENT) return false;
+    bpfChecked("map_delete_elem", result, this.#about);
+    return true;
+  }
+
+  /** The value that was there, which is gone; null where there was none. For hashes, and for queues and stacks with an empty key. */
+  take(key: Uint8Array = new Uint8Array(0)): Uint8Array | null {
+    this.#putKey(key);
+    const result = this.#run(commands.map_lookup_and_delete_elem, 0);
+    if (result === ENOENT) return null;
+    bpfChecked("map_lookup_and_delete_elem", result, this.#about);
+    return this.#takeValue();
+  }
+
+  /** Appends to a queue, pushes onto a stack, or adds to a bloom filter. `replaceOldest`: a full queue drops its oldest. */
+  push(value: Uint8Array, options: { readonly replaceOldest?: boolean } = {}): void {
+    this.#putKey(new Uint8Array(0));
+    this.#putValue(value);
+    const flags = options.replaceOldest ? elementFlags.exist : elementFlags.any;
+    bpfChecked("map_update_elem", this.#run(commands.map_update_elem, flags), this.#about);
+  }
+
+  /** The next of a queue or stack, which stays; null where it is empty. */
+  peek(): Uint8Array | null {
+    return this.get(new Uint8Array(0));
+  }
+
+  /** Whether a bloom filter may hold the value. False is certain. */
+  mayHold(value: Uint8Array): boolean {
+    if (this.info.type !== "bloom_filter") throw new MapOperationError(`${this.#about} is no bloom filter`);
+    this.#putValue(value);
+    const result = this.#run(commands.map_lookup_elem, 0);
+    if (result === ENOENT) return false;
+    bpfChecked("map_lookup_elem", result, this.#about);
+    return true;
+  }
+
+  /** The key after `key`, the first for null; null at the end. */
+  nextKey(key: Uint8Array | null): Uint8Array | null {
+    const { view } = this.#attributes;
+    if (key) this.#putKey(key);
+    const next = new Scratch(Math.max(this.info.keySize, 8));
+    view.setBigUint64(8, key ? this.#key.address : 0n, true);
+    view.setBigUint64(16, next.address, true);
+    const result = this.#run(commands.map_get_next_key, 0);
+    view.setBigUint64(8, this.info.keySize === 0 ? 0n : this.#key.address, true);
+    view.setBigUint64(16, this.#value.address, true);
+    if (result === ENOENT) return null;
+    bpfChecked("map_get_next_key", result, this.#about);
+    return next.bytes.slice(0, this.info.keySize);
+  }
+
+  get #shape(): Shape {
+    return { fd: this.fd, keySize: this.info.keySize, valueSize: this.copiedSize, maxEntries: this.info.maxEntries };
+  }
+
+  /** Every key that is there now. */
+  keys(): Uint8Array[] {
+    // A key that is deleted meanwhile sends the kernel back to the first: what was seen is not taken twice.
+    const seen = new Set<string>();
+    const keys: Uint8Array[] = [];
+    for (let key = this.nextKey(null); key !== null; key = this.nextKey(key)) {
+      const text = String.fromCharCode(...key);
+      if (seen.has(text)) {
+        if (seen.size > this.info.maxEntries * 2) break;
+      } else {
+        seen.add(text);
+        keys.push(key);
+      }
+    }
+    return keys;
+  }
+
+  *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
+    const kind = batchOf(this.info.type);
+    const batches = kind === "none" ? null : (kind === "lazy" ? entriesByBatch : snapshotByBatch)(this.#shape);
+    if (batches) return yield* batches;
+    for (const key of this.keys()) {
+      const value = this.get(key);
+      if (value) yield [key, value];
+    }
+  }
+
+  setAll(entries: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): void {
+    const all = [...entries];
+    if (batchOf(this.info.type) === "none" || !updateBatch(this.#shape, all)) {
+      for (const [key, value] of all) this.set(key, value);
+    }
+  }
+
+  deleteAll(keys: Iterable<Uint8Array>): void {
+    const all = [...keys];
+    if (batchOf(this.info.type) === "none" || !deleteBatch(this.#shape, all)) {
+      for (const key of all) this.delete(key);
+    }
+  }
+
+  freeze(): void {
+    new Attributes().u32(0, this.fd).run("map_freeze", this.#about);
+  }
+
+  pin(path: string): void {
+    pinObject(this.fd, path);
+  }
+
+  /** Puts a descriptor as the value: programs, maps, sockets, cgroups, perf events. */
+  setDescriptor(key: Uint8Array, fd: number, mode: "any" | "new" | "existing" = "any"): void {
+    const value = new Uint8Array(this.copiedSize);
+    new DataView(value.buffer).setUint32(0, fd, true);
+    this.set(key, value, mode);
+  }
+
+  setMap(key: Uint8Array, inner: RawMap): void {
+    this.setDescriptor(key, descriptorOf(inner));
+  }
+
+  setProgram(key: Uint8Array, program: Program): void {
+    this.setDescriptor(key, descriptorOf(program));
+  }
+
+  readRing(onRecord: (record: Uint8Array) => void): RingReader {
+    return new LinuxRingReader(this.#descriptor, this.info, onRecord);
+  }
+
+  close(): void {
+    this.#descriptor.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The descriptor of a handle of this machine. Throws TypeError for one of another machine. */
+export function descriptorOf(handle: RawMap | Program): number {
+  if ("fd" in handle && typeof handle.fd === "number") return handle.fd;
+  throw new TypeError("the handle belongs to another machine");
+}

@@ -1,0 +1,165 @@
+import type { MapInfo, RingReader } from "@skep/machine";
+import { MAP, Mapping, PAGE_SIZE, PROT, watchReadable, type Descriptor, type Watch } from "../sys/index.ts";
+
+// Header of a record: length with two flags, page offset (struct bpf_ringbuf_hdr, kernel/bpf/ringbuf.c).
+const HEADER = 8;
+const BUSY = 0x8000_0000;
+const DISCARDED = 0x4000_0000;
+const LENGTH = 0x3fff_ffff;
+const CARRY = 0x1_0000_0000;
+
+/** What a reader gets of one record: where it lies in the ring. Valid only during the call. */
+export type OnRawRecord = (data: DataView, offset: number, length: number) => void;
+
+/**
+ * Reads a BPF ring buffer. The data pages are mapped twice in a row, so no record wraps. The consumer's position is a counter of 64
+ * bits of which only the low half changes, but for one step in four gigabytes.
+ */
+export class LinuxRingReader implements RingReader {
+  readonly #descriptor: Descriptor;
+  readonly #consumerPage: Mapping;
+  readonly #producerPages: Mapping;
+  readonly #consumer: Uint32Array;
+  readonly #consumerWhole: BigUint64Array;
+  readonly #producer: Uint32Array;
+  readonly #headers: Uint32Array;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #mask: number;
+  readonly #onRecord: (record: Uint8Array) => void;
+  #watch: Watch | null = null;
+  #isDraining = false;
+  #isClosed = false;
+
+  constructor(map: Descriptor, info: MapInfo, onRecord: (record: Uint8Array) => void) {
+    if (info.type !== "ringbuf") throw new TypeError(`map ${info.name} is no ring buffer but ${info.type}`);
+    const size = info.maxEntries;
+    // A descriptor of its own: the event loop watches each number once, and the map may be closed first.
+    this.#descriptor = map.duplicate();
+    try {
+      const shared = { flags: MAP.SHARED, descriptor: this.#descriptor };
+      this.#consumerPage = new Mapping({ ...shared, length: PAGE_SIZE, protection: PROT.READ | PROT.WRITE });
+      const rest = { length: PAGE_SIZE + 2 * size, protection: PROT.READ, offset: PAGE_SIZE };
+      this.#producerPages = this.#mapProducer(() => new Mapping({ ...shared, ...rest }));
+    } catch (error) {
+      this.#descriptor.close();
+      throw error;
+    }
+    const data = this.#producerPages.buffer;
+    this.#consumer = new Uint32Array(this.#consumerPage.buffer, 0, 2);
+    this.#consumerWhole = new BigUint64Array(this.#consumerPage.buffer, 0, 1);
+    this.#producer = new Uint32Array(data, 0, 2);
+    this.#headers = new Uint32Array(data, PAGE_SIZE, (2 * size) / 4);
+    this.#bytes = new Uint8Array(data, PAGE_SIZE, 2 * size);
+    this.#view = new DataView(data, PAGE_SIZE, 2 * size);
+    this.#mask = size - 1;
+    this.#onRecord = onRecord;
+  }
+
+  #mapProducer(map: () => Mapping): Mapping {
+    try {
+      return map();
+    } catch (error) {
+      this.#consumerPage.close();
+      throw error;
+    }
+  }
+
+  drain(): number {
+    const bytes = this.#bytes;
+    const onRecord = this.#onRecord;
+    return this.drainRaw((_, offset, length) => onRecord(bytes.subarray(offset, offset + length)));
+  }
+
+  /** As `drain`, without making an object for each record. */
+  drainRaw(onRecord: OnRawRecord): number {
+    if (this.#isClosed) throw new Error("use of a ring buffer reader that is closed");
+    if (this.#isDraining) throw new Error("drain called from a record's callback");
+    this.#isDraining = true;
+    try {
+      return this.#walk(onRecord);
+    } finally {
+      this.#isDraining = false;
+      if (this.#isClosed) this.#unmap();
+    }
+  }
+
+  /** What was produced when it began: a fast producer does not keep it for ever. */
+  #walk(onRecord: OnRawRecord): number {
+    const headers = this.#headers;
+    const mask = this.#mask;
+    const start = Atomics.load(this.#consumer, 0);
+    const available = (Atomics.load(this.#producer, 0) - start) >>> 0;
+    // Room is given back in steps: every store makes the producer's next load miss its cache.
+    const step = (mask + 1) >>> 3;
+    let passed = 0;
+    let given = 0;
+    let records = 0;
+    try {
+      while (passed < available && !this.#isClosed) {
+        const at = (start + passed) & mask;
+        const header = Atomics.load(headers, at >>> 2);
+        if (header >= BUSY) break;
+        const length = header & LENGTH;
+        passed += ((length + 7) & ~7) + HEADER;
+        if ((header & DISCARDED) !== 0) continue;
+        records++;
+        onRecord(this.#view, at + HEADER, length);
+        if (passed - given >= step) {
+          this.#give(start, given, passed);
+          given = passed;
+        }
+      }
+    } finally {
+      if (passed !== given) this.#give(start, given, passed);
+    }
+    return records;
+  }
+
+  /** Moves the consumer's position from `start + from` to `start + to`. */
+  #give(start: number, from: number, to: number): void {
+    const low = (start + from) % CARRY;
+    const next = low + (to - from);
+    // Half a counter written would look like a position behind or ahead by four gigabytes.
+    if (next >= CARRY) Atomics.add(this.#consumerWhole, 0, BigInt(to - from));
+    else Atomics.store(this.#consumer, 0, next);
+  }
+
+  start(): void {
+    if (this.#isClosed) throw new Error("use of a ring buffer reader that is closed");
+    this.#watch ??= watchReadable(this.#descriptor, () => this.drain());
+  }
+
+  stop(): void {
+    this.#watch?.close();
+    this.#watch = null;
+  }
+
+  /** Lets the process end although the reader is started. */
+  unref(): void {
+    this.#watch?.unref();
+  }
+
+  /** Bytes that wait. */
+  get pending(): number {
+    if (this.#isClosed) return 0;
+    return (Atomics.load(this.#producer, 0) - Atomics.load(this.#consumer, 0)) >>> 0;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.stop();
+    if (!this.#isDraining) this.#unmap();
+  }
+
+  #unmap(): void {
+    this.#consumerPage.close();
+    this.#producerPages.close();
+    this.#descriptor.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
