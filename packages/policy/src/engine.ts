@@ -1,0 +1,198 @@
+import { DirectionPolicy, type DirectionContext, type Enforcement } from "./direction-policy.ts";
+import { Peer, type NamedPort, type PolicyIdentity } from "./identity.ts";
+import type { ProxyPorts } from "./l7-need.ts";
+import type { EndpointPolicy } from "./map-state.ts";
+import { Repository } from "./repository.ts";
+import type { PolicyDocument, Rule } from "./rule.ts";
+import { SelectorCache, type CachedSelector } from "./selector-cache.ts";
+
+export interface EngineOptions {
+  readonly enforcement?: Enforcement;
+  /** The host reaches its workloads whatever rules say, but for those that deny it. Default true. */
+  readonly allowLocalhost?: boolean;
+  /** Whether policies with a nodeSelector are in force on the host. Default false. */
+  readonly hostFirewall?: boolean;
+  /** The world is two identities, world-ipv4 (9) and world-ipv6 (10), and not one (2). Default false. */
+  readonly dualStack?: boolean;
+  /** Ports of proxies; without it none serves anything. */
+  readonly proxyPorts?: ProxyPorts;
+}
+
+/** Whom a policy is resolved for. */
+export interface PolicySubject {
+  /** Endpoint number. */
+  readonly id: number;
+  readonly identity: PolicyIdentity;
+  /** Of the endpoint itself. */
+  readonly namedPorts?: readonly NamedPort[];
+}
+
+/** Both directions of a subject; shared by endpoints with the same identity and named ports. */
+export interface SubjectPolicy {
+  readonly key: string;
+  readonly rules: readonly Rule[];
+  readonly ingress: DirectionPolicy;
+  readonly egress: DirectionPolicy;
+  /** Grows when the entries may have changed. */
+  version: number;
+}
+
+/** Rules and identities, and what they come to. */
+export class PolicyEngine {
+  readonly repository: Repository;
+  readonly cache: SelectorCache;
+  private readonly options: Required<EngineOptions>;
+  private readonly subjects = new Map<string, SubjectPolicy>();
+  private compiledAt = 0;
+  private versions = 0;
+
+  constructor(options: EngineOptions = {}, repository = new Repository()) {
+    this.options = {
+      enforcement: options.enforcement ?? "default",
+      allowLocalhost: options.allowLocalhost ?? true,
+      hostFirewall: options.hostFirewall ?? false,
+      dualStack: options.dualStack ?? false,
+      proxyPorts: options.proxyPorts ?? (() => 0),
+    };
+    this.repository = repository;
+    this.cache = new SelectorCache({ dualStack: this.options.dualStack });
+  }
+
+  /** Adds and removes documents (by `documentKey`) in one step. Returns the revision. */
+  update(documents: Iterable<PolicyDocument>, remove: Iterable<string> = []): number {
+    const revision = this.repository.set(documents, remove);
+    this.touched(this.cache.setGroups(this.repository.groups));
+    return revision;
+  }
+
+  upsertIdentity(identity: PolicyIdentity): void {
+    this.identityChanged(identity.id, this.cache.upsert(identity));
+  }
+
+  removeIdentity(id: number): void {
+    this.identityChanged(id, this.cache.remove(id));
+  }
+
+  setServices(services: Parameters<SelectorCache["setServices"]>[0]): void {
+    this.touched(this.cache.setServices(services));
+  }
+
+  /** The policy of a subject, compiled when its rules changed. */
+  subject(subject: PolicySubject): SubjectPolicy {
+    this.recompile();
+    const key = subjectKey(subject);
+    const known = this.subjects.get(key);
+    if (known) return known;
+    const compiled = this.compile(key, subject);
+    this.subjects.set(key, compiled);
+    return compiled;
+  }
+
+  /** Drops what was compiled for other subjects than these. */
+  retain(subjects: Iterable<PolicySubject>): void {
+    const keep = new Set([...subjects].map(subjectKey));
+    for (const [key, policy] of this.subjects) {
+      if (keep.has(key)) continue;
+      closePolicy(policy);
+      this.subjects.delete(key);
+    }
+  }
+
+  resolve(subject: PolicySubject): EndpointPolicy {
+    const { ingress, egress } = this.subject(subject);
+    return {
+      endpoint: subject.id,
+      revision: this.repository.revision,
+      ingressEnforced: ingress.enforced,
+      egressEnforced: egress.enforced,
+      entries: [...ingress.entries(), ...egress.entries()],
+    };
+  }
+
+  private identityChanged(id: number, selectors: ReadonlySet<CachedSelector>): void {
+    for (const policy of this.subjects.values()) {
+      let changed = false;
+      for (const direction of [policy.ingress, policy.egress])
+        if (direction.hasOpenNames || direction.uses(selectors)) changed = direction.refresh(id) || changed;
+      if (changed) policy.version = ++this.versions;
+    }
+  }
+
+  private touched(selectors: ReadonlySet<CachedSelector>): void {
+    if (selectors.size === 0) return;
+    for (const policy of this.subjects.values()) {
+      const directions = [policy.ingress, policy.egress].filter((direction) => direction.uses(selectors));
+      for (const direction of directions) direction.refreshAll();
+      if (directions.length > 0) policy.version = ++this.versions;
+    }
+  }
+
+  /** After a change of rules: subjects that other rules select now are compiled anew. */
+  private recompile(): void {
+    if (this.compiledAt === this.repository.revision) return;
+    this.compiledAt = this.repository.revision;
+    for (const [key, policy] of this.subjects) {
+      const { subject } = policy as CompiledPolicy;
+      const rules = this.rulesFor(new Peer(subject.identity));
+      if (rules.length === policy.rules.length && rules.every((rule, i) => rule === policy.rules[i])) continue;
+      const compiled = this.compile(key, subject);
+      closePolicy(policy);
+      this.subjects.set(key, compiled);
+    }
+  }
+
+  private rulesFor(peer: Peer): Rule[] {
+    if (peer.labels.has("reserved:host") && !this.options.hostFirewall) return [];
+    return this.repository.rulesFor(peer);
+  }
+
+  private compile(key: string, subject: PolicySubject): CompiledPolicy {
+    const peer = new Peer(subject.identity);
+    const isOpenHost = peer.labels.has("reserved:host") && !this.options.hostFirewall;
+    const rules = this.rulesFor(peer);
+    const context: DirectionContext = {
+      cache: this.cache,
+      cookies: this.repository.cookies,
+      enforcement: isOpenHost ? "never" : this.options.enforcement,
+      allowLocalhost: this.options.allowLocalhost,
+      proxyPorts: this.options.proxyPorts,
+      subject: peer,
+      namedPorts: subject.namedPorts ?? [],
+    };
+    return {
+      key,
+      subject,
+      rules,
+      ingress: new DirectionPolicy("ingress", rules, context),
+      egress: new DirectionPolicy("egress", rules, context),
+      version: ++this.versions,
+    };
+  }
+}
+
+interface CompiledPolicy extends SubjectPolicy {
+  readonly subject: PolicySubject;
+}
+
+function closePolicy({ ingress, egress }: SubjectPolicy): void {
+  ingress.close();
+  egress.close();
+}
+
+function subjectKey({ identity, namedPorts }: PolicySubject): string {
+  const ports = (namedPorts ?? []).map(({ name, protocol, port }) => `${name}/${protocol}=${port}`).sort();
+  return `${identity.id} ${ports.join(",")}`;
+}
+
+/** Resolves one endpoint's policy from scratch. */
+export function resolve(
+  repository: Repository,
+  identities: Iterable<PolicyIdentity>,
+  endpoint: PolicySubject,
+  options: EngineOptions = {},
+): EndpointPolicy {
+  const engine = new PolicyEngine(options, repository);
+  for (const identity of identities) engine.upsertIdentity(identity);
+  engine.cache.setGroups(repository.groups);
+  return engine.resolve(endpoint);
+}

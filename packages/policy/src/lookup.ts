@@ -1,0 +1,39 @@
+import type { EndpointPolicy, PolicyMapEntry } from "./map-state.ts";
+import type { Direction } from "./rule.ts";
+
+export interface PacketKey {
+  readonly direction: Direction;
+  readonly identity: number;
+  /** IANA number. */
+  readonly protocol: number;
+  /** Destination port; ICMP: the type. */
+  readonly port: number;
+}
+
+/** The entry that the kernel finds for a packet, by its two look-ups. Null: denied by default. */
+export function lookupEntry(policy: Pick<EndpointPolicy, "entries">, packet: PacketKey): PolicyMapEntry | null {
+  const exact = packet.identity === 0 ? null : longest(policy.entries, packet, packet.identity);
+  const any = longest(policy.entries, packet, 0);
+  if (!exact || !any) return exact ?? any;
+  if (any.precedence !== exact.precedence) return any.precedence > exact.precedence ? any : exact;
+  return prefixLength(any) > prefixLength(exact) ? any : exact;
+}
+
+function longest(entries: readonly PolicyMapEntry[], packet: PacketKey, identity: number): PolicyMapEntry | null {
+  let best: PolicyMapEntry | null = null;
+  for (const entry of entries) {
+    if (entry.direction !== packet.direction || entry.identity !== identity || !holds(entry, packet)) continue;
+    if (!best || prefixLength(entry) > prefixLength(best)) best = entry;
+  }
+  return best;
+}
+
+function holds({ protocol, port, portPrefix }: PolicyMapEntry, packet: PacketKey): boolean {
+  if (protocol === 0) return true;
+  return protocol === packet.protocol && packet.port >> (16 - portPrefix) === port >> (16 - portPrefix);
+}
+
+/** Bits of protocol and port that count. */
+function prefixLength({ protocol, portPrefix }: PolicyMapEntry): number {
+  return protocol === 0 ? 0 : 8 + portPrefix;
+}

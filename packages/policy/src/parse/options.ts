@@ -1,0 +1,21 @@
+export interface ParseOptions {
+  /** Namespace of objects that name none. Default `default`. */
+  readonly defaultNamespace?: string;
+  /** Selectors of endpoints that name no cluster select this one alone; null (default): any cluster. */
+  readonly clusterName?: string | null;
+  /** Whether fromNodes and toNodes may be used (Cilium's enable-node-selector-labels). Default true. */
+  readonly nodeSelectors?: boolean;
+  /** Whether protocols without ports (VRRP, GRE, ESP ...) may be used. Default true. */
+  readonly extendedProtocols?: boolean;
+}
+
+export type ParseSettings = Required<ParseOptions>;
+
+export function parseSettings(options: ParseOptions): ParseSettings {
+  return {
+    defaultNamespace: options.defaultNamespace ?? "default",
+    clusterName: options.clusterName ?? null,
+    nodeSelectors: options.nodeSelectors ?? true,
+    extendedProtocols: options.extendedProtocols ?? true,
+  };
+}

@@ -1,0 +1,128 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type Node } from "yaml";
+import type { Diagnostic, Span } from "../diagnostic.ts";
+import type { MapEntry, SourceNode } from "./node.ts";
+
+/** One document of a file. `text` is its source, without the separator. */
+export interface YamlDocument {
+  readonly root: SourceNode;
+  readonly text: string;
+}
+
+/** Aliases may stand for large trees: what a file may expand to. */
+const MAX_NODES = 200_000;
+
+/** Reads all documents of a file; empty ones are left out. Those with a syntax error are reported and left out. */
+export function parseYaml(file: string, text: string): { documents: YamlDocument[]; diagnostics: Diagnostic[] } {
+  const lines = new LineCounter();
+  const documents: YamlDocument[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  for (const document of "empty" in parsed ? [] : parsed) {
+    const reader = new TreeReader(file, lines, document);
+    const root = document.errors.length === 0 && document.contents ? reader.convert(document.contents, []) : null;
+    for (const error of document.errors)
+      diagnostics.push({
+        code: "SKEP6001",
+        severity: "error",
+        message: firstLine(error.message),
+        span: spanOf(file, lines, error.pos),
+      });
+    diagnostics.push(...reader.diagnostics);
+    if (root === null || reader.diagnostics.length > 0) continue;
+    if (root.kind === "scalar" && root.value === null) continue;
+    const [start = 0, end = start] = document.range;
+    documents.push({ root, text: text.slice(start, end).trim() });
+  }
+  return { documents, diagnostics };
+}
+
+function firstLine(message: string): string {
+  return message.split("\n")[0] ?? message;
+}
+
+function spanOf(file: string, lines: LineCounter, [start, end]: readonly [number, number, ...number[]]): Span {
+  const { line, col } = lines.linePos(start);
+  return { file, line: Math.max(1, line), column: Math.max(1, col), offset: start, length: Math.max(0, end - start) };
+}
+
+class TreeReader {
+  readonly diagnostics: Diagnostic[] = [];
+  private readonly file: string;
+  private readonly lines: LineCounter;
+  private readonly document: Document.Parsed;
+  private nodes = 0;
+
+  constructor(file: string, lines: LineCounter, document: Document.Parsed) {
+    this.file = file;
+    this.lines = lines;
+    this.document = document;
+  }
+
+  /** `aliases`: those being expanded, so that one that holds itself is refused. */
+  convert(node: Node | null, aliases: readonly Node[]): SourceNode {
+    const span = this.span(node);
+    this.nodes++;
+    if (this.nodes > MAX_NODES) return this.refuse(span, "the document expands to too many nodes");
+    if (node === null) return { kind: "scalar", span, value: null };
+    if (isAlias(node)) {
+      const target = node.resolve(this.document);
+      if (target === undefined) return this.refuse(span, `there is no anchor named ${node.source}`);
+      if (aliases.includes(target)) return this.refuse(span, `the anchor ${node.source} holds itself`);
+      return this.convert(target, [...aliases, target]);
+    }
+    if (isSeq<Node | null>(node))
+      return { kind: "list", span, items: node.items.map((item) => this.convert(item, aliases)) };
+    if (isMap<Node, Node | null>(node)) return this.convertMap(span, node.items, aliases);
+    if (isScalar(node)) return { kind: "scalar", span, value: scalarValue(node.value) };
+    return this.refuse(span, "a value of an unknown kind");
+  }
+
+  private convertMap(
+    span: Span,
+    items: readonly { key: Node; value: Node | null }[],
+    aliases: readonly Node[],
+  ): SourceNode {
+    const entries = new Map<string, MapEntry>();
+    const merged = new Map<string, MapEntry>();
+    for (const { key, value } of items) {
+      const keySpan = this.span(key);
+      const keyValue = this.convert(key, aliases);
+      if (keyValue.kind !== "scalar") {
+        this.refuse(keySpan, "a key of a map is a text");
+        continue;
+      }
+      const child = this.convert(value, aliases);
+      if (keyValue.value === "<<") this.merge(child, merged);
+      else entries.set(String(keyValue.value), { keySpan, value: child });
+    }
+    for (const [key, entry] of merged) if (!entries.has(key)) entries.set(key, entry);
+    return { kind: "map", span, entries };
+  }
+
+  /** YAML 1.1's merge key: a map, or a list of maps of which the earlier win. */
+  private merge(value: SourceNode, into: Map<string, MapEntry>): void {
+    const sources = value.kind === "list" ? value.items : [value];
+    for (const source of sources) {
+      if (source.kind !== "map") {
+        this.refuse(source.span, "`<<` takes a map or a list of maps");
+        continue;
+      }
+      for (const [key, entry] of source.entries) if (!into.has(key)) into.set(key, entry);
+    }
+  }
+
+  private span(node: Node | null): Span {
+    const range = node?.range;
+    return spanOf(this.file, this.lines, range ? [range[0], range[1]] : [0, 0]);
+  }
+
+  private refuse(span: Span, message: string): SourceNode {
+    this.diagnostics.push({ code: "SKEP6001", severity: "error", message, span });
+    return { kind: "scalar", span, value: null };
+  }
+}
+
+function scalarValue(value: unknown): string | number | boolean | null {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
+  return value === null || value === undefined ? null : `${value as bigint}`;
+}
