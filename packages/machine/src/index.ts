@@ -1,2 +1,22 @@
 export type * from "./machine.ts";
+export type * from "./app.ts";
 export { describeLayout, layoutHash } from "./layout.ts";
+export { compareCodecs, LayoutMismatchError, type LayoutDifference } from "./check.ts";
+export { bytesCodec, codecOfType, type PlacedCodec, type ValueCodec } from "./codec/codec.ts";
+export { ShapeError } from "./codec/shape.ts";
+export { EventStream, EventStreamError, type EventOptions } from "./events.ts";
+export { load } from "./load.ts";
+export { decodeValues, encodeValues, type PerCpu } from "./per-cpu.ts";
+export {
+  mapOfMaps,
+  MapTypeError,
+  perCpuMap,
+  progArray,
+  typedMap,
+  type MapTypes,
+  type PerCpuMap,
+  type TypedMap,
+  type TypedMapOfMaps,
+  type TypedProgArray,
+} from "./typed-map.ts";
+export { openVariable } from "./variables.ts";

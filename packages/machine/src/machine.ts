@@ -100,8 +100,10 @@ export interface RawMap {
 export interface RingReader {
   /** Reads what is there now; returns how many records. */
   drain(): number;
-  /** Calls `drain` whenever the kernel signals, until closed. */
+  /** Calls `drain` whenever the kernel signals, until stopped or closed. */
   start(): void;
+  /** Undoes `start`: records stay in the ring. Where it is absent a slow reader loses events instead of waiting. */
+  stop?(): void;
   close(): void;
 }
 
