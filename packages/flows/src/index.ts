@@ -15,3 +15,7 @@ export { compileMask } from "./filter/mask.ts";
 export { compileSelector } from "./filter/selector.ts";
 export { Observer, type ObserverOptions } from "./observer.ts";
 export { DEFAULT_CAPACITY, MAX_CAPACITY, Ring } from "./ring.ts";
+export { type FlowWorld, worldContext, type WorldContextOptions } from "./world-context.ts";
+export { matchTypeOf, type MatchEntry } from "./decode/match-type.ts";
+export { healthService, observerRoutes, type RoutesOptions } from "./routes.ts";
+export { reflectionService } from "./reflection.ts";

@@ -118,6 +118,10 @@ export class Observer {
     this.agentEvents = new Ring(options.capacity);
   }
 
+  get nodeName(): string {
+    return this.#options.nodeName;
+  }
+
   get seen(): bigint {
     return this.#seen;
   }
@@ -186,11 +190,21 @@ export class Observer {
     });
   }
 
-  async *getAgentEvents(
+  /** Throws FilterError before the first response. */
+  getAgentEvents(
     request: observer.GetAgentEventsRequest,
     signal: AbortSignal,
   ): AsyncGenerator<observer.GetAgentEventsResponse, void, undefined> {
-    const selection = selectionOf<AgentEventRecord>(request, () => true);
+    return this.#events(
+      selectionOf<AgentEventRecord>(request, () => true),
+      signal,
+    );
+  }
+
+  async *#events(
+    selection: Selection<AgentEventRecord>,
+    signal: AbortSignal,
+  ): AsyncGenerator<observer.GetAgentEventsResponse, void, undefined> {
     for await (const entry of read(this.agentEvents, selection, signal)) {
       if (isGap(entry)) continue;
       yield create(observer.GetAgentEventsResponseSchema, {

@@ -32,6 +32,11 @@ export interface Decision {
   readonly direction: "ingress" | "egress";
   /** Of the entry that decided; 0 where none matched. */
   readonly cookie: number;
+  /** Identity of the other end. */
+  readonly peer: number;
+  readonly protocol: number;
+  /** Destination port, or the ICMP type. */
+  readonly port: number;
 }
 
 /** Gives names to what an event holds as numbers. Asked once per event, when it is read. */

@@ -1,7 +1,8 @@
 import type { DatapathEvent } from "@skep/datapath";
 import type { flow } from "@skep/api";
-import type { EndpointInfo, FlowContext, PolicyName, ServiceName } from "./context.ts";
+import type { Decision, EndpointInfo, FlowContext, PolicyName, ServiceName } from "./context.ts";
 import { buildFlow } from "./flow.ts";
+import { protocols } from "./layer4.ts";
 
 /** What an event's numbers meant when it was read. */
 export interface Resolved {
@@ -79,13 +80,9 @@ function resolve(event: DatapathEvent, context: FlowContext): Resolved {
     if (local) return local;
     return ip ? context.peer(identity, address) : null;
   };
-  const ingress = { endpoint: event.destinationEndpoint, direction: "ingress", cookie: event.cookie } as const;
   const both = event.direction === "ingress" && event.sourceEndpoint !== 0;
-  const egress = {
-    endpoint: event.sourceEndpoint,
-    direction: "egress",
-    cookie: both ? event.egressCookie : event.cookie,
-  } as const;
+  const ingress = decisionOf(event, "ingress", event.cookie);
+  const egress = decisionOf(event, "egress", both ? event.egressCookie : event.cookie);
   const judged = !event.reply;
   return {
     nodeName: context.nodeName,
@@ -100,5 +97,17 @@ function resolve(event: DatapathEvent, context: FlowContext): Resolved {
     ingressPolicies: judged && event.direction === "ingress" ? context.policies(ingress) : [],
     matchType: judged ? context.matchType(event.direction === "ingress" ? ingress : egress) : 0,
     interfaceName: event.interfaceIndex === 0 ? "" : context.interfaceName(event.interfaceIndex),
+  };
+}
+
+function decisionOf(event: DatapathEvent, direction: "ingress" | "egress", cookie: number): Decision {
+  const icmp = event.protocol === protocols.icmp || event.protocol === protocols.icmpv6;
+  return {
+    endpoint: direction === "ingress" ? event.destinationEndpoint : event.sourceEndpoint,
+    direction,
+    cookie,
+    peer: direction === "ingress" ? event.sourceIdentity : event.destinationIdentity,
+    protocol: event.protocol,
+    port: icmp ? event.icmpType : event.destinationPort,
   };
 }

@@ -1,0 +1,123 @@
+/**
+ * @module
+ * Hubble's services on a Connect router: Observer, Peer, health and reflection.
+ */
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { health, observer, peer, reflection, reflectionAlpha } from "@skep/api";
+import { FilterError } from "./filter/error.ts";
+import type { Observer } from "./observer.ts";
+import { reflectionService } from "./reflection.ts";
+
+export interface RoutesOptions {
+  /** Where a relay finds this node: host and port, or `unix://PATH`. */
+  readonly address?: string;
+  /** Further services that reflection lists: those that the caller mounts itself. */
+  readonly services?: readonly DescService[];
+}
+
+/** A filter that cannot be is the caller's mistake. */
+function asked<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof FilterError)
+      throw new ConnectError(error.message, Code.InvalidArgument, undefined, undefined, error);
+    throw error;
+  }
+}
+
+/** Ends a wait when the caller has gone. */
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Health of the server and of each of its services. */
+export function healthService(services: readonly DescService[]): {
+  check(request: health.HealthCheckRequest): health.HealthCheckResponse;
+  watch(
+    request: health.HealthCheckRequest,
+    context: { readonly signal: AbortSignal },
+  ): AsyncGenerator<health.HealthCheckResponse, void, undefined>;
+} {
+  const known = new Set(["", ...services.map((service) => service.typeName)]);
+  const serving = create(health.HealthCheckResponseSchema, {
+    status: health.HealthCheckResponse_ServingStatus.SERVING,
+  });
+  return {
+    check({ service }) {
+      if (!known.has(service)) throw new ConnectError(`${service} is not served here`, Code.NotFound);
+      return serving;
+    },
+    async *watch({ service }, { signal }) {
+      const unknown = create(health.HealthCheckResponseSchema, {
+        status: health.HealthCheckResponse_ServingStatus.SERVICE_UNKNOWN,
+      });
+      yield known.has(service) ? serving : unknown;
+      await untilAborted(signal);
+    },
+  };
+}
+
+/** Mounts Observer, Peer, health and reflection. */
+export function observerRoutes(router: ConnectRouter, flows: Observer, options: RoutesOptions = {}): ConnectRouter {
+  const services = [
+    observer.Observer,
+    peer.Peer,
+    health.Health,
+    reflection.ServerReflection,
+    reflectionAlpha.ServerReflection,
+    ...(options.services ?? []),
+  ];
+  router.service(observer.Observer, {
+    getFlows: (request, { signal }) => asked(() => flows.getFlows(request, signal)),
+    getAgentEvents: (request, { signal }) => asked(() => flows.getAgentEvents(request, signal)),
+    // The datapath has no debug messages: nothing comes, and with follow nothing will.
+    async *getDebugEvents(request, { signal }) {
+      if (request.follow) await untilAborted(signal);
+      yield* [];
+    },
+    getNodes: () => flows.getNodes(),
+    getNamespaces: () => flows.getNamespaces(),
+    serverStatus: () => flows.serverStatus(),
+  });
+  router.service(peer.Peer, {
+    async *notify(_request, { signal }) {
+      yield create(peer.ChangeNotificationSchema, {
+        name: flows.nodeName,
+        address: options.address ?? "",
+        type: peer.ChangeNotificationType.PEER_ADDED,
+      });
+      await untilAborted(signal);
+    },
+  });
+  router.service(health.Health, healthService(services));
+  router.service(reflection.ServerReflection, reflectionService(services));
+  router.service(reflectionAlpha.ServerReflection, reflectionAlphaService(services));
+  return router;
+}
+
+/** The alpha version has the same messages under another name. */
+function reflectionAlphaService(services: readonly DescService[]): {
+  serverReflectionInfo(
+    requests: AsyncIterable<reflectionAlpha.ServerReflectionRequest>,
+  ): AsyncGenerator<reflectionAlpha.ServerReflectionResponse, void, undefined>;
+} {
+  const { serverReflectionInfo } = reflectionService(services);
+  type Request = reflection.ServerReflectionRequest;
+  return {
+    async *serverReflectionInfo(requests) {
+      const renamed = async function* (): AsyncGenerator<Request, void, undefined> {
+        for await (const request of requests) {
+          const bytes = toBinary(reflectionAlpha.ServerReflectionRequestSchema, request);
+          yield fromBinary(reflection.ServerReflectionRequestSchema, bytes);
+        }
+      };
+      for await (const response of serverReflectionInfo(renamed())) {
+        const bytes = toBinary(reflection.ServerReflectionResponseSchema, response);
+        yield fromBinary(reflectionAlpha.ServerReflectionResponseSchema, bytes);
+      }
+    },
+  };
+}
