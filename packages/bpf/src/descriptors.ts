@@ -55,7 +55,7 @@ export class KernelOnlyError extends Error {
 }
 
 /** Something whose call throws. */
-export function kernelOnly(what: string): (...args: never[]) => never {
+export function kernelOnly(what: string): (...args: unknown[]) => never {
   return () => {
     throw new KernelOnlyError(what);
   };

@@ -16,6 +16,15 @@ export const i8 = integer<Kernel.i8>("i8", 1, { signed: true });
 export const i16 = integer<Kernel.i16>("i16", 2, { signed: true });
 export const i32 = integer<Kernel.i32>("i32", 4, { signed: true });
 export const i64 = integer<Kernel.i64>("i64", 8, { signed: true });
+// The same names as types: a module that exports only the value would hide them.
+export type u8 = Kernel.u8;
+export type u16 = Kernel.u16;
+export type u32 = Kernel.u32;
+export type u64 = Kernel.u64;
+export type i8 = Kernel.i8;
+export type i16 = Kernel.i16;
+export type i32 = Kernel.i32;
+export type i64 = Kernel.i64;
 export const be16 = integer<Kernel.u16>("be16", 2, { bigEndian: true });
 export const be32 = integer<Kernel.u32>("be32", 4, { bigEndian: true });
 export const be64 = integer<Kernel.u64>("be64", 8, { bigEndian: true });

@@ -26,6 +26,8 @@ export interface Datapath {
   /** Calls for every event, in order; batched on the kernel's wake-up. */
   readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
   counters(): readonly Counter[];
+  /** Events that found the ring full, since the datapath was loaded. */
+  lostEvents(): bigint;
   /** Closes descriptors; the datapath stays in force. */
   close(): void;
   /** Takes the whole datapath out of the kernel. */

@@ -343,6 +343,15 @@ class KernelDatapath implements Datapath {
     return counters.sort((a, b) => a.reason - b.reason || a.direction.localeCompare(b.direction));
   }
 
+  lostEvents(): bigint {
+    const value = this.#map("skep_lost").get(encodeU32(0));
+    if (!value) return 0n;
+    const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+    let sum = 0n;
+    for (let at = 0; at + 8 <= value.length; at += 8) sum += view.getBigUint64(at, true);
+    return sum;
+  }
+
   close(): void {
     for (const link of this.#links.values()) link.close();
     this.#links.clear();

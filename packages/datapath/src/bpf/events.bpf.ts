@@ -1,7 +1,7 @@
 // What the datapath tells: counters of everything, one record for a new flow, its first reply and every drop.
 import { ktimeGetNs, u32, u64, u8, type TcContext } from "@skep/bpf";
 import { Ethernet } from "@skep/bpf/net";
-import { events, Metric, metrics } from "./maps.bpf.ts";
+import { events, lostEvents, Metric, metrics } from "./maps.bpf.ts";
 import { STATE_REPLY, type Packet } from "./packet.bpf.ts";
 
 export const EVENT_DROP = 1;
@@ -37,7 +37,11 @@ export interface EventOptions {
 
 export function report(ctx: TcContext, packet: Packet, options: EventOptions): void {
   const event = events.reserve();
-  if (!event) return;
+  if (!event) {
+    const lost = lostEvents.ref(0);
+    if (lost) lost.value += 1n;
+    return;
+  }
   event.time = ktimeGetNs();
   event.type = options.type;
   event.reason = options.reason;

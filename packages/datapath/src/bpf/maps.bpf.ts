@@ -7,6 +7,7 @@ import {
   hashOfMaps,
   lpmTrie,
   lruHash,
+  percpuArray,
   percpuHash,
   ringBuf,
   struct,
@@ -181,3 +182,6 @@ export const events = ringBuf("skep_events", Event, { bytes: 8 << 20 });
 export const MetricKey = struct("MetricKey", { reason: u8, direction: u8, pad: u16 });
 export const Metric = struct("Metric", { packets: u64, bytes: u64 });
 export const metrics = percpuHash("skep_metrics", { key: MetricKey, value: Metric, maxEntries: 1024 });
+
+/** Records that found the ring full. */
+export const lostEvents = percpuArray("skep_lost", { value: u64, maxEntries: 1 });

@@ -1,0 +1,502 @@
+/**
+ * @module
+ * The daemon: a folder and requests into control, control into a machine. Catches only here and at the edge of a request: what fails
+ * keeps its old state or denies, and is told by the status.
+ */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type Endpoint, World, type WorldSnapshot } from "@skep/control";
+import { type Datapath, openDatapath } from "@skep/datapath";
+import type { Machine } from "@skep/machine";
+import { formatAddress, parseAddress, parseMac, parsePrefix, type Prefix } from "@skep/net";
+import { formatDiagnostic } from "@skep/policy";
+import { type FolderChange, WatchedFolder } from "./folder.ts";
+import { errorText, type Logger } from "./log.ts";
+import { type EndpointRecord, StateError, StateFolder } from "./state.ts";
+import {
+  createGateway,
+  createWire,
+  macText,
+  raiseWire,
+  removeGateway,
+  removeWire,
+  type Wire,
+  wireStands,
+} from "./wire.ts";
+
+export interface AgentOptions {
+  readonly machine: Machine;
+  /** The watched folder of YAML. */
+  readonly directory: string;
+  readonly run: string;
+  readonly state: string;
+  readonly pins: string;
+  /** Below the cgroup2 root; workloads get cgroups of their own under it. Empty: the root itself is where sockets are balanced. */
+  readonly cgroup: string;
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  readonly nodeName?: string;
+  readonly log: Logger;
+}
+
+export type EndpointState = "creating" | "ready" | "not-ready" | "disconnecting";
+
+export interface EndpointStatus {
+  readonly endpoint: Endpoint;
+  readonly state: EndpointState;
+  readonly reason: string;
+  /** Of the policy in force. */
+  readonly revision: number;
+  readonly ingressEnforced: boolean;
+  readonly egressEnforced: boolean;
+  readonly record: EndpointRecord;
+}
+
+/** What the caller asked for cannot be. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+  readonly kind: "not-found" | "exists" | "invalid" | "exhausted";
+  constructor(kind: RequestError["kind"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** Between two looks for workloads that have ended. */
+const REAP_MS = 1000;
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 10_000;
+
+interface Row {
+  status: { state: EndpointState; reason: string };
+  revision: number;
+  ingressEnforced: boolean;
+  egressEnforced: boolean;
+  /** What is in force, as text, so that an unchanged policy is not written again. */
+  applied: string;
+  record: EndpointRecord;
+  /** Processes were seen in its cgroup. */
+  populated: boolean;
+  /** Looks in a row that found the cgroup empty. */
+  empty: number;
+}
+
+export class Agent {
+  readonly world: World;
+  readonly datapath: Datapath;
+  readonly nodeName: string;
+  readonly startedAt: number;
+  readonly warnings: string[] = [];
+  readonly options: AgentOptions;
+  readonly #machine: Machine;
+  readonly #log: Logger;
+  readonly #state: StateFolder;
+  readonly #folder: WatchedFolder;
+  readonly #rows = new Map<number, Row>();
+  readonly #cgroupPath: string;
+  #applied = 0;
+  #waiting: (() => void)[] = [];
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = RETRY_FIRST_MS;
+  #reaper: NodeJS.Timeout | undefined;
+  #failures = new Map<string, string>();
+
+  /** Loads or adopts the datapath and brings it to what the folder says now. Throws where that cannot be. */
+  constructor(options: AgentOptions) {
+    this.options = options;
+    this.#machine = options.machine;
+    this.#log = options.log;
+    this.startedAt = options.machine.clock.now();
+    this.nodeName = options.nodeName ?? hostname();
+    this.world = new World({ podCidr: cidr(options.podCidr), serviceCidr: cidr(options.serviceCidr) });
+    this.#state = new StateFolder(options.state);
+    const numbers = this.#state.readNumbers() as WorldSnapshot | null;
+    if (numbers) this.#restoreNumbers(numbers);
+    this.#cgroupPath =
+      options.cgroup === ""
+        ? this.#machine.processes.cgroupRoot
+        : this.#machine.processes.createCgroup(options.cgroup).path;
+    createGateway(this.#machine, this.world.pods.gateway);
+    this.datapath = openDatapath(this.#machine, { pins: options.pins, cgroup: this.#cgroupPath });
+    this.#folder = new WatchedFolder({
+      folder: options.directory,
+      onChange: (changes) => this.#documents(changes),
+      onError: (error) =>
+        this.#log.error("the policy folder cannot be read: what is in force stays", {
+          folder: options.directory,
+          error: errorText(error),
+        }),
+    });
+    try {
+      this.#start();
+    } catch (error) {
+      this.#folder.close();
+      this.datapath.close();
+      throw error;
+    }
+  }
+
+  #start(): void {
+    this.world.setHostAddresses(this.#machine.net.host.addresses().map(({ prefix }) => prefix.address));
+    const gone = this.#adopt();
+    this.#starting = true;
+    this.#folder.start();
+    this.#starting = false;
+    this.datapath.prune(this.world.endpoints());
+    for (const record of gone) this.#forget(record);
+    this.#apply();
+    for (const endpoint of this.world.endpoints()) this.datapath.attachEndpoint(endpoint);
+    this.#reaper = setInterval(() => this.#reap(), REAP_MS);
+    this.#log.info(this.datapath.adopted.restarted ? "adopted the datapath" : "loaded the datapath", {
+      endpoints: this.world.endpoints().length,
+      revision: this.world.revision,
+      pins: this.options.pins,
+    });
+  }
+
+  /** While the first documents are read nothing is written: the maps go from what they held to what the folder says in one step. */
+  #starting = false;
+
+  #restoreNumbers(numbers: WorldSnapshot): void {
+    if (numbers.version !== 1)
+      throw new StateError(this.options.state, new Error(`version ${String(numbers.version)} is not known`));
+    const known = numbers.podCidr;
+    if (known !== this.options.podCidr) {
+      this.warnings.push(
+        `the pod prefix was ${known} before: endpoints keep their addresses only inside ${this.options.podCidr}`,
+      );
+    }
+    this.world.restore(numbers);
+  }
+
+  /** Endpoints on record that still stand; the others are returned, to be taken away. */
+  #adopt(): EndpointRecord[] {
+    const gone: EndpointRecord[] = [];
+    for (const record of this.#state.readEndpoints()) {
+      const endpoint = endpointOf(record);
+      if (!wireStands(this.#machine, record)) {
+        gone.push(record);
+        continue;
+      }
+      const restored = this.world.restoreEndpoint(endpoint);
+      this.#rows.set(restored.id, newRow(record, "ready"));
+    }
+    return gone;
+  }
+
+  #forget(record: EndpointRecord): void {
+    removeWire(this.#machine, record);
+    this.datapath.removeEndpoint(endpointOf(record));
+    this.#state.removeEndpoint(record.id);
+    void this.#machine.processes
+      .deleteCgroup(record.cgroup)
+      .catch((error: unknown) => this.#log.warn("a cgroup stays", { cgroup: record.cgroup, error: errorText(error) }));
+    this.#log.info("removed an endpoint that is gone", { endpoint: record.id, name: record.name });
+  }
+
+  // ---- documents ----
+
+  #documents(changes: readonly FolderChange[]): void {
+    for (const { file, text } of changes) {
+      if (text === null) {
+        this.world.removeFile(file);
+        this.#log.info("file removed", { file });
+        continue;
+      }
+      const { changed, diagnostics } = this.world.applyFile(file, text);
+      for (const diagnostic of diagnostics) {
+        const line = formatDiagnostic(diagnostic);
+        if (diagnostic.severity === "error") this.#log.error(line);
+        else this.#log.warn(line);
+      }
+      if (changed) this.#log.info("file applied", { file, revision: this.world.revision });
+      else this.#log.error("the file is not applied: what it said before stays in force", { file });
+    }
+    if (!this.#starting) this.#apply();
+  }
+
+  // ---- rows into maps ----
+
+  /** Brings the maps to what control says. What fails is retried; its row says why. */
+  #apply(): void {
+    clearTimeout(this.#retry);
+    this.world.settle();
+    const services = this.world.services();
+    this.#state.writeNumbers(this.world.snapshot());
+    const failures = new Map<string, string>();
+    const attempt = (what: string, run: () => void): void => {
+      try {
+        run();
+      } catch (error) {
+        failures.set(what, errorText(error));
+      }
+    };
+    const revision = this.world.revision;
+    // A new identity is in the policies before an address has it; a gone one leaves its address first.
+    for (const endpoint of this.world.endpoints())
+      attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
+    attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
+    attempt("services", () => void this.datapath.syncServices(services));
+    this.#settleFailures(failures);
+    if (failures.size > 0) return;
+    this.#applied = revision;
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  #applyEndpoint(endpoint: Endpoint): void {
+    const row = this.#rows.get(endpoint.id);
+    if (!row) return;
+    try {
+      const policy = this.world.policyOf(endpoint);
+      const text = JSON.stringify(policy.entries);
+      if (text !== row.applied) {
+        this.datapath.setPolicy(policy);
+        row.applied = text;
+      }
+      this.datapath.setEndpoint(endpoint);
+      row.revision = policy.revision;
+      row.ingressEnforced = policy.ingressEnforced;
+      row.egressEnforced = policy.egressEnforced;
+      if (row.status.state === "not-ready") row.status = { state: "ready", reason: "" };
+    } catch (error) {
+      // The old policy stays in force, or none: then nothing passes.
+      row.status = { state: "not-ready", reason: errorText(error) };
+      throw error;
+    }
+  }
+
+  #settleFailures(failures: Map<string, string>): void {
+    for (const [what, error] of failures) {
+      if (this.#failures.get(what) !== error)
+        this.#log.error(`not in force: ${what}; what was before stays`, { error });
+    }
+    this.#failures = failures;
+    if (failures.size === 0) {
+      this.#retryMs = RETRY_FIRST_MS;
+      return;
+    }
+    this.#retry = setTimeout(() => this.#apply(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS);
+  }
+
+  get failures(): ReadonlyMap<string, string> {
+    return this.#failures;
+  }
+
+  /** The revision that is in force everywhere. */
+  get appliedRevision(): number {
+    return this.#applied;
+  }
+
+  /** Resolves when the revision is in force everywhere, or at the signal. */
+  async waitForRevision(revision: number, signal: AbortSignal): Promise<number> {
+    while (this.#applied < revision && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+    return this.#applied;
+  }
+
+  // ---- endpoints ----
+
+  /** A workload's namespace with its wire, up only after its programs and policy are in force. */
+  createEndpoint(request: {
+    namespace: string;
+    name: string;
+    labels: Readonly<Record<string, string>>;
+  }): EndpointStatus {
+    const seed = this.#seed(request);
+    const netns = `${seed.namespace}-${seed.name}`;
+    let wire: Wire | undefined;
+    try {
+      // The numbers are on disk before a map knows them.
+      this.#state.writeNumbers(this.world.snapshot());
+      wire = createWire(this.#machine, { id: seed.id, netns });
+      const cgroup = join(this.options.cgroup === "" ? "skep" : this.options.cgroup, netns);
+      const cgroupPath = this.#machine.processes.createCgroup(cgroup).path;
+      const endpoint: Endpoint = { ...seed, ...pick(wire) };
+      const record = recordOf(endpoint, { netns, cgroup });
+      this.#state.writeEndpoint(record);
+      const row = newRow(record, "creating");
+      this.#rows.set(endpoint.id, row);
+      this.world.setEndpoint(endpoint);
+      this.#apply();
+      const failed = this.#failures.get(`endpoint ${endpoint.id}`) ?? this.#failures.get("ipcache");
+      if (failed !== undefined) throw new Error(failed);
+      this.datapath.attachEndpoint(endpoint);
+      raiseWire(this.#machine, wire, { address: endpoint.address, gateway: this.world.pods.gateway });
+      row.status = { state: "ready", reason: "" };
+      this.#log.info("endpoint created", {
+        endpoint: endpoint.id,
+        name: `${endpoint.namespace}/${endpoint.name}`,
+        address: formatAddress(endpoint.address),
+        identity: endpoint.identity,
+        cgroup: cgroupPath,
+      });
+      return this.#statusOf(endpoint, row);
+    } catch (error) {
+      this.#undo(seed.id, wire);
+      throw error;
+    }
+  }
+
+  #seed(request: {
+    namespace: string;
+    name: string;
+    labels: Readonly<Record<string, string>>;
+  }): ReturnType<World["allocateEndpoint"]> {
+    try {
+      return this.world.allocateEndpoint(request);
+    } catch (error) {
+      const name = error instanceof Error ? error.name : "";
+      if (name === "EndpointNameError")
+        throw new RequestError(errorText(error).includes("already") ? "exists" : "invalid", errorText(error), {
+          cause: error,
+        });
+      if (name.endsWith("ExhaustedError")) throw new RequestError("exhausted", errorText(error), { cause: error });
+      throw error;
+    }
+  }
+
+  #undo(id: number, wire: Wire | undefined): void {
+    const endpoint = this.world.endpoint(id);
+    this.world.removeEndpoint(id);
+    const row = this.#rows.get(id);
+    this.#rows.delete(id);
+    if (endpoint) this.datapath.removeEndpoint(endpoint);
+    if (wire) removeWire(this.#machine, wire);
+    this.#state.removeEndpoint(id);
+    if (row)
+      void this.#machine.processes
+        .deleteCgroup(row.record.cgroup)
+        .catch((error: unknown) => this.#log.warn("a cgroup stays", { error: errorText(error) }));
+    this.#apply();
+  }
+
+  /** Its processes are ended, its connections purged, everything of it removed. */
+  async removeEndpoint(endpoint: Endpoint): Promise<void> {
+    const row = this.#rows.get(endpoint.id);
+    if (!row || row.status.state === "disconnecting") return;
+    row.status = { state: "disconnecting", reason: "" };
+    this.datapath.removeEndpoint(endpoint);
+    this.world.removeEndpoint(endpoint.id);
+    this.#rows.delete(endpoint.id);
+    this.#apply();
+    removeWire(this.#machine, row.record);
+    await this.#machine.processes.deleteCgroup(row.record.cgroup);
+    this.#state.removeEndpoint(endpoint.id);
+    this.#log.info("endpoint removed", { endpoint: endpoint.id, name: `${endpoint.namespace}/${endpoint.name}` });
+  }
+
+  /** A workload whose processes are gone, and whose `skep run` did not tell, is gone. */
+  #reap(): void {
+    for (const endpoint of this.world.endpoints()) {
+      const row = this.#rows.get(endpoint.id);
+      if (!row || row.status.state !== "ready") continue;
+      const processes = this.#machine.processes.cgroupProcesses(row.record.cgroup);
+      if (processes !== null && processes.length > 0) {
+        row.populated = true;
+        row.empty = 0;
+        continue;
+      }
+      row.empty += 1;
+      // One that never had a process is given time to start it.
+      if (row.empty < (row.populated ? 2 : 30)) continue;
+      this.#log.info("the workload has ended", { endpoint: endpoint.id, name: endpoint.name });
+      this.removeEndpoint(endpoint).catch((error: unknown) =>
+        this.#log.error("the endpoint is not wholly removed", { endpoint: endpoint.id, error: errorText(error) }),
+      );
+    }
+  }
+
+  endpoints(): EndpointStatus[] {
+    return this.world.endpoints().flatMap((endpoint) => {
+      const row = this.#rows.get(endpoint.id);
+      return row ? [this.#statusOf(endpoint, row)] : [];
+    });
+  }
+
+  #statusOf(endpoint: Endpoint, row: Row): EndpointStatus {
+    const { revision, ingressEnforced, egressEnforced, record } = row;
+    return { endpoint, ...row.status, revision, ingressEnforced, egressEnforced, record };
+  }
+
+  /** Absolute path of an endpoint's cgroup. */
+  cgroupPath(record: EndpointRecord): string {
+    return join(this.#machine.processes.cgroupRoot, record.cgroup);
+  }
+
+  netnsPath(record: EndpointRecord): string {
+    return this.#machine.net.openNamespace(record.netns)?.path ?? "";
+  }
+
+  /** Ends the agent; the datapath stays in force. */
+  close(): void {
+    clearInterval(this.#reaper);
+    clearTimeout(this.#retry);
+    this.#folder.close();
+    this.datapath.close();
+  }
+
+  /** Ends the agent and takes away everything that it owns: workloads, interfaces, programs, maps, state. */
+  async destroy(): Promise<void> {
+    clearInterval(this.#reaper);
+    clearTimeout(this.#retry);
+    this.#folder.close();
+    for (const endpoint of this.world.endpoints()) await this.removeEndpoint(endpoint);
+    this.datapath.destroy();
+    removeGateway(this.#machine);
+    if (this.options.cgroup !== "") await this.#machine.processes.deleteCgroup(this.options.cgroup);
+    this.#state.remove();
+  }
+}
+
+function cidr(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (!prefix) throw new RangeError(`${JSON.stringify(text)} is no prefix: write it as 10.244.0.0/24`);
+  return prefix;
+}
+
+function pick({
+  interfaceName,
+  interfaceIndex,
+  mac,
+  hostMac,
+}: Wire): Pick<Endpoint, "interfaceName" | "interfaceIndex" | "mac" | "hostMac"> {
+  return { interfaceName, interfaceIndex, mac, hostMac };
+}
+
+function newRow(record: EndpointRecord, state: EndpointState): Row {
+  return {
+    status: { state, reason: "" },
+    revision: 0,
+    ingressEnforced: false,
+    egressEnforced: false,
+    applied: "",
+    record,
+    populated: false,
+    empty: 0,
+  };
+}
+
+function recordOf(endpoint: Endpoint, place: { netns: string; cgroup: string }): EndpointRecord {
+  const { id, namespace, name, labels, interfaceName, interfaceIndex } = endpoint;
+  return {
+    ...{ id, namespace, name, labels, interfaceName, interfaceIndex, ...place },
+    address: formatAddress(endpoint.address),
+    mac: macText(endpoint.mac),
+    hostMac: macText(endpoint.hostMac),
+  };
+}
+
+function endpointOf(record: EndpointRecord): Endpoint {
+  const address = parseAddress(record.address);
+  const mac = parseMac(record.mac);
+  const hostMac = parseMac(record.hostMac);
+  if (!address || !mac || !hostMac)
+    throw new StateError(`the record of endpoint ${record.id}`, new Error("an address does not parse"));
+  const { id, namespace, name, labels, interfaceName, interfaceIndex } = record;
+  return { id, namespace, name, labels, identity: 0, address, interfaceName, interfaceIndex, mac, hostMac };
+}

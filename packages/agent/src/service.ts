@@ -1,0 +1,217 @@
+/**
+ * @module
+ * The agent's services for its router: what comes in is checked here, and what fails becomes a status code with one clear line.
+ */
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { observer, skep } from "@skep/api";
+import { dropReasonText, FilterError, type Observer } from "@skep/flows";
+import { formatAddress, formatMac } from "@skep/net";
+import { formatLabels, type PolicyMapEntry } from "@skep/policy";
+import { type Agent, type EndpointStatus, RequestError } from "./agent.ts";
+
+const VERSION = "0.1.0";
+const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
+  0: "ANY",
+  1: "ICMP",
+  6: "TCP",
+  17: "UDP",
+  58: "ICMPv6",
+  132: "SCTP",
+};
+
+const CODES = {
+  "not-found": Code.NotFound,
+  exists: Code.AlreadyExists,
+  invalid: Code.InvalidArgument,
+  exhausted: Code.ResourceExhausted,
+} as const;
+
+/** Errors of requests keep their kind; the rest is internal, and said. */
+function edge<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw asConnectError(error);
+  }
+}
+
+function asConnectError(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof RequestError)
+    return new ConnectError(error.message, CODES[error.kind], undefined, undefined, error);
+  if (error instanceof FilterError)
+    return new ConnectError(error.message, Code.InvalidArgument, undefined, undefined, error);
+  return ConnectError.from(error, Code.Internal);
+}
+
+export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer): void {
+  router.service(skep.Agent, {
+    getStatus: () => edge(() => status(agent, flows)),
+    listEndpoints: () => edge(() => ({ endpoints: agent.endpoints().map((each) => endpointMessage(agent, each)) })),
+    createEndpoint: ({ namespace, name, labels }) =>
+      edge(() => ({
+        endpoint: endpointMessage(agent, agent.createEndpoint({ namespace: namespace || "default", name, labels })),
+      })),
+    deleteEndpoint: async ({ namespace, name }) => {
+      const endpoint = agent.world.findEndpoint(namespace || "default", name);
+      if (!endpoint) throw new ConnectError(`no workload ${namespace || "default"}/${name}`, Code.NotFound);
+      try {
+        await agent.removeEndpoint(endpoint);
+      } catch (error) {
+        throw asConnectError(error);
+      }
+      return {};
+    },
+    listIdentities: () =>
+      edge(() => ({
+        identities: agent.world.identities().map(({ id, labels }) => ({ id, labels: formatLabels(labels) })),
+      })),
+    listServices: () => edge(() => ({ services: agent.world.services().map((row) => serviceMessage(agent, row)) })),
+    getPolicy: ({ endpoint }) => edge(() => policy(agent, endpoint)),
+    waitForPolicy: async ({ revision, timeoutMs }, context) => {
+      const limit = AbortSignal.any([context.signal, AbortSignal.timeout(timeoutMs || 10_000)]);
+      const wanted = Number(revision) || agent.world.revision;
+      const reached = await agent.waitForRevision(wanted, limit);
+      if (reached < wanted)
+        throw new ConnectError(`revision ${wanted} is not in force yet: ${reached} is`, Code.DeadlineExceeded);
+      return { revision: BigInt(reached) };
+    },
+  });
+}
+
+export function observerRoutes(router: ConnectRouter, flows: Observer): void {
+  router.service(observer.Observer, {
+    getFlows: (request, context) => edge(() => flows.getFlows(request, context.signal)),
+    getAgentEvents: (request, context) => edge(() => flows.getAgentEvents(request, context.signal)),
+    getNodes: () => edge(() => flows.getNodes()),
+    getNamespaces: () => edge(() => flows.getNamespaces()),
+    serverStatus: () => edge(() => flows.serverStatus()),
+  });
+}
+
+function status(agent: Agent, flows: Observer): ReturnType<typeof create<typeof skep.GetStatusResponseSchema>> {
+  const { world, options } = agent;
+  const errors = world
+    .diagnostics()
+    .filter((each) => each.severity === "error")
+    .map(({ code, message, span, hint }) => ({
+      file: span?.file ?? "",
+      line: span?.line ?? 0,
+      column: span?.column ?? 0,
+      code,
+      message,
+      hint: hint ?? "",
+    }));
+  const failures = [...agent.failures].map(([what, error]) => `${what} is not in force: ${error}`);
+  return create(skep.GetStatusResponseSchema, {
+    version: VERSION,
+    nodeName: agent.nodeName,
+    startedAt: BigInt(agent.startedAt),
+    machine: options.machine.name,
+    podCidr: options.podCidr,
+    policyRevision: BigInt(agent.appliedRevision),
+    endpoints: world.endpoints().length,
+    identities: world.identities().length,
+    services: world.services().length,
+    flowsSeen: flows.seen,
+    eventsLost: flows.lost,
+    errors,
+    counters: agent.datapath.counters().map(({ reason, direction, packets, bytes }) => ({
+      ...{ reason, direction, packets, bytes },
+      reasonName: reason === 0 ? "Forwarded" : dropReasonText(reason),
+    })),
+    pid: process.pid,
+    directory: options.directory,
+    warnings: [...agent.warnings, ...failures],
+  });
+}
+
+function endpointMessage(agent: Agent, each: EndpointStatus): ReturnType<typeof create<typeof skep.EndpointSchema>> {
+  const { endpoint, record } = each;
+  return create(skep.EndpointSchema, {
+    id: endpoint.id,
+    name: endpoint.name,
+    namespace: endpoint.namespace,
+    labels: { ...endpoint.labels },
+    identity: endpoint.identity,
+    identityLabels: formatLabels(endpoint.labels),
+    ipv4: formatAddress(endpoint.address),
+    interface: endpoint.interfaceName,
+    state: each.state,
+    reason: each.reason,
+    policyRevision: BigInt(each.revision),
+    ingressEnforced: each.ingressEnforced,
+    egressEnforced: each.egressEnforced,
+    netnsPath: agent.netnsPath(record),
+    cgroupPath: agent.cgroupPath(record),
+    mac: formatMac(endpoint.mac),
+  });
+}
+
+function serviceMessage(agent: Agent, row: ReturnType<Agent["world"]["services"]>[number]): object {
+  const workloads = new Map(
+    agent.world
+      .endpoints()
+      .map((endpoint) => [formatAddress(endpoint.address), `${endpoint.namespace}/${endpoint.name}`]),
+  );
+  return {
+    id: row.id,
+    namespace: row.namespace,
+    name: row.name,
+    type: row.type,
+    address: formatAddress(row.address),
+    port: row.port,
+    protocol: PROTOCOL_NAMES[row.protocol] ?? String(row.protocol),
+    backends: row.backends.map((backend) => ({
+      address: formatAddress(backend.address),
+      port: backend.port,
+      state: backend.state,
+      workload: workloads.get(formatAddress(backend.address)) ?? "",
+    })),
+  };
+}
+
+function policy(agent: Agent, name: string): object {
+  const { world } = agent;
+  const rules = world.documents().map((document) => ({
+    kind: document.kind,
+    namespace: document.namespace,
+    name: document.name,
+    file: document.span.file,
+    line: document.span.line,
+    text: document.text,
+    endpoints: world
+      .endpoints()
+      .flatMap((endpoint) => (world.selects(document, endpoint) ? [`${endpoint.namespace}/${endpoint.name}`] : [])),
+  }));
+  const entries = name === "" ? [] : policyEntries(agent, name);
+  return { revision: BigInt(agent.appliedRevision), rules, entries };
+}
+
+function policyEntries(agent: Agent, name: string): object[] {
+  const [namespace, bare] = name.includes("/") ? name.split("/", 2) : ["default", name];
+  const found = agent.world
+    .endpoints()
+    .find((each) => String(each.id) === name || (each.namespace === namespace && each.name === bare));
+  if (!found) throw new RequestError("not-found", `no endpoint ${name}`);
+  return (agent.datapath.policyOf(found.id) ?? []).map((entry) => ({
+    direction: entry.direction,
+    identity: entry.identity,
+    labels: entry.identity === 0 ? [] : agent.world.identityLabels(entry.identity),
+    protocol: PROTOCOL_NAMES[entry.protocol] ?? String(entry.protocol),
+    port: portText(entry),
+    verdict: entry.deny ? "deny" : entry.proxyPort === 0 ? "allow" : "redirect",
+    cookie: entry.cookie,
+    rules: agent.world
+      .rulesOf(entry.cookie)
+      .map((origin) => (origin.kind === "builtin" ? origin.name : `${origin.namespace}/${origin.name}`)),
+    precedence: entry.precedence,
+  }));
+}
+
+function portText(entry: PolicyMapEntry): string {
+  if (entry.portPrefix === 0) return "";
+  const last = entry.port + (1 << (16 - entry.portPrefix)) - 1;
+  return last === entry.port ? String(entry.port) : `${entry.port}-${last}`;
+}

@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import { flow } from "@skep/api";
+import { Observer, recordOf } from "@skep/flows";
+import { Agent, type AgentOptions } from "./agent.ts";
+import { flowContext } from "./naming.ts";
+import { answers, serve, SocketTakenError } from "./server.ts";
+import { agentRoutes, observerRoutes } from "./service.ts";
+
+export interface RunningAgent {
+  readonly agent: Agent;
+  readonly socket: string;
+  /** Ends; the datapath stays in force. */
+  close(): Promise<void>;
+  /** Ends, and takes away everything that the agent owns. */
+  destroy(): Promise<void>;
+}
+
+/** The socket below a run folder. */
+export function socketPath(run: string): string {
+  return join(run, "skep.sock");
+}
+
+/** How often losses of the ring are looked for. */
+const LOSS_MS = 1000;
+
+/** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const socket = socketPath(options.run);
+  if (await answers(socket)) throw new SocketTakenError(socket);
+  const agent = new Agent(options);
+  const clock = options.machine.clock;
+  const flows = new Observer({
+    nodeName: `default/${agent.nodeName}`,
+    version: "0.1.0",
+    now: () => BigInt(Math.round(clock.now() * 1_000_000)),
+  });
+  const context = flowContext(agent);
+  const reader = agent.datapath.readEvents((event) => flows.add(recordOf(event, context)));
+  // What a dead agent did not read still lies in the ring.
+  reader.drain();
+  let lost = agent.datapath.lostEvents();
+  const losses = setInterval(() => {
+    const now = agent.datapath.lostEvents();
+    if (now > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
+    lost = now;
+  }, LOSS_MS);
+  const server = await serve(socket, (router) => {
+    agentRoutes(router, agent, flows);
+    observerRoutes(router, flows);
+  });
+  const stop = async (): Promise<void> => {
+    clearInterval(losses);
+    reader.close();
+    await server.close();
+  };
+  return {
+    agent,
+    socket,
+    close: async () => {
+      await stop();
+      agent.close();
+    },
+    destroy: async () => {
+      await stop();
+      await agent.destroy();
+    },
+  };
+}
