@@ -1,0 +1,82 @@
+// The example as a user starts it: every check as expected, nothing left behind, also after a kill.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { residue, type Residue } from "./residue.ts";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const command = join(root, "dist", "skep.mjs");
+const privileged = process.getuid?.() === 0;
+if (!privileged) console.warn("skipped: playing the example needs root and BPF");
+
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended>; output: () => string } {
+  const child = spawn(process.execPath, [command, "demo", ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  let output = "";
+  child.stdout.on("data", (data: Buffer) => (output += data.toString("utf8")));
+  child.stderr.on("data", (data: Buffer) => (output += data.toString("utf8")));
+  const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code, output })));
+  return { child, ended, output: () => output };
+}
+
+async function waitFor(text: string, run: { output: () => string; ended: Promise<Ended> }): Promise<void> {
+  let over = false;
+  void run.ended.then(() => (over = true));
+  while (!run.output().includes(text)) {
+    if (over) throw new Error(`ended before ${JSON.stringify(text)}:\n${run.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe.skipIf(!privileged)("the example", () => {
+  const folder = mkdtempSync(join(tmpdir(), "skep-demo-"));
+  const run = join(folder, "run");
+  let before: Residue;
+
+  beforeAll(() => {
+    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
+    expect(built.status, built.stderr).toBe(0);
+    before = residue();
+    if (before.bpf === null) console.warn("bpftool is not installed: ids of programs, maps and links are not compared");
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("plays every check as expected and leaves nothing", async () => {
+    const { code, output } = await start(["--once", "--run", run]).ended;
+    expect(output).not.toContain("DIFFERS");
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/deathstar-1 \d+×, deathstar-2 \d+×/);
+    expect(output).toContain("DROPPED, 133");
+    expect(residue()).toEqual(before);
+    expect(existsSync(run)).toBe(false);
+  });
+
+  it("stays up until it is interrupted, and leaves nothing then either", async () => {
+    const played = start(["--run", run]);
+    await waitFor("Ctrl-C ends it", played);
+    played.child.kill("SIGINT");
+    const { output } = await played.ended;
+    expect(output).not.toContain("✗");
+    expect(residue()).toEqual(before);
+  });
+
+  it("takes away what a killed one left when it is started again", async () => {
+    const killed = start(["--run", run]);
+    await waitFor("denied", killed);
+    killed.child.kill("SIGKILL");
+    await killed.ended;
+    const { code, output } = await start(["--once", "--run", run]).ended;
+    expect(code, output).toBe(0);
+    expect(residue()).toEqual(before);
+  });
+});

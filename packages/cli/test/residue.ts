@@ -1,0 +1,77 @@
+/**
+ * @module
+ * What a program may leave on a machine, by ids, to be compared before and after.
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+export interface Residue {
+  readonly namespaces: readonly string[];
+  readonly interfaces: readonly string[];
+  readonly mounts: readonly string[];
+  readonly cgroups: readonly string[];
+  readonly processes: readonly string[];
+  /** Null where bpftool is not installed. */
+  readonly bpf: Readonly<Record<"prog" | "map" | "link", readonly number[]>> | null;
+}
+
+export function residue(): Residue {
+  return {
+    namespaces: namespaces(),
+    interfaces: readdirSync("/sys/class/net").sort(),
+    mounts: readFileSync("/proc/self/mountinfo", "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ").slice(3, 5).join(" "))
+      .sort(),
+    cgroups: cgroups("/sys/fs/cgroup/unified").sort(),
+    processes: skepProcesses(),
+    bpf: bpfIds(),
+  };
+}
+
+function processIds(): string[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+}
+
+/** Network namespaces that a process lives in, by inode. Those that only a mount keeps are among the mounts. */
+function namespaces(): string[] {
+  const found = new Set<string>();
+  for (const pid of processIds()) {
+    const inode = attempt(() => readlinkSync(`/proc/${pid}/ns/net`));
+    if (inode) found.add(inode);
+  }
+  return [...found].sort();
+}
+
+function skepProcesses(): string[] {
+  return processIds().flatMap((pid) => {
+    const line = attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
+    return line && /skep\.mjs|demo-workload/.test(line) ? [`${pid} ${line}`] : [];
+  });
+}
+
+function cgroups(folder: string): string[] {
+  const children =
+    attempt(() => readdirSync(folder).filter((name) => statSync(join(folder, name)).isDirectory())) ?? [];
+  return children.flatMap((name) => [join(folder, name), ...cgroups(join(folder, name))]);
+}
+
+function bpfIds(): Residue["bpf"] {
+  const list = (kind: string): number[] | null => {
+    const { status, stdout } = spawnSync("bpftool", ["-j", kind, "list"], { encoding: "utf8" });
+    return status === 0 ? (JSON.parse(stdout) as { id: number }[]).map(({ id }) => id) : null;
+  };
+  const [prog, map, link] = [list("prog"), list("map"), list("link")];
+  return prog && map && link ? { prog, map, link } : null;
+}
+
+/** A process may end while it is looked at. */
+function attempt<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch {
+    return null;
+  }
+}
