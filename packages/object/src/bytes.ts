@@ -13,7 +13,8 @@ export class ByteReader {
   readonly section: string | undefined;
 
   constructor(bytes: Uint8Array, byteOrder: ByteOrder, section?: string) {
-    this.bytes = bytes;
+    // A Buffer's slice() would share memory.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.little = byteOrder === "little";
     this.section = section;
@@ -110,22 +111,26 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.view.setUint8(this.room(1), value);
+    const at = this.room(1);
+    this.view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    this.view.setUint16(this.room(2), value, this.little);
+    const at = this.room(2);
+    this.view.setUint16(at, value, this.little);
     return this;
   }
 
   u32(value: number): this {
-    this.view.setUint32(this.room(4), value, this.little);
+    const at = this.room(4);
+    this.view.setUint32(at, value, this.little);
     return this;
   }
 
   u64(value: bigint | number): this {
-    this.view.setBigUint64(this.room(8), BigInt.asUintN(64, BigInt(value)), this.little);
+    const at = this.room(8);
+    this.view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), this.little);
     return this;
   }
 

@@ -16,3 +16,6 @@ export type * from "./spec.ts";
 export * from "./link/load-info.ts";
 export * from "./link/program.ts";
 export { kernelBtf } from "./btf/kernel.ts";
+export { readObject } from "./object/read.ts";
+export { completeSpec } from "./object/complete.ts";
+export { writeObject } from "./object/write.ts";

@@ -52,7 +52,10 @@ export interface ProgramSpec extends FunctionSpec {
   readonly autoload?: boolean;
 }
 
-/** What an instruction's immediate stands for until loading. */
+/**
+ * What an instruction's immediate stands for until loading. What the instruction itself holds there does not matter; `readObject`
+ * gives the pseudo source with immediates of 0.
+ */
 export type Reference =
   /** `lddw` of a map's address (pseudo source 1). */
   | { readonly at: number; readonly kind: "map"; readonly map: string }
@@ -60,6 +63,8 @@ export type Reference =
   | { readonly at: number; readonly kind: "data"; readonly map: string; readonly offset: number }
   /** `call` of a subprogram (pseudo source 1). */
   | { readonly at: number; readonly kind: "call"; readonly function: string }
+  /** `lddw` of a variable that another object defines; `linkObjects` makes `data` of it. */
+  | { readonly at: number; readonly kind: "extern"; readonly name: string; readonly weak: boolean }
   /** `lddw` of a subprogram's address, for callbacks (pseudo source 4). */
   | { readonly at: number; readonly kind: "function"; readonly function: string }
   /** `call` of a kernel function (pseudo source 2). `typeId`: its FUNC (extern) in the object's BTF. */
@@ -70,7 +75,10 @@ export type Reference =
       readonly weak: boolean;
       readonly typeId?: number;
     }
-  /** `lddw` of a kernel symbol: typed (pseudo source 3) when `typeId` is given, else its address. */
+  /**
+   * `lddw` of a kernel symbol: typed (pseudo source 3) when `typeId` is given, the id of its VAR or FUNC (extern) in the object's BTF;
+   * else its address.
+   */
   | {
       readonly at: number;
       readonly kind: "ksym";
@@ -84,7 +92,7 @@ export interface LineInfo {
   readonly file: string;
   /** From 1. */
   readonly line: number;
-  /** From 1. */
+  /** From 1; 0 where the compiler does not say. The format holds up to 1023. */
   readonly column: number;
   /** The source line's text. */
   readonly text: string;
@@ -121,10 +129,25 @@ export interface MapSpec {
   readonly inner?: MapSpec;
   /** For maps of maps and program arrays: index to the name of a map or program. */
   readonly values?: readonly { readonly index: number; readonly name: string }[];
-  /** Data sections: the initial bytes, and the variables in them. */
+  /** Data sections: the initial bytes, and the variables in them. `struct_ops`: the struct as the object has it. */
   readonly data?: DataSection;
+  /** For `struct_ops`. */
+  readonly structOps?: StructOpsSpec;
+  /** True: another object defines it (`extern`); only `linkObjects` does something with it. */
+  readonly extern?: true;
 }
 
+/** A map of type `struct_ops`: a kernel struct whose function members are programs. */
+export interface StructOpsSpec {
+  /** ELF section, such as `.struct_ops.link`. */
+  readonly section: string;
+  /** The kernel's struct without flavor, such as `tcp_congestion_ops`. */
+  readonly typeName: string;
+  /** Members that are programs. `offset`: bytes from the start of the object's struct. */
+  readonly programs: readonly { readonly member: string; readonly offset: number; readonly program: string }[];
+}
+
+/** Data of a section, as the object has it. For `.kconfig` the bytes are zero until `resolveKconfig` fills them. */
 export interface DataSection {
   readonly contents: Uint8Array;
   /** `.rodata`: frozen after it is filled. */
@@ -133,6 +156,11 @@ export interface DataSection {
     readonly name: string;
     readonly offset: number;
     readonly size: number;
+    /** BTF id of the variable's type (not of its VAR). */
     readonly typeId: number;
+    /** Absent: global, seen from outside. */
+    readonly linkage?: "static";
+    /** Gives way to a strong one when objects are linked; in `.kconfig`: may be missing. */
+    readonly weak?: true;
   }[];
 }

@@ -81,6 +81,12 @@ export class BtfBuilder implements BtfView {
     return id;
   }
 
+  /** Gives an id another type. */
+  replace(id: number, type: BtfType): void {
+    if (this.get(id) === null) throw new ObjectError("btf", "void cannot be replaced");
+    this.types[id - 1] = type;
+  }
+
   get end(): number {
     return this.types.length + 1;
   }

@@ -1,10 +1,11 @@
 import { CALL, LDDW, pseudo, pseudoCall, slotCount, slots } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
 import { ObjectError } from "../errors.ts";
+import { ownOf } from "../records.ts";
 import type { CoreRelocation, FunctionSpec, LineInfo, ObjectSpec, Reference } from "../spec.ts";
 
 /** What is left for the loader to fill in: `map`, `data`, `kfunc` and `ksym`. */
-export type LoadReference = Exclude<Reference, { readonly kind: "call" | "function" }>;
+export type LoadReference = Exclude<Reference, { readonly kind: "call" | "function" | "extern" }>;
 
 /** A function's place in a linked program. */
 export interface LinkedFunction {
@@ -45,7 +46,7 @@ export interface LinkedProgram {
  * the object does not define.
  */
 export function linkProgram(spec: ObjectSpec, program: string): LinkedProgram {
-  const main = spec.programs[program];
+  const main = ownOf(spec.programs, program);
   if (main === undefined) throw new ObjectError("program", `there is no program ${program}`);
   const order = reachable(spec, main);
   const functions: LinkedFunction[] = [];
@@ -83,7 +84,7 @@ export function linkProgram(spec: ObjectSpec, program: string): LinkedProgram {
 
 /** The function of this name: a subprogram, or a program that others call. */
 export function findFunction(spec: ObjectSpec, name: string): FunctionSpec | null {
-  return spec.functions[name] ?? spec.programs[name] ?? null;
+  return ownOf(spec.functions, name) ?? ownOf(spec.programs, name) ?? null;
 }
 
 /** The program first, then depth first in the order of the calls; an exception callback last. */
@@ -132,7 +133,9 @@ function appendCode(fn: FunctionSpec, target: CodeTarget): void {
   fn.instructions.forEach((insn, index) => {
     const reference = byIndex.get(index);
     if (reference === undefined) checkPlain(fn, insn, index);
-    else if (reference.kind !== "call" && reference.kind !== "function") {
+    else if (reference.kind === "extern") {
+      throw new ObjectError("symbol", `${fn.name} needs variable ${reference.name}, which the object does not define`);
+    } else if (reference.kind !== "call" && reference.kind !== "function") {
       target.references.push({ ...reference, at: target.instructions.length });
     }
     target.instructions.push(
@@ -175,6 +178,8 @@ function resolved(
       return { ...insn, src: pseudo.mapValue, imm: 0, immHigh: reference.offset | 0 };
     case "kfunc":
       return { ...insn, src: pseudoCall.kfunc, offset: 0, imm: 0 };
+    case "extern":
+      return insn;
     case "ksym":
       return { ...insn, src: reference.typeId === undefined ? 0 : pseudo.btfId, imm: 0, immHigh: 0 };
   }
