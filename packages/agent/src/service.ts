@@ -4,8 +4,8 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
-import { observer, skep } from "@skep/api";
-import { dropReasonText, FilterError, type Observer } from "@skep/flows";
+import { skep } from "@skep/api";
+import { dropReasonText, type Observer } from "@skep/flows";
 import { formatAddress, formatMac } from "@skep/net";
 import { formatLabels, type PolicyMapEntry } from "@skep/policy";
 import { type Agent, type EndpointStatus, RequestError } from "./agent.ts";
@@ -40,8 +40,6 @@ function asConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof RequestError)
     return new ConnectError(error.message, CODES[error.kind], undefined, undefined, error);
-  if (error instanceof FilterError)
-    return new ConnectError(error.message, Code.InvalidArgument, undefined, undefined, error);
   return ConnectError.from(error, Code.Internal);
 }
 
@@ -77,16 +75,6 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
         throw new ConnectError(`revision ${wanted} is not in force yet: ${reached} is`, Code.DeadlineExceeded);
       return { revision: BigInt(reached) };
     },
-  });
-}
-
-export function observerRoutes(router: ConnectRouter, flows: Observer): void {
-  router.service(observer.Observer, {
-    getFlows: (request, context) => edge(() => flows.getFlows(request, context.signal)),
-    getAgentEvents: (request, context) => edge(() => flows.getAgentEvents(request, context.signal)),
-    getNodes: () => edge(() => flows.getNodes()),
-    getNamespaces: () => edge(() => flows.getNamespaces()),
-    serverStatus: () => edge(() => flows.serverStatus()),
   });
 }
 

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { flow } from "@skep/api";
-import { Observer, recordOf } from "@skep/flows";
+import { randomBytes } from "node:crypto";
+import { flow, skep } from "@skep/api";
+import { Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent, type AgentOptions } from "./agent.ts";
-import { flowContext } from "./naming.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
-import { agentRoutes, observerRoutes } from "./service.ts";
+import { agentRoutes } from "./service.ts";
 
 export interface RunningAgent {
   readonly agent: Agent;
@@ -34,7 +34,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     version: "0.1.0",
     now: () => BigInt(Math.round(clock.now() * 1_000_000)),
   });
-  const context = flowContext(agent);
+  const context = worldContext({
+    world: agent.world,
+    nodeName: agent.nodeName,
+    wallTime: wallClock(clock),
+    uuid: uuids(() => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n)),
+    entries: (endpoint) => agent.datapath.policyOf(endpoint),
+    selects: (world, document, endpoint) => world.selects(document, endpoint),
+  });
   const reader = agent.datapath.readEvents((event) => flows.add(recordOf(event, context)));
   // What a dead agent did not read still lies in the ring.
   reader.drain();
@@ -46,7 +53,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   }, LOSS_MS);
   const server = await serve(socket, (router) => {
     agentRoutes(router, agent, flows);
-    observerRoutes(router, flows);
+    observerRoutes(router, flows, { address: `unix://${socket}`, services: [skep.Agent] });
   });
   const stop = async (): Promise<void> => {
     clearInterval(losses);
