@@ -1,5 +1,6 @@
 import { DirectionPolicy, type DirectionContext, type Enforcement } from "./direction-policy.ts";
 import { Peer, type NamedPort, type PolicyIdentity } from "./identity.ts";
+import { formatLabels, type Labels } from "./labels.ts";
 import type { ProxyPorts } from "./l7-need.ts";
 import type { EndpointPolicy } from "./map-state.ts";
 import { Repository } from "./repository.ts";
@@ -42,7 +43,7 @@ export class PolicyEngine {
   readonly repository: Repository;
   readonly cache: SelectorCache;
   private readonly options: Required<EngineOptions>;
-  private readonly subjects = new Map<string, SubjectPolicy>();
+  private readonly subjects = new Map<string, CompiledPolicy>();
   private compiledAt = 0;
   private versions = 0;
 
@@ -66,10 +67,13 @@ export class PolicyEngine {
   }
 
   upsertIdentity(identity: PolicyIdentity): void {
+    // A number may stand for other labels than before.
+    if (!sameLabels(this.cache.get(identity.id)?.identity.labels, identity.labels)) this.forget(identity.id);
     this.identityChanged(identity.id, this.cache.upsert(identity));
   }
 
   removeIdentity(id: number): void {
+    this.forget(id);
     this.identityChanged(id, this.cache.remove(id));
   }
 
@@ -109,6 +113,14 @@ export class PolicyEngine {
     };
   }
 
+  private forget(id: number): void {
+    for (const [key, policy] of this.subjects) {
+      if (policy.subject.identity.id !== id) continue;
+      closePolicy(policy);
+      this.subjects.delete(key);
+    }
+  }
+
   private identityChanged(id: number, selectors: ReadonlySet<CachedSelector>): void {
     for (const policy of this.subjects.values()) {
       let changed = false;
@@ -132,7 +144,7 @@ export class PolicyEngine {
     if (this.compiledAt === this.repository.revision) return;
     this.compiledAt = this.repository.revision;
     for (const [key, policy] of this.subjects) {
-      const { subject } = policy as CompiledPolicy;
+      const { subject } = policy;
       const rules = this.rulesFor(new Peer(subject.identity));
       if (rules.length === policy.rules.length && rules.every((rule, i) => rule === policy.rules[i])) continue;
       const compiled = this.compile(key, subject);
@@ -168,6 +180,10 @@ export class PolicyEngine {
       version: ++this.versions,
     };
   }
+}
+
+function sameLabels(a: Labels | undefined, b: Labels): boolean {
+  return a !== undefined && formatLabels(a).join() === formatLabels(b).join();
 }
 
 interface CompiledPolicy extends SubjectPolicy {

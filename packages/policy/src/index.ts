@@ -19,3 +19,6 @@ export type { ProxyNeed, ProxyPorts } from "./l7-need.ts";
 export * from "./engine.ts";
 export * from "./lookup.ts";
 export { builtinNames } from "./builtin.ts";
+export * from "./text.ts";
+export * from "./consider.ts";
+export * from "./explain.ts";
