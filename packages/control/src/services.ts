@@ -4,7 +4,7 @@
  */
 import { type Address, formatAddress, parseAddress } from "@skep/net";
 import { type Diagnostic, type ForeignDocument, parseMetadata, Reader, type Field, type Fields } from "@skep/policy";
-import { AddressPool } from "./addresses.ts";
+import type { AddressPool } from "./addresses.ts";
 import type { BackendRow, Endpoint, ServiceRow } from "./model.ts";
 
 export interface ServicePort {

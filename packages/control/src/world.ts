@@ -121,7 +121,7 @@ export class World {
         continue;
       }
       const { service, diagnostics: found } = parseService(document, file);
-      diagnostics.push(...(found as readonly Diagnostic[]));
+      diagnostics.push(...found);
       if (service) services.push(service);
     }
     const content = { policies: parsed.documents, services };
