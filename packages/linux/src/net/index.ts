@@ -1,2 +1,3 @@
 export { openNet, type LinuxNet, type NetOptions } from "./machine.ts";
 export { LinuxNamespace } from "./namespace.ts";
+export { openTun, TunDevice, type TunOptions } from "./tun.ts";

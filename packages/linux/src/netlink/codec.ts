@@ -14,7 +14,7 @@ export interface Codec<T> {
   pathAt?(bytes: Uint8Array, offset: number): string;
 }
 
-type Value<C> = C extends Codec<infer T> ? T : never;
+type Value<C> = C extends { decode(bytes: Uint8Array): infer T } ? T : never;
 
 /** Why a message could not be read; the bytes did not come from this kernel's protocol. */
 export class MalformedMessageError extends Error {
@@ -158,6 +158,7 @@ export interface RawAttribute {
   readonly payload: Uint8Array;
   /** Of the attribute's header in the list. */
   readonly offset: number;
+  readonly headerSize: number;
 }
 
 /** The attributes of a list, payloads as views. Trailing bytes too few for a header are padding. */
@@ -168,7 +169,7 @@ export function* readAttributes(list: Uint8Array): IterableIterator<RawAttribute
     if (length < headerSize || offset + length > list.length)
       throw new MalformedMessageError(`attribute of ${length} bytes at ${offset} of ${list.length}`);
     const type = data.getUint16(offset + 2, true) & typeMask;
-    yield { type, payload: list.subarray(offset + headerSize, offset + length), offset };
+    yield { type, payload: list.subarray(offset + headerSize, offset + length), offset, headerSize };
     offset += align(length);
   }
 }

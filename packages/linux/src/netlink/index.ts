@@ -60,3 +60,32 @@ export {
   type NeighbourInfo,
   type NeighbourSpec,
 } from "./neighbours.ts";
+export { addRule, deleteRule, listRules, ruleActions, type RuleAction, type RuleInfo, type RuleSpec } from "./rules.ts";
+export {
+  addBpfFilter,
+  addClass,
+  addQdisc,
+  deleteClass,
+  deleteFilter,
+  deleteQdisc,
+  handle,
+  handles,
+  listClasses,
+  listFilters,
+  listQdiscs,
+  UnknownQdiscError,
+  type BpfFilterSpec,
+  type ClassInfo,
+  type ClassSpec,
+  type FilterInfo,
+  type QdiscInfo,
+  type QdiscOptions,
+  type QdiscSpec,
+  type TrafficStatistics,
+} from "./traffic.ts";
+export type { HtbClassOptions, HtbOptions, TbfOptions } from "./traffic-kinds.ts";
+export type { BpfEncap } from "./lwt.ts";
+export { findFamily, genericLayout, listFamilies, type GenericFamily } from "./generic.ts";
+export { destroySocket, listSockets, socketStates, transport, type SocketInfo, type SocketState } from "./sockets.ts";
+export { watchNetwork, type NetworkChange, type NetworkWatch, type Subject } from "./watch.ts";
+export * as codecs from "./codec.ts";

@@ -3,7 +3,7 @@
  * Network interfaces: RTM_NEWLINK and its kin (include/uapi/linux/if_link.h).
  */
 import type { Mac } from "@skep/net";
-import { attributes, bytes, type Codec, i32, list, string, struct, u32, u8 } from "./codec.ts";
+import { attributes, bytes, type Codec, i32, list, readAttributes, string, struct, u32, u8 } from "./codec.ts";
 import { dataCodec, bridgePortData, type LinkData } from "./link-kinds.ts";
 import { decodeBody, encodeBody, flags } from "./message.ts";
 import { isErrno } from "../sys/index.ts";
@@ -25,12 +25,24 @@ export const linkFlags = {
 const linkHeader = struct({ family: "u8", _pad: "u8", type: "u16", index: "i32", flags: "u32", change: "u32" });
 
 /** The data of a kind is a list of attributes whose meaning the kind beside it gives. */
-const linkInfo = attributes({
+const linkInfoList = attributes({
   kind: [1, string],
   data: [2, { ...bytes, nested: true }],
   slaveKind: [4, string],
   slaveData: [5, { ...bytes, nested: true }],
 });
+
+const linkInfo: typeof linkInfoList = {
+  ...linkInfoList,
+  pathAt(list, offset) {
+    const path = linkInfoList.pathAt?.(list, offset) ?? "";
+    const data = [...readAttributes(list)].find(({ type }) => type === 2);
+    const { kind } = linkInfoList.decode(list);
+    if (path !== "data" || !data || kind === undefined) return path;
+    const inner = dataCodec(kind)?.pathAt?.(data.payload, offset - (data.offset + data.headerSize));
+    return inner ? `data.${inner}` : path;
+  },
+};
 
 const xdpInfo = attributes({
   fd: [1, i32],
