@@ -37,6 +37,7 @@ export function retarget(terminator: Terminator, from: Block, to: Block): void {
       if (terminator.to === from) terminator.to = to;
       return;
     case "branch":
+      // oxlint-disable-next-line unicorn/no-thenable -- a block's name, never awaited
       if (terminator.then === from) terminator.then = to;
       if (terminator.else === from) terminator.else = to;
       return;

@@ -1,0 +1,146 @@
+/**
+ * @module
+ * Which registers must differ, and which would rather be the same.
+ */
+import { liveOut } from "./liveness.ts";
+import type { RegSet } from "./liveness.ts";
+import { definition, FIRST_VIRTUAL, forEachTerminatorUse, forEachUse, NONE, R10 } from "./mir.ts";
+import type { MFunction, MInst, Reg } from "./mir.ts";
+import * as op from "./opcodes.ts";
+
+/** A wish that `a` and `b` share a register; `weight` says how often it would save a move. */
+export interface Affinity {
+  readonly a: Reg;
+  readonly b: Reg;
+  readonly weight: number;
+}
+
+export interface Interference {
+  /** Neighbours by register. Machine registers (below `FIRST_VIRTUAL`) have none: they differ anyhow. */
+  readonly neighbours: Reg[][];
+  readonly edges: Set<number>;
+  readonly affinities: Affinity[];
+  /** What it costs to keep a register in memory, by register. */
+  readonly costs: Float64Array;
+  readonly count: number;
+}
+
+export const depthWeight = (depth: number): number => 8 ** Math.min(depth, 6);
+
+const COMMUTATIVE = new Set<number>([op.ADD, op.MUL, op.AND, op.OR, op.XOR]);
+
+export const isCommutative = (inst: MInst): boolean => inst.b !== NONE && COMMUTATIVE.has(inst.opcode & 0xf0);
+
+/** A sparse set that can be walked. */
+class LiveSet {
+  readonly items: Reg[] = [];
+  readonly #position: Int32Array;
+
+  constructor(size: number) {
+    this.#position = new Int32Array(size).fill(-1);
+  }
+
+  add(reg: Reg): void {
+    if ((this.#position[reg] as number) >= 0) return;
+    this.#position[reg] = this.items.length;
+    this.items.push(reg);
+  }
+
+  delete(reg: Reg): void {
+    const at = this.#position[reg] as number;
+    if (at < 0) return;
+    const last = this.items.pop() as Reg;
+    if (last !== reg) {
+      this.items[at] = last;
+      this.#position[last] = at;
+    }
+    this.#position[reg] = -1;
+  }
+}
+
+export function buildInterference(code: MFunction): Interference {
+  const count = code.registers;
+  const graph: Interference = {
+    neighbours: Array.from({ length: count }, () => []),
+    edges: new Set(),
+    affinities: [],
+    costs: new Float64Array(count),
+    count,
+  };
+  const out = liveOut(code);
+  for (const block of code.blocks) {
+    const live = new LiveSet(count);
+    fill(live, out.get(block) as RegSet);
+    const weight = depthWeight(block.depth) * (block.cold ? 0.1 : 1);
+    forEachTerminatorUse(block.terminator, (reg) => {
+      live.add(reg);
+      graph.costs[reg] = (graph.costs[reg] as number) + weight;
+    });
+    for (let i = block.insts.length - 1; i >= 0; i--) addInst(graph, live, block.insts[i] as MInst, weight);
+  }
+  return graph;
+}
+
+function fill(live: LiveSet, set: RegSet): void {
+  for (let w = 0; w < set.length; w++) {
+    let bits = set[w] as number;
+    while (bits !== 0) {
+      const bit = 31 - Math.clz32(bits & -bits);
+      live.add(w * 32 + bit);
+      bits &= bits - 1;
+    }
+  }
+}
+
+function addInst(graph: Interference, live: LiveSet, inst: MInst, weight: number): void {
+  const dst = definition(inst);
+  const isCopy = inst.kind === "mov" && inst.a !== NONE && inst.a !== R10 && inst.dst !== NONE;
+  if (inst.kind === "call") {
+    for (let r = 0; r <= 5; r++) for (const reg of live.items) connect(graph, r, reg);
+  } else if (dst !== NONE) {
+    // A copy's source keeps its value in the same register; the affinity decides.
+    for (const reg of live.items) if (reg !== dst && !(isCopy && reg === inst.a)) connect(graph, dst, reg);
+    addTies(graph, inst, weight);
+    graph.costs[dst] = (graph.costs[dst] as number) + weight;
+  }
+  if (dst !== NONE) live.delete(dst);
+  if (inst.kind === "call") for (let r = 0; r <= 5; r++) live.delete(r);
+  forEachUse(inst, (reg) => {
+    live.add(reg);
+    graph.costs[reg] = (graph.costs[reg] as number) + weight;
+  });
+}
+
+/** Operands that would best be, or must not be, in the result's register. */
+function addTies(graph: Interference, inst: MInst, weight: number): void {
+  const { kind, dst, a, b } = inst;
+  const prefer = (reg: Reg, factor: number): void => {
+    if (reg !== NONE && reg !== R10 && reg !== dst) graph.affinities.push({ a: dst, b: reg, weight: weight * factor });
+  };
+  if (kind === "mov") {
+    prefer(a, 1);
+  } else if (kind === "alu") {
+    prefer(a, 1);
+    if (b === NONE || b === a) return;
+    if (isCommutative(inst)) prefer(b, 0.9);
+    // `mov dst, a` must not overwrite b.
+    else connect(graph, dst, b);
+  } else if (kind === "atomic") {
+    if (dst >= FIRST_VIRTUAL) {
+      prefer(b, 1);
+      if (a !== R10) connect(graph, dst, a);
+    } else {
+      connect(graph, dst, b);
+      if (a !== R10) connect(graph, dst, a);
+    }
+  }
+}
+
+function connect(graph: Interference, a: Reg, b: Reg): void {
+  if (a === b || (a < FIRST_VIRTUAL && b < FIRST_VIRTUAL)) return;
+  const key = a < b ? a * graph.count + b : b * graph.count + a;
+  if (graph.edges.has(key)) return;
+  graph.edges.add(key);
+  if (a >= FIRST_VIRTUAL) (graph.neighbours[a] as Reg[]).push(b);
+  if (b >= FIRST_VIRTUAL) (graph.neighbours[b] as Reg[]).push(a);
+}
