@@ -1,6 +1,6 @@
 import type { Instruction } from "./instruction.ts";
 import { slots } from "./instruction.ts";
-import { LDDW } from "./opcode.ts";
+import { CALL, LDDW, pseudo, pseudoCall } from "./opcode.ts";
 import type { FormatNames } from "./notation/format.ts";
 import { formatInstruction } from "./notation/format.ts";
 import type { CodeReference } from "./notation/statement.ts";
@@ -18,6 +18,19 @@ export interface DisassembleOptions {
   readonly references?: readonly CodeReference[];
   /** Names of kernel functions. */
   readonly kernelFunction?: (insn: Instruction) => string | null;
+}
+
+/**
+ * A program as the kernel hands it out once it is loaded (`bpftool prog dump xlated file`), with local calls and
+ * functions' addresses as they were before: there the distance of a call stands in `offset`, and the number of the
+ * subprogram in `imm` and `immHigh`.
+ */
+export function fromTranslated(instructions: readonly Instruction[]): Instruction[] {
+  return instructions.map((insn) => {
+    if (insn.opcode === CALL && insn.src === pseudoCall.local) return { ...insn, offset: 0, imm: insn.offset };
+    if (insn.opcode === LDDW && insn.src === pseudo.func) return { ...insn, immHigh: 0 };
+    return insn;
+  });
 }
 
 /** The program as text in the kernel's notation. `assemble` reads every style back. Ends with a newline. */

@@ -1,4 +1,5 @@
 export * from "./diagnostic.ts";
+export * from "./codes.ts";
 export * from "./instruction.ts";
 export * from "./opcode.ts";
 export * from "./codec.ts";
