@@ -4,7 +4,7 @@
  */
 import { attachTypeNumber } from "@skep/isa";
 import type { AttachTarget, Link, Program } from "@skep/machine";
-import { Descriptor, inNamespace, O, openFile } from "../sys/index.ts";
+import { Descriptor, O, openFile } from "../sys/index.ts";
 import { Attributes } from "./attributes.ts";
 import { needCapabilities } from "./capabilities.ts";
 import { LinuxLink } from "./link.ts";

@@ -1,5 +1,5 @@
 import type { Link, Program } from "@skep/machine";
-import { Descriptor } from "../sys/index.ts";
+import type { Descriptor } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 import { linkInfo, type KernelLinkInfo } from "./info.ts";
 import { descriptorOf } from "./map.ts";

@@ -1,7 +1,7 @@
 import { commands, elementFlags } from "@skep/isa";
 import type { Program, RawMap, RingReader } from "@skep/machine";
-import { Descriptor, keepUntilHere, rawBpf, Scratch } from "../sys/index.ts";
-import { Attributes, bpfChecked, bpfError } from "./attributes.ts";
+import { type Descriptor, keepUntilHere, rawBpf, Scratch } from "../sys/index.ts";
+import { Attributes, bpfChecked } from "./attributes.ts";
 import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, updateBatch, type Shape } from "./batch.ts";
 import { possibleCpus } from "./cpus.ts";
 import { mapInfo, type KernelMapInfo } from "./info.ts";

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { BPF_FS_MAGIC, Descriptor, fileSystemType, mount, MS, unmount } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
@@ -8,17 +8,44 @@ export function pinObject(fd: number, path: string): void {
   new Attributes().text(0, resolve(path)).u32(8, fd).run("obj_pin", path);
 }
 
-/** BPF_OBJ_GET: a descriptor of what is pinned, of whatever kind; null where nothing is. */
+/** BPF_OBJ_GET: a descriptor of what is pinned; null where nothing is. Throws `PinKindError`. */
 export function openPinned(
   path: string,
-  kind: string,
+  kind: "map" | "program" | "link",
   options: { readonly readOnly?: boolean } = {},
 ): Descriptor | null {
   const BPF_F_RDONLY = 8;
   const attributes = new Attributes().text(0, resolve(path)).u32(12, options.readOnly ? BPF_F_RDONLY : 0);
   const result = attributes.try("obj_get");
   if (result === -2) return null;
-  return new Descriptor(bpfChecked("obj_get", result, path), kind);
+  const descriptor = new Descriptor(bpfChecked("obj_get", result, path), kind);
+  const found = kindOf(descriptor.fd);
+  if (found === kind) return descriptor;
+  descriptor.close();
+  throw new PinKindError(path, kind, found);
+}
+
+/** Something else is pinned than what was asked for. */
+export class PinKindError extends Error {
+  override readonly name = "PinKindError";
+  readonly path: string;
+
+  constructor(path: string, wanted: string, found: string) {
+    super(`${path} is a ${found}, not a ${wanted}`);
+    this.path = path;
+  }
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  "anon_inode:bpf-map": "map",
+  "anon_inode:bpf-prog": "program",
+  "anon_inode:bpf_link": "link",
+  "anon_inode:bpf-link": "link",
+};
+
+function kindOf(fd: number): string {
+  const target = readlinkSync(`/proc/self/fd/${fd}`);
+  return kinds[target] ?? target;
 }
 
 /** The nearest folder above `path`, or itself, that is there. */
@@ -63,7 +90,7 @@ export function unmountPins(mountPoint: string): void {
 export function pinsIn(folder: string): string[] {
   if (fileSystemType(folder) === null) return [];
   return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
+    .filter((entry) => !entry.isDirectory() && !isKernels(entry.name))
     .map((entry) => entry.name)
     .sort();
 }
@@ -73,13 +100,21 @@ export function unpin(path: string): void {
   rmSync(path, { force: true });
 }
 
-/** Removes a folder of pins and everything in it. */
+/** Names with a dot are the kernel's own, such as `maps.debug`: nothing can be pinned under them (bpf_lookup, kernel/bpf/inode.c). */
+function isKernels(name: string): boolean {
+  return name.includes(".");
+}
+
+/** Removes everything in a folder of pins, and the folder unless a file system is mounted there. */
 export function removePinFolder(folder: string): void {
-  if (fileSystemType(folder) === null) return;
-  for (const entry of readdirSync(folder)) {
-    const path = join(folder, entry);
-    if (statSync(path).isDirectory()) removePinFolder(path);
-    else unpin(path);
+  const path = resolve(folder);
+  if (fileSystemType(path) === null) return;
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (isKernels(entry.name)) continue;
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) removePinFolder(below);
+    else unpin(below);
   }
-  rmSync(folder, { recursive: true });
+  const isMountPoint = statSync(path).dev !== statSync(dirname(path)).dev;
+  if (!isMountPoint) rmdirSync(path);
 }

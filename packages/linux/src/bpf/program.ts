@@ -63,7 +63,9 @@ export class LinuxProgram implements Program {
     const context = input.context ? input.context.slice() : new Uint8Array(0);
     const takesData = input.data !== undefined && !input.live;
     const out = new Uint8Array(takesData ? (input.outputSize ?? data.byteLength + 256) : 0);
-    const contextOut = new Uint8Array(input.live ? 0 : context.byteLength);
+    // These two write nothing there: a syscall program's context comes back in place.
+    const isInPlace = this.info.type === "syscall" || this.info.type.startsWith("raw_tracepoint");
+    const contextOut = new Uint8Array(input.live || isInPlace ? 0 : context.byteLength);
     const attributes = new Attributes()
       .u32(0, this.fd)
       .u32(8, data.byteLength)
@@ -83,7 +85,7 @@ export class LinuxProgram implements Program {
     return {
       returned: attributes.readU32(4),
       data: out.subarray(0, Math.min(attributes.readU32(12), out.byteLength)),
-      context: contextOut.subarray(0, Math.min(attributes.readU32(44), contextOut.byteLength)),
+      context: isInPlace ? context : contextOut.subarray(0, Math.min(attributes.readU32(44), contextOut.byteLength)),
       duration: attributes.readU32(36),
     };
   }

@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import { batchOf } from "./batch.ts";
+import {
+  capabilitiesOfType,
+  isInitialUserNamespace,
+  MissingCapabilityError,
+  missingCapabilities,
+  parseEffective,
+  type Capability,
+} from "./capabilities.ts";
+import { encodeVariable } from "./config.ts";
+import { parseCpuList } from "./cpus.ts";
+import { kernelName } from "./attributes.ts";
+import { readSymbols } from "./kernel-symbols.ts";
+import { ringSize } from "./map-create.ts";
+
+test.each([
+  ["0", [0]],
+  ["0-3", [0, 1, 2, 3]],
+  ["0-1,4,6-7\n", [0, 1, 4, 6, 7]],
+  ["", []],
+])("processors %j", (text, numbers) => expect(parseCpuList(text)).toEqual(numbers));
+
+test.each([
+  ["plain", "plain"],
+  ["with-dash", "with_dash"],
+  ["exactly15bytes_", "exactly15bytes_"],
+  ["longer_than_fifteen", "longer_than_fif"],
+  [".rodata.str", ".rodata.str"],
+])("kernel name of %s", (name, cut) => expect(kernelName(name)).toBe(cut));
+
+test.each([
+  [1, 4096],
+  [4096, 4096],
+  [4097, 8192],
+  [1 << 20, 1 << 20],
+])("ring of %i bytes", (wanted, size) => expect(ringSize(wanted)).toBe(size));
+
+describe("capabilities", () => {
+  const set = (...names: number[]) => names.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+  test.each<[string, bigint, Capability[], Capability[]]>([
+    ["all there", set(39, 12), ["CAP_BPF", "CAP_NET_ADMIN"], []],
+    ["one missing", set(39), ["CAP_BPF", "CAP_NET_ADMIN"], ["CAP_NET_ADMIN"]],
+    ["CAP_SYS_ADMIN stands for BPF's own", set(21), ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"], []],
+    ["but not for others", set(21), ["CAP_SYS_RESOURCE"], ["CAP_SYS_RESOURCE"]],
+  ])("%s", (_, effective, wanted, missing) => {
+    expect(missingCapabilities(wanted, { effective, initial: true })).toEqual(missing);
+  });
+
+  test("count only in the initial user namespace", () => {
+    expect(missingCapabilities(["CAP_BPF"], { effective: ~0n, initial: false })).toEqual(["CAP_BPF"]);
+    expect(isInitialUserNamespace("         0          0 4294967295\n")).toBe(true);
+    expect(isInitialUserNamespace("         0       1000          1\n")).toBe(false);
+  });
+
+  test("are read from the status file", () => {
+    expect(parseEffective("CapPrm:\t0\nCapEff:\t000001fffeffffff\n")).toBe(0x1fffeffffffn);
+    expect(() => parseEffective("")).toThrow(SyntaxError);
+  });
+
+  test("a missing one is named", () => {
+    const error = new MissingCapabilityError("loading count", ["CAP_BPF", "CAP_NET_ADMIN"]);
+    expect(error.message).toBe("loading count needs CAP_BPF and CAP_NET_ADMIN");
+    expect(error.code).toBe("EPERM");
+  });
+
+  test("differ by the program's type", () => {
+    expect(capabilitiesOfType("xdp")).toEqual(["CAP_BPF", "CAP_NET_ADMIN"]);
+    expect(capabilitiesOfType("kprobe")).toEqual(["CAP_BPF", "CAP_PERFMON"]);
+    expect(capabilitiesOfType("socket_filter")).toEqual(["CAP_BPF"]);
+  });
+});
+
+test.each([
+  [true, 1, [1]],
+  [258, 2, [2, 1]],
+  [-1, 4, [255, 255, 255, 255]],
+  [2n ** 64n - 1n, 8, [255, 255, 255, 255, 255, 255, 255, 255]],
+  [new Uint8Array([9, 8]), 2, [9, 8]],
+] as const)("config value %s in %i bytes", (value, size, bytes) => {
+  expect([...encodeVariable("x", value, size)]).toEqual([...bytes]);
+});
+
+test("kernel symbols: first of a name, modules without their suffix", () => {
+  const symbols = readSymbols(
+    "ffffffff81000000 T _text\nffffffff81000010 t same\nffffffff81000020 t same\n00000 t m\t[mod]\n",
+  );
+  expect(symbols.get("_text")).toBe(0xffffffff81000000n);
+  expect(symbols.get("same")).toBe(0xffffffff81000010n);
+  expect(symbols.has("m")).toBe(true);
+});
+
+test.each([
+  ["hash", "lazy"],
+  ["lpm_trie", "snapshot"],
+  ["sockhash", "none"],
+])("batches of %s are %s", (type, kind) => expect(batchOf(type)).toBe(kind));

@@ -1,0 +1,29 @@
+/** The instruction builders that the tests of this folder use. */
+import { alu64, type Instruction, type Operand, type Register } from "@skep/isa";
+
+export {
+  alu64,
+  call,
+  exit,
+  jmp,
+  lddw,
+  ldMap,
+  ldMapValue,
+  ldx,
+  mem,
+  mov64,
+  r0,
+  r1,
+  r2,
+  r3,
+  r4,
+  r5,
+  r6,
+  r7,
+  r8,
+  r10,
+  st,
+  stx,
+} from "@skep/isa";
+
+export const add = (register: Register, value: Operand): Instruction => alu64("add", register, value);
