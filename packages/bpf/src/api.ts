@@ -111,6 +111,11 @@ export interface BpfMap<K, V> {
   ref(key: K): Ref<V> | null;
 }
 
+/** A map with a value for every CPU; programs see their own CPU's. */
+export interface PerCpuMap<K, V> extends BpfMap<K, V> {
+  readonly "~percpu"?: true;
+}
+
 /** A place in memory that holds a T. */
 export interface Ref<T> {
   value: T;

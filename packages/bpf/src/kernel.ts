@@ -17,6 +17,7 @@ import type {
   KprobeContext,
   MapOfMaps,
   PacketContext,
+  PerCpuMap,
   PerfEventContext,
   ProgArray,
   Program,
@@ -75,8 +76,8 @@ export declare function bits<T>(type: IntType<T>, width: number): BitsType<T>;
 
 export declare function hash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
 export declare function lruHash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
-export declare function percpuHash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
-export declare function lruPercpuHash<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
+export declare function percpuHash<K, V>(name: string, options: KeyValue<K, V>): PerCpuMap<K, V>;
+export declare function lruPercpuHash<K, V>(name: string, options: KeyValue<K, V>): PerCpuMap<K, V>;
 /** Keys are the numbers below `maxEntries`. `array` with a map's options; `mapArray` is the same under a name of its own. */
 export declare function array<V>(
   name: string,

@@ -1,0 +1,200 @@
+/**
+ * @module
+ * Kernel TypeScript to an ObjectSpec.
+ */
+import ts from "typescript";
+import type { Diagnostic } from "@skep/isa";
+import { verifyModule, type EmitOptions, type IrModule } from "@skep/ir";
+import type { MapSpec, ObjectSpec } from "@skep/object";
+import { lowering } from "./lower/lower.ts";
+import { lowerProgram } from "./lower/program.ts";
+import { statementName } from "./lower/statements.ts";
+import { Module } from "./module.ts";
+import { checkNames } from "./names.ts";
+import { Problems, Refused } from "./problems.ts";
+import { fill, PROBLEMS } from "./diagnostics.ts";
+import { checkSource, type CheckedSource, type CompilerHost } from "./source.ts";
+import { sizeOf } from "./types.ts";
+import type { MapDecl, ProgramDecl } from "./values.ts";
+
+export type CompileOptions = EmitOptions;
+
+export interface LowerResult {
+  /** null where there are errors. */
+  readonly module: IrModule | null;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Texts of the files that were read, by path: for showing diagnostics. */
+  readonly sources: Readonly<Record<string, string>>;
+}
+
+export interface CompileResult {
+  readonly spec: ObjectSpec | null;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly sources: Readonly<Record<string, string>>;
+}
+
+// ---- what a module's top level may hold ----
+
+function checkTopLevel(module: Module, file: ts.SourceFile): void {
+  for (const node of file.statements) {
+    switch (node.kind) {
+      case ts.SyntaxKind.ImportDeclaration:
+      case ts.SyntaxKind.ExportDeclaration:
+      case ts.SyntaxKind.FunctionDeclaration:
+      case ts.SyntaxKind.InterfaceDeclaration:
+      case ts.SyntaxKind.TypeAliasDeclaration:
+      case ts.SyntaxKind.EmptyStatement:
+      case ts.SyntaxKind.VariableStatement:
+        break;
+      default:
+        module.problems.report(node, "topLevelStatement", [statementName(node)]);
+    }
+  }
+}
+
+/** Every constant is evaluated, used or not: a mistake in it is told. */
+function evaluateTopLevel(module: Module, file: ts.SourceFile): void {
+  for (const node of file.statements) {
+    if (!ts.isVariableStatement(node)) continue;
+    for (const declaration of node.declarationList.declarations) {
+      const symbol = module.checker.getSymbolAtLocation(declaration.name);
+      if (symbol) module.moduleValue(symbol, declaration.name);
+    }
+  }
+}
+
+function collectExports(module: Module, entry: ts.SourceFile): void {
+  const symbol = module.checker.getSymbolAtLocation(entry);
+  if (!symbol) return;
+  for (const exported of module.checker.getExportsOfModule(symbol)) {
+    const target = exported.flags & ts.SymbolFlags.Alias ? module.checker.getAliasedSymbol(exported) : exported;
+    if ((target.flags & (ts.SymbolFlags.Variable | ts.SymbolFlags.Function)) === 0) continue;
+    const value = module.moduleValue(exported, target.valueDeclaration ?? entry);
+    if (value.kind === "program") addProgram(module, value.program);
+    if (exported.name === "license" && value.kind === "string") module.license = value.text;
+  }
+}
+
+function addProgram(module: Module, program: ProgramDecl): void {
+  const known = module.programs.get(program.name);
+  if (known && known !== program) module.problems.report(program.node, "duplicateName", [program.name]);
+  else module.programs.set(program.name, program);
+}
+
+// ---- lowering ----
+
+function guarded(module: Module, node: ts.Node, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof Refused) return;
+    const message = error instanceof Error ? error.message : String(error);
+    module.problems.report(node, "internal", [message]);
+  }
+}
+
+function mapSpec(module: Module, map: MapDecl): MapSpec {
+  const { key, value } = map;
+  return {
+    name: map.name,
+    type: map.type,
+    keySize: key ? sizeOf(key) : 0,
+    valueSize: map.type === "ringbuf" || !value ? 0 : sizeOf(value),
+    maxEntries: map.maxEntries,
+    flags: map.flags,
+    ...(key ? { keyTypeId: module.types.idOf(key) } : {}),
+    ...(value ? { valueTypeId: module.types.idOf(value) } : {}),
+    pinning: "none",
+    ...(map.inner ? { inner: mapSpec(module, map.inner) } : {}),
+  };
+}
+
+/** Maps that stand alone: an inner map is a template within its outer one. */
+function mapSpecs(module: Module): MapSpec[] {
+  return [...module.maps.values()].map((map) => mapSpec(module, map));
+}
+
+function irModule(module: Module, source: CheckedSource, entry: string): IrModule {
+  const maps = mapSpecs(module);
+  const data = [...module.sections.values()].filter((section) => !section.isEmpty);
+  const sources: Record<string, readonly string[]> = {};
+  for (const file of source.program.getSourceFiles()) {
+    if (!file.isDeclarationFile) sources[file.fileName] = file.text.split(/\r?\n/);
+  }
+  return {
+    file: entry,
+    license: module.license,
+    functions: module.functions,
+    maps,
+    data: data.map((section) => section.toMap((type) => module.types.idOf(type))),
+    btf: module.types.btf.build(),
+    sources,
+  };
+}
+
+function textsOf(source: CheckedSource): Record<string, string> {
+  return Object.fromEntries(source.files.map((file) => [file.fileName, file.text]));
+}
+
+/** TypeScript's complaint about a line is enough: what follows from it is not told. */
+function merge(source: CheckedSource, problems: Problems): Diagnostic[] {
+  const lines = new Set(source.diagnostics.map(({ span }) => `${span?.file ?? ""}:${span?.line ?? 0}`));
+  const own = problems.list.filter(({ span }) => !lines.has(`${span?.file ?? ""}:${span?.line ?? 0}`));
+  return [...source.diagnostics, ...own].sort(bySpan);
+}
+
+function bySpan(a: Diagnostic, b: Diagnostic): number {
+  const [left, right] = [a.span, b.span];
+  if (!left || !right) return (left ? 1 : 0) - (right ? 1 : 0);
+  if (left.file !== right.file) return left.file < right.file ? -1 : 1;
+  return left.offset - right.offset;
+}
+
+function hasSyntaxError(source: CheckedSource): boolean {
+  return source.files.some((file) => source.program.getSyntacticDiagnostics(file).length > 0);
+}
+
+/** Checks and lowers a module and what it imports: the IR of its programs. */
+export function lowerModule(entry: string, host: CompilerHost): LowerResult {
+  const source = checkSource(entry, host);
+  const sources = textsOf(source);
+  if (!source.entry || hasSyntaxError(source)) return { module: null, diagnostics: source.diagnostics, sources };
+  const problems = new Problems();
+  const module = new Module(source, problems, lowering);
+  const entryFile = source.entry;
+  for (const file of source.files) {
+    checkTopLevel(module, file);
+    guarded(module, file, () => evaluateTopLevel(module, file));
+  }
+  guarded(module, entryFile, () => collectExports(module, entryFile));
+  if (problems.list.length === 0 && source.diagnostics.length === 0) checkNotEmpty(module, entryFile);
+  for (const variable of module.variables.values()) module.place(variable);
+  for (const program of module.programs.values()) {
+    guarded(module, program.node, () => lowerProgram(module, lowering, program));
+  }
+  checkNames(module);
+  const diagnostics = merge(source, problems);
+  const failed = diagnostics.some(({ severity }) => severity === "error");
+  return { module: failed ? null : irModule(module, source, entry), diagnostics, sources };
+}
+
+function checkNotEmpty(module: Module, entry: ts.SourceFile): void {
+  if (module.programs.size > 0 || module.maps.size > 0) return;
+  const { code, message, hint } = PROBLEMS.noPrograms;
+  const span = { file: entry.fileName, line: 1, column: 1, offset: 0, length: 1 };
+  module.problems.add({ code, severity: "error", message: fill(message, []), hint, span });
+}
+
+/** Compiles a kernel module. `entry` is a path that the host reads; nothing is run, nothing else is read. */
+export function compile(entry: string, host: CompilerHost, options: CompileOptions = {}): CompileResult {
+  const { module, diagnostics, sources } = lowerModule(entry, host);
+  if (!module) return { spec: null, diagnostics, sources };
+  const broken = verifyModule(module);
+  if (broken.length > 0) return { spec: null, diagnostics: [...diagnostics, ...broken], sources };
+  const emitted = emit(module, options);
+  return { spec: emitted.spec, diagnostics: [...diagnostics, ...emitted.diagnostics], sources };
+}
+
+function emit(_module: IrModule, _options: CompileOptions): { spec: ObjectSpec | null; diagnostics: Diagnostic[] } {
+  throw new Error("emitModule");
+}

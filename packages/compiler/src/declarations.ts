@@ -1,0 +1,254 @@
+/**
+ * @module
+ * What a module declares at its top level: types, maps, variables, programs.
+ */
+import type ts from "typescript";
+import { PROGRAM_KINDS } from "@skep/bpf";
+import { arrayType, BOOL, fits, INTS, sizeOf, structType, type MemoryType } from "./types.ts";
+import { describe, UNDEFINED, type FunctionValue, type MapDecl, type RecordValue, type Value } from "./values.ts";
+import type { Cx } from "./lower/cx.ts";
+import { constantBytes } from "./constants.ts";
+
+const MAPS: Readonly<Record<string, string>> = {
+  hash: "hash",
+  lruHash: "lru_hash",
+  percpuHash: "percpu_hash",
+  lruPercpuHash: "lru_percpu_hash",
+  percpuArray: "percpu_array",
+  lpmTrie: "lpm_trie",
+  hashOfMaps: "hash_of_maps",
+  arrayOfMaps: "array_of_maps",
+  progArray: "prog_array",
+  queue: "queue",
+  stack: "stack",
+};
+
+const OTHERS: ReadonlySet<string> = new Set(["struct", "union", "array", "bits", "ringBuf", "config", "global"]);
+
+/** Whether a builtin declares something: its call stands at the top level alone. */
+export function isDeclaration(name: string): boolean {
+  return MAPS[name] !== undefined || OTHERS.has(name) || PROGRAM_KINDS[name] !== undefined;
+}
+
+/** Types by the names that `@skep/bpf` gives them. */
+export const TYPE_NAMES: Readonly<Record<string, MemoryType>> = { ...INTS, bool: BOOL };
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+function argument(cx: Cx, node: ts.CallExpression, at: number): ts.Expression {
+  return node.arguments[at] ?? cx.refuse(node, "notConstant", [`argument ${at + 1}`]);
+}
+
+function nameOf(cx: Cx, node: ts.CallExpression): string {
+  const at = argument(cx, node, 0);
+  const value = cx.lower.value(cx, at);
+  if (value.kind !== "string") return cx.refuse(at, "notConstant", ["a name"]);
+  if (!NAME.test(value.text)) cx.refuse(at, "badName", [value.text]);
+  return value.text;
+}
+
+function typeOf(cx: Cx, value: Value, node: ts.Node): MemoryType {
+  if (value.kind === "type") return value.type;
+  return cx.refuse(node, "badStruct", [describe(value)]);
+}
+
+function options(cx: Cx, node: ts.Expression | undefined): RecordValue | null {
+  if (!node) return null;
+  const value = cx.lower.value(cx, node);
+  return value.kind === "record" ? value : cx.refuse(node, "notConstant", ["the options"]);
+}
+
+function option(record: RecordValue | null, name: string): Value {
+  const binding = record?.fields.get(name);
+  return binding?.kind === "value" ? binding.value : UNDEFINED;
+}
+
+function isSet(record: RecordValue | null, name: string): boolean {
+  const value = option(record, name);
+  return value.kind === "bool" && value.const === true;
+}
+
+function integerOption(cx: Cx, record: RecordValue | null, name: string, node: ts.Node): number | null {
+  const value = option(record, name);
+  if (value.kind === "undefined") return null;
+  if (value.kind !== "int" || value.const === undefined) return cx.refuse(node, "notConstant", [name]);
+  if (value.const < 0n || !fits(value.const, INTS.u32)) cx.refuse(node, "badMapOption", [name, String(value.const)]);
+  return Number(value.const);
+}
+
+// ---- types ----
+
+function declareStruct(cx: Cx, kind: "struct" | "union", node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const fieldsNode = argument(cx, node, 1);
+  const record = options(cx, fieldsNode);
+  const fields = [...(record?.fields.keys() ?? [])].map((field) => {
+    if (!NAME.test(field)) cx.refuse(fieldsNode, "badName", [field]);
+    return { name: field, type: typeOf(cx, option(record, field), fieldsNode) };
+  });
+  const settings = options(cx, node.arguments[2]);
+  const align = integerOption(cx, settings, "align", node);
+  const type = structType(kind, name, fields, {
+    packed: isSet(settings, "packed"),
+    ...(align === null ? {} : { align }),
+  });
+  return { kind: "type", type };
+}
+
+const MAX_ARRAY = 1n << 24n;
+
+function declareArray(cx: Cx, node: ts.CallExpression, first: Value): Value {
+  const element = typeOf(cx, first, argument(cx, node, 0));
+  const at = argument(cx, node, 1);
+  const length = cx.lower.value(cx, at);
+  if (length.kind !== "int" || length.const === undefined)
+    return cx.refuse(at, "notConstant", ["the length of an array"]);
+  if (length.const < 0n || length.const > MAX_ARRAY) cx.refuse(at, "badArray", [String(length.const)]);
+  if (element.kind === "bits") cx.refuse(node, "badStruct", ["an array of bits"]);
+  return { kind: "type", type: arrayType(element, Number(length.const)) };
+}
+
+function declareBits(cx: Cx, node: ts.CallExpression): Value {
+  const unit = typeOf(cx, cx.lower.value(cx, argument(cx, node, 0)), node);
+  const width = cx.lower.value(cx, argument(cx, node, 1));
+  if (unit.kind !== "int" || unit.signed || unit.bigEndian) return cx.refuse(node, "badStruct", [unit.name]);
+  if (width.kind !== "int" || width.const === undefined)
+    return cx.refuse(node, "notConstant", ["the width of a bit field"]);
+  if (width.const < 1n || width.const > BigInt(unit.bits)) cx.refuse(node, "badBits", [unit.name, String(width.const)]);
+  return { kind: "type", type: { kind: "bits", name: unit.name, unit, width: Number(width.const) } };
+}
+
+// ---- maps ----
+
+/** Keys of hashes live on a stack of 512 bytes; MAX_BPF_STACK bounds them (kernel/bpf/hashtab.c). */
+const MAX_KEY = 512;
+const MAX_ENTRIES = 0xffff_ffff;
+
+const INDEXED: ReadonlySet<string> = new Set(["array", "percpu_array", "array_of_maps", "prog_array"]);
+const NO_PREALLOC = 1;
+
+function layoutOption(cx: Cx, record: RecordValue | null, name: string, node: ts.Node): MemoryType | null {
+  const value = option(record, name);
+  return value.kind === "undefined" ? null : typeOf(cx, value, node);
+}
+
+function checkMap(cx: Cx, map: MapDecl, node: ts.Node): void {
+  if (map.maxEntries < 1 || map.maxEntries > MAX_ENTRIES)
+    cx.refuse(node, "badMapOption", ["maxEntries", String(map.maxEntries)]);
+  if (map.key && sizeOf(map.key) > MAX_KEY) {
+    cx.refuse(node, "keyTooLarge", ["key", String(sizeOf(map.key)), String(MAX_KEY)]);
+  }
+  if (map.type !== "lpm_trie") return;
+  const first = map.key?.kind === "struct" ? map.key.fields[0] : undefined;
+  if (first?.type !== INTS.u32) cx.refuse(node, "lpmKey");
+}
+
+function innerMap(cx: Cx, record: RecordValue | null, node: ts.Node): MapDecl | null {
+  const inner = option(record, "inner");
+  if (inner.kind === "undefined") return null;
+  return inner.kind === "map" ? inner.map : cx.refuse(node, "wantsType", [describe(inner), "a map"]);
+}
+
+function declareMap(cx: Cx, type: string, node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const record = options(cx, argument(cx, node, 1));
+  const inner = innerMap(cx, record, node);
+  const queue = type === "queue" || type === "stack";
+  const map: MapDecl = {
+    name,
+    type,
+    key: INDEXED.has(type) ? INTS.u32 : queue ? null : layoutOption(cx, record, "key", node),
+    value: inner || type === "prog_array" ? INTS.u32 : layoutOption(cx, record, "value", node),
+    maxEntries: integerOption(cx, record, "maxEntries", node) ?? 0,
+    flags: (integerOption(cx, record, "flags", node) ?? 0) | (type === "lpm_trie" ? NO_PREALLOC : 0),
+    inner,
+    node,
+  };
+  checkMap(cx, map, node);
+  return { kind: "map", map };
+}
+
+const PAGE = 4096;
+
+function declareRing(cx: Cx, node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const at = argument(cx, node, 1);
+  const value = typeOf(cx, cx.lower.value(cx, at), at);
+  const bytes = integerOption(cx, options(cx, argument(cx, node, 2)), "bytes", node) ?? 0;
+  if (bytes < PAGE || (bytes & (bytes - 1)) !== 0) cx.refuse(node, "ringSize", [String(bytes)]);
+  const map: MapDecl = { name, type: "ringbuf", key: null, value, maxEntries: bytes, flags: 0, inner: null, node };
+  return { kind: "map", map };
+}
+
+// ---- variables ----
+
+function declareVariable(cx: Cx, kind: "config" | "global", node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const at = argument(cx, node, 1);
+  const type = typeOf(cx, cx.lower.value(cx, at), at);
+  const valueNode = node.arguments[2];
+  const initial = valueNode
+    ? constantBytes(cx, type, cx.lower.value(cx, valueNode), valueNode)
+    : new Uint8Array(sizeOf(type));
+  const isZero = initial.every((byte) => byte === 0);
+  const section = kind === "config" ? ".rodata" : isZero ? ".bss" : ".data";
+  return { kind: "variable", variable: { name, section, type, initial, node } };
+}
+
+// ---- programs ----
+
+const XDP_FRAGS = 1 << 5;
+
+function declareProgram(cx: Cx, kind: string, node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const hasTarget = PROGRAM_KINDS[kind]?.hasTarget ?? false;
+  let target: string | null = null;
+  if (hasTarget) {
+    const at = argument(cx, node, 1);
+    const value = cx.lower.value(cx, at);
+    if (value.kind !== "string") return cx.refuse(at, "notConstant", ["the target"]);
+    target = value.text;
+  }
+  const at = argument(cx, node, hasTarget ? 2 : 1);
+  const run = cx.lower.value(cx, at);
+  if (run.kind !== "function") return cx.refuse(at, "notCallable", [describe(run)]);
+  const settings = options(cx, node.arguments[hasTarget ? 3 : 2]);
+  const flags = isSet(settings, "frags") ? XDP_FRAGS : 0;
+  return { kind: "program", program: { name, kind, target, run: named(run, name), flags, node } };
+}
+
+function named(run: FunctionValue, name: string): FunctionValue {
+  return { ...run, name };
+}
+
+function declare(cx: Cx, name: string, node: ts.CallExpression): Value {
+  switch (name) {
+    case "struct":
+    case "union":
+      return declareStruct(cx, name, node);
+    case "bits":
+      return declareBits(cx, node);
+    case "array": {
+      const first = cx.lower.value(cx, argument(cx, node, 0));
+      return first.kind === "string" ? declareMap(cx, "array", node) : declareArray(cx, node, first);
+    }
+    case "ringBuf":
+      return declareRing(cx, node);
+    case "config":
+    case "global":
+      return declareVariable(cx, name, node);
+    default: {
+      const map = MAPS[name];
+      return map ? declareMap(cx, map, node) : declareProgram(cx, name, node);
+    }
+  }
+}
+
+/** The same call is the same type, map or program wherever it is read from. */
+export function declareBuiltin(cx: Cx, name: string, node: ts.CallExpression): Value {
+  const known = cx.unit.declared.get(node);
+  if (known) return known;
+  const value = declare(cx, name, node);
+  cx.unit.declared.set(node, value);
+  return value;
+}

@@ -1,0 +1,4 @@
+export { compile, lowerModule, type CompileOptions, type CompileResult, type LowerResult } from "./compile.ts";
+export { formatDiagnostic, type FormatOptions } from "./format.ts";
+export { PROBLEMS, type Problem, type ProblemName } from "./diagnostics.ts";
+export type { CompilerHost } from "./source.ts";

@@ -1,0 +1,267 @@
+/**
+ * @module
+ * Methods of maps: keys built in place on the stack, values as references into the map.
+ */
+import ts from "typescript";
+import { helperByName } from "@skep/isa";
+import type { Inst } from "@skep/ir";
+import { cellType, INTS, sizeOf, type MemoryType, type StructT, type ArrayT } from "../types.ts";
+import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from "../values.ts";
+import { pointerOf } from "./bindings.ts";
+import { branch, type Cx } from "./cx.ts";
+import { instOf, typed } from "./ints.ts";
+import { joinSites } from "./join.ts";
+import { materialize, materializeExpression, stripParens, writeExpression } from "./literals.ts";
+import { asInt, read, zeroRef } from "./memory.ts";
+
+const KEYED = ["get", "set", "delete", "ref"] as const;
+const METHODS: Readonly<Record<string, readonly string[]>> = {
+  hash: KEYED,
+  lru_hash: KEYED,
+  percpu_hash: KEYED,
+  lru_percpu_hash: KEYED,
+  array: KEYED,
+  percpu_array: KEYED,
+  lpm_trie: KEYED,
+  hash_of_maps: ["get"],
+  array_of_maps: ["get"],
+  prog_array: ["tailCall"],
+  ringbuf: ["emit", "reserve", "submit", "discard"],
+  queue: ["push", "pop", "peek"],
+  stack: ["push", "pop", "peek"],
+};
+
+export function isMapMethod(type: string, name: string): boolean {
+  return METHODS[type]?.includes(name) ?? false;
+}
+
+export function helperId(name: string): number {
+  const helper = helperByName(name);
+  if (!helper) throw new Error(`no helper ${name}`);
+  return helper.id;
+}
+
+export function mapInst(cx: Cx, map: MapValue, node: ts.Node): Inst {
+  return map.inst ?? cx.emit(node).map(map.map.name);
+}
+
+const isAggregate = (type: MemoryType): type is StructT | ArrayT =>
+  type.kind === "struct" || type.kind === "union" || type.kind === "array";
+
+/** A pointer to an argument of a map's type. */
+function memoryOf(cx: Cx, node: ts.Expression | undefined, type: MemoryType | null, call: ts.Node): Inst {
+  if (!node || !type) return cx.refuse(call, "wantsMemory", [call.getText()]);
+  return pointerOf(cx, materializeExpression(cx, node, type), node);
+}
+
+/** What a lookup found: a reference, or an integer that is read at once where it is there. */
+function found(cx: Cx, ptr: Inst, type: MemoryType, node: ts.Node): Value {
+  const container: StructT | ArrayT = isAggregate(type) ? type : cellType(type);
+  const ref: RefValue = { kind: "ref", type: container, ptr, offset: 0, space: "map", align: 8, nullable: true };
+  if (isAggregate(type)) return ref;
+  const [some, none] = [cx.target("found", node), cx.target("missing", node)];
+  const b = cx.emit(node);
+  branch(cx, { predicate: "ne", a: ptr, b: b.null() }, [some, none], node);
+  b.at(some.block);
+  const value = read(cx, ref, type, { offset: 0, shift: 0, node });
+  const { epoch } = cx;
+  return joinSites(
+    cx,
+    [
+      { block: b.current, value, node, epoch },
+      { block: none.block, value: { kind: "null" }, node, epoch },
+    ],
+    { node },
+  );
+}
+
+function get(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const key = memoryOf(cx, node.arguments[0], map.map.key, node);
+  const b = cx.emit(node);
+  const ptr = b.helper(helperId("map_lookup_elem"), [mapInst(cx, map, node), key], "ptr");
+  if (map.map.inner) return { kind: "map", map: map.map.inner, inst: ptr };
+  return found(cx, ptr, map.map.value ?? INTS.u32, node);
+}
+
+function ref(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const key = memoryOf(cx, node.arguments[0], map.map.key, node);
+  const b = cx.emit(node);
+  const ptr = b.helper(helperId("map_lookup_elem"), [mapInst(cx, map, node), key], "ptr");
+  return {
+    kind: "ref",
+    type: cellType(map.map.value ?? INTS.u32),
+    ptr,
+    offset: 0,
+    space: "map",
+    align: 8,
+    nullable: true,
+  };
+}
+
+const MODES: Readonly<Record<string, bigint>> = { any: 0n, new: 1n, existing: 2n };
+
+function updateMode(cx: Cx, node: ts.Expression): Inst {
+  const value = cx.lower.value(cx, node);
+  const mode = value.kind === "string" ? MODES[value.text] : undefined;
+  if (mode === undefined) return cx.refuse(node, "notConstant", ["the mode of an update"]);
+  return cx.emit(node).i64(mode);
+}
+
+function set(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const key = memoryOf(cx, node.arguments[0], map.map.key, node);
+  const value = memoryOf(cx, node.arguments[1], map.map.value, node);
+  const b = cx.emit(node);
+  const flags = node.arguments[2] ? updateMode(cx, node.arguments[2]) : b.i64(0);
+  const inst = b.helper(helperId("map_update_elem"), [mapInst(cx, map, node), key, value, flags], "i64");
+  return typed(inst, INTS.i64);
+}
+
+function remove(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const key = memoryOf(cx, node.arguments[0], map.map.key, node);
+  return typed(cx.emit(node).helper(helperId("map_delete_elem"), [mapInst(cx, map, node), key], "i64"), INTS.i64);
+}
+
+// ---- rings ----
+
+function ringType(cx: Cx, map: MapValue, node: ts.Node): StructT | ArrayT {
+  const type = map.map.value;
+  if (!type || !isAggregate(type)) return cx.refuse(node, "wantsMemory", [`the ring ${map.map.name}`]);
+  return type;
+}
+
+function reserved(cx: Cx, map: MapValue, node: ts.Node): RefValue {
+  const type = ringType(cx, map, node);
+  const b = cx.emit(node);
+  const args = [mapInst(cx, map, node), b.i64(sizeOf(type)), b.i64(0)];
+  const ptr = b.helper(helperId("ringbuf_reserve"), args, "ptr");
+  return { kind: "ref", type, ptr, offset: 0, space: "map", align: 8, nullable: true };
+}
+
+/** `reserve()`: a record that is zero. */
+function reserve(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const record = reserved(cx, map, node);
+  const [some, join] = [cx.target("reserved", node), cx.target("reserve", node)];
+  const b = cx.emit(node);
+  branch(cx, { predicate: "ne", a: record.ptr, b: b.null() }, [some, join], node);
+  b.at(some.block);
+  zeroRef(cx, record, node);
+  b.jump(join.block);
+  b.at(join.block);
+  return record;
+}
+
+/** `emit(literal)` is written into the ring; memory that is there already is copied by the helper. */
+function emit(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const [argument] = node.arguments;
+  if (!argument) return cx.refuse(node, "wantsMemory", [node.getText()]);
+  const type = ringType(cx, map, node);
+  const inner = stripParens(argument);
+  if (ts.isObjectLiteralExpression(inner) || ts.isArrayLiteralExpression(inner))
+    return emitLiteral(cx, map, node, inner);
+  const record = materialize(cx, cx.lower.value(cx, argument, type), type, argument);
+  const b = cx.emit(node);
+  const args = [mapInst(cx, map, node), pointerOf(cx, record, node), b.i64(sizeOf(type)), b.i64(0)];
+  const result = b.helper(helperId("ringbuf_output"), args, "i64");
+  return { kind: "bool", inst: b.cmp("eq", result, b.i64(0)) };
+}
+
+function emitLiteral(cx: Cx, map: MapValue, node: ts.CallExpression, literal: ts.Expression): Value {
+  const record = reserved(cx, map, node);
+  const [some, none] = [cx.target("reserved", node), cx.target("full", node)];
+  const b = cx.emit(node);
+  branch(cx, { predicate: "ne", a: record.ptr, b: b.null() }, [some, none], node);
+  b.at(some.block);
+  writeExpression(cx, { ...record, nullable: false }, record.type, literal);
+  b.helper(helperId("ringbuf_submit"), [record.ptr, b.i64(0)]);
+  const { epoch } = cx;
+  return joinSites(
+    cx,
+    [
+      { block: b.current, value: { kind: "bool", const: true }, node, epoch },
+      { block: none.block, value: { kind: "bool", const: false }, node, epoch },
+    ],
+    { node },
+  );
+}
+
+function finishRecord(cx: Cx, helper: string, node: ts.CallExpression): Value {
+  const [argument] = node.arguments;
+  const record = argument ? cx.lower.value(cx, argument) : UNDEFINED;
+  if (record.kind !== "ref") return cx.refuse(node, "wantsType", [describe(record), "a reserved record"]);
+  const b = cx.emit(node);
+  b.helper(helperId(helper), [pointerOf(cx, record, node), b.i64(0)]);
+  return UNDEFINED;
+}
+
+// ---- queues and program arrays ----
+
+function push(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const value = memoryOf(cx, node.arguments[0], map.map.value, node);
+  const b = cx.emit(node);
+  return typed(b.helper(helperId("map_push_elem"), [mapInst(cx, map, node), value, b.i64(0)], "i64"), INTS.i64);
+}
+
+function take(cx: Cx, map: MapValue, helper: string, node: ts.CallExpression): Value {
+  const type = map.map.value ?? INTS.u32;
+  const container: StructT | ArrayT = isAggregate(type) ? type : cellType(type);
+  const b = cx.emit(node);
+  const room = b.stack(sizeOf(type), 8, container.name);
+  const result = b.helper(helperId(helper), [mapInst(cx, map, node), room], "i64");
+  const base: RefValue = {
+    kind: "ref",
+    type: container,
+    ptr: room,
+    offset: 0,
+    space: "stack",
+    align: 8,
+    nullable: true,
+  };
+  const test = { predicate: "eq", a: result, b: b.i64(0) } as const;
+  if (isAggregate(type)) return { ...base, present: test };
+  const value = read(cx, base, type, { offset: 0, shift: 0, node });
+  return { kind: "maybe", present: test, value };
+}
+
+function tailCall(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const [contextNode, indexNode] = node.arguments;
+  if (!contextNode || !indexNode) return cx.refuse(node, "wantsContext", ["tailCall"]);
+  const context = cx.lower.value(cx, contextNode);
+  if (context.kind !== "context") return cx.refuse(contextNode, "wantsContext", ["tailCall"]);
+  const index = asInt(cx, cx.lower.value(cx, indexNode, INTS.u32), indexNode);
+  const b = cx.emit(node);
+  const inst = index.const === undefined ? instOf(cx, index, INTS.u32, indexNode) : b.i32(index.const);
+  b.helper(helperId("tail_call"), [context.ptr, mapInst(cx, map, node), inst]);
+  cx.movePacket("tailCall");
+  return UNDEFINED;
+}
+
+export function mapMethod(cx: Cx, map: MapValue, name: string, node: ts.CallExpression): Value {
+  switch (name) {
+    case "get":
+      return get(cx, map, node);
+    case "ref":
+      return ref(cx, map, node);
+    case "set":
+      return set(cx, map, node);
+    case "delete":
+      return remove(cx, map, node);
+    case "emit":
+      return emit(cx, map, node);
+    case "reserve":
+      return reserve(cx, map, node);
+    case "submit":
+      return finishRecord(cx, "ringbuf_submit", node);
+    case "discard":
+      return finishRecord(cx, "ringbuf_discard", node);
+    case "push":
+      return push(cx, map, node);
+    case "pop":
+      return take(cx, map, "map_pop_elem", node);
+    case "peek":
+      return take(cx, map, "map_peek_elem", node);
+    case "tailCall":
+      return tailCall(cx, map, node);
+    default:
+      return cx.refuse(node, "mapMethod", [map.map.type, name]);
+  }
+}

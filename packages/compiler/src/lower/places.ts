@@ -1,0 +1,384 @@
+/**
+ * @module
+ * Members and elements: of references, objects, lists, types, variables and contexts; read, and assigned.
+ */
+import ts from "typescript";
+import { contextArray, contextField, contextShape } from "../contexts.ts";
+import { alignOf, INTS, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
+import {
+  constInt,
+  describe,
+  type ContextField,
+  type ContextValue,
+  type IntValue,
+  type ListValue,
+  type Place,
+  type RefValue,
+  type Value,
+  type VariableDecl,
+} from "../values.ts";
+import { assignBinding, readBinding } from "./bindings.ts";
+import { coerce, convert, instOf, typed } from "./ints.ts";
+import { writeExpression, writeValue, stripParens } from "./literals.ts";
+import { alignAt, asInt, checkFresh, interior, read, writeScalar } from "./memory.ts";
+import { excerpt, type Cx } from "./cx.ts";
+import { joinSites } from "./join.ts";
+import { isMapMethod } from "./maps.ts";
+import { packetLength } from "./packet.ts";
+
+// ---- variables in data sections ----
+
+/** The memory of a `config` or `global`. */
+export function variableRef(cx: Cx, variable: VariableDecl, node: ts.Node): RefValue {
+  const ptr = cx.emit(node).data(variable.section, cx.unit.place(variable));
+  const array: ArrayT = { kind: "array", name: variable.type.name, element: variable.type, length: 1 };
+  const type =
+    variable.type.kind === "struct" || variable.type.kind === "union" || variable.type.kind === "array"
+      ? variable.type
+      : array;
+  const readOnly = variable.section === ".rodata";
+  return { kind: "ref", type, ptr, offset: 0, space: "data", align: alignOf(variable.type), nullable: false, readOnly };
+}
+
+// ---- contexts ----
+
+export function readContext(cx: Cx, context: ContextValue, field: ContextField, node: ts.Node): Value {
+  const b = cx.emit(node);
+  const inst = b.load(context.ptr, { size: field.size, offset: field.offset, space: "ctx" });
+  if (field.order === "host") return typed(inst, field.type);
+  const bits = field.order === "be16" ? 16 : 32;
+  return typed(b.hton(inst, bits), field.type);
+}
+
+function writeContext(cx: Cx, place: Extract<Place, { kind: "context" }>, value: Value, node: ts.Node): void {
+  const { context, field, name } = place;
+  if (!field.writable) cx.refuse(node, "readOnly", [`'${name}' of this context`]);
+  const b = cx.emit(node);
+  let inst = instOf(cx, coerce(cx, asInt(cx, value, node), field.type, node), field.type, node);
+  if (field.order !== "host") inst = b.hton(inst, field.order === "be16" ? 16 : 32);
+  b.store(context.ptr, inst, { size: field.size, offset: field.offset, space: "ctx" });
+}
+
+function contextMember(cx: Cx, context: ContextValue, name: string, node: ts.Node): Value {
+  const field = contextField(context.program, name);
+  if (field) return readContext(cx, context, field, node);
+  if (name === "length" && contextShape(context.program)?.packet) return packetLength(cx, context, node);
+  if (contextArray(context.program, name)) return { kind: "contextArray", context, name };
+  return { kind: "method", object: context, name };
+}
+
+/** The field of `ctx.cb[1]` or `ctx.userIp6[0]`. */
+function contextElement(
+  cx: Cx,
+  array: Extract<Value, { kind: "contextArray" }>,
+  index: Value,
+  node: ts.Node,
+): ContextField {
+  const at = asInt(cx, index, node);
+  if (at.const === undefined) cx.refuse(node, "notConstant", ["an index of the context"]);
+  const field = contextArray(array.context.program, array.name)?.[Number(at.const)];
+  return (
+    field ??
+    cx.refuse(node, "outOfRange", [
+      String(at.const),
+      String(contextArray(array.context.program, array.name)?.length ?? 0),
+    ])
+  );
+}
+
+// ---- members ----
+
+function typeMember(cx: Cx, type: MemoryType, name: string, node: ts.Node): Value {
+  if (name === "size") return constInt(BigInt(sizeOf(type)), null);
+  if (name === "align") return constInt(BigInt(alignOf(type)), null);
+  if (name === "zero") return { kind: "method", object: { kind: "type", type }, name };
+  return cx.refuse(node, "noMember", [`the type ${type.name}`, name]);
+}
+
+export function member(cx: Cx, object: Value, name: string, node: ts.Node): Value {
+  switch (object.kind) {
+    case "ref": {
+      if (object.type.kind === "array") {
+        if (name === "length") return constInt(BigInt(object.type.length), null);
+        return cx.refuse(node, "noMember", [object.type.name, name]);
+      }
+      const field = object.type.fields.find((one) => one.name === name);
+      if (!field) return cx.refuse(node, "noMember", [object.type.name, name]);
+      return read(cx, object, field.type, { offset: field.offset, shift: field.shift, node });
+    }
+    case "record": {
+      const binding = object.fields.get(name);
+      return binding ? readBinding(cx, binding, node) : { kind: "undefined" };
+    }
+    case "list":
+      if (name === "length") return constInt(BigInt(object.elements.length), null);
+      return cx.refuse(node, "noMember", ["a list", name]);
+    case "string":
+      if (name === "length") return constInt(BigInt(object.text.length), null);
+      return cx.refuse(node, "noMember", ["a string", name]);
+    case "type":
+      return typeMember(cx, object.type, name, node);
+    case "variable": {
+      if (name !== "value") return cx.refuse(node, "noMember", [describe(object), name]);
+      return read(cx, variableRef(cx, object.variable, node), object.variable.type, { offset: 0, shift: 0, node });
+    }
+    case "context":
+      return contextMember(cx, object, name, node);
+    case "map":
+      if (!isMapMethod(object.map.type, name)) return cx.refuse(node, "mapMethod", [object.map.type, name]);
+      return { kind: "method", object, name };
+    case "poison":
+      return object;
+    default:
+      return cx.refuse(node, "noMember", [describe(object), name]);
+  }
+}
+
+// ---- elements ----
+
+/** Where element `index`, known to be inside, lies. */
+function elementBase(cx: Cx, array: RefValue, index: IntValue, node: ts.Node): { base: RefValue; offset: number } {
+  const element = (array.type as ArrayT).element;
+  const size = sizeOf(element);
+  if (index.const !== undefined) return { base: array, offset: Number(index.const) * size };
+  const b = cx.emit(node);
+  const at = instOf(cx, convert(cx, index, INTS.u64, node), INTS.u64, node);
+  const scaled = size === 1 ? at : b.mul(at, b.i64(size));
+  const ptr = b.ptradd(array.ptr, scaled);
+  return { base: { ...array, ptr, align: alignAt(array.align, size) }, offset: 0 };
+}
+
+function checkIndex(cx: Cx, index: IntValue, length: number, node: ts.Node): boolean {
+  if (index.const !== undefined && (index.const < 0n || index.const >= BigInt(length))) {
+    cx.refuse(node, "outOfRange", [String(index.const), String(length)]);
+  }
+  return index.min >= 0n && index.max < BigInt(length) && index.soft !== true;
+}
+
+/** Branches on `index < length`; gives the index to use behind the check, and the block where it failed. */
+function guardIndex(
+  cx: Cx,
+  index: IntValue,
+  length: number,
+  node: ts.Node,
+): { index: IntValue; outside: ReturnType<Cx["target"]> } {
+  const b = cx.emit(node);
+  const wide = convert(cx, index, INTS.u64, node);
+  const inst = instOf(cx, wide, INTS.u64, node);
+  const [inside, outside] = [cx.target("inside", node), cx.target("outside", node)];
+  inside.reached = true;
+  outside.reached = true;
+  b.branch("ult", [inst, b.i64(length)], [inside.block, outside.block]);
+  b.at(inside.block);
+  return { index: typed(inst, INTS.u64, { min: 0n, max: BigInt(length - 1) }), outside };
+}
+
+function readElement(cx: Cx, array: RefValue, index: IntValue, place: { asserted: boolean; node: ts.Node }): Value {
+  const { node } = place;
+  const type = array.type as ArrayT;
+  checkFresh(cx, array, node);
+  const load = (at: IntValue): Value => {
+    const { base, offset } = elementBase(cx, array, at, node);
+    return read(cx, base, type.element, { offset, shift: 0, node });
+  };
+  if (checkIndex(cx, index, type.length, node) || place.asserted) return load(index);
+  const guard = guardIndex(cx, index, type.length, node);
+  const value = load(guard.index);
+  const b = cx.emit(node);
+  const epoch = cx.epoch;
+  return joinSites(
+    cx,
+    [
+      { block: b.current, value, node, epoch },
+      { block: guard.outside.block, value: { kind: "undefined" }, node, epoch },
+    ],
+    { node },
+  );
+}
+
+/** The element at a constant index that is inside. */
+export function elementAt(cx: Cx, array: RefValue, index: number, node: ts.Node): Value {
+  const type = array.type as ArrayT;
+  return read(cx, array, type.element, { offset: index * sizeOf(type.element), shift: 0, node });
+}
+
+/** The element at an index that was checked. */
+export function elementInside(cx: Cx, array: RefValue, index: IntValue, node: ts.Node): Value {
+  const { base, offset } = elementBase(cx, array, index, node);
+  return read(cx, base, (array.type as ArrayT).element, { offset, shift: 0, node });
+}
+
+const SIZES = [INTS.u8, INTS.u16, INTS.u32] as const;
+
+/** A list of integers that is indexed at run time becomes a table in `.rodata`. */
+function tableOf(cx: Cx, list: ListValue, node: ts.Node): RefValue {
+  const ints = list.elements.map((element) => {
+    if (element.kind !== "int" || element.const === undefined)
+      return cx.refuse(node, "notConstant", ["an element of the list"]);
+    return element;
+  });
+  const min = ints.map((int) => int.min).reduce((a, b) => (a < b ? a : b), 0n);
+  const max = ints.map((int) => int.max).reduce((a, b) => (a > b ? a : b), 0n);
+  const big = ints.some((int) => int.big);
+  const signed = min < 0n;
+  const fitting = SIZES.find((type) => !signed && max < 1n << BigInt(type.bits));
+  const type = big ? (signed ? INTS.i64 : INTS.u64) : signed ? INTS.i32 : (fitting ?? INTS.u64);
+  const bytes = new Uint8Array(ints.length * sizeOf(type));
+  ints.forEach((int, at) => {
+    let value = BigInt.asUintN(type.bits, int.const ?? 0n);
+    for (let byte = 0; byte < sizeOf(type); byte++) {
+      bytes[at * sizeOf(type) + byte] = Number(value & 0xffn);
+      value >>= 8n;
+    }
+  });
+  const array: ArrayT = { kind: "array", name: `${type.name}[${ints.length}]`, element: type, length: ints.length };
+  const { section, offset } = cx.unit.table(array, bytes);
+  const ptr = cx.emit(node).data(section, offset);
+  return {
+    kind: "ref",
+    type: array,
+    ptr,
+    offset: 0,
+    space: "data",
+    align: sizeOf(type),
+    nullable: false,
+    readOnly: true,
+  };
+}
+
+export function element(
+  cx: Cx,
+  object: Value,
+  indexNode: ts.Expression,
+  place: { asserted: boolean; node: ts.Node },
+): Value {
+  const { node } = place;
+  if (object.kind === "poison") return object;
+  const index = cx.lower.value(cx, indexNode);
+  if (index.kind === "string") return member(cx, object, index.text, node);
+  if (object.kind === "contextArray")
+    return readContext(cx, object.context, contextElement(cx, object, index, node), node);
+  const at = asInt(cx, index, indexNode);
+  if (object.kind === "list") {
+    if (at.const === undefined) return readElement(cx, tableOf(cx, object, node), at, place);
+    return object.elements[Number(at.const)] ?? { kind: "undefined" };
+  }
+  if (object.kind !== "ref" || object.type.kind !== "array")
+    cx.refuse(node, "noMember", [describe(object), indexNode.getText()]);
+  return readElement(cx, object, at, place);
+}
+
+// ---- assignment ----
+
+function memberPlace(cx: Cx, node: ts.PropertyAccessExpression): Place {
+  const object = cx.lower.value(cx, node.expression);
+  const name = node.name.text;
+  if (object.kind === "ref" && object.type.kind !== "array") {
+    const field = object.type.fields.find((one) => one.name === name);
+    if (!field) return cx.refuse(node.name, "noMember", [object.type.name, name]);
+    if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
+    const base = { ...interior(object, { ...object.type }, field.offset), align: alignAt(object.align, field.offset) };
+    return { kind: "memory", base, type: field.type, shift: field.shift };
+  }
+  if (object.kind === "record") {
+    const binding = object.fields.get(name);
+    if (!binding) return cx.refuse(node.name, "noMember", ["an object", name]);
+    return { kind: "binding", binding, name, set: (next) => object.fields.set(name, next) };
+  }
+  if (object.kind === "variable" && name === "value") {
+    if (object.variable.section === ".rodata") cx.refuse(node, "readOnly", [describe(object)]);
+    return { kind: "memory", base: variableRef(cx, object.variable, node), type: object.variable.type, shift: 0 };
+  }
+  if (object.kind === "context") {
+    const field = contextField(object.program, name);
+    if (field) return { kind: "context", context: object, field, name };
+  }
+  return cx.refuse(node, "noPlace", [excerpt(node)]);
+}
+
+/** An element to assign: a store outside of the array does nothing, so the check jumps over it. */
+function elementPlace(cx: Cx, node: ts.ElementAccessExpression, skip: () => ReturnType<Cx["target"]>): Place {
+  const object = cx.lower.value(cx, node.expression);
+  const index = cx.lower.value(cx, node.argumentExpression);
+  if (object.kind === "contextArray") {
+    const field = contextElement(cx, object, index, node);
+    return { kind: "context", context: object.context, field, name: object.name };
+  }
+  if (object.kind !== "ref" || object.type.kind !== "array") return cx.refuse(node, "noPlace", [excerpt(node)]);
+  if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
+  let at = asInt(cx, index, node.argumentExpression);
+  if (!checkIndex(cx, at, object.type.length, node)) {
+    const guard = guardIndex(cx, at, object.type.length, node);
+    const b = cx.emit(node);
+    const inside = b.current;
+    b.at(guard.outside.block).jump(skip().block);
+    b.at(inside);
+    at = guard.index;
+  }
+  const { base, offset } = elementBase(cx, object, at, node);
+  return { kind: "memory", base: { ...base, offset: base.offset + offset }, type: object.type.element, shift: 0 };
+}
+
+export function placeOf(cx: Cx, target: ts.Expression, skip: () => ReturnType<Cx["target"]>): Place {
+  const node = stripParens(target);
+  if (ts.isIdentifier(node)) {
+    const symbol = cx.unit.checker.getSymbolAtLocation(node);
+    const binding = symbol ? cx.env.lookup(symbol) : undefined;
+    if (!symbol || !binding) return cx.refuse(node, "noPlace", [excerpt(node)]);
+    const { env } = cx;
+    return { kind: "binding", binding, name: node.text, set: (next) => env.declare(symbol, next) };
+  }
+  if (ts.isPropertyAccessExpression(node)) return memberPlace(cx, node);
+  if (ts.isElementAccessExpression(node)) return elementPlace(cx, node, skip);
+  return cx.refuse(node, "noPlace", [excerpt(node)]);
+}
+
+export function readPlace(cx: Cx, place: Place, node: ts.Node): Value {
+  if (place.kind === "binding") return readBinding(cx, place.binding, node);
+  if (place.kind === "context") return readContext(cx, place.context, place.field, node);
+  return read(cx, place.base, place.type, { offset: 0, shift: place.shift, node });
+}
+
+export function writePlace(cx: Cx, place: Place, value: Value, node: ts.Node): void {
+  if (place.kind === "binding") {
+    assignBinding(cx, place.binding, value, { name: place.name, node });
+    return;
+  }
+  if (place.kind === "context") {
+    writeContext(cx, place, value, node);
+    return;
+  }
+  checkFresh(cx, place.base, node);
+  if (value.kind === "record" || value.kind === "list") writeValue(cx, place.base, place.type, value, node);
+  else writeScalar(cx, place.base, place.type, value, { offset: 0, shift: place.shift, node });
+}
+
+/** Assigns an expression; literals are written in place. */
+export function assign(cx: Cx, place: Place, expression: ts.Expression): Value {
+  const inner = stripParens(expression);
+  const literal = ts.isObjectLiteralExpression(inner) || ts.isArrayLiteralExpression(inner);
+  if (
+    place.kind === "memory" &&
+    literal &&
+    place.type.kind !== "int" &&
+    place.type.kind !== "bits" &&
+    place.type.kind !== "bool"
+  ) {
+    checkFresh(cx, place.base, expression);
+    writeExpression(cx, place.base, place.type, inner);
+    return read(cx, place.base, place.type, { offset: 0, shift: 0, node: expression });
+  }
+  const expected =
+    place.kind === "memory"
+      ? place.type
+      : place.kind === "context"
+        ? place.field.type
+        : place.binding.kind === "int"
+          ? place.binding.type
+          : place.binding.kind === "ref"
+            ? place.binding.shape.type
+            : undefined;
+  const value = cx.lower.value(cx, expression, expected);
+  if (!cx.dead) writePlace(cx, place, value, expression);
+  return value;
+}

@@ -1,0 +1,121 @@
+/**
+ * @module
+ * A program: its function in the IR, and what its entry does for the packet.
+ */
+import ts from "typescript";
+import { PROGRAM_KINDS } from "@skep/bpf";
+import { FunctionBuilder } from "@skep/ir";
+import { contextShape } from "../contexts.ts";
+import { finishFunction } from "../finish.ts";
+import { INTS } from "../types.ts";
+import { Env, UNDEFINED, type ProgramDecl } from "../values.ts";
+import { Cx, type Lower, type Unit } from "./cx.ts";
+import { declareTarget, declaredTypeOf } from "./declare.ts";
+import { helperId } from "./maps.ts";
+import { returnValue } from "./statements.ts";
+
+function locOf(node: ts.Node): { file: string; line: number; column: number } {
+  const file = node.getSourceFile();
+  const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file));
+  return { file: file.fileName, line: line + 1, column: character + 1 };
+}
+
+/**
+ * What the body looks at must be linear: header() sees no further. Done once, before any header is read, and only for a packet whose
+ * start is not linear that far (__pskb_pull_tail behind bpf_skb_pull_data).
+ */
+function makeLinear(cx: Cx, node: ts.Node): void {
+  const shape = contextShape(cx.program);
+  if (!cx.packet || !shape?.packet) return;
+  const b = cx.emit(node);
+  const context = b.param(0);
+  const [short, pull, body] = [b.block("short"), b.block("pull"), b.block("linear")];
+  const load = (): void => {
+    if (!cx.packet || !shape.packet) return;
+    b.set(cx.packet.data, b.load(context, { size: 4, type: "ptr", offset: shape.packet.data, space: "ctx" }));
+    b.set(cx.packet.end, b.load(context, { size: 4, type: "ptr", offset: shape.packet.dataEnd, space: "ctx" }));
+  };
+  const wanted = b.ptradd(b.get(cx.packet.data), cx.linear);
+  b.branch("ule", [wanted, b.get(cx.packet.end)], [body, short], true);
+  b.at(short);
+  const length = b.load(context, { size: 4, offset: 0, space: "ctx" });
+  const linear = b.ptrsub(b.get(cx.packet.end), b.get(cx.packet.data));
+  b.branch("ugt", [b.zext(length), linear], [pull, body], false);
+  b.at(pull);
+  const size = b.select(b.cmp("ult", length, b.i32(cx.linear)), length, b.i32(cx.linear));
+  b.helper(helperId("skb_pull_data"), [context, size], "i64");
+  load();
+  b.jump(body);
+  b.at(body);
+}
+
+/** The entry: what the body turned out to need. */
+function writeEntry(cx: Cx, node: ts.Node): void {
+  const shape = contextShape(cx.program);
+  if (!cx.packet || !shape?.packet || !cx.usesPacket) return;
+  const b = cx.emit(node);
+  const context = b.param(0);
+  b.set(cx.packet.data, b.load(context, { size: 4, type: "ptr", offset: shape.packet.data, space: "ctx" }));
+  b.set(cx.packet.end, b.load(context, { size: 4, type: "ptr", offset: shape.packet.dataEnd, space: "ctx" }));
+  if (cx.program === "tc" && cx.linear > 0) makeLinear(cx, node);
+}
+
+export function lowerProgram(unit: Unit, lower: Lower, program: ProgramDecl): void {
+  const kind = PROGRAM_KINDS[program.kind];
+  const shape = contextShape(program.kind);
+  if (!kind || !shape) throw new Error(`no program type ${program.kind}`);
+  const { node } = program.run;
+  const typeId = unit.functionType({
+    name: program.name,
+    params: [{ name: "ctx", type: { pointer: shape.struct } }],
+    returns: INTS.i32,
+    linkage: "global",
+  });
+  const builder = new FunctionBuilder({
+    name: program.name,
+    params: [{ name: "ctx", type: "ptr" }],
+    returns: "i32",
+    typeId,
+    inline: "never",
+    program: {
+      section: program.target === null ? kind.section : kind.section.replace("%", program.target),
+      type: kind.type,
+      ...(kind.attachType ? { attachType: kind.attachType } : {}),
+      ...(program.target === null ? {} : { attachTo: program.target }),
+      flags: program.flags,
+    },
+    loc: locOf(program.node),
+  });
+  const cx = new Cx(unit, lower, builder, new Env(program.run.env));
+  cx.program = program.kind;
+  const entry = builder.current;
+  const body = builder.block("body");
+  if (shape.packet) cx.packet = { data: builder.local("data", "ptr"), end: builder.local("data_end", "ptr") };
+  builder.at(body);
+  lowerBody(cx, program);
+  builder.loc = locOf(program.node);
+  builder.at(entry);
+  writeEntry(cx, program.node);
+  builder.jump(body);
+  unit.functions.push(finishFunction(builder));
+}
+
+function lowerBody(cx: Cx, program: ProgramDecl): void {
+  const { node } = program.run;
+  const builder = cx.emit(node);
+  const [parameter] = node.parameters;
+  if (parameter) {
+    declareTarget(cx, parameter.name, { kind: "context", program: program.kind, ptr: builder.param(0) }, null);
+  }
+  cx.frame = { sites: null, returns: declaredTypeOf(cx, node.type), name: program.name, node };
+  cx.inlining.push(node);
+  if (!node.body) return cx.refuse(node, "notCallable", [program.name]);
+  if (ts.isBlock(node.body)) {
+    cx.lower.statements(cx, node.body.statements);
+    if (!cx.dead) returnValue(cx, UNDEFINED, node);
+    return;
+  }
+  cx.at(node.body);
+  const value = cx.lower.value(cx, node.body, INTS.i32);
+  if (!cx.dead) returnValue(cx, value, node.body);
+}

@@ -1,0 +1,216 @@
+/**
+ * @module
+ * The compilation: values of top-level declarations, evaluated once and without running anything.
+ */
+import ts from "typescript";
+import { MAP, TC, XDP } from "@skep/bpf";
+import type { IrFunction } from "@skep/ir";
+import { ModuleTypes } from "./btf.ts";
+import { declareBuiltin, TYPE_NAMES } from "./declarations.ts";
+import { DeclaredTypes } from "./declared-types.ts";
+import type { DeclaredType, FunctionShape, Lower, Subprogram, Unit } from "./lower/cx.ts";
+import { Cx } from "./lower/cx.ts";
+import { Problems, Refused } from "./problems.ts";
+import { SectionBuilder } from "./sections.ts";
+import { isPrelude, type CheckedSource } from "./source.ts";
+import { alignOf, type MemoryType } from "./types.ts";
+import {
+  constInt,
+  Env,
+  POISON,
+  type Binding,
+  type MapDecl,
+  type ProgramDecl,
+  type Value,
+  type VariableDecl,
+} from "./values.ts";
+
+const TABLES: Readonly<Record<string, Readonly<Record<string, number>>>> = { TC, XDP, MAP };
+
+function table(numbers: Readonly<Record<string, number>>, node: ts.Node): Value {
+  const fields = Object.entries(numbers).map(([name, number]): [string, Binding] => [
+    name,
+    { kind: "value", value: constInt(BigInt(number), null) },
+  ]);
+  return { kind: "record", fields: new Map(fields), node };
+}
+
+export class Module implements Unit {
+  readonly checker: ts.TypeChecker;
+  readonly problems: Problems;
+  readonly lower: Lower;
+  license = "Apache-2.0";
+  readonly maps = new Map<string, MapDecl>();
+  readonly variables = new Map<string, VariableDecl>();
+  readonly programs = new Map<string, ProgramDecl>();
+  readonly assigned = new Set<ts.Symbol>();
+  readonly assignedProperties = new Set<string>();
+  readonly declared = new Map<ts.Node, Value>();
+  readonly functions: IrFunction[] = [];
+  readonly subprograms = new Map<string, Subprogram>();
+  readonly types = new ModuleTypes();
+  readonly sections = new Map<string, SectionBuilder>();
+  #declaredTypes: DeclaredTypes;
+  #values = new Map<ts.Symbol, Value>();
+  #evaluating = new Set<ts.Symbol>();
+
+  constructor(source: CheckedSource, problems: Problems, lower: Lower) {
+    this.checker = source.checker;
+    this.problems = problems;
+    this.lower = lower;
+    this.#declaredTypes = new DeclaredTypes(this.checker, (call) => this.#structOf(call));
+    for (const file of source.program.getSourceFiles()) {
+      if (!file.isDeclarationFile) this.#findAssignments(file);
+    }
+  }
+
+  // ---- assignments ----
+
+  #findAssignments(file: ts.SourceFile): void {
+    const visit = (node: ts.Node): void => {
+      if (ts.isBinaryExpression(node) && isAssignment(node.operatorToken.kind)) this.#noteTarget(node.left);
+      else if ((ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) && isStep(node.operator)) {
+        this.#noteTarget(node.operand);
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(file);
+  }
+
+  #noteTarget(target: ts.Expression): void {
+    let node = target;
+    while (ts.isParenthesizedExpression(node) || ts.isNonNullExpression(node)) node = node.expression;
+    if (ts.isIdentifier(node)) {
+      const symbol = this.checker.getSymbolAtLocation(node);
+      if (symbol) this.assigned.add(symbol);
+    } else if (ts.isPropertyAccessExpression(node)) this.assignedProperties.add(node.name.text);
+  }
+
+  // ---- values ----
+
+  constantCx(): Cx {
+    return new Cx(this, this.lower, null, new Env(null));
+  }
+
+  moduleValue(given: ts.Symbol, use: ts.Node): Value {
+    const symbol = given.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(given) : given;
+    const known = this.#values.get(symbol);
+    if (known) return known;
+    if (this.#evaluating.has(symbol)) return this.problems.refuse(use, "recursion", [symbol.name]);
+    this.#evaluating.add(symbol);
+    try {
+      const value = this.#evaluate(symbol, use);
+      this.#values.set(symbol, value);
+      return value;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#values.set(symbol, POISON);
+      return POISON;
+    } finally {
+      this.#evaluating.delete(symbol);
+    }
+  }
+
+  #evaluate(symbol: ts.Symbol, use: ts.Node): Value {
+    const declaration = symbol.valueDeclaration ?? symbol.declarations?.[0];
+    if (!declaration) return this.problems.refuse(use, "unknownName", [symbol.name]);
+    const file = declaration.getSourceFile();
+    if (isPrelude(file) && file.fileName.endsWith("/kernel.ts")) return this.#builtin(symbol.name, declaration);
+    if (ts.isFunctionDeclaration(declaration)) {
+      return { kind: "function", node: declaration, env: new Env(null), name: symbol.name };
+    }
+    if (ts.isVariableDeclaration(declaration)) return this.#variable(declaration, use);
+    return this.problems.refuse(use, "unknownName", [symbol.name]);
+  }
+
+  #builtin(name: string, node: ts.Node): Value {
+    const type = TYPE_NAMES[name];
+    if (type) return { kind: "type", type };
+    const numbers = TABLES[name];
+    return numbers ? table(numbers, node) : { kind: "builtin", name };
+  }
+
+  #variable(node: ts.VariableDeclaration, use: ts.Node): Value {
+    const name = node.name.getText();
+    if ((ts.getCombinedNodeFlags(node) & ts.NodeFlags.Const) === 0)
+      return this.problems.refuse(use, "topLevelLet", [name]);
+    if (!node.initializer || !ts.isIdentifier(node.name)) return this.problems.refuse(use, "unknownName", [name]);
+    const value = this.lower.value(this.constantCx(), node.initializer);
+    const declared = node.type ? this.declaredType(this.checker.getTypeFromTypeNode(node.type)) : null;
+    if (value.kind === "map") this.addMap(value.map);
+    if (value.kind === "variable") this.addVariable(value.variable);
+    if (value.kind === "int" && value.const !== undefined && declared?.type?.kind === "int") {
+      return constInt(value.const, declared.type);
+    }
+    return value;
+  }
+
+  addMap(map: MapDecl): void {
+    const known = this.maps.get(map.name);
+    if (known && known !== map) this.problems.report(map.node, "duplicateName", [map.name]);
+    else this.maps.set(map.name, map);
+  }
+
+  addVariable(variable: VariableDecl): void {
+    const known = this.variables.get(variable.name);
+    if (known && known !== variable) this.problems.report(variable.node, "duplicateName", [variable.name]);
+    else this.variables.set(variable.name, variable);
+  }
+
+  // ---- types ----
+
+  #structOf(call: ts.CallExpression): MemoryType | null {
+    const known = this.declared.get(call);
+    const value = known ?? this.#evaluateStruct(call);
+    return value?.kind === "type" ? value.type : null;
+  }
+
+  #evaluateStruct(call: ts.CallExpression): Value | null {
+    if (!ts.isIdentifier(call.expression)) return null;
+    const symbol = this.checker.getSymbolAtLocation(call.expression);
+    const callee = symbol ? this.moduleValue(symbol, call.expression) : POISON;
+    if (callee.kind !== "builtin" || (callee.name !== "struct" && callee.name !== "union")) return null;
+    return declareBuiltin(this.constantCx(), callee.name, call);
+  }
+
+  declaredType(type: ts.Type): DeclaredType {
+    return this.#declaredTypes.of(type);
+  }
+
+  functionType(shape: FunctionShape): number {
+    return this.types.functionId(shape);
+  }
+
+  // ---- data ----
+
+  section(name: string): SectionBuilder {
+    const known = this.sections.get(name) ?? new SectionBuilder(name);
+    this.sections.set(name, known);
+    return known;
+  }
+
+  place(variable: VariableDecl): number {
+    return this.section(variable.section).place(variable);
+  }
+
+  text(text: string): { section: string; offset: number; size: number } {
+    const bytes = Uint8Array.of(...utf8(text), 0);
+    return { section: ".rodata", offset: this.section(".rodata").constant(bytes, 1), size: bytes.length };
+  }
+
+  table(type: MemoryType, bytes: Uint8Array): { section: string; offset: number } {
+    return { section: ".rodata", offset: this.section(".rodata").constant(bytes, alignOf(type)) };
+  }
+}
+
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function isAssignment(kind: ts.SyntaxKind): boolean {
+  return kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
+}
+
+function isStep(operator: ts.SyntaxKind): boolean {
+  return operator === ts.SyntaxKind.PlusPlusToken || operator === ts.SyntaxKind.MinusMinusToken;
+}

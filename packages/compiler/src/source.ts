@@ -1,0 +1,167 @@
+/**
+ * @module
+ * TypeScript's own parser and checker over files that a host gives: no library, Skep's prelude, imports between kernel modules.
+ */
+import ts from "typescript";
+import type { Diagnostic, Span } from "@skep/isa";
+import { fill, PROBLEMS } from "./diagnostics.ts";
+import { PRELUDE } from "./prelude.ts";
+
+export interface CompilerHost {
+  /** The file's text; undefined where there is none. Paths have `/`. */
+  readFile(path: string): string | undefined;
+  /** The path of a module that is neither relative nor of `@skep/bpf`; null where there is none. */
+  resolve?(specifier: string, from: string): string | null;
+}
+
+export interface CheckedSource {
+  readonly program: ts.Program;
+  readonly checker: ts.TypeChecker;
+  readonly entry: ts.SourceFile | undefined;
+  /** Files of the user, in the order of the program. */
+  readonly files: readonly ts.SourceFile[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+const PRELUDE_ROOT = "/@skep/bpf/";
+const BPF_MODULES: Readonly<Record<string, string>> = {
+  "@skep/bpf": `${PRELUDE_ROOT}kernel/index.ts`,
+  "@skep/bpf/net": `${PRELUDE_ROOT}src/net.bpf.ts`,
+};
+
+const OPTIONS: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  module: ts.ModuleKind.Preserve,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  moduleDetection: ts.ModuleDetectionKind.Force,
+  strict: true,
+  noUncheckedIndexedAccess: true,
+  noFallthroughCasesInSwitch: false,
+  allowImportingTsExtensions: true,
+  isolatedModules: true,
+  skipLibCheck: true,
+  noLib: true,
+  noEmit: true,
+  types: [],
+};
+
+/** Whether the file is part of `@skep/bpf`. */
+export function isPrelude(file: ts.SourceFile): boolean {
+  return file.fileName.startsWith(PRELUDE_ROOT);
+}
+
+const parsedPrelude = new Map<string, ts.SourceFile>();
+
+function preludeFile(path: string): ts.SourceFile | undefined {
+  const known = parsedPrelude.get(path);
+  if (known) return known;
+  const text = PRELUDE.get(path.slice(PRELUDE_ROOT.length));
+  if (text === undefined) return undefined;
+  const file = ts.createSourceFile(path, text, { languageVersion: ts.ScriptTarget.ES2023 }, true);
+  parsedPrelude.set(path, file);
+  return file;
+}
+
+/** `a/b/../c` without its dots. */
+export function normalizePath(path: string): string {
+  const absolute = path.startsWith("/");
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
+    else parts.push(part);
+  }
+  return `${absolute ? "/" : ""}${parts.join("/")}`;
+}
+
+function candidates(path: string): string[] {
+  const list = [path];
+  if (path.endsWith(".js")) list.push(`${path.slice(0, -3)}.ts`);
+  return [...list, `${path}.ts`];
+}
+
+function resolveModule(host: CompilerHost, specifier: string, from: string): string | undefined {
+  const own = BPF_MODULES[specifier];
+  if (own) return own;
+  if (specifier.startsWith(".")) {
+    const folder = from.slice(0, from.lastIndexOf("/") + 1);
+    const path = normalizePath(folder + specifier);
+    const known = from.startsWith(PRELUDE_ROOT)
+      ? (one: string): boolean => PRELUDE.has(one.slice(PRELUDE_ROOT.length))
+      : (one: string): boolean => host.readFile(one) !== undefined;
+    return candidates(path).find(known);
+  }
+  return host.resolve?.(specifier, from) ?? undefined;
+}
+
+function typescriptHost(host: CompilerHost): ts.CompilerHost {
+  const getText = (path: string): string | undefined =>
+    path.startsWith(PRELUDE_ROOT) ? PRELUDE.get(path.slice(PRELUDE_ROOT.length)) : host.readFile(path);
+  return {
+    getSourceFile: (path) => {
+      if (path.startsWith(PRELUDE_ROOT)) return preludeFile(path);
+      const text = host.readFile(path);
+      if (text === undefined) return undefined;
+      return ts.createSourceFile(path, text, { languageVersion: ts.ScriptTarget.ES2023 }, true);
+    },
+    getDefaultLibFileName: () => `${PRELUDE_ROOT}kernel/globals.d.ts`,
+    writeFile: () => undefined,
+    getCurrentDirectory: () => "",
+    getCanonicalFileName: (path) => path,
+    useCaseSensitiveFileNames: () => true,
+    getNewLine: () => "\n",
+    fileExists: (path) => getText(path) !== undefined,
+    readFile: getText,
+    directoryExists: () => true,
+    getDirectories: () => [],
+    resolveModuleNameLiterals: (literals, from) =>
+      literals.map((literal) => {
+        const resolvedFileName = resolveModule(host, literal.text, from);
+        if (resolvedFileName === undefined) return { resolvedModule: undefined };
+        return { resolvedModule: { resolvedFileName, extension: ts.Extension.Ts, isExternalLibraryImport: false } };
+      }),
+  };
+}
+
+export function spanOf(file: ts.SourceFile, start: number, length: number): Span {
+  const { line, character } = file.getLineAndCharacterOfPosition(start);
+  return { file: file.fileName, line: line + 1, column: character + 1, offset: start, length };
+}
+
+export function spanOfNode(node: ts.Node): Span {
+  const file = node.getSourceFile();
+  const start = node.getStart(file);
+  return spanOf(file, start, node.getEnd() - start);
+}
+
+function fromTypeScript(diagnostic: ts.Diagnostic): Diagnostic {
+  const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n");
+  const [first = "", ...rest] = text.split("\n");
+  const { file, start } = diagnostic;
+  return {
+    code: `TS${diagnostic.code}`,
+    severity: "error",
+    message: first,
+    ...(file && start !== undefined ? { span: spanOf(file, start, diagnostic.length ?? 1) } : {}),
+    ...(rest.length > 0 ? { related: rest.map((line) => ({ message: line.trim() })) } : {}),
+  };
+}
+
+function missingEntry(entry: string): Diagnostic {
+  const { code, message } = PROBLEMS.noFile;
+  return { code, severity: "error", message: fill(message, [entry]) };
+}
+
+/** Parses and checks the entry and what it imports. */
+export function checkSource(entry: string, host: CompilerHost): CheckedSource {
+  const program = ts.createProgram([`${PRELUDE_ROOT}kernel/index.ts`, entry], OPTIONS, typescriptHost(host));
+  const files = program.getSourceFiles().filter((file) => !isPrelude(file));
+  const entryFile = program.getSourceFile(entry);
+  const found = [
+    ...program.getGlobalDiagnostics(),
+    ...files.flatMap((file) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]),
+  ].filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error);
+  const diagnostics = found.map(fromTypeScript);
+  if (!entryFile) diagnostics.unshift(missingEntry(entry));
+  return { program, checker: program.getTypeChecker(), entry: entryFile, files, diagnostics };
+}
