@@ -179,7 +179,7 @@ export class Agent {
         continue;
       }
       const restored = this.world.restoreEndpoint(endpoint);
-      this.#rows.set(restored.id, newRow(record, "ready"));
+      this.#rows.set(restored.id, { ...newRow(record, "ready"), populated: true });
     }
     return gone;
   }

@@ -2,9 +2,10 @@
  * @module
  * The example's ground: a host namespace, a cgroup and a folder; made before the play and taken away after it, also what a killed one left.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { doctorSummary } from "../doctor.ts";
-import { openLinux } from "@skep/linux";
+import { openLinux, unmountPins } from "@skep/linux";
 import { leftovers, skep, sleep, Stage } from "./stage.ts";
 
 const HOST = "skep-example-host";
@@ -82,5 +83,10 @@ async function takeDown(stage: Stage, netns: string | null): Promise<void> {
     if (code !== 0) process.stderr.write(`skep demo: taking the datapath down: ${stderr.trim()}\n`);
   }
   if (machine.net.openNamespace(HOST)) machine.net.deleteNamespace(HOST);
+  if (isMountPoint(stage.pins)) unmountPins(stage.pins);
   if (existsSync(stage.run)) rmSync(stage.run, { recursive: true, force: true });
+}
+
+function isMountPoint(path: string): boolean {
+  return existsSync(path) && statSync(path).dev !== statSync(dirname(path)).dev;
 }
