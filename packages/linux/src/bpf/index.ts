@@ -13,3 +13,4 @@ export { UnresolvedError } from "./program-load.ts";
 export { VerifierError } from "./verifier-error.ts";
 export * from "./verifier-log.ts";
 export type { KernelLinkInfo, KernelMapInfo, KernelProgramInfo } from "./info.ts";
+export { unmountPins } from "./pins.ts";
