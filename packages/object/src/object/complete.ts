@@ -7,6 +7,8 @@ import { buildMapDefinition, mapVariableSize, parseMapDefinition } from "./map-d
 import { dataMap, kconfigLayout } from "./read-maps.ts";
 import { placeholder, sectionMeaning } from "./read-code.ts";
 
+import { ARENA_SECTION } from "./sections.ts";
+
 type Section = BtfOf<"datasec">;
 type Entry = Section["variables"][number];
 
@@ -151,7 +153,11 @@ function completeMaps(spec: ObjectSpec, types: Types): Record<string, MapSpec> {
   const maps = mapRecord(spec.maps, (map): MapSpec => {
     if (map.structOps !== undefined) return map;
     if (map.name === ".kconfig") return completeKconfig(map, types);
-    if (map.data !== undefined && map.type !== "arena") return completeData(map, map.data, types);
+    if (map.data !== undefined && map.type === "arena") {
+      const { data } = completeData({ ...map, name: ARENA_SECTION }, map.data, types);
+      return data === undefined ? map : { ...map, data };
+    }
+    if (map.data !== undefined) return completeData(map, map.data, types);
     return map.inner === undefined ? map : { ...map, inner: { ...map.inner, name: `${map.name}.inner` } };
   });
   layOutDefined(Object.values(maps), types);

@@ -138,11 +138,16 @@ function readFunction(context: CodeContext, place: Place): FunctionSpec {
     ...(symbol.visibility === STV.hidden || symbol.visibility === STV.internal ? { hidden: true } : {}),
     instructions: body.instructions,
     references,
-    lines: extWithin(ext?.lines, body).map(({ at, entry: { offset: _, ...line } }) => ({ at, ...line })),
-    coreRelocations: extWithin(ext?.relocations, body).map(({ at, entry: { offset: _, ...relocation } }) => ({
+    lines: extWithin(ext?.lines, body).map(({ at, entry: { file, line, column, text } }) => ({
       at,
-      ...relocation,
+      file,
+      line,
+      column,
+      text,
     })),
+    coreRelocations: extWithin(ext?.relocations, body).map(({ at, entry: { typeId: root, access, kind } }) => {
+      return { at, typeId: root, access, kind };
+    }),
   };
 }
 

@@ -8,7 +8,7 @@ import type { DataSection, MapSpec } from "../spec.ts";
 import { parseMapDefinition } from "./map-def.ts";
 import { MAP_FLAGS } from "./map-types.ts";
 import type { ExternSymbol, ObjectTypes } from "./read-btf.ts";
-import { isDataSection, isReadOnlyData, isStructOpsSection } from "./sections.ts";
+import { ARENA_SECTION, isDataSection, isReadOnlyData, isStructOpsSection } from "./sections.ts";
 
 /** Beyond this a data section is damage. */
 const MAX_DATA = 1 << 28;
@@ -88,10 +88,27 @@ function readDefinedMaps(context: MapContext, all: MapSpec[], byOffset: Map<numb
   }
   if (section === undefined) return;
   const values = readInitialValues(context, { section, defined, byOffset });
+  const arena = readArena(context);
   for (const { spec } of defined) {
     const own = values.get(spec.name);
-    all.push(own === undefined ? spec : { ...spec, values: own });
+    all.push({
+      ...spec,
+      ...(own === undefined ? {} : { values: own }),
+      ...(arena !== null && spec.type === "arena" ? { data: arena } : {}),
+    });
   }
+}
+
+/** Global variables of the object's arena; null without. */
+function readArena(context: MapContext): DataSection | null {
+  const section = context.elf.sections.find(({ name }) => name === ARENA_SECTION);
+  if (section === undefined || section.size === 0) return null;
+  if (section.size > MAX_DATA)
+    throw new ObjectError("malformed", `${section.size} bytes of data`, { section: section.name });
+  const described = context.btf?.sections.get(ARENA_SECTION);
+  const contents = section.type === SHT.nobits ? new Uint8Array(section.size) : section.data.slice();
+  const variables = described === undefined ? [] : dataVariables(context, described.type, section);
+  return { contents, readOnly: false, variables };
 }
 
 type InitialValues = NonNullable<MapSpec["values"]>;

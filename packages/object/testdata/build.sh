@@ -1,0 +1,33 @@
+#!/bin/sh
+# Compiles the golden objects: clang 19, the UAPI headers of the kernel and bpf_helpers.h of libbpf (Debian: linux-libc-dev, libbpf-dev).
+# Usage: sh build.sh [NAME...]
+set -eu
+cd "$(dirname "$0")"
+headers="-I/usr/include/$(uname -m)-linux-gnu"
+common="-O2 -g -Wall -Werror -ffile-compilation-dir=. $headers"
+
+compile() { # TARGET CPU SOURCE OUTPUT
+  clang-19 -target "$1" -mcpu="$2" $common -c "$3" -o "$4"
+}
+
+for name in ${*:-$(ls ./*.c | sed 's|^\./||; s|\.c$||')}; do
+  case $name in
+    plain) clang-19 -target bpf -O2 $headers -c plain.c -o plain.o ;;
+    cpu-v4) compile bpf v4 cpu-v4.c cpu-v4.o ;;
+    arena) compile bpf v3 arena.c arena.o ;;
+    global-data | core-fields | core-bitfields | subprograms | tail-calls)
+      compile bpf v3 "$name.c" "$name.o"
+      compile bpfeb v3 "$name.c" "$name.eb.o"
+      ;;
+    *) compile bpf v3 "$name.c" "$name.o" ;;
+  esac
+done
+# Without DWARF, which nothing here reads; one file keeps it.
+for object in ./*.o; do
+  case $object in
+    ./dwarf.o | ./linked.o) ;;
+    *) llvm-strip-19 -g "$object" ;;
+  esac
+done
+# What bpftool links of two objects.
+bpftool gen object linked.o link-a.o link-b.o
