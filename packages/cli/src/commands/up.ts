@@ -1,0 +1,94 @@
+/**
+ * @module
+ * `skep up`: the agent in the foreground.
+ */
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
+import { openLinux } from "@skep/linux";
+import { doctorSummary } from "../doctor.ts";
+import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
+import { notePlace } from "../place.ts";
+
+export interface UpOptions {
+  readonly directory: string;
+  readonly run: string;
+  readonly state: string;
+  readonly pins: string;
+  readonly cgroup: string;
+  readonly netns?: string;
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  readonly nodeName?: string;
+  readonly logFormat?: "text" | "json";
+}
+
+function checkFolder(directory: string): string {
+  const path = resolve(directory);
+  try {
+    if (statSync(path).isDirectory()) return path;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === null) throw error;
+    throw usageError(`the folder ${directory} cannot be read: ${code}`, { cause: error });
+  }
+  throw usageError(`${directory} is not a folder`);
+}
+
+/** Resolves at the first signal that asks for the end; a second one ends at once. */
+function untilAsked(): Promise<NodeJS.Signals> {
+  return new Promise((done) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(1));
+        done(signal);
+      });
+    }
+  });
+}
+
+/** Errors that say what is wrong in their first line, and how to mend it. */
+function startError(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  if (["MissingCapabilityError", "NotSupportedError", "NoCgroupError"].includes(error.name)) {
+    return new CliError(error.message, EXIT_USAGE, { cause: error });
+  }
+  if (error instanceof RangeError) return usageError(error.message, { cause: error });
+  return error;
+}
+
+export async function up(options: UpOptions): Promise<number> {
+  const directory = checkFolder(options.directory);
+  const missing = await doctorSummary();
+  if (missing !== null) {
+    process.stderr.write(`${missing}\n`);
+    return EXIT_USAGE;
+  }
+  if (await answers(socketPath(options.run))) throw new SocketTakenError(socketPath(options.run));
+  const asked = untilAsked();
+  const { netns, nodeName } = options;
+  const places = { run: resolve(options.run), state: resolve(options.state), pins: resolve(options.pins) };
+  notePlace(places.run, { ...places, cgroup: options.cgroup, netns: netns === undefined ? null : resolve(netns) });
+  const log = createLogger({
+    write: (line) => void process.stderr.write(line),
+    now: () => Date.now(),
+    format: options.logFormat ?? (process.stderr.isTTY ? "text" : "json"),
+  });
+  const machine = openLinux({ runFolder: places.run, ...(netns === undefined ? {} : { netns: resolve(netns) }) });
+  const running = await startAgent({
+    machine,
+    directory,
+    ...places,
+    cgroup: options.cgroup,
+    podCidr: options.podCidr,
+    serviceCidr: options.serviceCidr,
+    ...(nodeName === undefined ? {} : { nodeName }),
+    log,
+  }).catch((error: unknown) => {
+    throw startError(error);
+  });
+  log.info("ready", { socket: running.socket, folder: directory });
+  log.info("ending; the datapath stays in force", { signal: await asked });
+  await running.close();
+  return 0;
+}

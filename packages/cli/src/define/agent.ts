@@ -1,0 +1,84 @@
+import { type Command, Option } from "commander";
+import { agentOption, collect, DEFAULT_RUN, examples, type Finish } from "./common.ts";
+import type { DownOptions } from "../commands/down.ts";
+import type { RunOptions } from "../commands/run.ts";
+import type { UpOptions } from "../commands/up.ts";
+
+function placeOptions(command: Command): Command {
+  return agentOption(command)
+    .option("--state <dir>", "folder of what must outlive a restart", "/var/lib/skep")
+    .option("--pins <dir>", "folder of pinned maps and links, in a BPF file system", "/sys/fs/bpf/skep")
+    .option("--cgroup <path>", "cgroup below the cgroup2 root whose sockets are balanced; default the root", "")
+    .option("--netns <path>", "file of the network namespace that is the host; default this one");
+}
+
+export function defineUp(program: Command, finish: Finish): void {
+  const up = placeOptions(program.command("up").argument("<dir>", "folder of policies and services, watched"))
+    .summary("start the agent")
+    .description(
+      "Starts the agent in the foreground: loads the datapath, or adopts the one that is in force, and enforces the folder.\n" +
+        "SIGTERM and SIGINT end it and leave the datapath in force; `skep down` takes it away.",
+    )
+    .option("--pod-cidr <prefix>", "addresses of workloads", "10.244.0.0/16")
+    .option("--service-cidr <prefix>", "addresses of services", "10.96.0.0/16")
+    .option("--node-name <name>", "name of this node in flows; default the host's name")
+    .addOption(new Option("--log-format <format>", "default text on a terminal, else json").choices(["text", "json"]))
+    .action((dir: string, options: Omit<UpOptions, "directory">) =>
+      finish(async () => (await import("../commands/up.ts")).up({ ...options, directory: dir })),
+    );
+  examples(up, [
+    "skep up /etc/skep",
+    "skep up ./policies --run /tmp/skep/run --state /tmp/skep/state --pins /sys/fs/bpf/skep-test --cgroup skep-test",
+  ]);
+}
+
+export function defineDown(program: Command, finish: Finish): void {
+  const down = placeOptions(program.command("down"))
+    .summary("take the datapath and everything owned away")
+    .description(
+      "Ends the agent where one runs, then its workloads, and removes the datapath: programs, maps, interfaces, namespaces and\n" +
+        "state. Where the agent was started with options of its own they are taken from its run folder.",
+    )
+    .action((options: DownOptions, command: Command) =>
+      finish(async () => {
+        const given = (name: string): boolean => command.getOptionValueSource(name) !== "default";
+        return (await import("../commands/down.ts")).down(options, given);
+      }),
+    );
+  examples(down, ["skep down", "skep down --run /tmp/skep/run"]);
+}
+
+export function defineRun(program: Command, finish: Finish): void {
+  const run = agentOption(program.command("run"))
+    .summary("run a command as a workload")
+    .description(
+      "Runs a command in a network namespace of its own, with an address and an identity. Its policy is in force before its\n" +
+        "first packet. Input and output are this terminal's, the exit status is the command's, signals are passed on, and the\n" +
+        "workload is removed at the end.",
+    )
+    .requiredOption("--name <name>", "name of the workload")
+    .option("-n, --namespace <namespace>", "namespace of the workload", "default")
+    .option("-l, --label <key=value>", "label of the workload; may be given several times", collect)
+    .argument("<command...>", "the command and its arguments")
+    .passThroughOptions()
+    .action((command: string[], options: Omit<RunOptions, "command">) =>
+      finish(async () => (await import("../commands/run.ts")).run({ ...options, command })),
+    );
+  examples(run, [
+    "skep run --name web --label app=web -- python3 -m http.server 80",
+    "skep run --name probe --label app=client -- curl -sm 2 http://10.96.0.10/",
+  ]);
+}
+
+export function defineDemo(program: Command, finish: Finish): void {
+  const demo = program
+    .command("demo")
+    .summary("play the Star Wars example on real packets")
+    .description("Starts an agent and four workloads, lets only the empire land, and stays up to be played with.")
+    .option("--once", "check every verdict, print a table and end")
+    .addOption(new Option("--run <dir>", "run folder of the example's agent").env("SKEP_RUN").default(DEFAULT_RUN))
+    .action((options: { readonly once?: boolean; readonly run: string }) =>
+      finish(async () => (await import("../commands/demo.ts")).playDemo(options)),
+    );
+  examples(demo, ["skep demo", "skep demo --once --run /run/skep-example"]);
+}

@@ -1,0 +1,35 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { listFormats } from "../output/print.ts";
+
+export const DEFAULT_RUN = "/run/skep";
+
+/** Handlers give their exit status; nothing means 0. */
+export type Finish = (run: () => Promise<number | void>) => Promise<void>;
+
+export interface AgentOption {
+  readonly run: string;
+}
+
+export function agentOption(command: Command): Command {
+  return command.addOption(new Option("--run <dir>", "run folder of the agent").env("SKEP_RUN").default(DEFAULT_RUN));
+}
+
+export function listOption(command: Command): Command {
+  return command.addOption(
+    new Option("-o, --output <format>", "how to print it").choices(listFormats).default("table"),
+  );
+}
+
+export function examples(command: Command, lines: readonly string[]): Command {
+  return command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+}
+
+/** For an option that may be given several times. */
+export function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("not a whole number");
+  return Number(text);
+}

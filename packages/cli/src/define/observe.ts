@@ -1,0 +1,75 @@
+import { type Command, Option } from "commander";
+import type { ObserveOptions } from "../commands/observe.ts";
+import type { FilterBuilder } from "../observe/filters.ts";
+import { agentOption, examples, type Finish, wholeNumber } from "./common.ts";
+
+/** The filter flags need Hubble's messages: they are loaded only where this command is called. */
+export interface ObserveFlags {
+  newBuilder(): FilterBuilder;
+  add(command: Command, builder: FilterBuilder): void;
+}
+
+const formats = ["compact", "dict", "json", "jsonpb", "tab", "table"];
+const timeFormats = [
+  "StampMilli",
+  "YearMonthDay",
+  "YearMonthDayHour",
+  "YearMonthDayHourMinute",
+  "RFC3339",
+  "RFC3339Milli",
+  "RFC3339Micro",
+  "RFC3339Nano",
+  "RFC1123Z",
+];
+
+function selectionOptions(command: Command): void {
+  command
+    .optionsGroup("Which flows:")
+    .option("-f, --follow", "keep printing what comes")
+    .option("--last <n>", "the last N that match; 20 where nothing else is said", wholeNumber)
+    .option("--first <n>", "the first N that match", wholeNumber)
+    .option("--all", "all that the ring holds")
+    .option("--since <time>", "from this time on: 5m, 1h30m, 2026-03-02T01:01:07Z")
+    .option("--until <time>", "up to this time")
+    .option("--input-file <file>", "read flows as JSON lines from a file (- for stdin) instead of from the agent");
+}
+
+function outputOptions(command: Command): void {
+  command
+    .optionsGroup("Output:")
+    .addOption(new Option("-o, --output <format>", "format").choices(formats).default("compact"))
+    .addOption(new Option("--color <when>", "colour").choices(["auto", "always", "never"]).default("auto"))
+    .addOption(new Option("--time-format <format>", "format of times").choices(timeFormats).default("StampMilli"))
+    .option("--numeric", "addresses instead of names")
+    .addOption(
+      new Option("--ip-translation <yes>", "false: the same as --numeric").choices(["true", "false"]).hideHelp(),
+    )
+    .option("--print-node-name", "show the node")
+    .option("--print-policy-names", "show the policies behind a policy verdict")
+    .option("--field-mask <paths>", "only these fields of a flow (json): source.pod_name,verdict")
+    .option("--print-raw-filters", "print the filters instead of flows");
+}
+
+export function defineObserve(program: Command, finish: Finish, flags: ObserveFlags | null): void {
+  const observe = program
+    .command("observe")
+    .summary("show flows")
+    .description("Shows flows: the last 20, or with -f what comes. Flags and formats are those of `hubble observe`.")
+    .argument("[what]", "flows, agent-events or debug-events", "flows");
+  agentOption(observe);
+  const builder = flags?.newBuilder();
+  if (!flags || !builder) return;
+  selectionOptions(observe);
+  outputOptions(observe);
+  flags.add(observe, builder);
+  observe.action((what: string, options: Omit<ObserveOptions, "what">) =>
+    finish(async () => (await import("../commands/observe.ts")).observe({ ...options, what }, builder)),
+  );
+  examples(observe, [
+    "skep observe -f",
+    "skep observe -f --verdict DROPPED --to-pod deathstar",
+    "skep observe --since 5m --from-label org=empire -o json",
+    "skep observe --last 100 --protocol tcp --not --port 80",
+    "skep observe --input-file flows.jsonl -o table",
+  ]);
+}

@@ -1,0 +1,74 @@
+import type { Command } from "commander";
+import { agentOption, examples, type Finish, listOption, wholeNumber } from "./common.ts";
+import type * as State from "../commands/state.ts";
+import type { ListOptions, PolicyGetOptions, PolicyWaitOptions } from "../commands/state.ts";
+
+const state = (): Promise<typeof State> => import("../commands/state.ts");
+
+function listed(command: Command): Command {
+  return listOption(agentOption(command));
+}
+
+export function defineStatus(program: Command, finish: Finish): void {
+  const status = listed(program.command("status"))
+    .summary("show what the agent does")
+    .description("Shows the agent, what it enforces, its endpoints and what was refused.")
+    .action((options: ListOptions) => finish(async () => (await state()).status(options)));
+  examples(status, ["skep status", "skep status -o json"]);
+}
+
+export function defineLists(program: Command, finish: Finish): void {
+  const endpoint = program.command("endpoint").summary("workloads").description("Workloads on this node.");
+  examples(
+    listed(endpoint.command("list"))
+      .summary("list workloads")
+      .description("Lists workloads with identity, address, enforcement and state.")
+      .action((options: ListOptions) => finish(async () => (await state()).endpointList(options))),
+    ["skep endpoint list", "skep endpoint list -o json"],
+  );
+
+  const identity = program.command("identity").summary("security identities").description("Security identities.");
+  examples(
+    listed(identity.command("list"))
+      .summary("list identities")
+      .description("Lists numeric identities with their labels.")
+      .action((options: ListOptions) => finish(async () => (await state()).identityList(options))),
+    ["skep identity list"],
+  );
+
+  const service = program.command("service").summary("services").description("Services and their backends.");
+  examples(
+    listed(service.command("list"))
+      .summary("list services")
+      .description("Lists services with their frontends and backends.")
+      .action((options: ListOptions) => finish(async () => (await state()).serviceList(options))),
+    ["skep service list -o yaml"],
+  );
+}
+
+export function definePolicy(program: Command, finish: Finish): void {
+  const policy = program.command("policy").summary("policies").description("Policies, and what they resolve to.");
+  examples(
+    listed(policy.command("get"))
+      .summary("show policies, or the policy map of an endpoint")
+      .description(
+        "Without an endpoint: the policies, where they stand and whom they select. With one: every entry of its policy map with\n" +
+          "the rules behind it.",
+      )
+      .argument("[endpoint]", "`namespace/name`, `name` (in default) or the number")
+      .option("--text", "print the documents as they stand in the folder")
+      .action((endpoint: string | undefined, options: Omit<PolicyGetOptions, "endpoint">) =>
+        finish(async () => (await state()).policyGet({ ...options, endpoint: endpoint ?? "" })),
+      ),
+    ["skep policy get", "skep policy get xwing", "skep policy get default/xwing -o json"],
+  );
+  examples(
+    agentOption(policy.command("wait"))
+      .summary("wait until the policy is in force")
+      .description("Returns when the policy that the folder holds now is in force on every endpoint.")
+      .option("--revision <number>", "wait for this revision", wholeNumber)
+      .option("--timeout <duration>", "give up after", "10s")
+      .action((options: PolicyWaitOptions) => finish(async () => (await state()).policyWait(options))),
+    ["cp policy.yaml /etc/skep/ && skep policy wait --timeout 2s"],
+  );
+}

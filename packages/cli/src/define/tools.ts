@@ -1,0 +1,81 @@
+import { type Command, Option } from "commander";
+import { examples, type Finish, listOption } from "./common.ts";
+import type { CompileOptions } from "../commands/compile.ts";
+import type { ListFormat } from "../output/print.ts";
+
+export function defineDoctor(program: Command, finish: Finish): void {
+  const doctor = listOption(program.command("doctor"))
+    .summary("what this machine offers, and what is missing")
+    .description(
+      "Looks at the kernel, its BPF features, privileges, file systems and Node; says what is missing and what that costs.\n" +
+        "Exit status 0 where the datapath can run, 2 where it cannot.",
+    )
+    .action((options: { readonly output: ListFormat }) =>
+      finish(async () => (await import("../commands/doctor.ts")).printDoctor(options.output)),
+    );
+  examples(doctor, ["skep doctor", "skep doctor -o json"]);
+}
+
+export function defineCompile(program: Command, finish: Finish): void {
+  const compile = program
+    .command("compile")
+    .summary("compile a kernel program")
+    .description(
+      "Compiles kernel TypeScript to a standard eBPF object with BTF and line information. Problems are shown with file, line,\n" +
+        "column and a caret; then the exit status is 1 and nothing is written.",
+    )
+    .argument("<file>", "the module, FILE.bpf.ts")
+    .option("-o, --output <file>", "the object; default FILE.o beside the module")
+    .option("--check", "only check, write nothing")
+    .action((file: string, options: Omit<CompileOptions, "file">) =>
+      finish(async () => (await import("../commands/compile.ts")).compileFile({ ...options, file })),
+    );
+  examples(compile, ["skep compile redirect.bpf.ts -o redirect.o", "skep compile --check redirect.bpf.ts"]);
+}
+
+export function defineDrops(program: Command, finish: Finish): void {
+  const drops = program
+    .command("drops")
+    .summary("drop codes")
+    .description("Codes that the datapath drops packets with.");
+  examples(
+    listOption(drops.command("list"))
+      .summary("list drop codes")
+      .description("Lists every code with its text and its name in Hubble's API.")
+      .option("--all", "codes below 130 too: they are notes, not drops")
+      .action((options: { readonly output: ListFormat; readonly all?: boolean }) =>
+        finish(async () => (await import("../commands/drops.ts")).dropsList(options)),
+      ),
+    ["skep drops list", "skep drops list -o json"],
+  );
+}
+
+export function defineCompletion(program: Command, finish: Finish): void {
+  const completion = program
+    .command("completion")
+    .summary("completion for a shell")
+    .description("Prints the script that completes skep's commands and options in a shell.")
+    .argument("<shell>", "bash, zsh or fish")
+    .action((shell: string) =>
+      finish(async () => (await import("../commands/completion.ts")).printCompletion(program, shell)),
+    );
+  examples(completion, [
+    'bash: eval "$(skep completion bash)"',
+    "zsh:  skep completion zsh > ~/.zfunc/_skep",
+    "fish: skep completion fish > ~/.config/fish/completions/skep.fish",
+  ]);
+}
+
+export function defineVersion(program: Command, finish: Finish): void {
+  const version = program
+    .command("version")
+    .summary("print versions")
+    .description("Prints the versions of skep, Node and the kernel.")
+    .addOption(
+      new Option("-o, --output <format>", "how to print it").choices(["table", "json", "yaml"]).default("table"),
+    )
+    .action((options: { readonly output: ListFormat }) =>
+      finish(async () => (await import("../commands/version.ts")).printVersion(options.output)),
+    );
+  examples(version, ["skep version -o json"]);
+}

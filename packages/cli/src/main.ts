@@ -1,0 +1,13 @@
+/**
+ * @module
+ * The command `skep`.
+ */
+import { main } from "./program.ts";
+
+// A reader that goes away (`skep observe | head`) ends the command, and is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,183 @@
+/**
+ * @module
+ * Flags of `skep observe` to Hubble's filters. Flags are taken in the order in which they stand: `--not` turns the one after it.
+ */
+import { create, fromJsonString } from "@bufbuild/protobuf";
+import { flow } from "@skep/api";
+import { usageError } from "../errors.ts";
+
+type Lists = {
+  -readonly [
+    K in keyof flow.FlowFilter as flow.FlowFilter[K] extends readonly unknown[] ? K : never
+  ]?: flow.FlowFilter[K];
+};
+
+type ListName = keyof Lists;
+
+/**
+ * Two filters, as a flag such as --pod means either end. Where they stay the same there is one.
+ */
+class Pair {
+  readonly left: Lists = {};
+  readonly right: Lists = {};
+
+  add<K extends ListName>(ends: { left?: K; right?: K }, value: NonNullable<Lists[K]>[number]): void {
+    if (ends.left) append(this.left, ends.left, value);
+    if (ends.right) append(this.right, ends.right, value);
+  }
+
+  filters(): flow.FlowFilter[] {
+    const made = [this.left, this.right].map((lists) => create(flow.FlowFilterSchema, lists));
+    const [left, right] = made;
+    if (!left || !right || Object.keys(this.left).length + Object.keys(this.right).length === 0) return [];
+    return JSON.stringify(this.left, text) === JSON.stringify(this.right, text) ? [left] : [left, right];
+  }
+}
+
+const text = (_key: string, value: unknown): unknown => (typeof value === "bigint" ? value.toString() : value);
+
+function append<K extends ListName>(lists: Lists, name: K, value: NonNullable<Lists[K]>[number]): void {
+  const before = (lists[name] ?? []) as unknown[];
+  (lists as Record<string, unknown[]>)[name] = [...before, value];
+}
+
+interface Names {
+  pods: [ends: { left?: ListName; right?: ListName }, name: string][];
+  namespaces: [ends: { left?: ListName; right?: ListName }, name: string][];
+}
+
+export class FilterBuilder {
+  readonly #allow = new Pair();
+  readonly #deny = new Pair();
+  readonly #raw: { allow: flow.FlowFilter[]; deny: flow.FlowFilter[] } = { allow: [], deny: [] };
+  readonly #names: { allow: Names; deny: Names } = {
+    allow: { pods: [], namespaces: [] },
+    deny: { pods: [], namespaces: [] },
+  };
+  #not = false;
+  #allNamespaces = false;
+
+  /** The next flag says what is not wanted. */
+  not(): void {
+    this.#not = true;
+  }
+
+  #side(): "allow" | "deny" {
+    const side = this.#not ? "deny" : "allow";
+    this.#not = false;
+    return side;
+  }
+
+  #pair(side: "allow" | "deny"): Pair {
+    return side === "allow" ? this.#allow : this.#deny;
+  }
+
+  /** A field of the packet: both filters of the pair have it. */
+  field<K extends ListName>(name: K, value: NonNullable<Lists[K]>[number]): void {
+    this.#pair(this.#side()).add({ left: name, right: name }, value);
+  }
+
+  /** A field of one end, or of either. */
+  end<S extends ListName, D extends ListName>(
+    end: "source" | "destination" | "either",
+    names: { readonly source: S; readonly destination: D },
+    value: NonNullable<Lists[S]>[number] & NonNullable<Lists[D]>[number],
+  ): void {
+    const pair = this.#pair(this.#side());
+    const { source, destination } = names;
+    if (end === "either") {
+      pair.add({ left: source }, value);
+      pair.add({ right: destination }, value);
+    } else {
+      const name = end === "source" ? source : destination;
+      pair.add({ left: name, right: name }, value);
+    }
+  }
+
+  pod(end: "source" | "destination" | "either", name: string): void {
+    this.#names[this.#side()].pods.push([podEnds(end), name]);
+  }
+
+  namespace(end: "source" | "destination" | "either", name: string): void {
+    this.#names[this.#side()].namespaces.push([podEnds(end), name]);
+  }
+
+  allNamespaces(): void {
+    this.#allNamespaces = true;
+  }
+
+  /** Filters in Hubble's own JSON, one or several after each other. */
+  raw(list: "allow" | "deny", json: string): void {
+    for (const each of splitJson(json)) {
+      try {
+        this.#raw[list].push(fromJsonString(flow.FlowFilterSchema, each));
+      } catch (cause) {
+        throw usageError(`"${each}" is not a flow filter in JSON, such as {"verdict":["DROPPED"]}`, { cause });
+      }
+    }
+  }
+
+  build(): { allow: flow.FlowFilter[]; deny: flow.FlowFilter[] } {
+    if (this.#not) throw usageError("--not stands before the filter that it turns, as in --not --verdict FORWARDED");
+    this.#placeNames("allow");
+    this.#placeNames("deny");
+    return {
+      allow: [...this.#raw.allow, ...this.#allow.filters()],
+      deny: [...this.#raw.deny, ...this.#deny.filters()],
+    };
+  }
+
+  /** A namespace completes names of pods that have none; alone it means all its pods. */
+  #placeNames(side: "allow" | "deny"): void {
+    const { pods, namespaces } = this.#names[side];
+    const pair = this.#pair(side);
+    const used = new Set<string>();
+    for (const [ends, name] of pods) {
+      const fitting = name.includes("/") ? [] : namespaces.filter(([other]) => sharesEnd(ends, other));
+      for (const [, namespace] of fitting) used.add(namespace);
+      const full = fitting.map(([, namespace]) => `${namespace}/${name}`);
+      const alone = this.#allNamespaces && !name.includes("/") ? `/${name}` : name;
+      for (const each of full.length > 0 ? full : [alone]) addPod(pair, ends, each);
+    }
+    for (const [ends, namespace] of namespaces) if (!used.has(namespace)) addPod(pair, ends, `${namespace}/`);
+  }
+}
+
+type PodEnds = { left?: ListName; right?: ListName };
+
+function podEnds(end: "source" | "destination" | "either"): PodEnds {
+  if (end === "either") return { left: "sourcePod", right: "destinationPod" };
+  const name = end === "source" ? "sourcePod" : "destinationPod";
+  return { left: name, right: name };
+}
+
+const sharesEnd = (a: PodEnds, b: PodEnds): boolean => a.left === b.left || a.right === b.right;
+
+function addPod(pair: Pair, ends: PodEnds, name: string): void {
+  if (ends.left) append(pair.left, ends.left, name);
+  if (ends.right) append(pair.right, ends.right, name);
+}
+
+/** Objects that follow each other, with or without white space. */
+function splitJson(json: string): string[] {
+  const found: string[] = [];
+  let depth = 0;
+  let start = -1;
+  let quoted = false;
+  for (let at = 0; at < json.length; at++) {
+    const each = json[at];
+    if (quoted) {
+      if (each === "\\") at += 1;
+      else if (each === '"') quoted = false;
+    } else if (each === '"') quoted = true;
+    else if (each === "{") {
+      if (depth === 0) start = at;
+      depth += 1;
+    } else if (each === "}") {
+      depth -= 1;
+      if (depth === 0) found.push(json.slice(start, at + 1));
+    }
+  }
+  if (found.length === 0 || depth !== 0) return [json];
+  return found;
+}
