@@ -1,5 +1,5 @@
 import { labelSelector, exists } from "./selector.ts";
-import type { Direction, PeerSelector, Rule, Verdict } from "./rule.ts";
+import type { Direction, PeerSelector, Rule, Tier, Verdict } from "./rule.ts";
 
 /** Rules that no document holds. Their names are those of their origins. */
 export const builtinNames = {
@@ -19,22 +19,24 @@ const host: readonly PeerSelector[] = [
   },
 ];
 
+const LAST = Number.MAX_SAFE_INTEGER;
+
 /**
  * No rule selects the direction; only rules that do not make it default-deny select it; some rules pass to nothing; the host reaches
  * its workloads (Cilium's allow-localhost).
  */
-export function builtinRule(name: keyof typeof builtinNames, direction: Direction): Rule {
+export function builtinRule(name: keyof typeof builtinNames, direction: Direction, tier: Tier = "Default"): Rule {
   const verdict: Verdict = name === "denyAny" ? "deny" : "allow";
   return {
-    key: `builtin/${builtinNames[name]}/${direction}`,
+    key: `builtin/${builtinNames[name]}/${direction}/${tier}`,
     origin: { kind: "builtin", namespace: "", name: builtinNames[name], path: direction, span: null },
     subject: labelSelector([]),
     node: false,
     direction,
     verdict,
-    tier: "Default",
-    // Where both are needed the host comes before the denial of everybody.
-    priority: name === "allowHost" ? 0 : 1,
+    tier,
+    // After all rules of the tier; where both are needed the host comes before the denial of everybody.
+    priority: name === "allowHost" ? LAST - 1 : LAST,
     defaultDeny: false,
     peers: name === "allowHost" ? host : anybody,
     ports: null,

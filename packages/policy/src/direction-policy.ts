@@ -234,9 +234,15 @@ function planRules(direction: Direction, own: readonly Rule[], context: Directio
   const deniesByDefault = isAlways || selected.some(({ defaultDeny }) => defaultDeny);
   if (!deniesByDefault)
     return { enforced: true, openByDefault: true, rules: [...selected, builtinRule("allowAny", direction)] };
-  const rules = [...selected];
+  // A policy that isolates has the last word in its tier: what it does not allow is not asked of the tiers below.
+  const tier = selected.some((rule) => rule.defaultDeny && rule.tier === "Normal") ? "Normal" : "Default";
   const isHost = subject.labels.has("reserved:host");
-  if (direction === "ingress" && allowLocalhost && !isHost) rules.push(builtinRule("allowHost", direction));
-  if (selected.some(({ verdict }) => verdict === "pass")) rules.push(builtinRule("denyAny", direction));
+  const passes = selected.some(({ verdict }) => verdict === "pass");
+  const rules = [...selected];
+  // What passes over the end of the tier of policies meets the same end after the last tier.
+  for (const at of new Set(passes ? [tier, "Default" as const] : [tier])) {
+    if (direction === "ingress" && allowLocalhost && !isHost) rules.push(builtinRule("allowHost", direction, at));
+    if (passes || selected.some((rule) => rule.tier === "Baseline")) rules.push(builtinRule("denyAny", direction, at));
+  }
   return { enforced: true, openByDefault: false, rules };
 }

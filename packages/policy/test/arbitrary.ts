@@ -2,7 +2,7 @@
  * @module
  * Random rules and identities of a small world, so that they meet.
  */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { parsePrefix, type Prefix } from "@skep/net";
 import {
   cidrLabel,

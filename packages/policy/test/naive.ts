@@ -36,8 +36,14 @@ export function naiveVerdict(rules: readonly Rule[], packet: NaivePacket, option
   if (own.length === 0 && options.enforcement === "default") return "allow";
   const deniesByDefault = options.enforcement === "always" || own.some((rule) => rule.defaultDeny);
   const matching = own.filter((rule) => matches(rule, packet));
+  const fromHost = "reserved:host" in packet.peer.labels;
+  const last = packet.direction === "ingress" && options.allowLocalhost && fromHost && !isHost ? "allow" : "deny";
+  let passed = false;
   for (const tier of order) {
+    // A policy that isolates has the last word of the tier of policies.
+    if (tier === "Baseline" && !passed && own.some((rule) => rule.defaultDeny && rule.tier === "Normal")) return last;
     const here = matching.filter((rule) => rule.tier === tier);
+    passed = false;
     if (here.length === 0) continue;
     const first = Math.min(...here.map((rule) => rule.priority));
     const verdict = levelVerdict(
@@ -45,10 +51,9 @@ export function naiveVerdict(rules: readonly Rule[], packet: NaivePacket, option
       { packet, served: options.served, open: !deniesByDefault },
     );
     if (verdict !== "pass") return verdict;
+    passed = true;
   }
-  if (!deniesByDefault) return "allow";
-  const fromHost = "reserved:host" in packet.peer.labels;
-  return packet.direction === "ingress" && options.allowLocalhost && fromHost && !isHost ? "allow" : "deny";
+  return deniesByDefault ? last : "allow";
 }
 
 /** Rules of one level that match. */

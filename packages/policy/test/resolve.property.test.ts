@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { lookupEntry, PolicyEngine, type EngineOptions, type PolicyMapEntry, type Rule } from "../src/index.ts";
 import { documentOf, packet, rule, subjects, world, type RuleShape } from "./arbitrary.ts";

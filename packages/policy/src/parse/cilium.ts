@@ -1,4 +1,3 @@
-import { labelSelector } from "../selector.ts";
 import type { PolicyDocument, PolicyKind, Rule } from "../rule.ts";
 import { documentKey } from "../rule.ts";
 import type { Field, Fields, Reader } from "../source/reader.ts";
@@ -162,6 +161,3 @@ function checkRuleLabels(reader: Reader, fields: Fields): void {
     label?.string("source");
   }
 }
-
-/** Selects every workload. */
-export const everything = labelSelector([]);

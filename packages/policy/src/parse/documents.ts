@@ -6,6 +6,8 @@ import { fromValue, type SourceNode } from "../source/node.ts";
 import { Reader, type Field } from "../source/reader.ts";
 import { parseYaml } from "../source/yaml.ts";
 import { parseCiliumPolicy } from "./cilium.ts";
+import { parseCidrGroup } from "./cidr-group.ts";
+import { parseClusterNetworkPolicy } from "./cluster-network-policy.ts";
 import { parseNetworkPolicy } from "./kubernetes.ts";
 import type { ObjectHead } from "./metadata.ts";
 import { parseSettings, type ParseOptions, type ParseSettings } from "./options.ts";
@@ -28,6 +30,8 @@ const kinds: Readonly<Record<string, { readonly group: string; readonly parse: K
   CiliumNetworkPolicy: { group: "cilium.io", parse: parseCiliumPolicy },
   CiliumClusterwideNetworkPolicy: { group: "cilium.io", parse: parseCiliumPolicy },
   NetworkPolicy: { group: "networking.k8s.io", parse: parseNetworkPolicy },
+  ClusterNetworkPolicy: { group: "policy.networking.k8s.io", parse: parseClusterNetworkPolicy },
+  CiliumCIDRGroup: { group: "cilium.io", parse: parseCidrGroup },
 };
 
 /**

@@ -3,12 +3,12 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { parsePrefix } from "@skep/net";
 import { describe, expect, it } from "vitest";
-import { PolicyEngine } from "./engine.ts";
-import type { NamedPort, PolicyIdentity } from "./identity.ts";
-import { cidrLabel, parseLabels } from "./labels.ts";
-import { lookupEntry } from "./lookup.ts";
-import { parseValue } from "./parse/documents.ts";
-import { hasErrors } from "./diagnostic.ts";
+import { PolicyEngine } from "../src/engine.ts";
+import type { NamedPort, PolicyIdentity } from "../src/identity.ts";
+import { cidrLabel, parseLabels } from "../src/labels.ts";
+import { lookupEntry } from "../src/lookup.ts";
+import { parseValue } from "../src/parse/documents.ts";
+import { hasErrors } from "../src/diagnostic.ts";
 
 const path = fileURLToPath(new URL("../../../../shared/data/cnp/cases-a.jsonl.gz", import.meta.url));
 const isThere = existsSync(path);
