@@ -14,6 +14,7 @@ import { problem } from "./codes.ts";
 import { cloneModule, removeUnreachable } from "./edit.ts";
 import type { EmitOptions, IrFunction, IrModule } from "./ir.ts";
 import { inlineCalls } from "./passes/inline.ts";
+import { shareStack } from "./passes/share-stack.ts";
 import { constructSsa } from "./passes/ssa.ts";
 import { verifyModule } from "./verify.ts";
 
@@ -33,7 +34,8 @@ export function emitModule(module: IrModule, options: EmitOptions = {}): EmitRes
   const byteOrder = options.byteOrder ?? "little";
   const diagnostics = verifyModule(module);
   const records = { maps: byName(module.maps, module.data), programs: {}, functions: {} };
-  const spec = { license: module.license, byteOrder, ...records, btf: module.btf };
+  const btf = module.btf.types.length > 0 ? { btf: module.btf } : {};
+  const spec = { license: module.license, byteOrder, ...records, ...btf };
   if (diagnostics.length > 0) return { spec, diagnostics };
 
   const functions = optimizeModule(module, options, diagnostics);
@@ -63,7 +65,9 @@ export function optimizeModule(module: IrModule, options: EmitOptions, diagnosti
   }
   diagnostics.push(...inlineCalls(functions, { auto: (options.optimize ?? 2) === 2 }));
   if (diagnostics.length > 0) return functions;
-  return reachable(functions);
+  const live = reachable(functions);
+  for (const fn of live) shareStack(fn);
+  return live;
 }
 
 function reachable(functions: readonly IrFunction[]): IrFunction[] {
@@ -106,7 +110,7 @@ function emitFunction(fn: IrFunction, context: EmitContext): FunctionSpec {
   orderBlocks(code);
   const { sources } = context.module;
   const encoded = encodeFunction(code, { cpu: target.cpu, loc: fn.loc, sources, diagnostics: context.diagnostics });
-  return { name: fn.name, typeId: fn.typeId, linkage: fn.linkage, ...encoded };
+  return { name: fn.name, ...(fn.typeId > 0 ? { typeId: fn.typeId } : {}), linkage: fn.linkage, ...encoded };
 }
 
 /** Frames add up along calls, each rounded up to 16 bytes (kernel: round_up_stack_depth with a JIT). */
@@ -129,7 +133,10 @@ function checkStack(functions: readonly IrFunction[], frames: ReadonlyMap<string
     const own = frames.get(fn.name) ?? 0;
     const total = depth(fn);
     if (own <= MOST_STACK && (total <= MOST_STACK || !fn.program)) continue;
-    const what = own > MOST_STACK ? `${fn.name} needs ${own} bytes of stack` : `${fn.name} and what it calls need ${total} bytes of stack`;
+    const what =
+      own > MOST_STACK
+        ? `${fn.name} needs ${own} bytes of stack`
+        : `${fn.name} and what it calls need ${total} bytes of stack`;
     diagnostics.push(
       problem("SKEP2002", `${what}; the kernel gives ${MOST_STACK}`, {
         loc: fn.loc,

@@ -1,6 +1,14 @@
 export * from "./builder.ts";
 export * from "./codes.ts";
 export * from "./emit.ts";
+export {
+  Environment,
+  type EnvironmentOptions,
+  type EvaluatedMap,
+  type HelperFunction,
+} from "./evaluate/environment.ts";
+export { evaluate, type EvaluateOptions } from "./evaluate/evaluate.ts";
+export { EvaluationError, Memory } from "./evaluate/memory.ts";
 export * from "./print.ts";
 export * from "./verify.ts";
 export type * from "./ir.ts";

@@ -91,6 +91,7 @@ export type Inst = Base &
     | { op: "core"; kind: number; core: CoreAccess } // [] -> a constant that a CO-RE relocation patches; `local` is its value here
   );
 
+/** Of a load or store: `offset` stays the whole displacement, of which `local` is the part that the relocation patches. */
 export interface CoreAccess {
   /** BTF id of the root type. */
   readonly typeId: number;
@@ -126,7 +127,7 @@ export interface IrFunction {
   readonly name: string;
   readonly params: readonly { readonly name: string; readonly type: ValueType }[];
   readonly returns: ValueType | undefined;
-  /** BTF id of the FUNC. */
+  /** BTF id of the FUNC; 0: none. */
   readonly typeId: number;
   readonly linkage: "static" | "global";
   /** Set on programs: what the section says. */

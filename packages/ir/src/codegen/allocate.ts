@@ -5,7 +5,7 @@
  * different value to the kernel's verifier.
  */
 import { colour } from "./color.ts";
-import { buildInterference } from "./interference.ts";
+import { buildInterference, isPlainCopy } from "./interference.ts";
 import { definition, FIRST_VIRTUAL, forEachUse, makeInst, mapRegisters, NONE, R10 } from "./mir.ts";
 import type { MBlock, MFunction, MInst, MTerminator, Reg } from "./mir.ts";
 
@@ -67,7 +67,12 @@ interface Spill {
 function spill(code: MFunction, { group, definitions, state }: Spill): void {
   const only = group.length === 1 ? rematerial(definitions.get(group[0] as Reg)) : null;
   if (only !== null) {
-    rewrite(code, new Set(group), { state, make: (dst, loc) => [{ ...only, dst, loc }], define: () => null, reuse: false });
+    rewrite(code, new Set(group), {
+      state,
+      make: (dst, loc) => [{ ...only, dst, loc }],
+      define: () => null,
+      reuse: false,
+    });
     return;
   }
   const old = group.length === 1 ? state.temporaries.get(group[0] as Reg) : undefined;
@@ -149,7 +154,7 @@ class BlockRewriter {
   #inst(inst: MInst): void {
     const { define, slot } = this.#how;
     const defines = inst.dst !== NONE && this.#group.has(inst.dst);
-    const isInnerCopy = inst.kind === "mov" && defines && this.#group.has(inst.a);
+    const isInnerCopy = defines && isPlainCopy(inst) && this.#group.has(inst.a);
     const isOwnReload = inst.kind === "reload" && defines && inst.slot === slot;
     // The definition of a remade value and reloads of the same slot go away, as do copies inside the slot.
     if (isInnerCopy || isOwnReload || (defines && slot === undefined)) return;

@@ -227,7 +227,8 @@ class Colourer {
     for (const reg of this.#work.freeze) {
       let weight = 0;
       for (const move of this.#movesOf[reg] as number[]) {
-        if (this.#moveState[move] === 3 || this.#moveState[move] === 0) weight += (this.#moves[move] as Affinity).weight;
+        if (this.#moveState[move] === 3 || this.#moveState[move] === 0)
+          weight += (this.#moves[move] as Affinity).weight;
       }
       if (weight < least) [best, least] = [reg, weight];
     }

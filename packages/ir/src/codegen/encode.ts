@@ -132,7 +132,8 @@ function conditional(
 function encodeJump(inst: MInst, distance: number, options: EncodeOptions): Instruction {
   const src = Math.max(inst.a, 0);
   const dst = Math.max(inst.dst, 0);
-  if (distance >= -0x8000 && distance <= 0x7fff) return { opcode: inst.opcode, dst, src, offset: distance, imm: inst.imm };
+  if (distance >= -0x8000 && distance <= 0x7fff)
+    return { opcode: inst.opcode, dst, src, offset: distance, imm: inst.imm };
   if (options.cpu >= 4 && inst.opcode === (op.JMP | op.JA)) {
     return { opcode: op.JMP32 | op.JA, dst: 0, src: 0, offset: 0, imm: distance };
   }
@@ -167,8 +168,9 @@ function encodeInst(inst: MInst): Instruction {
 
 function pseudoOf(inst: MInst): number {
   const ref = inst.ref;
-  switch (ref?.kind) {
-    case undefined:
+  if (ref === undefined) return 0;
+  switch (ref.kind) {
+    case "extern":
       return 0;
     case "ksym":
       return ref.typeId === undefined ? 0 : op.PSEUDO.btfId;

@@ -59,7 +59,9 @@ function expand(code: MFunction, inst: MInst, out: MInst[]): void {
       return;
     case "frame":
       move(inst.dst, R10);
-      out.push(makeInst("alu", op.ALU64 | op.ADD, { dst: inst.dst, a: inst.dst, imm: frame + inst.offset, loc: inst.loc }));
+      out.push(
+        makeInst("alu", op.ALU64 | op.ADD, { dst: inst.dst, a: inst.dst, imm: frame + inst.offset, loc: inst.loc }),
+      );
       return;
     case "spill":
       out.push({ ...inst, kind: "store", opcode: STORE, a: R10, offset: frame });
@@ -205,7 +207,8 @@ function choose(last: MBlock, ready: readonly MBlock[], placed: ReadonlySet<MBlo
     if (terminator.kind === "branch") {
       if (terminator.likely === true && block === terminator.yes) score += 50;
       if (terminator.likely === false && block === terminator.no) score += 50;
-      if (terminator.likely === undefined && block === terminator.yes) score += terminator.condition === op.JSET ? -10 : 10;
+      if (terminator.likely === undefined && block === terminator.yes)
+        score += terminator.condition === op.JSET ? -10 : 10;
     }
     if (score > bestScore) [best, bestScore] = [block, score];
   }

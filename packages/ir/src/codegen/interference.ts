@@ -31,6 +31,10 @@ const COMMUTATIVE = new Set<number>([op.ADD, op.MUL, op.AND, op.OR, op.XOR]);
 
 export const isCommutative = (inst: MInst): boolean => inst.b !== NONE && COMMUTATIVE.has(inst.opcode & 0xf0);
 
+/** Not those that cut or extend the value. */
+export const isPlainCopy = (inst: MInst): boolean =>
+  inst.kind === "mov" && inst.opcode === (op.ALU64 | op.MOV | op.X) && inst.offset === 0 && inst.a !== R10;
+
 /** A sparse set that can be walked. */
 class LiveSet {
   readonly items: Reg[] = [];
@@ -94,7 +98,7 @@ function fill(live: LiveSet, set: RegSet): void {
 
 function addInst(graph: Interference, live: LiveSet, inst: MInst, weight: number): void {
   const dst = definition(inst);
-  const isCopy = inst.kind === "mov" && inst.a !== NONE && inst.a !== R10 && inst.dst !== NONE;
+  const isCopy = isPlainCopy(inst);
   if (inst.kind === "call") {
     for (let r = 0; r <= 5; r++) for (const reg of live.items) connect(graph, r, reg);
   } else if (dst !== NONE) {

@@ -91,7 +91,7 @@ function misaligned(inst: InstOf<"load"> | InstOf<"store">): boolean {
 /** Offsets and sizes that cover `bytes`, the widest first, each at most `limit(offset)` wide. */
 function pieces(bytes: number, limit: (offset: number) => number): { at: number; size: 1 | 2 | 4 | 8 }[] {
   const found: { at: number; size: 1 | 2 | 4 | 8 }[] = [];
-  for (let at = 0; at < bytes; ) {
+  for (let at = 0; at < bytes;) {
     let size: 1 | 2 | 4 | 8 = 8;
     while (size > bytes - at || size > limit(at)) size = (size / 2) as 1 | 2 | 4;
     found.push({ at, size });
@@ -232,7 +232,8 @@ function lowerChoices(fn: IrFunction): void {
     counts[inst.id] = (counts[inst.id] ?? 0) - 1;
   };
   for (const block of fn.blocks) {
-    for (const inst of block.insts) if (inst.op === "select" && fuseCondition(inst.args[0] as Inst)) drop(inst.args[0] as Inst);
+    for (const inst of block.insts)
+      if (inst.op === "select" && fuseCondition(inst.args[0] as Inst)) drop(inst.args[0] as Inst);
     const terminator = block.terminator;
     if (terminator?.op !== "branch") continue;
     const fused = fuseBranch(terminator);
@@ -251,9 +252,7 @@ function lowerChoices(fn: IrFunction): void {
 }
 
 /** The compare behind a branch on its value against 0. */
-export function fuseBranch(
-  terminator: TerminatorOf<"branch">,
-): { predicate: Predicate; args: [Inst, Inst] } | null {
+export function fuseBranch(terminator: TerminatorOf<"branch">): { predicate: Predicate; args: [Inst, Inst] } | null {
   const [value, zero] = terminator.args;
   const { predicate } = terminator;
   if ((predicate !== "ne" && predicate !== "eq") || zero.op !== "const" || zero.value !== 0n) return null;

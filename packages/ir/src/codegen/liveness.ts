@@ -29,7 +29,7 @@ export function liveOut(code: MFunction): Map<MBlock, RegSet> {
     into.set(block, new Uint32Array(words));
     gen.set(block, summary(block, words));
   }
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (let i = code.blocks.length - 1; i >= 0; i--) {
       const block = code.blocks[i] as MBlock;
@@ -92,7 +92,7 @@ const PURE = new Set(["mov", "alu", "load", "lddw", "frame", "reload"]);
 
 /** Removes what has no effect and no reader. Volatile loads are kept by `keep`. */
 export function removeDead(code: MFunction): void {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     const out = liveOut(code);
     for (const block of code.blocks) {

@@ -657,9 +657,7 @@ function isCall(inst: Inst): boolean {
 
 /** Addresses that are made where they are used. */
 function isAddress(inst: Inst): boolean {
-  return (
-    inst.op === "stack" || inst.op === "map" || inst.op === "data" || inst.op === "function" || inst.op === "ksym"
-  );
+  return inst.op === "stack" || inst.op === "map" || inst.op === "data" || inst.op === "function" || inst.op === "ksym";
 }
 
 /** Uses by terminators too. */

@@ -33,7 +33,8 @@ export function inlineCalls(functions: readonly IrFunction[], options: InlineOpt
         const callee = byName.get(inst.function);
         return callee !== undefined && callee !== fn && !cycles.has(callee) && isWorth(callee, { fn, sites, options });
       });
-      if (at >= 0) inlineAt(fn, block, { at, callee: byName.get((block.insts[at] as InstOf<"call">).function) as IrFunction });
+      if (at >= 0)
+        inlineAt(fn, block, { at, callee: byName.get((block.insts[at] as InstOf<"call">).function) as IrFunction });
     }
     // A callee that never returns leaves what follows the call unreachable.
     removeUnreachable(fn);
