@@ -4,7 +4,7 @@
  */
 import ts from "typescript";
 import type { Diagnostic } from "@skep/isa";
-import { verifyModule, type EmitOptions, type IrModule } from "@skep/ir";
+import { emitModule, type EmitOptions, type IrModule } from "@skep/ir";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import { lowering } from "./lower/lower.ts";
 import { lowerProgram } from "./lower/program.ts";
@@ -103,7 +103,8 @@ function mapSpec(module: Module, map: MapDecl): MapSpec {
     maxEntries: map.maxEntries,
     flags: map.flags,
     ...(key ? { keyTypeId: module.types.idOf(key) } : {}),
-    ...(value ? { valueTypeId: module.types.idOf(value) } : {}),
+    // A ring has no values to the kernel, nor to the format of the file.
+    ...(value && map.type !== "ringbuf" ? { valueTypeId: module.types.idOf(value) } : {}),
     pinning: "none",
     ...(map.inner ? { inner: mapSpec(module, map.inner) } : {}),
   };
@@ -189,12 +190,8 @@ function checkNotEmpty(module: Module, entry: ts.SourceFile): void {
 export function compile(entry: string, host: CompilerHost, options: CompileOptions = {}): CompileResult {
   const { module, diagnostics, sources } = lowerModule(entry, host);
   if (!module) return { spec: null, diagnostics, sources };
-  const broken = verifyModule(module);
-  if (broken.length > 0) return { spec: null, diagnostics: [...diagnostics, ...broken], sources };
-  const emitted = emit(module, options);
-  return { spec: emitted.spec, diagnostics: [...diagnostics, ...emitted.diagnostics], sources };
-}
-
-function emit(_module: IrModule, _options: CompileOptions): { spec: ObjectSpec | null; diagnostics: Diagnostic[] } {
-  throw new Error("emitModule");
+  const emitted = emitModule(module, options);
+  const all = [...diagnostics, ...emitted.diagnostics];
+  const failed = all.some(({ severity }) => severity === "error");
+  return { spec: failed ? null : emitted.spec, diagnostics: all, sources };
 }

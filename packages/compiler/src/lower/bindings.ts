@@ -102,6 +102,7 @@ function assignRef(cx: Cx, binding: RefBinding, value: Value, place: { name: str
   if (value.type !== binding.shape.type) cx.refuse(node, "wantsType", [describe(value), binding.shape.type.name]);
   const known = binding.shape.space !== "unknown";
   if (known && value.space !== binding.shape.space) cx.refuse(node, "differentMemory", [place.name, value.space]);
+  if (value.space !== "map" && value.space !== "packet") cx.stack.keep();
   const ptr = pointerOf(cx, value, node);
   cx.emit(node).set(binding.local, ptr);
   const merged = shapeOf(value);

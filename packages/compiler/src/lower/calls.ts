@@ -67,12 +67,16 @@ export function inlineFunction(cx: Cx, fn: FunctionValue, args: readonly Value[]
   cx.env = new Env(fn.env);
   cx.loops = [];
   cx.inlining.push(fn.node);
+  cx.stack.enter();
+  let keeps = true;
   try {
     bindParameters(cx, fn, args, node);
     cx.frame = frame;
     if (cx.builder === null) return constantCall(cx, fn, node);
     lowerBody(cx, fn, frame);
+    keeps = sites.some((site) => mayRefer(site.value));
   } finally {
+    cx.stack.leave(keeps);
     cx.inlining.pop();
     cx.env = outer.env;
     cx.frame = outer.frame;
@@ -81,6 +85,22 @@ export function inlineFunction(cx: Cx, fn: FunctionValue, args: readonly Value[]
   }
   const type = returns?.kind === "memory" ? returns.type : undefined;
   return joinSites(cx, sites, type ? { node, expected: type } : { node });
+}
+
+/** Whether a value may be a reference to the stack, or hold one. */
+function mayRefer(value: Value): boolean {
+  switch (value.kind) {
+    case "int":
+    case "bool":
+    case "null":
+    case "undefined":
+    case "maybe":
+      return false;
+    case "ref":
+      return value.space !== "map" && value.space !== "packet" && value.space !== "data";
+    default:
+      return true;
+  }
 }
 
 /** At the top level a function is one expression. */

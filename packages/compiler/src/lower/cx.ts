@@ -118,6 +118,51 @@ export interface Lower {
   inline(cx: Cx, fn: Extract<Value, { kind: "function" }>, args: readonly Value[], node: ts.Node): Value;
 }
 
+interface Slot {
+  readonly ptr: Inst;
+  readonly bytes: number;
+}
+
+/**
+ * Room on the stack of one function. What an inlined function used is free again when it returns, unless a reference to it may have been
+ * kept.
+ */
+export class StackSlots {
+  #free: Slot[] = [];
+  #frames: { slots: Slot[]; kept: boolean }[] = [];
+
+  /** The smallest free room that is large enough; null where there is none. */
+  take(bytes: number): Inst | null {
+    let best: Slot | null = null;
+    for (const slot of this.#free) if (slot.bytes >= bytes && (!best || slot.bytes < best.bytes)) best = slot;
+    if (!best) return null;
+    this.#free.splice(this.#free.indexOf(best), 1);
+    this.#frames.at(-1)?.slots.push(best);
+    return best.ptr;
+  }
+
+  add(ptr: Inst, bytes: number): void {
+    this.#frames.at(-1)?.slots.push({ ptr, bytes });
+  }
+
+  enter(): void {
+    this.#frames.push({ slots: [], kept: false });
+  }
+
+  /** `keeps`: what the function gave may refer to its room. */
+  leave(keeps: boolean): void {
+    const frame = this.#frames.pop();
+    if (!frame) return;
+    if (keeps || frame.kept) this.#frames.at(-1)?.slots.push(...frame.slots);
+    else this.#free.push(...frame.slots);
+  }
+
+  /** A reference to the stack went into a variable: all room that is in use stays so. */
+  keep(): void {
+    for (const frame of this.#frames) frame.kept = true;
+  }
+}
+
 /** What belongs to one IR function, or to the evaluation of a top level (then without a builder). */
 export class Cx {
   readonly unit: Unit;
@@ -141,6 +186,7 @@ export class Cx {
   /** The packet's start and end as the function's entry has them. */
   packet: { readonly data: Local; readonly end: Local } | null = null;
   usesPacket = false;
+  readonly stack = new StackSlots();
   /** Whether anything here moves packet data. */
   moves = false;
   /** Uses of packet references so far, for loops to judge. */

@@ -8,6 +8,7 @@ import { describe, type Binding, type RecordValue, type RefValue, type Value } f
 import { excerpt, type Cx } from "./cx.ts";
 import { alignAt, LiteralWriter, present, read, stackRef, writeScalar } from "./memory.ts";
 import { readBinding, variableBinding } from "./bindings.ts";
+import { coerce } from "./ints.ts";
 
 export function stripParens(node: ts.Expression): ts.Expression {
   let inner = node;
@@ -203,7 +204,9 @@ export function materializeExpression(cx: Cx, node: ts.Expression, type: MemoryT
 /** An object literal whose layout nobody has named: its fields live as values. */
 export function recordOf(cx: Cx, node: ts.ObjectLiteralExpression): RecordValue {
   const fields = new Map<string, Binding>();
-  const put = (name: string, value: Value, at: ts.Node): void => {
+  const context = cx.builder === null ? undefined : cx.unit.checker.getContextualType(node);
+  const put = (name: string, given: Value, at: ts.Node): void => {
+    const value = context ? asMember(cx, context, { name, value: given, at }) : given;
     const changes = cx.builder !== null && cx.unit.assignedProperties.has(name);
     fields.set(name, changes ? variableBinding(cx, name, value, at) : { kind: "value", value });
   };
@@ -222,6 +225,14 @@ export function recordOf(cx: Cx, node: ts.ObjectLiteralExpression): RecordValue 
     }
   }
   return { kind: "record", fields, node };
+}
+
+/** A literal has the type of the member that it is given to. */
+function asMember(cx: Cx, context: ts.Type, field: { name: string; value: Value; at: ts.Node }): Value {
+  if (field.value.kind !== "int") return field.value;
+  const member = cx.unit.checker.getPropertyOfType(context, field.name);
+  const declared = member ? cx.unit.declaredType(cx.unit.checker.getTypeOfSymbol(member)) : null;
+  return declared?.type?.kind === "int" ? coerce(cx, field.value, declared.type, field.at) : field.value;
 }
 
 function spreadFields(cx: Cx, node: ts.SpreadAssignment): [string, Value][] {

@@ -12,7 +12,7 @@ import { branch, type Cx } from "./cx.ts";
 import { instOf, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
 import { materialize, materializeExpression, stripParens, writeExpression } from "./literals.ts";
-import { asInt, read, zeroRef } from "./memory.ts";
+import { asInt, read, stackRef, zeroRef } from "./memory.ts";
 
 const KEYED = ["get", "set", "delete", "ref"] as const;
 const METHODS: Readonly<Record<string, readonly string[]>> = {
@@ -205,17 +205,8 @@ function take(cx: Cx, map: MapValue, helper: string, node: ts.CallExpression): V
   const type = map.map.value ?? INTS.u32;
   const container: StructT | ArrayT = isAggregate(type) ? type : cellType(type);
   const b = cx.emit(node);
-  const room = b.stack(sizeOf(type), 8, container.name);
-  const result = b.helper(helperId(helper), [mapInst(cx, map, node), room], "i64");
-  const base: RefValue = {
-    kind: "ref",
-    type: container,
-    ptr: room,
-    offset: 0,
-    space: "stack",
-    align: 8,
-    nullable: true,
-  };
+  const base: RefValue = { ...stackRef(cx, container, node), nullable: true };
+  const result = b.helper(helperId(helper), [mapInst(cx, map, node), base.ptr], "i64");
   const test = { predicate: "eq", a: result, b: b.i64(0) } as const;
   if (isAggregate(type)) return { ...base, present: test };
   const value = read(cx, base, type, { offset: 0, shift: 0, node });

@@ -242,8 +242,21 @@ const STACK = 512;
 export function stackRef(cx: Cx, type: StructT | ArrayT, node: ts.Node, name?: string): RefValue {
   const size = sizeOf(type);
   if (size > STACK) cx.refuse(node, "stackTooLarge", [type.name, String(size)]);
-  const ptr = cx.emit(node).stack(size, 8, name ?? type.name);
+  const ptr = room(cx, size, name ?? type.name, node);
   return { kind: "ref", type, ptr, offset: 0, space: "stack", align: 8, nullable: false };
+}
+
+/** Every piece of the stack is an instruction of the entry, so that it may be used again anywhere. */
+function room(cx: Cx, size: number, name: string, node: ts.Node): Inst {
+  const free = cx.stack.take(size);
+  if (free) return free;
+  const b = cx.emit(node);
+  const { current } = b;
+  const [entry] = b.function.blocks;
+  const ptr = b.at(entry ?? current).stack(size, 8, name);
+  b.at(current);
+  cx.stack.add(ptr, size);
+  return ptr;
 }
 
 export function zeroRef(cx: Cx, ref: RefValue, node: ts.Node): void {

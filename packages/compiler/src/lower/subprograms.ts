@@ -128,10 +128,13 @@ function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Parameter[]
     inline: "never",
     loc: { file: file.fileName, line: line + 1, column: character + 1 },
   });
+  const entry = builder.current;
+  const start = builder.block("body");
   const inner = new Cx(cx.unit, cx.lower, builder, new Env(fn.env));
   inner.program = cx.program;
   inner.inlining = [...cx.inlining, fn.node];
   inner.frame = { sites: null, returns: declared, name: fn.name, node: fn.node };
+  builder.at(start);
   parameters.forEach((parameter, index) => {
     const value = parameter.receive(builder.param(index));
     const { name } = parameter.node;
@@ -148,6 +151,7 @@ function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Parameter[]
     const value = fitDeclared(inner, inner.lower.value(inner, body, declared?.type), declared, body);
     if (!inner.dead) returnValue(inner, value, body);
   }
+  builder.at(entry).jump(start);
   known.moves = inner.moves;
   known.linear = inner.linear;
   cx.unit.functions.push(finishFunction(builder));
