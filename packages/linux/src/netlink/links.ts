@@ -216,7 +216,8 @@ export interface LinkOptions {
   readonly namespaceFd?: number;
 }
 
-export interface VethPeer extends LinkOptions {
+/** A veth is made down: its ends can be set up only once both are there (veth_open answers ENOTCONN). */
+export interface VethPeer extends Omit<LinkOptions, "up"> {
   readonly name: string;
 }
 

@@ -184,13 +184,18 @@ export function decodeRoute(payload: Uint8Array): RouteInfo {
 
 /** All tables, or one. */
 export function listRoutes(socket: NetlinkSocket, filter: { readonly table?: number } = {}): RouteInfo[] {
-  return [families.inet, families.inet6].flatMap((family) => {
-    const header = { family, table: 0 };
-    const attributes = { table: filter.table };
-    return socket
-      .dump({ type: routeMessages.get, layout: routeLayout, header, attributes })
-      .map((message) => decodeRoute(message.payload));
-  });
+  return [families.inet, families.inet6].flatMap((family) => routesOf(socket, family, filter.table));
+}
+
+function routesOf(socket: NetlinkSocket, family: number, table: number | undefined): RouteInfo[] {
+  const request = { type: routeMessages.get, layout: routeLayout, header: { family }, attributes: { table } };
+  try {
+    return socket.dump(request).map((message) => decodeRoute(message.payload));
+  } catch (error) {
+    // Tables come with their first route: "FIB table does not exist".
+    if (table !== undefined && isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
 }
 
 function defaultScope(spec: RouteSpec): number {

@@ -184,7 +184,33 @@ export class NetlinkSocket {
     for (const group of groups)
       setSocketOption(this.#descriptor.fd, { level: SOL.NETLINK, option: options.addMembership }, group);
     setNonBlocking(this.#descriptor.fd);
-    return watchReadable(this.#descriptor, () => this.#drain(onMessage, onLost));
+    let isOpen = true;
+    let isReferenced = true;
+    let inner: Watch;
+    const drain = (): void => this.#drain(onMessage, onLost);
+    const begin = (): void => {
+      // libuv gives up on a descriptor with a pending error; here it is ENOBUFS, which the read takes away.
+      inner = watchReadable(this.#descriptor, drain, () => {
+        drain();
+        if (isOpen && !this.#descriptor.isClosed) begin();
+      });
+      if (!isReferenced) inner.unref();
+    };
+    begin();
+    return {
+      close() {
+        isOpen = false;
+        inner.close();
+      },
+      ref() {
+        isReferenced = true;
+        inner.ref();
+      },
+      unref() {
+        isReferenced = false;
+        inner.unref();
+      },
+    };
   }
 
   #drain(onMessage: (message: Message) => void, onLost: () => void): void {

@@ -44,6 +44,14 @@ export function openStage(): Stage {
   };
 }
 
+/** A veth pair `a` and `b` in one namespace, both up; the index of `a`. */
+export function makeVeth(space: LinuxNamespace): number {
+  const { host, peer } = space.createVeth("a", { namespace: space, name: "b" });
+  space.setUp(host.index, true);
+  space.setUp(peer.index, true);
+  return host.index;
+}
+
 /** What iproute2 prints as JSON, run in the namespace. */
 export function iproute(space: LinuxNamespace, command: string): Record<string, unknown>[] {
   const [tool = "", ...args] = command.split(" ");

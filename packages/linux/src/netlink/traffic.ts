@@ -177,7 +177,10 @@ function encodeOptions(spec: QdiscSpec): Uint8Array | undefined {
   }
 }
 
-/** Throws `UnknownQdiscError` where the kernel lacks the kind, EEXIST where one is there unless `replace`. */
+/**
+ * Throws `UnknownQdiscError` where the kernel lacks the kind. Without `replace`, EEXIST where one of the same kind is there, or with
+ * `handle` any; without a handle the kernel puts the new kind in the place of another (tc_modify_qdisc, net/sched/sch_api.c).
+ */
 export function addQdisc(socket: NetlinkSocket, spec: QdiscSpec, options: { readonly replace?: boolean } = {}): void {
   const body = qdiscBody(spec);
   const how = options.replace ? flags.replace : flags.exclusive;
