@@ -101,7 +101,7 @@ export interface Acknowledgement {
 export function parseAcknowledgement(message: Message): Acknowledgement {
   const data = new DataView(message.payload.buffer, message.payload.byteOffset, message.payload.byteLength);
   if (data.byteLength < 4 + header.size) throw new MalformedMessageError("short acknowledgement");
-  const errno = -data.getInt32(0, true);
+  const errno = 0 - data.getInt32(0, true);
   if (!(message.flags & flags.ackTlvs)) return { errno };
   const request = message.flags & flags.capped ? header.size : data.getUint32(4, true);
   return { errno, ...extendedAck.decode(message.payload.subarray(4 + align(request))) };
@@ -110,7 +110,7 @@ export function parseAcknowledgement(message: Message): Acknowledgement {
 /** Reads the payload of a `done` message: an errno and, since 5.x, an extended ack. */
 export function parseDone(message: Message): Acknowledgement {
   const data = new DataView(message.payload.buffer, message.payload.byteOffset, message.payload.byteLength);
-  const errno = data.byteLength >= 4 ? -data.getInt32(0, true) : 0;
+  const errno = data.byteLength >= 4 ? 0 - data.getInt32(0, true) : 0;
   if (!(message.flags & flags.ackTlvs)) return { errno };
   return { errno, ...extendedAck.decode(message.payload.subarray(4)) };
 }

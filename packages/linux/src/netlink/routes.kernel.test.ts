@@ -1,4 +1,8 @@
+import { execFileSync } from "node:child_process";
+import { exit, mov64, r0 } from "@skep/isa";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { LinuxBpf, type LinuxProgram } from "../bpf/index.ts";
+import { canUseBpf, objectSpec } from "../bpf/testing.ts";
 import type { LinuxNamespace } from "../net/index.ts";
 import {
   addAddress,
@@ -265,6 +269,27 @@ describe.skipIf(!canCompare())("addresses, routes, rules and neighbours beside i
     expect(space.netlink((socket) => listRoutes(socket, { table: tables.main })).length).toBeLessThan(20);
     runIn(space, "ip route flush table 500");
     expect(space.netlink((socket) => listRoutes(socket, { table: 500 }))).toEqual([]);
+  });
+
+  test.skipIf(!canUseBpf())("BPF programs on a route", () => {
+    const verdict = (name: string, type: string) => ({ name, type, code: [mov64(r0, 0), exit()] });
+    const collection = new LinuxBpf().load(objectSpec([verdict("on_in", "lwt_in"), verdict("on_xmit", "lwt_xmit")]));
+    try {
+      const fd = (name: string) => (collection.programs[name] as LinuxProgram).fd;
+      const encap = {
+        in: { fd: fd("on_in"), name: "on_in" },
+        xmit: { fd: fd("on_xmit"), name: "on_xmit" },
+        headroom: 14,
+      };
+      space.netlink((socket) => addRoute(socket, { destination: prefix("10.20.0.0/16"), interface: index, encap }));
+    } finally {
+      collection.close();
+    }
+    expect(iproute(space, "ip route show 10.20.0.0/16")).toMatchObject([{ encap: "bpf", dev: "a" }]);
+    const text = space.run(() => execFileSync("ip", ["route", "show", "10.20.0.0/16"], { encoding: "utf8" }));
+    expect(text).toContain("encap bpf in on_in xmit on_xmit");
+    const [route] = space.netlink((socket) => listRoutes(socket)).filter(({ encap }) => encap);
+    expect(route!.encap).toMatchObject({ in: { name: "on_in" }, xmit: { name: "on_xmit" } });
   });
 
   test("down again, the routes go", () => {

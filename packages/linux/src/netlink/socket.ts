@@ -54,6 +54,21 @@ export interface Request<H, A> {
 /** How often a dump is read anew when the table changed under it. */
 const dumpAttempts = 20;
 
+interface Answer {
+  readonly messages: Message[];
+  /** The kernel says that the table changed between two parts: objects may be missing or there twice. */
+  readonly interrupted: boolean;
+}
+
+/** The first answer that was not interrupted. Throws `InterruptedDumpError` where none comes. */
+export function uninterrupted(subject: string, read: () => Answer): Message[] {
+  for (let attempt = 0; attempt < dumpAttempts; attempt++) {
+    const { messages, interrupted } = read();
+    if (!interrupted) return messages;
+  }
+  throw new InterruptedDumpError(`${subject}: the table changed during each of ${dumpAttempts} readings`);
+}
+
 /** An answer is immediate; if none comes something is wrong with the kernel's side, and waiting would hang the program. */
 const answerSeconds = 5n;
 
@@ -106,18 +121,14 @@ export class NetlinkSocket {
 
   /** Every object of a table, read anew while it changed under the reading. */
   dump<H, A>(request: Request<H, A>): Message[] {
-    for (let attempt = 0; attempt < dumpAttempts; attempt++) {
-      const { messages, interrupted } = this.#exchange(request, flags.dump);
-      if (!interrupted) return messages;
-    }
-    throw new InterruptedDumpError(`${this.#name(request)}: the table changed during each of ${dumpAttempts} readings`);
+    return uninterrupted(this.#name(request), () => this.#exchange(request, flags.dump));
   }
 
   #name<H, A>(request: Request<H, A>): string {
     return `netlink(${request.layout.subject}, ${request.type})`;
   }
 
-  #exchange<H, A>(request: Request<H, A>, mode: number): { messages: Message[]; interrupted: boolean } {
+  #exchange<H, A>(request: Request<H, A>, mode: number): Answer {
     const sequence = (this.#sequence = (this.#sequence + 1) >>> 0);
     const payload = encodeBody(request.layout, request.header ?? {}, request.attributes ?? ({} as A));
     const bits = flags.request | mode | (request.flags ?? 0);
