@@ -6,7 +6,6 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { answers, socketPath } from "@skep/agent";
-import { openLinux } from "@skep/linux";
 import type { Namespace, NetMachine } from "@skep/machine";
 import { withClient } from "../client.ts";
 import { CliError, EXIT_USAGE, systemCode } from "../errors.ts";
@@ -86,6 +85,7 @@ export async function down(options: DownOptions, given: (name: keyof DownOptions
   const place = placeOf(options, given);
   await endAgent(run);
   const hostIsThere = place.netns === null || existsSync(place.netns);
+  const { openLinux } = await import("@skep/linux");
   const machine = openLinux({ runFolder: run, ...(place.netns !== null && hostIsThere && { netns: place.netns }) });
   const { bpf, net, processes } = machine;
   const records = recordsOf(place.state);

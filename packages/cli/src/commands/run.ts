@@ -8,7 +8,8 @@ import type { skep } from "@skep/api";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { JOIN_FAILED, spawnWorkload } from "@skep/linux";
 import { type AgentClient, callError, connect, withClient } from "../client.ts";
-import { CliError, systemCode, usageError } from "../errors.ts";
+import { CliError, systemCode } from "../errors.ts";
+import { parseLabels } from "../labels.ts";
 import { note } from "../output/print.ts";
 
 export interface RunOptions {
@@ -23,16 +24,6 @@ export interface RunOptions {
 const FROM_TERMINAL: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 const FORWARDED: readonly NodeJS.Signals[] = [...FROM_TERMINAL, "SIGTERM", "SIGHUP", "SIGUSR2", "SIGCONT"];
 const NOT_FOUND = 127;
-
-export function parseLabels(texts: readonly string[]): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const text of texts.flatMap((each) => each.split(","))) {
-    const [, key = "", value = ""] = /^([^=]+)(?:=(.*))?$/.exec(text) ?? [];
-    if (key === "") throw usageError(`"${text}" is not a label: write it as key=value`);
-    labels[key] = value;
-  }
-  return labels;
-}
 
 /** The end of the child as an exit status, as shells give it. */
 function statusOf(code: number | null, signal: NodeJS.Signals | null): number {

@@ -5,7 +5,6 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
-import { openLinux } from "@skep/linux";
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { notePlace } from "../place.ts";
@@ -74,6 +73,7 @@ export async function up(options: UpOptions): Promise<number> {
     now: () => Date.now(),
     format: options.logFormat ?? (process.stderr.isTTY ? "text" : "json"),
   });
+  const { openLinux } = await import("@skep/linux");
   const machine = openLinux({ runFolder: places.run, ...(netns === undefined ? {} : { netns: resolve(netns) }) });
   const running = await startAgent({
     machine,

@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { type FakeAgent, fakeAgent, notFound } from "./fake-agent.ts";
+import { skep } from "./in-process.ts";
+
+const endpoint = {
+  id: 3,
+  name: "xwing",
+  namespace: "default",
+  labels: { org: "alliance", class: "xwing" },
+  identity: 700,
+  identityLabels: ["k8s:class=xwing", "k8s:io.kubernetes.pod.namespace=default", "k8s:org=alliance"],
+  ipv4: "10.244.0.3",
+  interface: "skep3",
+  state: "ready",
+  policyRevision: 4n,
+  ingressEnforced: true,
+};
+const broken = { ...endpoint, id: 4, name: "ywing", state: "not-ready", reason: "the map is full" };
+
+let agent: FakeAgent;
+
+beforeAll(async () => {
+  agent = await fakeAgent({
+    getStatus: () => ({
+      version: "0.1.0",
+      nodeName: "endor",
+      startedAt: BigInt(Date.now() - 200_000),
+      machine: "linux",
+      podCidr: "10.244.0.0/16",
+      policyRevision: 4n,
+      endpoints: 2,
+      identities: 12,
+      services: 1,
+      flowsSeen: 10n,
+      eventsLost: 1n,
+      pid: 77,
+      directory: "/etc/skep",
+      counters: [
+        { reason: 0, reasonName: "Forwarded", direction: "egress", packets: 100n, bytes: 1n },
+        { reason: 133, reasonName: "Policy denied", direction: "ingress", packets: 7n, bytes: 1n },
+        { reason: 133, reasonName: "Policy denied", direction: "egress", packets: 2n, bytes: 1n },
+      ],
+      errors: [
+        { file: "/etc/skep/a.yaml", line: 3, column: 7, code: "SKEP6001", message: "no such field", hint: "remove it" },
+      ],
+      warnings: ["something is odd"],
+    }),
+    listEndpoints: () => ({ endpoints: [endpoint, broken] }),
+    listIdentities: () => ({ identities: [{ id: 700, labels: ["k8s:class=xwing", "k8s:org=alliance"] }] }),
+    listServices: () => ({
+      services: [
+        {
+          id: 1,
+          namespace: "default",
+          name: "deathstar",
+          type: "ClusterIP",
+          address: "10.96.0.10",
+          port: 80,
+          protocol: "TCP",
+          backends: [
+            { address: "10.244.0.1", port: 80, state: "active", workload: "default/deathstar-1" },
+            { address: "fd00::2", port: 80, state: "terminating", workload: "" },
+          ],
+        },
+      ],
+    }),
+    getPolicy: ({ endpoint: name }) => {
+      if (name === "nobody") throw notFound(name);
+      const rule = {
+        kind: "CiliumNetworkPolicy",
+        namespace: "default",
+        name: "rule1",
+        file: "/etc/skep/p.yaml",
+        line: 1,
+        text: "kind: CiliumNetworkPolicy\n",
+        endpoints: ["default/xwing"],
+      };
+      const entry = {
+        direction: "ingress",
+        identity: 700,
+        labels: ["k8s:org=alliance"],
+        protocol: "TCP",
+        port: "80",
+        verdict: "allow",
+        cookie: 4,
+        rules: ["default/rule1"],
+        precedence: 1,
+      };
+      return {
+        revision: 4n,
+        rules: [rule],
+        entries: name === "" ? [] : [entry, { ...entry, verdict: "deny", port: "" }],
+      };
+    },
+    waitForPolicy: ({ revision, timeoutMs }) => {
+      expect(timeoutMs).toBe(2500);
+      return { revision: revision === 0n ? 4n : revision };
+    },
+  });
+});
+
+afterAll(() => agent.close());
+
+const ask = (...args: string[]): ReturnType<typeof skep> => skep(...args, "--run", agent.run);
+
+describe("lists", () => {
+  it("of endpoints are a table, without the labels that every workload has", async () => {
+    const { status, stdout } = await ask("endpoint", "list");
+    expect(status).toBe(0);
+    expect(stdout).toBe(
+      [
+        "ENDPOINT  NAME           INGRESS  EGRESS    IDENTITY (LABELS)                     IPV4        STATUS",
+        "3         default/xwing  Enabled  Disabled  700 k8s:class=xwing k8s:org=alliance  10.244.0.3  ready",
+        "4         default/ywing  Enabled  Disabled  700 k8s:class=xwing k8s:org=alliance  10.244.0.3  not-ready: the map is full",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("are JSON and YAML with the same content", async () => {
+    const json = JSON.parse((await ask("endpoint", "list", "-o", "json")).stdout) as Record<string, unknown>[];
+    expect(json[0]).toMatchObject({
+      id: 3,
+      name: "xwing",
+      ipv4: "10.244.0.3",
+      policy_revision: 4,
+      egress_enforced: false,
+    });
+    expect(parse((await ask("endpoint", "list", "-o", "yaml")).stdout)).toEqual(json);
+  });
+
+  it("of identities and services", async () => {
+    expect((await ask("identity", "list")).stdout).toBe("ID   LABELS\n700  k8s:class=xwing\n     k8s:org=alliance\n");
+    expect((await ask("service", "list")).stdout).toBe(
+      [
+        "ID  NAME               TYPE       FRONTEND           BACKENDS",
+        "1   default/deathstar  ClusterIP  10.96.0.10:80/TCP  10.244.0.1:80 default/deathstar-1",
+        "                                                     [fd00::2]:80 (terminating)",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("refuse another format", async () => {
+    expect(await ask("endpoint", "list", "-o", "xml")).toMatchObject({ status: 2 });
+  });
+});
+
+describe("policy", () => {
+  it("shows the policies and whom they select", async () => {
+    const { stdout } = await ask("policy", "get");
+    expect(stdout).toContain("CiliumNetworkPolicy  default/rule1  /etc/skep/p.yaml:1  default/xwing");
+    expect(stdout).toContain("revision 4 is in force");
+    expect((await ask("policy", "get", "--text")).stdout).toBe("kind: CiliumNetworkPolicy\n");
+  });
+
+  it("shows the entries of an endpoint with their rules", async () => {
+    expect((await ask("policy", "get", "xwing")).stdout).toBe(
+      [
+        "POLICY  DIRECTION  IDENTITY (LABELS)     PORT/PROTO  PRECEDENCE  RULES",
+        "Allow   Ingress    700 k8s:org=alliance  80/TCP      1           default/rule1",
+        "Deny    Ingress    700 k8s:org=alliance  ANY/TCP     1           default/rule1",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("says what is not there, in one line", async () => {
+    expect(await ask("policy", "get", "nobody")).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: "skep: no endpoint nobody\n",
+    });
+  });
+
+  it("waits", async () => {
+    expect((await ask("policy", "wait", "--timeout", "2.5s")).stdout).toBe("revision 4 is in force\n");
+    expect((await ask("policy", "wait", "--revision", "9", "--timeout", "2500ms")).stdout).toBe(
+      "revision 9 is in force\n",
+    );
+    expect(await ask("policy", "wait", "--timeout", "soon")).toMatchObject({ status: 2 });
+  });
+});
+
+describe("status", () => {
+  it("shows the agent, its rows, traffic and what was refused", async () => {
+    const { status, stdout } = await ask("status");
+    expect(status).toBe(0);
+    expect(stdout).toContain("Agent    0.1.0, pid 77, up 3m 20s");
+    expect(stdout).toContain("100 packets forwarded, 9 dropped (Policy denied 9)");
+    expect(stdout).toContain("/etc/skep/a.yaml:3:7: error SKEP6001: no such field\n    remove it");
+    expect(stdout).toContain("warning: something is odd");
+    expect(stdout).toContain("default/xwing");
+  });
+
+  it("is JSON with plain numbers", async () => {
+    const value = JSON.parse((await ask("status", "-o", "json")).stdout) as Record<string, unknown>;
+    expect(value).toMatchObject({ policy_revision: 4, flows_seen: 10, pid: 77, errors: [{ line: 3, column: 7 }] });
+  });
+});
+
+describe("without an agent", () => {
+  it("says how to start one", async () => {
+    expect(await skep("status", "--run", "/nonexistent/skep")).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: "skep: no agent at /nonexistent/skep/skep.sock: start one with `skep up DIR`\n",
+    });
+  });
+});

@@ -1,0 +1,211 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { afterAll, describe, expect, it } from "vitest";
+import { missingCapabilities, parseMounts, runDoctor } from "../src/doctor.ts";
+import { parseLabels } from "../src/labels.ts";
+import { notedPlace, notePlace } from "../src/place.ts";
+import { formatDuration, parseDuration, timeOption } from "../src/output/duration.ts";
+import { formatPairs, formatTable } from "../src/output/table.ts";
+import { buildProgram } from "../src/program.ts";
+import { skep } from "./in-process.ts";
+
+describe("help", () => {
+  const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
+  const program = buildProgram(() => Promise.resolve(), null);
+
+  it("has a summary for every command, and examples for those that do something", async () => {
+    for (const command of all(program).slice(1)) {
+      const path: string[] = [];
+      for (let each: Command | null = command; each?.parent; each = each.parent) path.unshift(each.name());
+      expect(command.summary(), path.join(" ")).not.toBe("");
+      const { status, stdout } = await skep(...path, "--help");
+      expect(status).toBe(0);
+      if (command.commands.length === 0) expect(stdout, path.join(" ")).toMatch(/Examples:\n {2}\S/);
+    }
+  });
+
+  it("ends with 0, wrong use with 2", async () => {
+    expect((await skep("--help")).status).toBe(0);
+    expect((await skep("--version")).status).toBe(0);
+    expect((await skep("nonsense")).status).toBe(2);
+    expect((await skep("up")).status).toBe(2);
+    expect((await skep("run", "--name", "a")).status).toBe(2);
+    expect((await skep("up", "/nonexistent/folder")).status).toBe(2);
+  });
+});
+
+describe("drops list", () => {
+  it("prints the table of codes", async () => {
+    const { stdout } = await skep("drops", "list");
+    expect(stdout).toMatch(/^CODE +TEXT +NAME\n130 /);
+    expect(stdout).toMatch(/^133 +Policy denied +POLICY_DENIED$/m);
+    const json = JSON.parse((await skep("drops", "list", "--all", "-o", "json")).stdout) as { code: number }[];
+    expect(json[0]?.code).toBe(0);
+    expect(json.at(-1)?.code).toBe(207);
+  });
+});
+
+describe("version", () => {
+  it("names skep, Node and the kernel", async () => {
+    const value = JSON.parse((await skep("version", "-o", "json")).stdout) as Record<string, string>;
+    expect(value["skep"]).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(value["node"]).toBe(process.versions.node);
+  });
+});
+
+describe("completion", () => {
+  const bash = async (line: string): Promise<string[]> => {
+    const script = (await skep("completion", "bash")).stdout;
+    const words = line.split(" ");
+    const run = `${script}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}; _skep; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr, status } = spawnSync("bash", ["-c", run], { encoding: "utf8" });
+    expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+    return stdout.trim().split("\n");
+  };
+
+  it("of bash knows commands, options and their values", async () => {
+    expect(await bash("skep do")).toEqual(["down", "doctor"]);
+    expect(await bash("skep policy ")).toEqual(expect.arrayContaining(["get", "wait", "--help"]));
+    expect(await bash("skep endpoint list -o ")).toEqual(["table", "json", "yaml"]);
+    expect(await bash("skep observe --from-l")).toEqual(["--from-label"]);
+    expect(await bash("skep observe -o j")).toEqual(["json", "jsonpb"]);
+  });
+
+  it("of zsh and fish parses", async () => {
+    for (const shell of ["zsh", "fish"]) {
+      const script = (await skep("completion", shell)).stdout;
+      expect(script).toContain("observe");
+      if (spawnSync(shell, ["--version"]).status !== 0) {
+        console.warn(`not parsed: there is no ${shell} here`);
+        continue;
+      }
+      expect(spawnSync(shell, ["-n"], { input: script, encoding: "utf8" }).stderr).toBe("");
+    }
+    expect((await skep("completion", "tcsh")).status).toBe(2);
+  });
+});
+
+describe("labels of a workload", () => {
+  it("are key=value", () => {
+    expect(parseLabels(["org=empire", "a=b,c=d=e", "bare"])).toEqual({ org: "empire", a: "b", c: "d=e", bare: "" });
+    expect(() => parseLabels(["=x"])).toThrow(/not a label/);
+  });
+});
+
+describe("durations and times", () => {
+  it.each([
+    ["90s", 90_000],
+    ["1h30m", 5_400_000],
+    ["250ms", 250],
+    ["1.5s", 1500],
+    ["2d", 172_800_000],
+    ["5", null],
+    ["", null],
+    ["5 m", null],
+  ])("%s is %s", (text, expected) => expect(parseDuration(text)).toBe(expected));
+
+  it.each([
+    ["5m", 700_000],
+    ["2026-03-02T01:01:07Z", Date.UTC(2026, 2, 2, 1, 1, 7)],
+    ["2026-03-02 01:01:07", Date.UTC(2026, 2, 2, 1, 1, 7)],
+    ["2026-03-02T01", Date.UTC(2026, 2, 2, 1)],
+    ["2026-03-02", Date.UTC(2026, 2, 2)],
+    ["2026-03-02T01:01:07+01:00", Date.UTC(2026, 2, 2, 0, 1, 7)],
+    ["1700000000", 1_700_000_000_000],
+  ])("%s is %s", (text, expected) => expect(timeOption(text, 1_000_000)).toBe(expected));
+
+  it.each([
+    [0, "0s"],
+    [59_999, "59s"],
+    [200_000, "3m 20s"],
+    [3_600_000, "1h"],
+    [90_061_000, "1d 1h"],
+  ])("%s prints as %s", (ms, expected) => expect(formatDuration(ms)).toBe(expected));
+});
+
+describe("tables", () => {
+  it("line up, with cells of several lines and colour", () => {
+    expect(
+      formatTable(
+        ["A", "B"],
+        [
+          ["1", "x\ny"],
+          ["\u001b[32mlong\u001b[39m", "z"],
+        ],
+      ),
+    ).toBe("A     B\n1     x\n      y\n\u001b[32mlong\u001b[39m  z\n");
+    expect(
+      formatPairs([
+        ["Name", "value"],
+        ["X", "a\nb"],
+      ]),
+    ).toBe("Name  value\nX     a\n      b\n");
+  });
+});
+
+describe("doctor", () => {
+  it("reads capabilities", () => {
+    expect(missingCapabilities("CapEff:\t0000000000000000\n")).toEqual([
+      "CAP_NET_ADMIN",
+      "CAP_SYS_ADMIN",
+      "CAP_PERFMON",
+      "CAP_BPF",
+    ]);
+    expect(missingCapabilities("CapEff:\t000001ffffffffff\n")).toEqual([]);
+    // CAP_SYS_ADMIN and CAP_NET_ADMIN are enough.
+    expect(missingCapabilities(`CapEff:\t${((1n << 21n) | (1n << 12n)).toString(16).padStart(16, "0")}\n`)).toEqual([]);
+  });
+
+  it("reads mounts", () => {
+    const line = "31 25 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
+    expect(parseMounts(`${line}\n`)).toEqual([{ point: "/sys/fs/cgroup", type: "cgroup2" }]);
+  });
+
+  it("says for all that is not ok what it costs and how to mend it", async () => {
+    const checks = await runDoctor();
+    expect(checks.map((check) => check.name)).toEqual(expect.arrayContaining(["node", "kernel"]));
+    for (const check of checks) {
+      expect(check.found).not.toBe("");
+      if (check.state !== "ok") expect([check.cost, check.mend]).not.toContain("");
+    }
+    const { status, stdout } = await skep("doctor", "-o", "json");
+    expect(status).toBe(checks.some((check) => check.state === "missing") ? 2 : 0);
+    expect((JSON.parse(stdout) as unknown[]).length).toBe(checks.length);
+  });
+});
+
+describe("compile", () => {
+  const folder = mkdtempSync(join(tmpdir(), "skep-compile-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("points at what is wrong and writes nothing", async () => {
+    const file = join(folder, "wrong.bpf.ts");
+    writeFileSync(file, 'export const x: number = "text";\n');
+    const { status, stdout, stderr } = await skep("compile", file, "-o", join(folder, "wrong.o"));
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(/wrong\.bpf\.ts:1:\d+: error .*\n1 \| export const x/);
+    expect(stderr).toMatch(/\n1 error\n$/);
+  });
+
+  it("ends with 2 where there is no such module", async () => {
+    expect((await skep("compile", join(folder, "none.bpf.ts"))).status).toBe(2);
+    expect((await skep("compile", folder)).status).toBe(2);
+  });
+});
+
+describe("the place of an agent", () => {
+  const run = mkdtempSync(join(tmpdir(), "skep-place-"));
+  afterAll(() => rmSync(run, { recursive: true, force: true }));
+
+  it("is found again", () => {
+    expect(notedPlace(run)).toBeNull();
+    const place = { state: "/s", pins: "/p", cgroup: "c", netns: null };
+    notePlace(run, place);
+    expect(notedPlace(run)).toEqual(place);
+    writeFileSync(join(run, "place.json"), "{");
+    expect(() => notedPlace(run)).toThrow(/damaged/);
+  });
+});
