@@ -132,22 +132,128 @@ export interface TestResult {
   readonly duration: number;
 }
 
+/** Where a program stands among the others of its hook. By default behind those that are there. */
+export interface Order {
+  readonly order?: "first" | "last";
+  /** Directly before or after this one. */
+  readonly before?: Program | Link;
+  readonly after?: Program | Link;
+  /** Fails with ESTALE where the hook has changed since it was queried. */
+  readonly revision?: bigint;
+}
+
+/** A machine that has not the hook throws an error named `NotSupportedError`. */
 export type AttachTarget =
-  | {
-      readonly hook: "tcx";
-      readonly interface: number;
-      readonly direction: "ingress" | "egress";
-      readonly order?: "first" | "last";
-    }
+  | ({ readonly hook: "tcx"; readonly interface: number; readonly direction: "ingress" | "egress" } & Order)
+  /** Default end: `primary`, the side of the namespace that made the pair. */
+  | ({ readonly hook: "netkit"; readonly interface: number; readonly end?: "primary" | "peer" } & Order)
   | { readonly hook: "xdp"; readonly interface: number; readonly mode?: "native" | "generic" }
   /** `path`: the cgroup's folder. The program's spec says which cgroup hook, or `attachType` where the program came from a pin. */
+  | ({ readonly hook: "cgroup"; readonly path: string; readonly attachType?: string } & Order)
+  | { readonly hook: "raw_tracepoint"; readonly name: string; readonly cookie?: bigint }
+  | TracingTarget
+  | SocketTarget;
+
+export type TracingTarget =
+  /** Programs that were bound to a kernel function or tracepoint when they were loaded: tp_btf, fentry, fexit, fmod_ret, lsm. */
+  | { readonly hook: "tracing"; readonly cookie?: bigint }
+  | { readonly hook: "tracepoint"; readonly category: string; readonly name: string; readonly cookie?: bigint }
+  /** `return`: when the function ends. */
   | {
-      readonly hook: "cgroup";
-      readonly path: string;
-      readonly attachType?: string;
-      readonly order?: "first" | "last";
+      readonly hook: "kprobe";
+      readonly function: string;
+      readonly offset?: number;
+      readonly return?: boolean;
+      readonly cookie?: bigint;
     }
-  | { readonly hook: "raw_tracepoint"; readonly name: string };
+  /** Names may hold `*` and `?`. */
+  | {
+      readonly hook: "kprobe_multi";
+      readonly functions: readonly string[];
+      readonly return?: boolean;
+      readonly cookies?: readonly bigint[];
+    }
+  | ({
+      readonly hook: "uprobe";
+      readonly return?: boolean;
+      readonly cookie?: bigint;
+      /** Offset of a semaphore that is raised while the probe is on. */
+      readonly counter?: number;
+    } & UserPlace)
+  | {
+      readonly hook: "uprobe_multi";
+      readonly path: string;
+      readonly process?: number;
+      /** Names (`*` and `?` allowed), or offsets in the file. */
+      readonly places: readonly (string | number)[];
+      readonly return?: boolean;
+      readonly cookies?: readonly bigint[];
+    }
+  /** A static probe of a program or library (note `stapsdt`). */
+  | {
+      readonly hook: "usdt";
+      readonly path: string;
+      readonly provider: string;
+      readonly name: string;
+      readonly process?: number;
+      readonly cookie?: bigint;
+    }
+  /** Runs on every overflow of an event, on each CPU or the given one. */
+  | { readonly hook: "perf_event"; readonly event: PerfEvent; readonly cookie?: bigint }
+  /** A sequence of kernel objects; what the program writes is read with `readIterator`. */
+  | {
+      readonly hook: "iterator";
+      readonly map?: RawMap;
+      readonly cgroup?: {
+        readonly path: string;
+        readonly order: "self" | "descendants_pre" | "descendants_post" | "ancestors_up";
+      };
+      readonly task?: { readonly pid?: number; readonly tid?: number };
+    }
+  /** In place of a global function of the program that it was loaded for. */
+  | { readonly hook: "freplace"; readonly cookie?: bigint };
+
+/** A place in an executable or library: a function's name, or an offset in the file. `process`: only in that one. */
+export type UserPlace = { readonly path: string; readonly process?: number } & (
+  { readonly function: string; readonly offset?: number } | { readonly function?: undefined; readonly offset: number }
+);
+
+export interface PerfEvent {
+  readonly event:
+    | "cpu_clock"
+    | "task_clock"
+    | "page_faults"
+    | "context_switches"
+    | "cpu_migrations"
+    | "cycles"
+    | "instructions"
+    | "cache_references"
+    | "cache_misses"
+    | "branches"
+    | "branch_misses";
+  /** Samples per second, or every so many events. */
+  readonly sample: { readonly frequency: number } | { readonly period: number };
+  readonly cpu?: number;
+  readonly process?: number;
+}
+
+export type SocketTarget =
+  | {
+      readonly hook: "netfilter";
+      readonly family: 4 | 6;
+      readonly point: "prerouting" | "input" | "forward" | "output" | "postrouting";
+      /** Lower runs earlier. */
+      readonly priority: number;
+      /** Fragments are put together first. */
+      readonly defragment?: boolean;
+    }
+  /** `namespace`: path of the namespace's file; default the machine's own. */
+  | { readonly hook: "sk_lookup"; readonly namespace?: string }
+  | { readonly hook: "flow_dissector"; readonly namespace?: string }
+  /** sk_msg, sk_skb: on the sockets of a sockmap or sockhash. */
+  | { readonly hook: "sockmap"; readonly map: RawMap; readonly attachType?: string }
+  /** A socket by its descriptor: socket filters, and sk_reuseport for its group. */
+  | { readonly hook: "socket"; readonly descriptor: number };
 
 export interface Link {
   readonly info: { readonly id: number; readonly programId: number; readonly type: string };

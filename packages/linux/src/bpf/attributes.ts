@@ -25,6 +25,7 @@ export function kernelName(name: string): string {
  */
 export class Attributes {
   readonly #scratch = new Scratch(ATTRIBUTES_SIZE);
+  readonly #kept: Scratch[] = [];
   readonly #pointers: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
 
   u32(offset: number, value: number): this {
@@ -46,6 +47,29 @@ export class Attributes {
   pointer(offset: number, bytes: Uint8Array | null): this {
     if (bytes && bytes.byteLength > 0) this.#pointers.push({ offset, bytes });
     return this;
+  }
+
+  /** A pointer to an array of pointers to terminated texts. */
+  texts(offset: number, texts: readonly string[]): this {
+    const parts = texts.map((text) => encoder.encode(`${text}\0`));
+    const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+    const starts: number[] = [];
+    let at = 0;
+    for (const part of parts) {
+      joined.set(part, at);
+      starts.push(at);
+      at += part.byteLength;
+    }
+    const block = new Scratch(Math.max(joined.byteLength, 1));
+    block.bytes.set(joined);
+    const addresses = new BigUint64Array(starts.map((start) => block.address + BigInt(start)));
+    this.#kept.push(block);
+    return this.pointer(offset, new Uint8Array(addresses.buffer));
+  }
+
+  /** A pointer to an array of 64-bit numbers. */
+  numbers(offset: number, values: readonly bigint[]): this {
+    return this.pointer(offset, new Uint8Array(new BigUint64Array(values).buffer));
   }
 
   /** A pointer to a terminated text. */

@@ -1,8 +1,15 @@
-export { AttachError } from "./attach.ts";
+export { AttachError } from "./attach/common.ts";
+export { autoTarget } from "./attach/auto.ts";
+export { readIterator } from "./attach/iterator.ts";
+export { parseUsdtArguments, type UsdtArgument } from "./attach/usdt-arguments.ts";
+export { UserFile, UserFileError, type StaticProbe, type UserSymbol } from "./elf-file.ts";
+export * from "./objects.ts";
+export { PinKindError } from "./pins.ts";
 export { BtfError } from "./btf-load.ts";
 export { MissingCapabilityError } from "./capabilities.ts";
 export { ConfigError } from "./config.ts";
 export { LinuxBpf, type LinuxBpfOptions } from "./machine.ts";
+export type { LinuxCollection } from "./load.ts";
 export { LinuxLink } from "./link.ts";
 export { LinuxMap, MapOperationError } from "./map.ts";
 export { LinuxProgram } from "./program.ts";

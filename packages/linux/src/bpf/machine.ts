@@ -1,7 +1,9 @@
 import { inNamespace } from "../sys/index.ts";
 import type { AttachTarget, BpfMachine, Link, LoadOptions, Program } from "@skep/machine";
 import type { MapSpec, ObjectSpec } from "@skep/object";
-import { attachProgram, type AttachContext } from "./attach.ts";
+import { autoTarget } from "./attach/auto.ts";
+import type { AttachContext } from "./attach/common.ts";
+import { attachProgram } from "./attach/index.ts";
 import { LinuxLink } from "./link.ts";
 import { loadCollection, type LinuxCollection } from "./load.ts";
 import { createMap } from "./map-create.ts";
@@ -20,7 +22,9 @@ export class LinuxBpf implements BpfMachine {
 
   constructor(options: LinuxBpfOptions = {}) {
     const { netns } = options;
-    this.#context = { inHost: (run) => (netns === undefined ? run() : inNamespace(netns, run)) };
+    this.#context = {
+      inHost: (run) => (netns === undefined ? run() : inNamespace(netns, run)),
+    };
   }
 
   load(spec: ObjectSpec, options?: LoadOptions): LinuxCollection {
@@ -64,5 +68,11 @@ export class LinuxBpf implements BpfMachine {
 
   attach(program: Program, target: AttachTarget): Link {
     return attachProgram(program, target, this.#context);
+  }
+
+  /** Attaches where the program's section says; null where it names no target. */
+  attachAuto(program: LinuxProgram): Link | null {
+    const target = autoTarget(program);
+    return target && this.attach(program, target);
   }
 }

@@ -34,6 +34,67 @@ export function openFile(path: string, flags: number, options: { mode?: number; 
   return new Descriptor(checked("open", fd, path), options.kind ?? "file");
 }
 
+/** As `openFile`, for a path below an open folder. */
+export function openBelow(
+  folder: Descriptor,
+  path: string,
+  flags: number,
+  options: { mode?: number; kind?: string } = {},
+): Descriptor {
+  const fd = withPinned([cString(path)], (name) =>
+    rawSyscall("openat", folder.fd, name, flags | O.CLOEXEC, options.mode ?? 0),
+  );
+  return new Descriptor(checked("open", fd, path), options.kind ?? "file");
+}
+
+/** The whole of what a descriptor gives until its end. */
+export function readAll(descriptor: Descriptor): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const count = readInto(descriptor.fd, buffer);
+    if (count === null || count === 0) break;
+    parts.push(buffer.slice(0, count));
+  }
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
+/**
+ * A file system that is mounted nowhere (fsopen, fsmount): its root as a descriptor, gone when that is closed.
+ * `options` are set as `fsconfig` strings. Since Linux 5.2.
+ */
+export function detachedMount(type: string, options: Readonly<Record<string, string>> = {}): Descriptor {
+  const FSCONFIG_SET_STRING = 1;
+  const FSCONFIG_CMD_CREATE = 6;
+  const CLOEXEC = 1;
+  const context = new Descriptor(
+    checked(
+      "fsopen",
+      withPinned([cString(type)], (name) => rawSyscall("fsopen", name, CLOEXEC)),
+      type,
+    ),
+    "filesystem",
+  );
+  try {
+    for (const [key, value] of Object.entries(options)) {
+      const result = withPinned([cString(key), cString(value)], (name, text) =>
+        rawSyscall("fsconfig", context.fd, FSCONFIG_SET_STRING, name as bigint, text as bigint, 0),
+      );
+      checked("fsconfig", result, `${key}=${value}`);
+    }
+    checked("fsconfig", rawSyscall("fsconfig", context.fd, FSCONFIG_CMD_CREATE, 0, 0, 0), type);
+    return new Descriptor(checked("fsmount", rawSyscall("fsmount", context.fd, CLOEXEC, 0), type), "mount");
+  } finally {
+    context.close();
+  }
+}
+
 /** How many bytes were read into `into`; null where the call would block. */
 export function readInto(fd: number, into: Uint8Array): number | null {
   const result = withPinned([into], (address) => rawSyscall("read", fd, address, into.byteLength));

@@ -1,0 +1,63 @@
+/**
+ * @module
+ * A program and where it shall run: one function for each kind of hook.
+ */
+import type { AttachTarget, Link, Program } from "@skep/machine";
+import { attachCgroup } from "./cgroup.ts";
+import type { AttachContext } from "./common.ts";
+import { attachNetkit, attachTcx, attachXdp } from "./interface.ts";
+import { attachIterator } from "./iterator.ts";
+import { attachNamespace, attachNetfilter, attachSocket, attachSockmap } from "./socket.ts";
+import {
+  attachKprobe,
+  attachKprobeMulti,
+  attachRawTracepoint,
+  attachSampling,
+  attachTracepoint,
+  attachTracing,
+} from "./tracing.ts";
+import { attachUprobe, attachUprobeMulti, attachUsdt } from "./user.ts";
+
+/** Throws `SyscallError`, `AttachError`, `NotSupportedError` or `MissingCapabilityError`. */
+export function attachProgram(program: Program, target: AttachTarget, context: AttachContext): Link {
+  switch (target.hook) {
+    case "tcx":
+      return attachTcx(program, target, context);
+    case "netkit":
+      return attachNetkit(program, target, context);
+    case "xdp":
+      return attachXdp(program, target, context);
+    case "cgroup":
+      return attachCgroup(program, target);
+    case "raw_tracepoint":
+      return attachRawTracepoint(program, target);
+    case "tracing":
+    case "freplace":
+      return attachTracing(program, target);
+    case "tracepoint":
+      return attachTracepoint(program, target);
+    case "kprobe":
+      return attachKprobe(program, target);
+    case "kprobe_multi":
+      return attachKprobeMulti(program, target);
+    case "uprobe":
+      return attachUprobe(program, target);
+    case "uprobe_multi":
+      return attachUprobeMulti(program, target);
+    case "usdt":
+      return attachUsdt(program, target);
+    case "perf_event":
+      return attachSampling(program, target);
+    case "iterator":
+      return attachIterator(program, target);
+    case "netfilter":
+      return attachNetfilter(program, target, context);
+    case "sk_lookup":
+    case "flow_dissector":
+      return attachNamespace(program, target, context);
+    case "sockmap":
+      return attachSockmap(program, target);
+    case "socket":
+      return attachSocket(program, target);
+  }
+}

@@ -1,0 +1,42 @@
+import type { AttachTarget, Link, Program } from "@skep/machine";
+import { isErrno } from "../../sys/index.ts";
+import { needCapabilities } from "../capabilities.ts";
+import { NotSupportedError } from "../not-supported.ts";
+import { createLink, linkAttributes, orderAttributes, type AttachContext } from "./common.ts";
+
+type TargetOf<H extends AttachTarget["hook"]> = Extract<AttachTarget, { readonly hook: H }>;
+
+export function attachTcx(program: Program, target: TargetOf<"tcx">, context: AttachContext): Link {
+  needCapabilities("attaching to an interface", "CAP_NET_ADMIN");
+  const attributes = orderAttributes(linkAttributes(program, target.interface, `tcx_${target.direction}`), target);
+  const detail = `${program.name} to tcx ${target.direction} of interface ${target.interface}`;
+  return context.inHost(() => createLink(attributes, detail));
+}
+
+export function attachNetkit(program: Program, target: TargetOf<"netkit">, context: AttachContext): Link {
+  needCapabilities("attaching to an interface", "CAP_NET_ADMIN");
+  const attributes = linkAttributes(program, target.interface, `netkit_${target.end ?? "primary"}`);
+  orderAttributes(attributes, target);
+  const detail = `${program.name} to netkit ${target.end ?? "primary"} of interface ${target.interface}`;
+  return context.inHost(() => createLink(attributes, detail));
+}
+
+// XDP_FLAGS_*, include/uapi/linux/if_link.h.
+const xdpModes = { native: 4, generic: 2 } as const;
+
+export function attachXdp(program: Program, target: TargetOf<"xdp">, context: AttachContext): Link {
+  needCapabilities("attaching to an interface", "CAP_NET_ADMIN");
+  const attributes = linkAttributes(program, target.interface, "xdp");
+  attributes.u32(12, target.mode ? xdpModes[target.mode] : 0);
+  const mode = target.mode ? ` (${target.mode})` : "";
+  const detail = `${program.name} to XDP of interface ${target.interface}${mode}`;
+  try {
+    return context.inHost(() => createLink(attributes, detail));
+  } catch (cause) {
+    if (!isErrno(cause, "EOPNOTSUPP")) throw cause;
+    throw new NotSupportedError(`XDP in the driver of interface ${target.interface}`, {
+      detail: "use mode generic",
+      cause,
+    });
+  }
+}
