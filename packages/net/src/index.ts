@@ -4,3 +4,4 @@ export * from "./mac.ts";
 export * from "./port.ts";
 export * from "./checksum.ts";
 export * from "./hash.ts";
+export * from "./trie.ts";
