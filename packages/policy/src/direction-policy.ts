@@ -6,7 +6,7 @@ import type { NamedPort, Peer } from "./identity.ts";
 import type { ProxyPorts } from "./l7-need.ts";
 import { Levels } from "./levels.ts";
 import type { PolicyMapEntry } from "./map-state.ts";
-import type { Direction, Rule } from "./rule.ts";
+import type { Direction, Rule, Tier } from "./rule.ts";
 import type { CachedSelector, SelectorCache } from "./selector-cache.ts";
 import { buildEntries, PrefixTable, type BoundFilter, type TemplateEntry } from "./template.ts";
 
@@ -240,7 +240,8 @@ function planRules(direction: Direction, own: readonly Rule[], context: Directio
   const passes = selected.some(({ verdict }) => verdict === "pass");
   const rules = [...selected];
   // What passes over the end of the tier of policies meets the same end after the last tier.
-  for (const at of new Set(passes ? [tier, "Default" as const] : [tier])) {
+  const ends: readonly Tier[] = passes && tier === "Normal" ? ["Normal", "Default"] : [tier];
+  for (const at of ends) {
     if (direction === "ingress" && allowLocalhost && !isHost) rules.push(builtinRule("allowHost", direction, at));
     if (passes || selected.some((rule) => rule.tier === "Baseline")) rules.push(builtinRule("denyAny", direction, at));
   }

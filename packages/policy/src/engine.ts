@@ -1,5 +1,5 @@
 import { DirectionPolicy, type DirectionContext, type Enforcement } from "./direction-policy.ts";
-import { Peer, type NamedPort, type PolicyIdentity } from "./identity.ts";
+import { Peer, type CidrMatching, type NamedPort, type PolicyIdentity } from "./identity.ts";
 import { formatLabels, type Labels } from "./labels.ts";
 import type { ProxyPorts } from "./l7-need.ts";
 import type { EndpointPolicy } from "./map-state.ts";
@@ -7,14 +7,12 @@ import { Repository } from "./repository.ts";
 import type { PolicyDocument, Rule } from "./rule.ts";
 import { SelectorCache, type CachedSelector } from "./selector-cache.ts";
 
-export interface EngineOptions {
+export interface EngineOptions extends CidrMatching {
   readonly enforcement?: Enforcement;
   /** The host reaches its workloads whatever rules say, but for those that deny it. Default true. */
   readonly allowLocalhost?: boolean;
   /** Whether policies with a nodeSelector are in force on the host. Default false. */
   readonly hostFirewall?: boolean;
-  /** The world is two identities, world-ipv4 (9) and world-ipv6 (10), and not one (2). Default false. */
-  readonly dualStack?: boolean;
   /** Ports of proxies; without it none serves anything. */
   readonly proxyPorts?: ProxyPorts;
 }
@@ -53,10 +51,11 @@ export class PolicyEngine {
       allowLocalhost: options.allowLocalhost ?? true,
       hostFirewall: options.hostFirewall ?? false,
       dualStack: options.dualStack ?? false,
+      cidrMatchesPods: options.cidrMatchesPods ?? false,
       proxyPorts: options.proxyPorts ?? (() => 0),
     };
     this.repository = repository;
-    this.cache = new SelectorCache({ dualStack: this.options.dualStack });
+    this.cache = new SelectorCache(this.options);
   }
 
   /** Adds and removes documents (by `documentKey`) in one step. Returns the revision. */

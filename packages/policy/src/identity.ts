@@ -69,12 +69,19 @@ export function peerOf(id: number, labels: Labels): Peer {
   return new Peer({ id, labels });
 }
 
+export interface CidrMatching {
+  /** The world is two identities, world-ipv4 (9) and world-ipv6 (10), and not one (2). Default false. */
+  readonly dualStack?: boolean;
+  /** Prefixes match workloads by their address, which their identities then hold (Cilium's policy-cidr-match-mode). Default false. */
+  readonly cidrMatchesPods?: boolean;
+}
+
 /**
- * Whether an identity of the world lies in the prefix. Pods and nodes have identities of their own, which CIDR rules do not
- * match (Cilium's default); a prefix of length 0 is all of the world of its family.
+ * Whether an identity of the world lies in the prefix. Workloads and nodes have identities of their own, which CIDR rules do not
+ * match unless asked to; a prefix of length 0 is all of the world of its family.
  */
-export function matchesCidr(peer: Peer, prefix: Prefix, dualStack: boolean): boolean {
-  if (!peer.isWorld) return false;
+export function matchesCidr(peer: Peer, prefix: Prefix, { dualStack, cidrMatchesPods }: CidrMatching): boolean {
+  if (!peer.isWorld && !(cidrMatchesPods && peer.cidr)) return false;
   // With two worlds, one for each family, the one without a family is none of them.
   if (prefix.length === 0) return peer.family === null ? !dualStack : peer.family === prefix.address.family;
   return peer.cidr !== null && prefixCovers(prefix, peer.cidr);

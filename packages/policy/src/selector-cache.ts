@@ -1,5 +1,5 @@
 import { formatPrefix, prefixCovers, type Prefix } from "@skep/net";
-import { matchesCidr, Peer, type PolicyIdentity } from "./identity.ts";
+import { matchesCidr, Peer, type CidrMatching, type PolicyIdentity } from "./identity.ts";
 import { LabelSet } from "./labels.ts";
 import type { CidrGroup, PeerSelector } from "./rule.ts";
 import { anchorOf, matchesLabels } from "./selector.ts";
@@ -68,11 +68,10 @@ export class SelectorCache {
   private readonly unanchored = new Set<CachedSelector>();
   private readonly groups = new Map<string, CidrGroup>();
   private readonly services = new Map<string, ServicePeers>();
-  private readonly dualStack: boolean;
+  private readonly matching: CidrMatching;
 
-  /** `dualStack`: the world is two identities, world-ipv4 and world-ipv6. */
-  constructor({ dualStack = false }: { readonly dualStack?: boolean } = {}) {
-    this.dualStack = dualStack;
+  constructor(matching: CidrMatching = {}) {
+    this.matching = matching;
   }
 
   get identities(): IterableIterator<Peer> {
@@ -155,7 +154,7 @@ export class SelectorCache {
       case "labels":
         return matchesLabels(selector.selector, peer.labels);
       case "cidr":
-        return matchesCidr(peer, selector.prefix, this.dualStack) && !isExcepted(peer, selector.except);
+        return matchesCidr(peer, selector.prefix, this.matching) && !isExcepted(peer, selector.except);
       case "cidrGroup":
         return peer.isWorld && this.inGroup(selector, peer) && !isExcepted(peer, selector.except);
       case "fqdn":

@@ -1,5 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { parsePrefix } from "@skep/net";
 import { describe, expect, it } from "vitest";
@@ -9,10 +8,9 @@ import { cidrLabel, parseLabels } from "../src/labels.ts";
 import { lookupEntry } from "../src/lookup.ts";
 import { parseValue } from "../src/parse/documents.ts";
 import { hasErrors } from "../src/diagnostic.ts";
+import { sharedData } from "./data.ts";
 
-const path = fileURLToPath(new URL("../../../../shared/data/cnp/cases-a.jsonl.gz", import.meta.url));
-const isThere = existsSync(path);
-if (!isThere) console.warn(`skipped: verdicts of Cilium's engine are not at ${path}`);
+const path = sharedData("cnp/cases-a.jsonl.gz");
 
 interface RawIdentity {
   id: number;
@@ -76,8 +74,8 @@ function expected(side: Side): string {
   return `${side.verdict}${side.redirect ? " redirect" : ""}`;
 }
 
-describe.skipIf(!isThere)("worlds judged by Cilium's engine", () => {
-  const cases = isThere
+describe.skipIf(!path)("worlds judged by Cilium's engine", () => {
+  const cases = path
     ? gunzipSync(readFileSync(path))
         .toString()
         .trim()
