@@ -8,6 +8,7 @@ import { exit, type Instruction, mov64, r0 } from "@skep/isa";
 import type { LinuxBpf } from "@skep/linux";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import { systemCode } from "./errors.ts";
+import { parseMounts } from "./mounts.ts";
 
 export interface Check {
   readonly name: string;
@@ -113,21 +114,6 @@ function btfCheck(): Check {
     },
     "limited",
   );
-}
-
-interface MountPoint {
-  readonly point: string;
-  readonly type: string;
-}
-
-export function parseMounts(mountinfo: string): MountPoint[] {
-  return mountinfo
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => {
-      const fields = line.split(" ");
-      return { point: fields[4] ?? "", type: fields[fields.indexOf("-") + 1] ?? "" };
-    });
 }
 
 function mountChecks(): Check[] {

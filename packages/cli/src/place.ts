@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseMounts } from "./mounts.ts";
 import { CliError, systemCode } from "./errors.ts";
 
 export interface Place {
@@ -13,6 +14,15 @@ export interface Place {
   readonly cgroup: string;
   /** File of the host's network namespace; null: that of the process. */
   readonly netns: string | null;
+  /** BPF file systems that the agent has mounted. */
+  readonly mounts: readonly string[];
+}
+
+/** Mount points of BPF file systems. */
+export function bpfMounts(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): string[] {
+  return parseMounts(mountinfo)
+    .filter(({ type }) => type === "bpf")
+    .map(({ point }) => point);
 }
 
 const noteFile = (run: string): string => join(run, "place.json");

@@ -12,7 +12,7 @@ export interface Residue {
   readonly mounts: readonly string[];
   readonly cgroups: readonly string[];
   readonly processes: readonly string[];
-  /** Null where bpftool is not installed. */
+  /** The datapath's programs and maps, and the links of its programs. Null where bpftool is not installed. */
   readonly bpf: Readonly<Record<"prog" | "map" | "link", readonly number[]>> | null;
 }
 
@@ -58,13 +58,27 @@ function cgroups(folder: string): string[] {
   return children.flatMap((name) => [join(folder, name), ...cgroups(join(folder, name))]);
 }
 
+interface BpfObject {
+  readonly id: number;
+  readonly name?: string;
+  readonly prog_id?: number;
+}
+
+/** Other programs of the machine come and go: only what has the datapath's names counts, and links by their program. */
 function bpfIds(): Residue["bpf"] {
-  const list = (kind: string): number[] | null => {
+  const list = (kind: string): BpfObject[] | null => {
     const { status, stdout } = spawnSync("bpftool", ["-j", kind, "list"], { encoding: "utf8" });
-    return status === 0 ? (JSON.parse(stdout) as { id: number }[]).map(({ id }) => id) : null;
+    return status === 0 ? (JSON.parse(stdout) as BpfObject[]) : null;
   };
-  const [prog, map, link] = [list("prog"), list("map"), list("link")];
-  return prog && map && link ? { prog, map, link } : null;
+  const [progs, maps, links] = [list("prog"), list("map"), list("link")];
+  if (!progs || !maps || !links) return null;
+  const ours = ({ name }: BpfObject): boolean => name?.startsWith("skep_") ?? false;
+  const prog = progs.filter(ours).map(({ id }) => id);
+  return {
+    prog,
+    map: maps.filter(ours).map(({ id }) => id),
+    link: links.filter(({ prog_id: program }) => program !== undefined && prog.includes(program)).map(({ id }) => id),
+  };
 }
 
 /** A process may end while it is looked at. */

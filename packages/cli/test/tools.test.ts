@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { afterAll, describe, expect, it } from "vitest";
-import { missingCapabilities, parseMounts, runDoctor } from "../src/doctor.ts";
+import { missingCapabilities, runDoctor } from "../src/doctor.ts";
+import { parseMounts } from "../src/mounts.ts";
 import { parseLabels } from "../src/labels.ts";
 import { notedPlace, notePlace } from "../src/place.ts";
 import { formatDuration, parseDuration, timeOption } from "../src/output/duration.ts";
@@ -202,7 +203,7 @@ describe("the place of an agent", () => {
 
   it("is found again", () => {
     expect(notedPlace(run)).toBeNull();
-    const place = { state: "/s", pins: "/p", cgroup: "c", netns: null };
+    const place = { state: "/s", pins: "/p", cgroup: "c", netns: null, mounts: [] };
     notePlace(run, place);
     expect(notedPlace(run)).toEqual(place);
     writeFileSync(join(run, "place.json"), "{");

@@ -11,7 +11,7 @@ import { withClient } from "../client.ts";
 import { CliError, EXIT_USAGE, systemCode } from "../errors.ts";
 import { doctorSummary } from "../doctor.ts";
 import { note } from "../output/print.ts";
-import { notedPlace, type Place } from "../place.ts";
+import { bpfMounts, notedPlace, type Place } from "../place.ts";
 
 export interface DownOptions {
   readonly run: string;
@@ -37,6 +37,7 @@ function placeOf(options: DownOptions, given: (name: keyof DownOptions) => boole
     state: resolve(pick("state")),
     pins: resolve(pick("pins")),
     cgroup: pick("cgroup"),
+    mounts: noted?.mounts ?? [],
     netns: options.netns === undefined ? (noted?.netns ?? null) : resolve(options.netns),
   };
 }
@@ -85,7 +86,7 @@ export async function down(options: DownOptions, given: (name: keyof DownOptions
   const place = placeOf(options, given);
   await endAgent(run);
   const hostIsThere = place.netns === null || existsSync(place.netns);
-  const { openLinux } = await import("@skep/linux");
+  const { openLinux, unmountPins } = await import("@skep/linux");
   const machine = openLinux({ runFolder: run, ...(place.netns !== null && hostIsThere && { netns: place.netns }) });
   const { bpf, net, processes } = machine;
   const records = recordsOf(place.state);
@@ -94,6 +95,7 @@ export async function down(options: DownOptions, given: (name: keyof DownOptions
     ["interfaces", () => hostIsThere && deleteInterfaces(net.host, [...records, GATEWAY])],
     ["namespaces", () => deleteNamespaces(net, place)],
     ["pins", () => bpf.removePins(place.pins)],
+    ["mounts", () => emptyMounts(place).forEach(unmountPins)],
     ["state", () => rmSync(place.state, { recursive: true, force: true })],
     ["run folder", () => removeRun(run)],
   ]);
@@ -119,6 +121,13 @@ function deleteNamespaces(net: NetMachine, place: Place): void {
   for (const name of net.namespaces()) {
     if (net.openNamespace(name)?.path !== place.netns) net.deleteNamespace(name);
   }
+}
+
+/** BPF file systems that the agent has mounted, and nobody uses. Names with a dot are the kernel's own. */
+function emptyMounts({ mounts }: Place): string[] {
+  const present = new Set(bpfMounts());
+  const isEmpty = (point: string): boolean => readdirSync(point).every((name) => name.includes("."));
+  return mounts.filter((point) => present.has(point) && isEmpty(point));
 }
 
 function removeRun(run: string): void {

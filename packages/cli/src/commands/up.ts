@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
-import { notePlace } from "../place.ts";
+import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
 export interface UpOptions {
   readonly directory: string;
@@ -67,7 +67,10 @@ export async function up(options: UpOptions): Promise<number> {
   const asked = untilAsked();
   const { netns, nodeName } = options;
   const places = { run: resolve(options.run), state: resolve(options.state), pins: resolve(options.pins) };
-  notePlace(places.run, { ...places, cgroup: options.cgroup, netns: netns === undefined ? null : resolve(netns) });
+  const place = { ...places, cgroup: options.cgroup, netns: netns === undefined ? null : resolve(netns) };
+  const mountedBefore = notedPlace(places.run)?.mounts ?? [];
+  notePlace(places.run, { ...place, mounts: mountedBefore });
+  const others = new Set(bpfMounts());
   const log = createLogger({
     write: (line) => void process.stderr.write(line),
     now: () => Date.now(),
@@ -84,9 +87,14 @@ export async function up(options: UpOptions): Promise<number> {
     serviceCidr: options.serviceCidr,
     ...(nodeName === undefined ? {} : { nodeName }),
     log,
-  }).catch((error: unknown) => {
-    throw startError(error);
-  });
+  })
+    .catch((error: unknown) => {
+      throw startError(error);
+    })
+    .finally(() => {
+      const mounted = bpfMounts().filter((point) => !others.has(point));
+      notePlace(places.run, { ...place, mounts: [...mountedBefore, ...mounted] });
+    });
   log.info("ready", { socket: running.socket, folder: directory });
   log.info("ending; the datapath stays in force", { signal: await asked });
   await running.close();

@@ -276,6 +276,7 @@ class Play {
       detached: true,
     });
     this.#observer = child;
+    this.#stage.track(child);
     readline.createInterface({ input: child.stdout }).on("line", (line) => {
       const { flow } = JSON.parse(line) as { flow?: SeenFlow };
       if (!flow) return;

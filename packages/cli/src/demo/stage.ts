@@ -174,6 +174,12 @@ export class Stage {
     return child;
   }
 
+  /** Another process of the example: it ends with the workloads. */
+  track(child: ChildProcess): void {
+    this.#workloads.push(child);
+    this.note();
+  }
+
   async endWorkloads(): Promise<void> {
     await Promise.all(this.#workloads.splice(0).map((child) => endChild(child)));
   }
