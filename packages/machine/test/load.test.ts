@@ -7,7 +7,7 @@ import {
   hash,
   hashOfMaps,
   lruHash,
-  percpuArray,
+  percpuHash,
   progArray,
   ringBuf,
   struct,
@@ -19,7 +19,14 @@ import {
 } from "@skep/bpf";
 import { BtfBuilder, type MapSpec, type ObjectSpec, type ProgramSpec } from "@skep/object";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { type EventStream, load, LayoutMismatchError, type TypedMap, type Variable } from "../src/index.ts";
+import {
+  type EventStream,
+  load,
+  LayoutMismatchError,
+  type PerCpuMap,
+  type TypedMap,
+  type Variable,
+} from "../src/index.ts";
 import { fakeBpf } from "./fake-machine.ts";
 
 type U32 = Of<typeof u32>;
@@ -37,7 +44,7 @@ const module = {
   total: global("total", u64, 5n),
   seen: lruHash("seen_map", { key: Tuple, value: Count, maxEntries: 64 }),
   numbers: hash("numbers", { key: u32, value: u64, maxEntries: 4 }),
-  perCpu: percpuArray("percpu", { value: Count, maxEntries: 4 }),
+  perCpu: percpuHash("percpu", { key: u32, value: Count, maxEntries: 4 }),
   policies: hashOfMaps("policies", {
     key: u32,
     inner: hash("inner", { key: u32, value: Limits, maxEntries: 8 }),
@@ -99,7 +106,7 @@ function object(options: { narrow?: boolean } = {}): ObjectSpec {
     maps: Object.fromEntries([
       map("seen_map", "lru_hash", { keySize: 12, valueSize: 16, keyTypeId: tuple, valueTypeId: count }),
       map("numbers", "hash", { keyTypeId: word, valueTypeId: long }),
-      map("percpu", "percpu_array", { valueSize: 16, keyTypeId: word, valueTypeId: count }),
+      map("percpu", "percpu_hash", { valueSize: 16, keyTypeId: word, valueTypeId: count }),
       map("policies", "hash_of_maps", {
         valueSize: 4,
         keyTypeId: word,
@@ -173,10 +180,8 @@ describe("load", () => {
 
   test("a per-CPU map has a value for each CPU, and their sum", () => {
     const app = load({ bpf: fakeBpf() }, object(), { module });
-    const map = app.maps.perCpu as unknown as {
-      set(key: number, values: readonly unknown[]): void;
-      get(key: number): (readonly unknown[] & { sum(): unknown }) | null;
-    };
+    const map = app.maps.perCpu;
+    expectTypeOf(map).toEqualTypeOf<PerCpuMap<U32, Of<typeof Count>>>();
     map.set(1, [
       { packets: 1n, bytes: 2n },
       { packets: 10n, bytes: 20n },
