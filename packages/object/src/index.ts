@@ -19,3 +19,7 @@ export { kernelBtf } from "./btf/kernel.ts";
 export { readObject } from "./object/read.ts";
 export { completeSpec } from "./object/complete.ts";
 export { writeObject } from "./object/write.ts";
+export { CORE_KINDS } from "./core/kinds.ts";
+export type { CoreKind } from "./core/kinds.ts";
+export { POISON } from "./core/patch.ts";
+export * from "./core/relocate.ts";

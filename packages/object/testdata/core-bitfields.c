@@ -26,6 +26,8 @@ int bitfields(void *ctx)
 	struct task_struct *task = (void *)bpf_get_current_task();
 
 	out[0] = BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+	if (!bpf_core_type_exists(struct skep_bits))
+		return 0;
 	out[1] = BPF_CORE_READ_BITFIELD(&bits, wide);
 	out[2] = BPF_CORE_READ_BITFIELD(&bits, small);
 	out[3] = BPF_CORE_READ_BITFIELD(&bits, plain);
