@@ -17,14 +17,47 @@ const allowed = {
   api: [],
   flows: ["net", "api", "datapath", "control"],
   agent: ["net", "machine", "policy", "control", "datapath", "flows", "api"],
-  cli: ["isa", "object", "net", "bpf", "compiler", "machine", "linux", "policy", "control", "datapath", "flows", "agent", "api"],
+  cli: [
+    "isa",
+    "object",
+    "net",
+    "bpf",
+    "compiler",
+    "machine",
+    "linux",
+    "policy",
+    "control",
+    "datapath",
+    "flows",
+    "agent",
+    "api",
+  ],
 };
-const pure = ["isa", "object", "net", "bpf", "ir", "compiler", "verifier", "vm", "machine", "sim", "policy", "control", "datapath"];
+const pure = [
+  "isa",
+  "object",
+  "net",
+  "bpf",
+  "ir",
+  "compiler",
+  "verifier",
+  "vm",
+  "machine",
+  "sim",
+  "policy",
+  "control",
+  "datapath",
+];
 const test = "\\.test\\.ts$|/test/|/testdata/";
 
 module.exports = {
   forbidden: [
-    { name: "no-cycles", severity: "error", from: { pathNot: test }, to: { circular: true, dependencyTypesNot: ["type-only"] } },
+    {
+      name: "no-cycles",
+      severity: "error",
+      from: { pathNot: test },
+      to: { circular: true, dependencyTypesNot: ["type-only"] },
+    },
     ...Object.entries(allowed).map(([name, to]) => ({
       name: `floor-${name}`,
       severity: "error",
@@ -47,7 +80,10 @@ module.exports = {
   options: {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { conditionNames: ["skep-source", "import", "node", "default", "types"], exportsFields: ["exports"] },
+    enhancedResolveOptions: {
+      conditionNames: ["skep-source", "import", "node", "default", "types"],
+      exportsFields: ["exports"],
+    },
     doNotFollow: { path: "node_modules" },
     exclude: { path: "generated|\\.bpf\\.ts$" },
   },
