@@ -140,7 +140,10 @@ function textsOf(source: CheckedSource): Record<string, string> {
 /** TypeScript's complaint about a line is enough: what follows from it is not told. */
 function merge(source: CheckedSource, problems: Problems): Diagnostic[] {
   const lines = new Set(source.diagnostics.map(({ span }) => `${span?.file ?? ""}:${span?.line ?? 0}`));
-  const own = problems.list.filter(({ span }) => !lines.has(`${span?.file ?? ""}:${span?.line ?? 0}`));
+  const own = problems.list.filter(({ code, span }) => {
+    if (source.diagnostics.length > 0 && code === PROBLEMS.noReturn.code) return false;
+    return !lines.has(`${span?.file ?? ""}:${span?.line ?? 0}`);
+  });
   return [...source.diagnostics, ...own].sort(bySpan);
 }
 

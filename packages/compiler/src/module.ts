@@ -113,7 +113,8 @@ export class Module implements Unit {
 
   #evaluate(symbol: ts.Symbol, use: ts.Node): Value {
     const declaration = symbol.valueDeclaration ?? symbol.declarations?.[0];
-    if (!declaration) return this.problems.refuse(use, "unknownName", [symbol.name]);
+    // TypeScript has said that there is no such module or name.
+    if (!declaration) throw new Refused(symbol.name);
     const file = declaration.getSourceFile();
     if (isPrelude(file) && file.fileName.endsWith("/kernel.ts")) return this.#builtin(symbol.name, declaration);
     if (ts.isFunctionDeclaration(declaration)) {

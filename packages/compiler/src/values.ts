@@ -182,7 +182,13 @@ export class Env {
 
 /** Where an assignment goes, or a read comes from. */
 export type Place =
-  | { readonly kind: "memory"; readonly base: RefValue; readonly type: MemoryType; readonly shift: number }
+  | {
+      readonly kind: "memory";
+      readonly base: RefValue;
+      readonly type: MemoryType;
+      readonly shift: number;
+      readonly node: ts.Node;
+    }
   | {
       readonly kind: "binding";
       readonly binding: Binding;

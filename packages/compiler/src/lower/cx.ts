@@ -171,6 +171,8 @@ export class Cx {
   env: Env;
   frame: Frame | null = null;
   loops: Loop[] = [];
+  /** Something here was refused: complaints that follow from it are not told. */
+  refused = false;
   /** After a return, break or continue: what follows is not lowered. */
   dead = false;
   /** Grows with each call that moves packet data. */

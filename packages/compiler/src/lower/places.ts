@@ -278,7 +278,7 @@ function memberPlace(cx: Cx, node: ts.PropertyAccessExpression): Place {
     if (!field) return cx.refuse(node.name, "noMember", [object.type.name, name]);
     if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
     const base = { ...interior(object, { ...object.type }, field.offset), align: alignAt(object.align, field.offset) };
-    return { kind: "memory", base, type: field.type, shift: field.shift };
+    return { kind: "memory", base, type: field.type, shift: field.shift, node };
   }
   if (object.kind === "record") {
     const binding = object.fields.get(name);
@@ -287,7 +287,7 @@ function memberPlace(cx: Cx, node: ts.PropertyAccessExpression): Place {
   }
   if (object.kind === "variable" && name === "value") {
     if (object.variable.section === ".rodata") cx.refuse(node, "readOnly", [describe(object)]);
-    return { kind: "memory", base: variableRef(cx, object.variable, node), type: object.variable.type, shift: 0 };
+    return { kind: "memory", base: variableRef(cx, object.variable, node), type: object.variable.type, shift: 0, node };
   }
   if (object.kind === "context") {
     const field = contextField(object.program, name);
@@ -316,7 +316,7 @@ function elementPlace(cx: Cx, node: ts.ElementAccessExpression, skip: () => Retu
     at = guard.index;
   }
   const { base, offset } = elementBase(cx, object, at, node);
-  return { kind: "memory", base: { ...base, offset: base.offset + offset }, type: object.type.element, shift: 0 };
+  return { kind: "memory", base: { ...base, offset: base.offset + offset }, type: object.type.element, shift: 0, node };
 }
 
 export function placeOf(cx: Cx, target: ts.Expression, skip: () => ReturnType<Cx["target"]>): Place {
@@ -348,7 +348,7 @@ export function writePlace(cx: Cx, place: Place, value: Value, node: ts.Node): v
     writeContext(cx, place, value, node);
     return;
   }
-  checkFresh(cx, place.base, node);
+  checkFresh(cx, place.base, place.node);
   if (value.kind === "record" || value.kind === "list") writeValue(cx, place.base, place.type, value, node);
   else writeScalar(cx, place.base, place.type, value, { offset: 0, shift: place.shift, node });
 }
@@ -364,7 +364,7 @@ export function assign(cx: Cx, place: Place, expression: ts.Expression): Value {
     place.type.kind !== "bits" &&
     place.type.kind !== "bool"
   ) {
-    checkFresh(cx, place.base, expression);
+    checkFresh(cx, place.base, place.node);
     writeExpression(cx, place.base, place.type, inner);
     return read(cx, place.base, place.type, { offset: 0, shift: 0, node: expression });
   }

@@ -116,6 +116,6 @@ function lowerBody(cx: Cx, program: ProgramDecl): void {
     return;
   }
   cx.at(node.body);
-  const value = cx.lower.value(cx, node.body, INTS.i32);
+  const value = cx.lower.value(cx, node.body);
   if (!cx.dead) returnValue(cx, value, node.body);
 }

@@ -39,6 +39,7 @@ function hoist(cx: Cx, nodes: readonly ts.Statement[]): void {
 
 /** Code generation goes on somewhere, for the sake of further diagnostics; nothing of it is kept. */
 function afterRefusal(cx: Cx, node: ts.Statement): void {
+  cx.refused = true;
   if (ts.isVariableStatement(node)) {
     for (const declaration of node.declarationList.declarations) {
       if (!isDeclared(cx, declaration.name)) poisonNames(cx, declaration.name);
@@ -192,7 +193,10 @@ function realReturn(cx: Cx, value: Value, node: ts.Node): void {
     b.return();
     return;
   }
-  if (value.kind === "undefined") cx.refuse(node, "noReturn", [b.function.name]);
+  if (value.kind === "undefined") {
+    if (cx.refused) throw new Refused("noReturn");
+    cx.refuse(node, "noReturn", [b.function.name]);
+  }
   if (returns === "ptr") {
     if (value.kind !== "ref") cx.refuse(node, "wantsType", [describe(value), "a reference"]);
     b.return(value.offset === 0 ? value.ptr : b.ptradd(value.ptr, value.offset));

@@ -70,7 +70,6 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration, given: Value, at: ts
         receive: (inst) => ({ ...shown, ptr: inst }),
       };
     case "ref": {
-      if (shown.epoch !== undefined) return cx.refuse(at, "subprogramParameter", ["a header of the packet"]);
       const align = Math.min(shown.align, alignOf(shown.type));
       const { present: _present, ...rest } = shown;
       return {
@@ -80,7 +79,7 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration, given: Value, at: ts
         shape: { to: shown.type },
         key: `${shown.type.name} ${shown.space} ${shown.nullable} ${align}`,
         pass: (from) => pointerOf(from, shown, at),
-        receive: (inst) => ({ ...rest, ptr: inst, offset: 0, align }),
+        receive: (inst) => ({ ...rest, ptr: inst, offset: 0, align, ...(shown.epoch === undefined ? {} : { epoch: 0 }) }),
       };
     }
     default:

@@ -1,0 +1,9 @@
+import { XDP, i32, struct, u16, u32, u64, u8, xdp } from "@skep/bpf";
+const Io = struct("Io", { a: u32, b: u16, c: u8, d: i32, e: u64 });
+export const main = xdp("main", (ctx) => {
+  const io = ctx.header(Io, 0);
+  if (!io) return XDP.DROP;
+  const sum = io.a + io.d;
+  io.e = u64(sum);
+  return XDP.PASS;
+});

@@ -1,0 +1,11 @@
+import { XDP, i32, struct, u16, u32, u64, u8, xdp } from "@skep/bpf";
+const Io = struct("Io", { a: u32, b: u16, c: u8, d: i32, e: u64 });
+function take(n: u8): void {
+  void n;
+}
+export const main = xdp("main", (ctx) => {
+  const io = ctx.header(Io, 0);
+  if (!io) return XDP.DROP;
+  take(io.a + io.b);
+  return XDP.PASS;
+});

@@ -1,0 +1,8 @@
+import { hash, struct, u32, xdp, XDP } from "@skep/bpf";
+const V = struct("V", { a: u32 });
+export const m = hash("m", { key: u32, value: V, maxEntries: 4 });
+export const main = xdp("main", (ctx) => {
+  let v = m.get(1);
+  if (!v) v = V.zero();
+  return v.a > 3 ? XDP.DROP : XDP.PASS;
+});
