@@ -9,6 +9,7 @@ import { loadCollection, type LinuxCollection } from "./load.ts";
 import { createMap } from "./map-create.ts";
 import { LinuxMap } from "./map.ts";
 import { openPinned, pinsIn, preparePins, removePinFolder, unpin, type PreparedPins } from "./pins.ts";
+import { queryPrograms, type QueryResult, type QueryTarget } from "./query.ts";
 import { LinuxProgram } from "./program.ts";
 
 export interface LinuxBpfOptions {
@@ -68,6 +69,11 @@ export class LinuxBpf implements BpfMachine {
 
   attach(program: Program, target: AttachTarget): Link {
     return attachProgram(program, target, this.#context);
+  }
+
+  /** What is attached to a hook, in order. */
+  query(target: QueryTarget): QueryResult {
+    return queryPrograms(target, this.#context);
   }
 
   /** Attaches where the program's section says; null where it names no target. */

@@ -1,11 +1,14 @@
 import { commands, elementFlags } from "@skep/isa";
 import type { Program, RawMap, RingReader } from "@skep/machine";
-import { type Descriptor, keepUntilHere, rawBpf, Scratch } from "../sys/index.ts";
+import { type Descriptor, keepUntilHere, PAGE_SIZE, rawBpf, Scratch } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, updateBatch, type Shape } from "./batch.ts";
 import { possibleCpus } from "./cpus.ts";
 import { mapInfo, type KernelMapInfo } from "./info.ts";
+import { MappedMemory } from "./mapped.ts";
+import { type OnPerfRecord, type PerfOptions, PerfReader } from "./perf-ring.ts";
 import { LinuxRingReader } from "./ring.ts";
+import { UserRingWriter } from "./user-ring.ts";
 import { pinObject } from "./pins.ts";
 
 const perCpuTypes = new Set(["percpu_hash", "percpu_array", "lru_percpu_hash", "percpu_cgroup_storage"]);
@@ -239,8 +242,32 @@ export class LinuxMap implements RawMap {
     this.setDescriptor(key, descriptorOf(program));
   }
 
-  readRing(onRecord: (record: Uint8Array) => void): RingReader {
+  /** Ring buffers, and the buffers of all CPUs of a perf event array. */
+  readRing(onRecord: (record: Uint8Array) => void, options?: PerfOptions): RingReader {
+    if (this.info.type === "perf_event_array") return this.readPerf(onRecord, options);
     return new LinuxRingReader(this.#descriptor, this.info, onRecord);
+  }
+
+  readPerf(onRecord: OnPerfRecord, options?: PerfOptions): PerfReader {
+    if (this.info.type !== "perf_event_array") throw new MapOperationError(`${this.#about} is no perf event array`);
+    const put = (cpu: number, event: number) =>
+      this.setDescriptor(new Uint8Array(new Uint32Array([cpu]).buffer), event);
+    return new PerfReader(put, onRecord, options);
+  }
+
+  /** For user ring buffers. */
+  writeRing(): UserRingWriter {
+    return new UserRingWriter(this.#descriptor, this.info);
+  }
+
+  /**
+   * The values of an array that was made with BPF_F_MMAPABLE, each rounded up to eight bytes; or an arena's pages. Writable unless the
+   * map is frozen or its flags forbid it.
+   */
+  mmap(options: { readonly readOnly?: boolean } = {}): MappedMemory {
+    const size = this.info.type === "arena" ? PAGE_SIZE : Math.ceil(this.info.valueSize / 8) * 8;
+    const length = Math.ceil((size * this.info.maxEntries) / PAGE_SIZE) * PAGE_SIZE;
+    return new MappedMemory(this.#descriptor, length, { isWritable: !options.readOnly });
   }
 
   close(): void {

@@ -30,6 +30,7 @@ export class LinuxRingReader implements RingReader {
   #watch: Watch | null = null;
   #isDraining = false;
   #isClosed = false;
+  #isStopped = false;
 
   constructor(map: Descriptor, info: MapInfo, onRecord: (record: Uint8Array) => void) {
     if (info.type !== "ringbuf") throw new TypeError(`map ${info.name} is no ring buffer but ${info.type}`);
@@ -76,6 +77,7 @@ export class LinuxRingReader implements RingReader {
     if (this.#isClosed) throw new Error("use of a ring buffer reader that is closed");
     if (this.#isDraining) throw new Error("drain called from a record's callback");
     this.#isDraining = true;
+    this.#isStopped = false;
     try {
       return this.#walk(onRecord);
     } finally {
@@ -96,7 +98,7 @@ export class LinuxRingReader implements RingReader {
     let given = 0;
     let records = 0;
     try {
-      while (passed < available && !this.#isClosed) {
+      while (passed < available && !this.#isClosed && !this.#isStopped) {
         const at = (start + passed) & mask;
         const header = Atomics.load(headers, at >>> 2);
         if (header >= BUSY) break;
@@ -130,7 +132,9 @@ export class LinuxRingReader implements RingReader {
     this.#watch ??= watchReadable(this.#descriptor, () => this.drain());
   }
 
+  /** Ends a running `drain` as well: what is not read stays in the ring. */
   stop(): void {
+    this.#isStopped = true;
     this.#watch?.close();
     this.#watch = null;
   }

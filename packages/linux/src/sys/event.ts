@@ -16,10 +16,23 @@ export interface Watch {
  * makes the descriptor non-blocking.
  */
 export function watchReadable(descriptor: Descriptor, onReadable: () => void, onError?: (error: Error) => void): Watch {
+  return watch(descriptor, { readable: true }, { onReady: onReadable, onError });
+}
+
+/** As `watchReadable`, for when the descriptor takes something. */
+export function watchWritable(descriptor: Descriptor, onWritable: () => void, onError?: (error: Error) => void): Watch {
+  return watch(descriptor, { writable: true }, { onReady: onWritable, onError });
+}
+
+function watch(
+  descriptor: Descriptor,
+  events: { readonly readable?: boolean; readonly writable?: boolean },
+  { onReady, onError }: { onReady: () => void; onError: ((error: Error) => void) | undefined },
+): Watch {
   let open = true;
-  const handle = rawPoll(descriptor.fd, { readable: true }, (status) => {
+  const handle = rawPoll(descriptor.fd, events, (status) => {
     if (!open) return;
-    if (status >= 0) return onReadable();
+    if (status >= 0) return onReady();
     close();
     const error = new Error(`poll of a ${descriptor.kind} failed with status ${status}`);
     if (!onError) throw error;
