@@ -29,11 +29,15 @@ const AGENT_END_MS = 10_000;
 const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 /** What was given counts; the rest is as the agent noted it. */
-function placeOf(options: DownOptions, given: (name: keyof DownOptions) => boolean): Place {
+function placeOf(
+  options: DownOptions,
+  given: (name: keyof DownOptions) => boolean,
+): Place & { readonly noted: boolean } {
   const noted = notedPlace(options.run);
   const pick = <K extends "state" | "pins" | "cgroup">(name: K): string =>
     given(name) || !noted ? options[name] : noted[name];
   return {
+    noted: noted !== null,
     state: resolve(pick("state")),
     pins: resolve(pick("pins")),
     cgroup: pick("cgroup"),
@@ -89,11 +93,11 @@ export async function down(options: DownOptions, given: (name: keyof DownOptions
   const { openLinux, unmountPins } = await import("@skep/linux");
   const machine = openLinux({ runFolder: run, ...(place.netns !== null && hostIsThere && { netns: place.netns }) });
   const { bpf, net, processes } = machine;
-  const records = recordsOf(place.state);
+  const wires = wiresOf(place.state);
   await tryAll([
     ["workloads", () => processes.deleteCgroup(place.cgroup === "" ? WORKLOADS : place.cgroup)],
-    ["interfaces", () => hostIsThere && deleteInterfaces(net.host, [...records, GATEWAY])],
-    ["namespaces", () => deleteNamespaces(net, place)],
+    ["interfaces", () => hostIsThere && deleteInterfaces(net.host, wires)],
+    ["namespaces", () => deleteNamespaces(net, wires, place)],
     ["pins", () => bpf.removePins(place.pins)],
     ["mounts", () => emptyMounts(place).forEach(unmountPins)],
     ["state", () => rmSync(place.state, { recursive: true, force: true })],
@@ -103,23 +107,38 @@ export async function down(options: DownOptions, given: (name: keyof DownOptions
   return 0;
 }
 
-/** Host sides of the wires on record. A record that is damaged has its interface end with its namespace. */
-function recordsOf(state: string): string[] {
+interface Wire {
+  readonly interfaceName: string;
+  readonly netns: string;
+}
+
+/** The wires on record. A record that is damaged has its interface end with its namespace. */
+function wiresOf(state: string): Wire[] {
   const folder = join(state, "endpoints");
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
-    .flatMap((name) => /"interfaceName":"([^"]+)"/.exec(readFileSync(join(folder, name), "utf8"))?.[1] ?? []);
+    .flatMap((name) => {
+      const text = readFileSync(join(folder, name), "utf8");
+      const value = (key: string): string => new RegExp(`"${key}":"([^"]+)"`).exec(text)?.[1] ?? "";
+      return { interfaceName: value("interfaceName"), netns: value("netns") };
+    });
 }
 
-function deleteInterfaces(host: Namespace, names: readonly string[]): void {
-  for (const name of names) host.deleteInterface(name);
+function deleteInterfaces(host: Namespace, wires: readonly Wire[]): void {
+  for (const { interfaceName } of wires) if (interfaceName !== "") host.deleteInterface(interfaceName);
+  host.deleteInterface(GATEWAY);
 }
 
-/** All of this run folder but the one that is the agent's host. */
-function deleteNamespaces(net: NetMachine, place: Place): void {
+/**
+ * Those on record; where the agent's place is noted all others of its run folder too, as it may have been killed before it wrote a
+ * record. The one that is the agent's host stays.
+ */
+function deleteNamespaces(net: NetMachine, wires: readonly Wire[], place: Place & { readonly noted: boolean }): void {
+  const recorded = new Set(wires.map((wire) => wire.netns));
   for (const name of net.namespaces()) {
-    if (net.openNamespace(name)?.path !== place.netns) net.deleteNamespace(name);
+    const ours = recorded.has(name) || place.noted;
+    if (ours && net.openNamespace(name)?.path !== place.netns) net.deleteNamespace(name);
   }
 }
 
