@@ -56,7 +56,7 @@ module.exports = {
       name: "no-cycles",
       severity: "error",
       from: { pathNot: test },
-      to: { circular: true, dependencyTypesNot: ["type-only"] },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
     },
     ...Object.entries(allowed).map(([name, to]) => ({
       name: `floor-${name}`,
