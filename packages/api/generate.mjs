@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Writes src/generated from proto/. Offline: buf and its plugin come from node_modules.
+// Writes src/generated from proto/. The plugin comes from node_modules; npx fetches buf, which no build or test needs.
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -22,8 +22,7 @@ const template = {
 };
 
 rmSync(join(here, "src/generated"), { recursive: true, force: true });
-execFileSync(
-  process.execPath,
-  [binaryOf("@bufbuild/buf", "buf"), "generate", "proto", "--template", JSON.stringify(template)],
-  { cwd: here, stdio: "inherit" },
-);
+execFileSync("npx", ["--yes", "@bufbuild/buf@1.75.0", "generate", "proto", "--template", JSON.stringify(template)], {
+  cwd: here,
+  stdio: "inherit",
+});
