@@ -14,7 +14,11 @@ export function memoryHost(files: Readonly<Record<string, string>>): CompilerHos
   return { readFile: (path) => files[path] };
 }
 
-export function compileText(text: string, more: Readonly<Record<string, string>> = {}, options: CompileOptions = {}): CompileResult {
+export function compileText(
+  text: string,
+  more: Readonly<Record<string, string>> = {},
+  options: CompileOptions = {},
+): CompileResult {
   return compile(ENTRY, memoryHost({ ...more, [ENTRY]: text }), options);
 }
 
@@ -24,7 +28,11 @@ export function formatAll(result: CompileResult): string {
 }
 
 /** The object; what was wrong otherwise. */
-export function specOf(text: string, more: Readonly<Record<string, string>> = {}, options: CompileOptions = {}): ObjectSpec {
+export function specOf(
+  text: string,
+  more: Readonly<Record<string, string>> = {},
+  options: CompileOptions = {},
+): ObjectSpec {
   const result = compileText(text, more, options);
   if (!result.spec) throw new Error(formatAll(result));
   return result.spec;

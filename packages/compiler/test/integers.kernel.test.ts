@@ -120,7 +120,8 @@ function write(view: DataView, place: { offset: number; type: Name }, value: big
 
 function read(view: DataView, place: { offset: number; type: Name }): bigint {
   let value = 0n;
-  for (let at = bitsOf(place.type) / 8 - 1; at >= 0; at--) value = (value << 8n) | BigInt(view.getUint8(place.offset + at));
+  for (let at = bitsOf(place.type) / 8 - 1; at >= 0; at--)
+    value = (value << 8n) | BigInt(view.getUint8(place.offset + at));
   return wrap(place.type, value);
 }
 
@@ -144,7 +145,11 @@ describe.skipIf(!canUseBpf())("integers in the kernel", () => {
           ? [0n, 1n, -1n, (1n << BigInt(bits - 1)) - 1n, -(1n << BigInt(bits - 1))]
           : [0n, 1n, (1n << BigInt(bits)) - 1n, 1n << BigInt(bits - 1)];
         const any = fc.bigInt({ min: 0n, max: (1n << BigInt(bits)) - 1n }).map((value) => wrap(name, value));
-        const operand = fc.oneof(fc.constantFrom(...edge), any, fc.integer({ min: 0, max: 20 }).map((value) => wrap(name, BigInt(value))));
+        const operand = fc.oneof(
+          fc.constantFrom(...edge),
+          any,
+          fc.integer({ min: 0, max: 20 }).map((value) => wrap(name, BigInt(value))),
+        );
         const check = (a: bigint, b: bigint): void => {
           const data = new Uint8Array(size);
           const view = new DataView(data.buffer);

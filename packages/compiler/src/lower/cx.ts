@@ -11,6 +11,7 @@ import {
   Env,
   type Binding,
   type Condition,
+  type ContextValue,
   type MapDecl,
   type ProgramDecl,
   type Value,
@@ -187,6 +188,8 @@ export class Cx {
   linear = 0;
   /** The packet's start and end as the function's entry has them. */
   packet: { readonly data: Local; readonly end: Local } | null = null;
+  /** The program's context, where this function has it. */
+  context: ContextValue | null = null;
   usesPacket = false;
   readonly stack = new StackSlots();
   /** Whether anything here moves packet data. */

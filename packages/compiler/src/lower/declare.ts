@@ -10,7 +10,8 @@ import type { Cx, DeclaredType } from "./cx.ts";
 import { coerce } from "./ints.ts";
 import { materialize, materializeExpression, memberName, stripParens } from "./literals.ts";
 import { asBool, present } from "./memory.ts";
-import { elementAt, member } from "./places.ts";
+import { elementAt } from "./elements.ts";
+import { member } from "./places.ts";
 
 export function declaredTypeOf(cx: Cx, annotation: ts.TypeNode | undefined): DeclaredType | null {
   return annotation ? cx.unit.declaredType(cx.unit.checker.getTypeFromTypeNode(annotation)) : null;

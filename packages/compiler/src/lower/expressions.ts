@@ -22,7 +22,8 @@ import { arithmetic, complement, negative, type Operator } from "./ints.ts";
 import { joinSites } from "./join.ts";
 import { materializeExpression, recordOf, stripParens } from "./literals.ts";
 import { asBool, asInt, present } from "./memory.ts";
-import { assign, element, elementAt, member, placeOf, readPlace, writePlace } from "./places.ts";
+import { elementAt } from "./elements.ts";
+import { assign, element, member, placeOf, readPlace, writePlace } from "./places.ts";
 
 const OPERATORS: ReadonlyMap<ts.SyntaxKind, Operator> = new Map([
   [ts.SyntaxKind.PlusToken, "+"],

@@ -32,6 +32,12 @@ export function packetData(cx: Cx, context: ContextValue, node: ts.Node): { data
   };
 }
 
+/** The packet's end, for a pointer that is compared again. */
+export function packetEnd(cx: Cx, node: ts.Node): Inst {
+  if (!cx.context) return cx.refuse(node, "wantsContext", ["an index into the packet"]);
+  return packetData(cx, cx.context, node).end;
+}
+
 /** Splits `x + 14`, so that the constant goes into the access and the verifier sees the variable part alone. */
 function splitOffset(offset: IntValue): { variable: Inst | null; constant: bigint } {
   if (offset.const !== undefined) return { variable: null, constant: offset.const };

@@ -4,25 +4,23 @@
  */
 import ts from "typescript";
 import { contextArray, contextField, contextShape } from "../contexts.ts";
-import { alignOf, INTS, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
+import { alignOf, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
 import {
   constInt,
   describe,
   type ContextField,
   type ContextValue,
-  type IntValue,
-  type ListValue,
   type Place,
   type RefValue,
   type Value,
   type VariableDecl,
 } from "../values.ts";
 import { assignBinding, readBinding } from "./bindings.ts";
-import { coerce, convert, instOf, typed } from "./ints.ts";
+import { locate, readElement, tableOf } from "./elements.ts";
+import { coerce, instOf, typed } from "./ints.ts";
 import { writeExpression, writeValue, stripParens } from "./literals.ts";
 import { alignAt, asInt, checkFresh, interior, read, writeScalar } from "./memory.ts";
 import { excerpt, type Cx } from "./cx.ts";
-import { joinSites } from "./join.ts";
 import { isMapMethod } from "./maps.ts";
 import { packetLength } from "./packet.ts";
 
@@ -136,116 +134,6 @@ export function member(cx: Cx, object: Value, name: string, node: ts.Node): Valu
 
 // ---- elements ----
 
-/** Where element `index`, known to be inside, lies. */
-function elementBase(cx: Cx, array: RefValue, index: IntValue, node: ts.Node): { base: RefValue; offset: number } {
-  const element = (array.type as ArrayT).element;
-  const size = sizeOf(element);
-  if (index.const !== undefined) return { base: array, offset: Number(index.const) * size };
-  const b = cx.emit(node);
-  const at = instOf(cx, convert(cx, index, INTS.u64, node), INTS.u64, node);
-  const scaled = size === 1 ? at : b.mul(at, b.i64(size));
-  const ptr = b.ptradd(array.ptr, scaled);
-  return { base: { ...array, ptr, align: alignAt(array.align, size) }, offset: 0 };
-}
-
-function checkIndex(cx: Cx, index: IntValue, length: number, node: ts.Node): boolean {
-  if (index.const !== undefined && (index.const < 0n || index.const >= BigInt(length))) {
-    cx.refuse(node, "outOfRange", [String(index.const), String(length)]);
-  }
-  return index.min >= 0n && index.max < BigInt(length) && index.soft !== true;
-}
-
-/** Branches on `index < length`; gives the index to use behind the check, and the block where it failed. */
-function guardIndex(
-  cx: Cx,
-  index: IntValue,
-  length: number,
-  node: ts.Node,
-): { index: IntValue; outside: ReturnType<Cx["target"]> } {
-  const b = cx.emit(node);
-  const wide = convert(cx, index, INTS.u64, node);
-  const inst = instOf(cx, wide, INTS.u64, node);
-  const [inside, outside] = [cx.target("inside", node), cx.target("outside", node)];
-  inside.reached = true;
-  outside.reached = true;
-  b.branch("ult", [inst, b.i64(length)], [inside.block, outside.block]);
-  b.at(inside.block);
-  return { index: typed(inst, INTS.u64, { min: 0n, max: BigInt(length - 1) }), outside };
-}
-
-function readElement(cx: Cx, array: RefValue, index: IntValue, place: { asserted: boolean; node: ts.Node }): Value {
-  const { node } = place;
-  const type = array.type as ArrayT;
-  checkFresh(cx, array, node);
-  const load = (at: IntValue): Value => {
-    const { base, offset } = elementBase(cx, array, at, node);
-    return read(cx, base, type.element, { offset, shift: 0, node });
-  };
-  if (checkIndex(cx, index, type.length, node) || place.asserted) return load(index);
-  const guard = guardIndex(cx, index, type.length, node);
-  const value = load(guard.index);
-  const b = cx.emit(node);
-  const epoch = cx.epoch;
-  return joinSites(
-    cx,
-    [
-      { block: b.current, value, node, epoch },
-      { block: guard.outside.block, value: { kind: "undefined" }, node, epoch },
-    ],
-    { node },
-  );
-}
-
-/** The element at a constant index that is inside. */
-export function elementAt(cx: Cx, array: RefValue, index: number, node: ts.Node): Value {
-  const type = array.type as ArrayT;
-  return read(cx, array, type.element, { offset: index * sizeOf(type.element), shift: 0, node });
-}
-
-/** The element at an index that was checked. */
-export function elementInside(cx: Cx, array: RefValue, index: IntValue, node: ts.Node): Value {
-  const { base, offset } = elementBase(cx, array, index, node);
-  return read(cx, base, (array.type as ArrayT).element, { offset, shift: 0, node });
-}
-
-const SIZES = [INTS.u8, INTS.u16, INTS.u32] as const;
-
-/** A list of integers that is indexed at run time becomes a table in `.rodata`. */
-function tableOf(cx: Cx, list: ListValue, node: ts.Node): RefValue {
-  const ints = list.elements.map((element) => {
-    if (element.kind !== "int" || element.const === undefined)
-      return cx.refuse(node, "notConstant", ["an element of the list"]);
-    return element;
-  });
-  const min = ints.map((int) => int.min).reduce((a, b) => (a < b ? a : b), 0n);
-  const max = ints.map((int) => int.max).reduce((a, b) => (a > b ? a : b), 0n);
-  const big = ints.some((int) => int.big);
-  const signed = min < 0n;
-  const fitting = SIZES.find((type) => !signed && max < 1n << BigInt(type.bits));
-  const type = big ? (signed ? INTS.i64 : INTS.u64) : signed ? INTS.i32 : (fitting ?? INTS.u64);
-  const bytes = new Uint8Array(ints.length * sizeOf(type));
-  ints.forEach((int, at) => {
-    let value = BigInt.asUintN(type.bits, int.const ?? 0n);
-    for (let byte = 0; byte < sizeOf(type); byte++) {
-      bytes[at * sizeOf(type) + byte] = Number(value & 0xffn);
-      value >>= 8n;
-    }
-  });
-  const array: ArrayT = { kind: "array", name: `${type.name}[${ints.length}]`, element: type, length: ints.length };
-  const { section, offset } = cx.unit.table(array, bytes);
-  const ptr = cx.emit(node).data(section, offset);
-  return {
-    kind: "ref",
-    type: array,
-    ptr,
-    offset: 0,
-    space: "data",
-    align: sizeOf(type),
-    nullable: false,
-    readOnly: true,
-  };
-}
-
 export function element(
   cx: Cx,
   object: Value,
@@ -306,16 +194,14 @@ function elementPlace(cx: Cx, node: ts.ElementAccessExpression, skip: () => Retu
   }
   if (object.kind !== "ref" || object.type.kind !== "array") return cx.refuse(node, "noPlace", [excerpt(node)]);
   if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
-  let at = asInt(cx, index, node.argumentExpression);
-  if (!checkIndex(cx, at, object.type.length, node)) {
-    const guard = guardIndex(cx, at, object.type.length, node);
+  const at = asInt(cx, index, node.argumentExpression);
+  const { base, offset, outside } = locate(cx, object, at, { asserted: false, node });
+  if (outside) {
     const b = cx.emit(node);
     const inside = b.current;
-    b.at(guard.outside.block).jump(skip().block);
+    b.at(outside.block).jump(skip().block);
     b.at(inside);
-    at = guard.index;
   }
-  const { base, offset } = elementBase(cx, object, at, node);
   return { kind: "memory", base: { ...base, offset: base.offset + offset }, type: object.type.element, shift: 0, node };
 }
 

@@ -104,8 +104,9 @@ function lowerBody(cx: Cx, program: ProgramDecl): void {
   const { node } = program.run;
   const builder = cx.emit(node);
   const [parameter] = node.parameters;
+  cx.context = { kind: "context", program: program.kind, ptr: builder.param(0) };
   if (parameter) {
-    declareTarget(cx, parameter.name, { kind: "context", program: program.kind, ptr: builder.param(0) }, null);
+    declareTarget(cx, parameter.name, cx.context, null);
   }
   cx.frame = { sites: null, returns: declaredTypeOf(cx, node.type), name: program.name, node };
   cx.inlining.push(node);

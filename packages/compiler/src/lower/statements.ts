@@ -12,7 +12,7 @@ import { declareTarget, declareVariable, fitDeclared, poisonNames } from "./decl
 import { convert, defaultType, instOf, typed, unify } from "./ints.ts";
 import { mergeEpochs } from "./join.ts";
 import { boolInst, asInt } from "./memory.ts";
-import { elementAt, elementInside } from "./places.ts";
+import { elementAt, elementInside } from "./elements.ts";
 import { checkProgramReturn } from "./returns.ts";
 
 /** One statement that is refused does not hide the next. */

@@ -79,7 +79,13 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration, given: Value, at: ts
         shape: { to: shown.type },
         key: `${shown.type.name} ${shown.space} ${shown.nullable} ${align}`,
         pass: (from) => pointerOf(from, shown, at),
-        receive: (inst) => ({ ...rest, ptr: inst, offset: 0, align, ...(shown.epoch === undefined ? {} : { epoch: 0 }) }),
+        receive: (inst) => ({
+          ...rest,
+          ptr: inst,
+          offset: 0,
+          align,
+          ...(shown.epoch === undefined ? {} : { epoch: 0 }),
+        }),
       };
     }
     default:
@@ -136,6 +142,7 @@ function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Parameter[]
   builder.at(start);
   parameters.forEach((parameter, index) => {
     const value = parameter.receive(builder.param(index));
+    if (value.kind === "context") inner.context = value;
     const { name } = parameter.node;
     if (ts.isIdentifier(name) && isAssigned(inner, name)) {
       inner.declare(name, variableBinding(inner, name.text, value, name));
