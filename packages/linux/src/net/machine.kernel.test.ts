@@ -1,20 +1,18 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe } from "vitest";
 import { type MachineUnderTest, machineSuite } from "@skep/machine/suite";
 import { LinuxBpf } from "../bpf/index.ts";
 import { canUseBpf } from "../bpf/testing.ts";
 import { openProcesses } from "../processes/index.ts";
-import { CLOCK, clockTime, unmount } from "../sys/index.ts";
+import { CLOCK, clockTime } from "../sys/index.ts";
 import { openNet } from "./index.ts";
+import { removeTestFolder, testFolder, testName } from "./testing.ts";
 
 let count = 0;
 
 /** The parts of the real machine, in folders of their own. */
 function open(): MachineUnderTest {
-  const name = `skep-suite-${process.pid}-${count++}`;
-  const run = mkdtempSync(join(tmpdir(), `${name}-`));
+  const name = testName(`suite${count++}`);
+  const run = testFolder("suite");
   const bpf = new LinuxBpf();
   const processes = openProcesses();
   // A BPF file system of the test's own, with the pin folder in it: its root has files that cannot be removed.
@@ -39,9 +37,8 @@ function open(): MachineUnderTest {
     pins,
     cgroup: name,
     async close() {
-      unmount(mounted);
       await processes.deleteCgroup(name);
-      rmSync(run, { recursive: true, force: true });
+      removeTestFolder(run);
     },
   };
 }

@@ -11,6 +11,7 @@ import {
   releaseFolder,
 } from "./namespace-files.ts";
 import { LinuxNamespace } from "./namespace.ts";
+import { needCapability } from "./privilege.ts";
 
 export interface NetOptions {
   /** The machine's run folder; namespaces are kept in `<run>/netns`. */
@@ -53,6 +54,7 @@ class Net implements LinuxNet {
 
   createNamespace(name: string): LinuxNamespace {
     checkName(name);
+    needCapability(`making namespace ${name}`, "CAP_SYS_ADMIN");
     prepareFolder(this.#folder);
     const path = this.#path(name);
     createNamespaceFile(path, upLoopback);

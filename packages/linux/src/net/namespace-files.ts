@@ -3,6 +3,7 @@
  * Named network namespaces: a file per name in a folder, with the namespace mounted on it, as `ip netns` keeps them.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
+import { needCapability } from "./privilege.ts";
 import {
   fileSystemType,
   inNewNamespace,
@@ -97,7 +98,9 @@ export function createNamespaceFile(path: string, prepare: () => void): void {
 
 /** Takes the mount and the file away. The namespace ends with the last process or descriptor in it. */
 export function deleteNamespaceFile(path: string): void {
-  if (isNamespaceFile(path)) unmount(path, MNT_DETACH);
+  needCapability(`deleting namespace ${path}`, "CAP_SYS_ADMIN");
+  // Two makers of one name at the same moment leave two mounts.
+  while (isNamespaceFile(path)) unmount(path, MNT_DETACH);
   unlinkSync(path);
 }
 

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Interface, Namespace, Route } from "@skep/machine";
 import type { Address, Mac, Prefix } from "@skep/net";
+import { needCapability } from "./privilege.ts";
 import {
   addAddress,
   addRoute,
@@ -83,9 +84,11 @@ export class LinuxNamespace implements Namespace {
     this.#isCurrent = options.isCurrent ?? false;
   }
 
-  /** Runs `use` inside. It must be synchronous. */
+  /** Runs `use` inside. It must be synchronous. Throws `MissingCapabilityError` without CAP_SYS_ADMIN, unless the thread lives there. */
   run<T>(use: () => T): T {
-    return this.#isCurrent ? use() : inNamespace(this.path, use);
+    if (this.#isCurrent) return use();
+    needCapability(`entering namespace ${this.name}`, "CAP_SYS_ADMIN");
+    return inNamespace(this.path, use);
   }
 
   /** Runs `use` with a socket of the namespace. */
@@ -96,6 +99,12 @@ export class LinuxNamespace implements Namespace {
     } finally {
       socket.close();
     }
+  }
+
+  /** As `netlink`, for what changes the namespace. Throws `MissingCapabilityError` without CAP_NET_ADMIN. */
+  #change<T>(what: string, use: (socket: NetlinkSocket) => T): T {
+    needCapability(`${what} in namespace ${this.name}`, "CAP_NET_ADMIN");
+    return this.netlink(use);
   }
 
   get cookie(): bigint {
@@ -123,7 +132,7 @@ export class LinuxNamespace implements Namespace {
     try {
       const { mtu } = options;
       const peerOptions = { name: peer.name, mtu, mac: peer.mac, namespaceFd: target.fd };
-      this.netlink((socket) =>
+      this.#change("making a veth", (socket) =>
         createLink(socket, defined({ kind: "veth", name, ...options, peer: defined(peerOptions) })),
       );
     } finally {
@@ -133,15 +142,15 @@ export class LinuxNamespace implements Namespace {
   }
 
   deleteInterface(name: string): boolean {
-    return this.netlink((socket) => deleteLink(socket, name));
+    return this.#change("deleting an interface", (socket) => deleteLink(socket, name));
   }
 
   setUp(index: number, up: boolean): void {
-    this.netlink((socket) => changeLink(socket, index, { up }));
+    this.#change("changing an interface", (socket) => changeLink(socket, index, { up }));
   }
 
   addAddress(index: number, prefix: Prefix): void {
-    this.netlink((socket) => addAddress(socket, { index, prefix }));
+    this.#change("adding an address", (socket) => addAddress(socket, { index, prefix }));
   }
 
   addresses(): { readonly index: number; readonly prefix: Prefix }[] {
@@ -149,11 +158,11 @@ export class LinuxNamespace implements Namespace {
   }
 
   addRoute(route: Route): void {
-    this.netlink((socket) => addRoute(socket, toSpec(route)));
+    this.#change("adding a route", (socket) => addRoute(socket, toSpec(route)));
   }
 
   deleteRoute(route: Route): boolean {
-    return this.netlink((socket) => deleteRoute(socket, toSpec(route)));
+    return this.#change("deleting a route", (socket) => deleteRoute(socket, toSpec(route)));
   }
 
   /** Of the main table. */
@@ -162,7 +171,7 @@ export class LinuxNamespace implements Namespace {
   }
 
   addNeighbour(index: number, address: Address, mac: Mac): void {
-    this.netlink((socket) => setNeighbour(socket, { index, address, mac }));
+    this.#change("adding a neighbour", (socket) => setNeighbour(socket, { index, address, mac }));
   }
 
   // /proc/sys/net shows the namespace of the task that opens the file (net/sysctl_net.c): this thread's.

@@ -1,11 +1,13 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Prefix } from "@skep/net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { AF, bindSocket, isErrno, isReadable, openDescriptors, openSocket, sendTo, SOCK } from "../sys/index.ts";
 import { type LinuxNamespace, type LinuxNet, openNet } from "./index.ts";
+import { openProcesses } from "../processes/index.ts";
+import { reapTests, removeTestFolder, testFolder } from "./testing.ts";
 
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: network namespaces need root");
@@ -50,14 +52,15 @@ describe.skipIf(!privileged)("namespaces of the real machine", () => {
   let net: LinuxNet;
   const home = () => readlinkSync("/proc/thread-self/ns/net");
 
-  beforeAll(() => {
-    run = mkdtempSync(join(tmpdir(), "skep-net-"));
+  beforeAll(async () => {
+    await reapTests();
+    run = testFolder("net");
     net = openNet({ run });
   });
   afterEach(() => {
     for (const name of net.namespaces()) net.deleteNamespace(name);
   });
-  afterAll(() => rmSync(run, { recursive: true }));
+  afterAll(() => removeTestFolder(run));
 
   test("a namespace is made, listed, opened again and removed without a trace", () => {
     const before = { home: home(), descriptors: openDescriptors() };
@@ -151,6 +154,20 @@ describe.skipIf(!privileged)("namespaces of the real machine", () => {
     expect(space.getSysctl("net/ipv4/conf/all/rp_filter")).toBe(before === "2" ? "0" : "2");
     expect(net.host.getSysctl("net/ipv4/conf/all/rp_filter")).toBe(before);
     expect(() => space.setSysctl("../../etc/passwd", "x")).toThrow(RangeError);
+  });
+
+  test("what a killed test left is taken away", async () => {
+    // A process that ended: its number stands for the test's.
+    const { pid } = spawnSync("true");
+    const folder = join(tmpdir(), `skep-test-${pid}-left`);
+    mkdirSync(folder);
+    const left = openNet({ run: folder });
+    left.createNamespace("x");
+    const cgroup = openProcesses().createCgroup(`skep-test-${pid}-left`).path;
+    await reapTests();
+    expect([existsSync(folder), existsSync(cgroup)]).toEqual([false, false]);
+    expect(mountsUnder(folder)).toEqual([]);
+    expect(existsSync(run)).toBe(true);
   });
 
   test("the host can be another namespace", () => {

@@ -19,7 +19,9 @@ import { canCompare, codeOf, ip, iproute, mac, openStage, type Stage } from "./t
 describe.skipIf(!canCompare())("links beside iproute2", () => {
   let stage: Stage;
   let space: LinuxNamespace;
-  beforeAll(() => (stage = openStage()));
+  beforeAll(async () => {
+    stage = await openStage();
+  });
   beforeEach(() => (space = stage.make("links")));
   afterEach(() => stage.clear());
   afterAll(() => stage.close());

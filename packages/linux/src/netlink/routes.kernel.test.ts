@@ -29,7 +29,9 @@ describe.skipIf(!canCompare())("addresses, routes, rules and neighbours beside i
   let space: LinuxNamespace;
   /** `a`, up, with 10.0.0.1/24 and fd00::1/64; its peer `b` is up too. */
   let index: number;
-  beforeAll(() => (stage = openStage()));
+  beforeAll(async () => {
+    stage = await openStage();
+  });
   beforeEach(() => {
     space = stage.make("routes");
     index = makeVeth(space);

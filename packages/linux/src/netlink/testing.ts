@@ -3,11 +3,9 @@
  * What the tests of this folder need: a namespace of their own, and iproute2's view of it.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Address, Prefix } from "@skep/net";
 import { type LinuxNamespace, openNet } from "../net/index.ts";
+import { reapTests, removeTestFolder, testFolder } from "../net/testing.ts";
 import { isErrno } from "../sys/index.ts";
 
 /** Whether namespaces can be made and iproute2 is there; says aloud what is missing. */
@@ -28,8 +26,9 @@ export interface Stage {
   close(): void;
 }
 
-export function openStage(): Stage {
-  const run = mkdtempSync(join(tmpdir(), "skep-netlink-"));
+export async function openStage(): Promise<Stage> {
+  await reapTests();
+  const run = testFolder("netlink");
   const net = openNet({ run });
   const clear = (): void => {
     for (const name of net.namespaces()) net.deleteNamespace(name);
@@ -39,7 +38,7 @@ export function openStage(): Stage {
     clear,
     close() {
       clear();
-      rmSync(run, { recursive: true });
+      removeTestFolder(run);
     },
   };
 }

@@ -30,7 +30,9 @@ describe.skipIf(!canCompare())("traffic control beside tc", () => {
   let stage: Stage;
   let space: LinuxNamespace;
   let index: number;
-  beforeAll(() => (stage = openStage()));
+  beforeAll(async () => {
+    stage = await openStage();
+  });
   beforeEach(() => {
     space = stage.make("traffic");
     index = makeVeth(space);

@@ -41,7 +41,9 @@ describe.skipIf(!canCompare())("what happens in a namespace", () => {
   let stage: Stage;
   let space: LinuxNamespace;
   let descriptors: number;
-  beforeAll(() => (stage = openStage()));
+  beforeAll(async () => {
+    stage = await openStage();
+  });
   beforeEach(() => {
     space = stage.make("watched");
     descriptors = openDescriptors();

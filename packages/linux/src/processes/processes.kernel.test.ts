@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { openNet } from "../net/index.ts";
+import { removeTestFolder, testFolder, testName } from "../net/testing.ts";
 import { openDescriptors } from "../sys/index.ts";
 import { findCgroupRoot, isPopulated, JOIN_FAILED, openProcesses, spawnWorkload, watchCgroup } from "./index.ts";
 
@@ -28,7 +28,7 @@ async function output(child: ChildProcess): Promise<string> {
 }
 
 describe.skipIf(missing !== null)("cgroups and workloads", () => {
-  const name = `skep-test-${process.pid}`;
+  const name = testName("processes");
   const machine = openProcesses();
   afterEach(() => machine.deleteCgroup(name));
 
@@ -65,7 +65,7 @@ describe.skipIf(missing !== null)("cgroups and workloads", () => {
   });
 
   test("a workload is in its namespace and cgroup from the start, and has no descriptor of ours", async () => {
-    const run = mkdtempSync(join(tmpdir(), "skep-processes-"));
+    const run = testFolder("processes");
     const net = openNet({ run });
     try {
       const space = net.createNamespace("w");
@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)("cgroups and workloads", () => {
       expect(lines.slice(-4)).toEqual(["with 'quotes' $and spaces", "65534", "65534", "/"]);
     } finally {
       for (const each of net.namespaces()) net.deleteNamespace(each);
-      rmSync(run, { recursive: true });
+      removeTestFolder(run);
     }
   });
 

@@ -56,8 +56,9 @@ function intReader(shape: Extract<Shape, { kind: "int" }>): Read {
 type Into = (view: DataView, at: number, target: Record<string, unknown>) => void;
 
 /** `__proto__` is a name like any other in C. */
-export function define(target: object, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
+function define(target: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== "__proto__") target[name] = value;
+  else Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function intoReader(members: readonly Member[]): Into {
