@@ -23,3 +23,7 @@ export { CORE_KINDS } from "./core/kinds.ts";
 export type { CoreKind } from "./core/kinds.ts";
 export { POISON } from "./core/patch.ts";
 export * from "./core/relocate.ts";
+export { sanitizeBtf } from "./btf/sanitize.ts";
+export type { BtfFeatures } from "./btf/sanitize.ts";
+export * from "./kernel/kconfig.ts";
+export * from "./kernel/symbols.ts";

@@ -23,7 +23,10 @@ struct bpf_iter__bpf_map_elem {
 	void *value;
 } __attribute__((preserve_access_index));
 
-struct bpf_iter_num;
+struct bpf_iter_num {
+	__u64 __opaque[1];
+} __attribute__((aligned(8)));
+
 extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
 extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
@@ -49,13 +52,13 @@ int elements(struct bpf_iter__bpf_map_elem *ctx)
 SEC("raw_tp/sys_enter")
 int count(void *ctx)
 {
-	__u64 it;
+	struct bpf_iter_num it;
 	int sum = 0, *next;
 
-	bpf_iter_num_new((void *)&it, 0, 10);
-	while ((next = bpf_iter_num_next((void *)&it)))
+	bpf_iter_num_new(&it, 0, 10);
+	while ((next = bpf_iter_num_next(&it)))
 		sum += *next;
-	bpf_iter_num_destroy((void *)&it);
+	bpf_iter_num_destroy(&it);
 	return sum;
 }
 

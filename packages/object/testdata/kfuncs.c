@@ -2,7 +2,9 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-struct task_struct;
+struct task_struct {
+	int pid;
+};
 
 extern void bpf_rcu_read_lock(void) __ksym;
 extern void bpf_rcu_read_unlock(void) __ksym __weak;
@@ -10,7 +12,7 @@ extern struct task_struct *bpf_task_from_pid(int pid) __ksym;
 extern void bpf_task_release(struct task_struct *task) __ksym;
 extern int skep_is_no_function(int x) __ksym __weak;
 
-SEC("raw_tp/sys_enter")
+SEC("syscall")
 int locked(void *ctx)
 {
 	struct task_struct *task;

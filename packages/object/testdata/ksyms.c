@@ -8,7 +8,7 @@ struct rq {
 } __attribute__((preserve_access_index));
 
 extern const struct rq runqueues __ksym;
-extern const void init_task __ksym;
+extern const void bpf_prog_put __ksym;
 extern const int skep_is_no_variable __ksym __weak;
 extern const void skep_is_no_symbol __ksym __weak;
 
@@ -20,7 +20,7 @@ int symbols(void *ctx)
 
 	if (&skep_is_no_variable)
 		cpu += skep_is_no_variable;
-	return cpu + (&skep_is_no_symbol != 0) + (int)(long)&init_task;
+	return cpu + (&skep_is_no_symbol != 0) + (int)(long)&bpf_prog_put;
 }
 
 char _license[] SEC("license") = "GPL";

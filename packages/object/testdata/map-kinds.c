@@ -16,7 +16,7 @@ struct lpm_key {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 128);
-	__uint(map_flags, BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE);
+	__uint(map_flags, BPF_F_NUMA_NODE);
 	__uint(numa_node, 0);
 	__type(key, const key_type);
 	__type(value, value_type);

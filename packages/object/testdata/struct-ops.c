@@ -4,6 +4,13 @@
 
 struct sock;
 
+struct tcp_congestion_ops {
+	unsigned int (*ssthresh)(struct sock *sk);
+	void (*cong_avoid)(struct sock *sk, unsigned int ack, unsigned int acked);
+	unsigned int (*undo_cwnd)(struct sock *sk);
+	char name[16];
+};
+
 struct tcp_congestion_ops___skep {
 	unsigned int flags;
 	unsigned int (*ssthresh)(struct sock *sk);
@@ -30,7 +37,7 @@ unsigned int undo_cwnd(unsigned long long *ctx)
 }
 
 SEC(".struct_ops.link")
-struct tcp_congestion_ops___skep linked = {
+struct tcp_congestion_ops linked = {
 	.ssthresh = (void *)ssthresh,
 	.cong_avoid = (void *)cong_avoid,
 	.undo_cwnd = (void *)undo_cwnd,

@@ -5,7 +5,9 @@
 #define __tag(name) __attribute__((btf_type_tag(name)))
 #define __decl(name) __attribute__((btf_decl_tag(name)))
 
-struct task_struct;
+struct task_struct {
+	int pid;
+};
 
 struct bpf_list_node {
 	__u64 opaque[3];

@@ -14,6 +14,8 @@ export interface BtfLayout {
   readonly typesEnd: number;
   /** The string section, without the base's. */
   readonly strings: Uint8Array;
+  /** Bytes behind a type's head by kind number: what the format says, and what the section itself says of kinds that came later. */
+  readonly tails: readonly { readonly fixed: number; readonly each: number }[];
 }
 
 /** Strings of a base and of what is split from it, as one. */
@@ -78,16 +80,30 @@ export function btfLayout(bytes: Uint8Array, isSplit = false): BtfLayout {
   if (isEmpty ? !isSplit : (!isSplit && strings[0] !== 0) || strings[strings.length - 1] !== 0) {
     throw fail("strings do not start and end with a NUL");
   }
-  return { byteOrder: little ? "little" : "big", typesOffset, typesEnd, strings };
+  return { byteOrder: little ? "little" : "big", typesOffset, typesEnd, strings, tails: tailSizes(reader, header) };
+}
+
+/** Newer headers announce a table of sizes (struct btf_layout), so that kinds can be skipped that a reader does not know. */
+function tailSizes(reader: ByteReader, header: number): BtfLayout["tails"] {
+  if (header < 32) return BTF_TAILS;
+  const start = header + reader.u32(24);
+  const length = reader.u32(28);
+  reader.need(start, length);
+  const tails = [...BTF_TAILS];
+  for (let at = start; at + 4 <= start + length && at < start + 128 * 4; at += 4) {
+    const kind = (at - start) / 4;
+    if (kind >= BTF_TAILS.length) tails[kind] = { fixed: reader.u8(at), each: reader.u8(at + 1) };
+  }
+  return tails;
 }
 
 /** Bytes of the type whose head is at `offset`, from its info word. Throws for an unknown kind. */
-export function typeSize(info: number, offset: number): number {
-  const tail = BTF_TAILS[(info >>> 24) & 0x1f];
-  if (tail === undefined || (info & 0x1f00_0000) === 0) {
-    throw new ObjectError("btf", `unknown kind ${(info >>> 24) & 0x1f}`, { section: ".BTF", offset });
-  }
-  return 12 + tail.fixed + tail.each * (info & 0xffff);
+export function typeSize(info: number, offset: number, tails: BtfLayout["tails"]): number {
+  const kind = (info >>> 24) & 0x7f;
+  const tail = tails[kind];
+  if (tail === undefined || kind === 0)
+    throw new ObjectError("btf", `unknown kind ${kind}`, { section: ".BTF", offset });
+  return 12 + tail.fixed + tail.each * (info & 0xff_ffff);
 }
 
 export interface DecodeTypeOptions {
@@ -100,9 +116,9 @@ export interface DecodeTypeOptions {
 export function decodeType(reader: ByteReader, at: number, options: DecodeTypeOptions): { type: BtfType; end: number } {
   reader.need(at, 12);
   const info = reader.u32(at + 4);
-  const end = at + typeSize(info, at);
+  const end = at + typeSize(info, at, BTF_TAILS);
   if (end > options.limit) throw new ObjectError("btf", "a type is cut off", { section: ".BTF", offset: at });
-  const kind = BTF_KINDS[(info >>> 24) & 0x1f] ?? null;
+  const kind = BTF_KINDS[(info >>> 24) & 0x7f] ?? null;
   if (kind === null) throw new ObjectError("btf", "unknown kind", { section: ".BTF", offset: at });
   const decoder = new TypeDecoder(reader, at, options.strings);
   return { type: decoder.decode(kind), end };
@@ -121,7 +137,7 @@ class TypeDecoder {
     this.at = at;
     this.strings = strings;
     const info = reader.u32(at + 4);
-    this.vlen = info & 0xffff;
+    this.vlen = info & 0xff_ffff;
     this.flag = info >>> 31 === 1;
     this.sizeOrType = reader.u32(at + 8);
   }

@@ -4,7 +4,8 @@ import { ObjectError } from "../errors.ts";
 import { BTF_HEADER_SIZE, BTF_MAGIC, kindNumber } from "./kinds.ts";
 import type { BtfOf, BtfType, BtfTypes } from "./types.ts";
 
-const MAX_VLEN = 0xffff;
+/** Kernels before 7.0 take 0xffff. */
+const MAX_VLEN = 0xff_ffff;
 const MAX_NAME_OFFSET = 0xff_ffff;
 const LINKAGES = ["static", "global", "extern"] as const;
 const ENCODINGS = { unsigned: 0, signed: 1, char: 2, bool: 4 } as const;

@@ -95,7 +95,7 @@ function findTypes(reader: ByteReader, layout: BtfLayout): Uint32Array {
   while (at < layout.typesEnd) {
     if (at + 12 > layout.typesEnd) throw new ObjectError("btf", "a type is cut off", { section: ".BTF", offset: at });
     offsets[count++] = at;
-    at += typeSize(view.getUint32(at + 4, little), at);
+    at += typeSize(view.getUint32(at + 4, little), at, layout.tails);
   }
   if (at !== layout.typesEnd) throw new ObjectError("btf", "the last type is cut off", { section: ".BTF" });
   return offsets.slice(0, count);

@@ -2,6 +2,8 @@ import { ByteWriter, StringTable } from "../bytes.ts";
 import type { ByteOrder } from "../bytes.ts";
 import { encodeBtf } from "../btf/encode.ts";
 import { kernelBtf } from "../btf/kernel.ts";
+import { sanitizeBtf } from "../btf/sanitize.ts";
+import type { BtfFeatures } from "../btf/sanitize.ts";
 import type { ObjectSpec } from "../spec.ts";
 import type { LinkedProgram } from "./program.ts";
 
@@ -26,13 +28,21 @@ const MAX_LINE = 0x3f_ffff;
 
 /**
  * One BTF for all maps and programs of an object: its types as a kernel takes them (`kernelBtf`), and the file names and source lines of
- * the programs' line information in its strings. Null where the object has no BTF.
+ * the programs' line information in its strings. `features`: what an old kernel does not know (`sanitizeBtf`). Null where the object has
+ * no BTF.
  */
-export function objectBtf(spec: ObjectSpec, programs: readonly LinkedProgram[]): ObjectBtf | null {
+export function objectBtf(
+  spec: ObjectSpec,
+  programs: readonly LinkedProgram[],
+  features: BtfFeatures = {},
+): ObjectBtf | null {
   if (spec.btf === undefined) return null;
   const strings = new StringTable();
-  const infos = programs.map((linked) => [linked.name, programInfo(linked, strings, spec.byteOrder)] as const);
-  const btf = encodeBtf(kernelBtf(spec, spec.btf), { byteOrder: spec.byteOrder, strings });
+  // A kernel without FUNC knows no function information.
+  const known = (linked: LinkedProgram) => (features.func === false ? { ...linked, funcInfo: [] } : linked);
+  const infos = programs.map((linked) => [linked.name, programInfo(known(linked), strings, spec.byteOrder)] as const);
+  const types = sanitizeBtf(kernelBtf(spec, spec.btf), features);
+  const btf = encodeBtf(types, { byteOrder: spec.byteOrder, strings });
   return { btf, programs: Object.fromEntries(infos) };
 }
 
