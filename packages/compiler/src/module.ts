@@ -10,7 +10,7 @@ import { declareBuiltin, TYPE_NAMES } from "./declarations.ts";
 import { DeclaredTypes } from "./declared-types.ts";
 import type { DeclaredType, FunctionShape, Lower, Subprogram, Unit } from "./lower/cx.ts";
 import { Cx } from "./lower/cx.ts";
-import { Problems, Refused } from "./problems.ts";
+import { Refused, type Problems } from "./problems.ts";
 import { SectionBuilder } from "./sections.ts";
 import { isPrelude, type CheckedSource } from "./source.ts";
 import { alignOf, type MemoryType } from "./types.ts";
@@ -45,6 +45,7 @@ export class Module implements Unit {
   readonly programs = new Map<string, ProgramDecl>();
   readonly assigned = new Set<ts.Symbol>();
   readonly assignedProperties = new Set<string>();
+  readonly callSites = new Map<ts.Symbol, number>();
   readonly declared = new Map<ts.Node, Value>();
   readonly functions: IrFunction[] = [];
   readonly subprograms = new Map<string, Subprogram>();
@@ -60,21 +61,27 @@ export class Module implements Unit {
     this.lower = lower;
     this.#declaredTypes = new DeclaredTypes(this.checker, (call) => this.#structOf(call));
     for (const file of source.program.getSourceFiles()) {
-      if (!file.isDeclarationFile) this.#findAssignments(file);
+      if (!file.isDeclarationFile) this.#scan(file);
     }
   }
 
-  // ---- assignments ----
+  // ---- what is assigned and called ----
 
-  #findAssignments(file: ts.SourceFile): void {
+  #scan(file: ts.SourceFile): void {
     const visit = (node: ts.Node): void => {
       if (ts.isBinaryExpression(node) && isAssignment(node.operatorToken.kind)) this.#noteTarget(node.left);
       else if ((ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) && isStep(node.operator)) {
         this.#noteTarget(node.operand);
-      }
+      } else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression)) this.#noteCall(node.expression);
       ts.forEachChild(node, visit);
     };
     visit(file);
+  }
+
+  #noteCall(name: ts.Identifier): void {
+    const given = this.checker.getSymbolAtLocation(name);
+    const symbol = given && given.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(given) : given;
+    if (symbol) this.callSites.set(symbol, (this.callSites.get(symbol) ?? 0) + 1);
   }
 
   #noteTarget(target: ts.Expression): void {

@@ -17,6 +17,7 @@ import { joinSites } from "./join.ts";
 import { mapMethod } from "./maps.ts";
 import { asInt, stackRef, zeroRef } from "./memory.ts";
 import { header } from "./packet.ts";
+import { isOutlined } from "./outline.ts";
 import { callSubprogram } from "./subprograms.ts";
 
 // ---- functions ----
@@ -115,7 +116,8 @@ function constantCall(cx: Cx, fn: FunctionValue, node: ts.Node): Value {
 function callFunction(cx: Cx, fn: FunctionValue, node: ts.CallExpression): Value {
   const args = argumentValues(cx, fn, node);
   if (cx.dead) return UNDEFINED;
-  return fn.subprogram && cx.builder !== null ? callSubprogram(cx, fn, args, node) : inlineFunction(cx, fn, args, node);
+  const called = cx.builder !== null && (fn.subprogram || isOutlined(cx, fn, args));
+  return called ? callSubprogram(cx, fn, args, node) : inlineFunction(cx, fn, args, node);
 }
 
 function argumentValues(cx: Cx, fn: FunctionValue, node: ts.CallExpression): Value[] {

@@ -4,7 +4,7 @@
  */
 import ts from "typescript";
 import { describe, type Condition, type IntValue, type Value } from "../values.ts";
-import { branch, jump, negate, type Cx, type Target } from "./cx.ts";
+import { branch, negate, type Cx, type Target } from "./cx.ts";
 import { compare, defaultType, instOf, type Comparison } from "./ints.ts";
 import { asInt, boolInst, present } from "./memory.ts";
 import { stripParens } from "./literals.ts";

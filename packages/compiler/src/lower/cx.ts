@@ -2,7 +2,7 @@
  * @module
  * The state of lowering: what belongs to the compilation, and what to the function that is being written.
  */
-import ts from "typescript";
+import type ts from "typescript";
 import type { Block, FunctionBuilder, Inst, IrFunction, Local, Predicate } from "@skep/ir";
 import type { MemoryType } from "../types.ts";
 import type { ProblemName } from "../diagnostics.ts";
@@ -72,6 +72,8 @@ export interface Unit {
   readonly programs: Map<string, ProgramDecl>;
   /** Variables that are assigned after their declaration. */
   readonly assigned: Set<ts.Symbol>;
+  /** How often each function is called by name. */
+  readonly callSites: Map<ts.Symbol, number>;
   /** Names of properties that are assigned anywhere. */
   readonly assignedProperties: Set<string>;
   /** The value of a declaration at the top level of a module. */

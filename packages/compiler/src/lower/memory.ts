@@ -5,7 +5,6 @@
 import type ts from "typescript";
 import type { Inst } from "@skep/ir";
 import {
-  alignOf,
   BOOL,
   INTS,
   maxOf,

@@ -64,7 +64,6 @@ export function lowerProgram(unit: Unit, lower: Lower, program: ProgramDecl): vo
   const kind = PROGRAM_KINDS[program.kind];
   const shape = contextShape(program.kind);
   if (!kind || !shape) throw new Error(`no program type ${program.kind}`);
-  const { node } = program.run;
   const typeId = unit.functionType({
     name: program.name,
     params: [{ name: "ctx", type: { pointer: shape.struct } }],
