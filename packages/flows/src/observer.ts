@@ -38,6 +38,13 @@ const NAMESPACE_LIFETIME = 3_600_000_000_000n;
 const RATE_WINDOW = 60;
 
 type Entry = FlowRecord | LossRecord;
+type End = NonNullable<FlowRecord["source"]>;
+
+interface SeenNamespace {
+  readonly cluster: string;
+  readonly namespace: string;
+  seen: bigint;
+}
 
 const nanosecondsOf = (time: Timestamp | undefined): bigint | null =>
   time ? time.seconds * 1_000_000_000n + BigInt(time.nanos) : null;
@@ -107,7 +114,9 @@ export class Observer {
   readonly #options: ObserverOptions;
   readonly #startedAt: bigint;
   readonly #rate = new Rate();
-  readonly #namespaces = new Map<string, { readonly cluster: string; readonly namespace: string; seen: bigint }>();
+  readonly #namespaces = new Map<string, SeenNamespace>();
+  /** By end, so that the common case makes no key. */
+  readonly #namespaceOf = new WeakMap<object, SeenNamespace>();
   #seen = 0n;
   #lost = 0n;
 
@@ -133,8 +142,9 @@ export class Observer {
 
   add(record: FlowRecord): void {
     this.#seen += 1n;
-    this.#rate.add(this.#options.now());
-    for (const { clusterName, namespace } of record.ends) this.#noteNamespace(clusterName, namespace);
+    this.#rate.add(record.time);
+    if (record.source) this.#noteNamespace(record.source, record.time);
+    if (record.destination) this.#noteNamespace(record.destination, record.time);
     this.ring.push(record);
   }
 
@@ -244,18 +254,24 @@ export class Observer {
     });
   }
 
-  #noteNamespace(cluster: string, namespace: string): void {
-    if (namespace === "") return;
-    const key = `${cluster}/${namespace}`;
-    const known = this.#namespaces.get(key);
-    if (known) known.seen = this.#options.now();
-    else this.#namespaces.set(key, { cluster, namespace, seen: this.#options.now() });
+  #noteNamespace(end: End, time: bigint): void {
+    if (end.namespace === "") return;
+    const known = this.#namespaceOf.get(end);
+    if (known) {
+      known.seen = time;
+      return;
+    }
+    const key = `${end.clusterName}/${end.namespace}`;
+    const entry = this.#namespaces.get(key) ?? { cluster: end.clusterName, namespace: end.namespace, seen: time };
+    entry.seen = time;
+    this.#namespaces.set(key, entry);
+    this.#namespaceOf.set(end, entry);
   }
 
   getNamespaces(): observer.GetNamespacesResponse {
     const oldest = this.#options.now() - NAMESPACE_LIFETIME;
-    for (const [key, { seen }] of this.#namespaces) if (seen < oldest) this.#namespaces.delete(key);
     const namespaces = [...this.#namespaces.values()]
+      .filter(({ seen }) => seen >= oldest)
       .map(({ cluster, namespace }) => ({ cluster, namespace }))
       .sort((a, b) => a.cluster.localeCompare(b.cluster) || a.namespace.localeCompare(b.namespace));
     return create(observer.GetNamespacesResponseSchema, { namespaces });

@@ -100,7 +100,7 @@ describe("names from control", () => {
 
   it("of a service come by frontend", () => {
     const context = contextOf(world());
-    expect(context.service(address("10.96.0.10"), 80, 6)).toEqual({ name: "deathstar", namespace: "default" });
+    expect(context.service(address("10.96.0.10"), 80, 6)).toMatchObject({ name: "deathstar", namespace: "default" });
     expect(context.service(address("10.96.0.10"), 80, 17)).toBeNull();
   });
 

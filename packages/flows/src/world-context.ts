@@ -3,7 +3,7 @@
  * Names for flows from what control knows. Everything that is derived is kept until control's revision changes: events come fast.
  */
 import type { Endpoint, ServiceRow } from "@skep/control";
-import { type Address, formatAddress } from "@skep/net";
+import { type Address, sameAddress } from "@skep/net";
 import type { Decision, EndpointInfo, FlowContext, PolicyName, ServiceName } from "./decode/context.ts";
 import { matchTypeOf, type MatchEntry } from "./decode/match-type.ts";
 
@@ -45,8 +45,26 @@ const KEEP_GONE = 1024;
 
 const labelText = (key: string, value: string): string => (value === "" ? key : `${key}=${value}`);
 
-const serviceKey = (address: Address, port: number, protocol: number): string =>
-  `${formatAddress(address)} ${port} ${protocol}`;
+interface KnownEndpoint {
+  readonly endpoint: Endpoint;
+  readonly info: EndpointInfo;
+}
+
+function lastBytes({ bytes }: Address): number {
+  const at = bytes.length - 4;
+  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+}
+
+function frontendsOf(rows: readonly ServiceRow[]): Map<number, ServiceRow[]> {
+  const found = new Map<number, ServiceRow[]>();
+  for (const row of rows) {
+    const key = lastBytes(row.address);
+    const same = found.get(key);
+    if (same) same.push(row);
+    else found.set(key, [row]);
+  }
+  return found;
+}
 
 function policyName(rule: RuleName, revision: bigint): PolicyName {
   const labels = [
@@ -74,13 +92,12 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
   readonly uuid: () => string;
   readonly #options: WorldContextOptions<W>;
   readonly #cluster: string;
-  readonly #infos = new WeakMap<Endpoint, EndpointInfo>();
-  readonly #last = new Map<number, Endpoint>();
+  readonly #known = new Map<number, KnownEndpoint>();
   #revision = -1;
   readonly #peers = new Map<number, EndpointInfo>();
-  readonly #policies = new Map<string, readonly PolicyName[]>();
+  readonly #policies = new Map<number, readonly PolicyName[]>();
   readonly #interfaces = new Map<number, string>();
-  #services: Map<string, ServiceName> | null = null;
+  #services: Map<number, ServiceRow[]> | null = null;
 
   constructor(options: WorldContextOptions<W>) {
     this.#options = options;
@@ -100,46 +117,44 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
     this.#services = null;
   }
 
-  #endpoint(id: number): Endpoint | null {
+  /** The endpoint as it is, or as it was last. */
+  #endpoint(id: number): KnownEndpoint | null {
     const found = this.#options.world.endpoint(id);
-    if (!found) return this.#last.get(id) ?? null;
-    if (this.#last.get(id) !== found) {
-      this.#last.delete(id);
-      this.#last.set(id, found);
-      this.#interfaces.set(found.interfaceIndex, found.interfaceName);
-      this.#forgetOldest();
-    }
-    return found;
+    const known = this.#known.get(id) ?? null;
+    if (!found || known?.endpoint === found) return known;
+    const fresh = { endpoint: found, info: this.#infoOf(found) };
+    this.#known.delete(id);
+    this.#known.set(id, fresh);
+    this.#interfaces.set(found.interfaceIndex, found.interfaceName);
+    this.#forgetOldest();
+    return fresh;
   }
 
   #forgetOldest(): void {
-    for (const [id, endpoint] of this.#last) {
-      if (this.#last.size <= KEEP_GONE) return;
+    for (const [id, { endpoint }] of this.#known) {
+      if (this.#known.size <= KEEP_GONE) return;
       if (this.#options.world.endpoint(id) !== null) continue;
-      this.#last.delete(id);
+      this.#known.delete(id);
       this.#interfaces.delete(endpoint.interfaceIndex);
     }
   }
 
+  #infoOf(endpoint: Endpoint): EndpointInfo {
+    return {
+      id: endpoint.id,
+      identity: endpoint.identity,
+      namespace: endpoint.namespace,
+      labels: Object.entries(endpoint.labels)
+        .map(([key, value]) => labelText(key, value))
+        .sort(),
+      podName: endpoint.name,
+      workloads: [{ name: endpoint.name, kind: "Pod" }],
+      clusterName: this.#cluster,
+    };
+  }
+
   endpoint(id: number): EndpointInfo | null {
-    const endpoint = this.#endpoint(id);
-    if (!endpoint) return null;
-    let info = this.#infos.get(endpoint);
-    if (!info) {
-      info = {
-        id,
-        identity: endpoint.identity,
-        namespace: endpoint.namespace,
-        labels: Object.entries(endpoint.labels)
-          .map(([key, value]) => labelText(key, value))
-          .sort(),
-        podName: endpoint.name,
-        workloads: [{ name: endpoint.name, kind: "Pod" }],
-        clusterName: this.#cluster,
-      };
-      this.#infos.set(endpoint, info);
-    }
-    return info;
+    return this.#endpoint(id)?.info ?? null;
   }
 
   peer(identity: number): EndpointInfo {
@@ -155,13 +170,12 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
 
   service(address: Address, port: number, protocol: number): ServiceName | null {
     this.#fresh();
-    this.#services ??= new Map(
-      this.#options.world
-        .services()
-        .map((row) => [serviceKey(row.address, row.port, row.protocol), { name: row.name, namespace: row.namespace }]),
+    this.#services ??= frontendsOf(this.#options.world.services());
+    // Most addresses are no frontend: that is told without making a key.
+    const rows = this.#services.get(lastBytes(address));
+    return (
+      rows?.find((row) => row.port === port && row.protocol === protocol && sameAddress(row.address, address)) ?? null
     );
-    if (this.#services.size === 0) return null;
-    return this.#services.get(serviceKey(address, port, protocol)) ?? null;
   }
 
   names(): readonly string[] {
@@ -170,7 +184,9 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
 
   policies(decision: Decision): readonly PolicyName[] {
     this.#fresh();
-    const key = decision.cookie === 0 ? `${decision.endpoint} ${decision.direction}` : `${decision.cookie}`;
+    // Default deny is of an endpoint and a direction, and has no cookie: negative keys.
+    const key =
+      decision.cookie !== 0 ? decision.cookie : -1 - decision.endpoint * 2 - (decision.direction === "ingress" ? 1 : 0);
     let policies = this.#policies.get(key);
     if (!policies) {
       const rules = decision.cookie === 0 ? this.#defaultDeny(decision) : this.#rules(decision.cookie);
@@ -188,7 +204,7 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
   /** Nothing matched: the policies that select the endpoint have turned the direction to default deny. */
   #defaultDeny({ endpoint: id, direction }: Decision): readonly RuleName[] {
     const { world, selects } = this.#options;
-    const endpoint = this.#endpoint(id);
+    const endpoint = this.#endpoint(id)?.endpoint;
     if (!endpoint) return [];
     return world
       .documents()

@@ -40,7 +40,6 @@ describe("a new connection between two workloads", () => {
       node_name: "default/endor",
       event_type: { type: 4 },
       traffic_direction: "INGRESS",
-      policy_match_type: 2,
       trace_observation_point: "TO_ENDPOINT",
       trace_reason: "NEW",
       is_reply: false,
@@ -124,7 +123,8 @@ describe("transport headers", () => {
 
 describe("a policy verdict", () => {
   it("is allowed or denied", () => {
-    expect(flowOf({ type: 5, reason: 1 })).toMatchObject({ verdict: flow.Verdict.FORWARDED, dropReason: 0 });
+    const allowed = { verdict: flow.Verdict.FORWARDED, dropReason: 0, policyMatchType: 2 };
+    expect(flowOf({ type: 5, reason: 1 })).toMatchObject(allowed);
     expect(flowOf({ type: 5, reason: 0 })).toMatchObject({ verdict: flow.Verdict.DROPPED, dropReason: 133 });
   });
 });

@@ -1,26 +1,17 @@
-import { create } from "@bufbuild/protobuf";
-import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { flow } from "@skep/api";
 import type { DatapathEvent } from "@skep/datapath";
-import { formatAddress, formatMac } from "@skep/net";
+import { formatAddress } from "@skep/net";
 import { dropReasonName } from "../names/drop-reasons.ts";
 import { EventType, observationPoint } from "../names/event-types.ts";
-import type { EndpointInfo, PolicyName } from "./context.ts";
+import type { EndpointInfo, PolicyName, ServiceName } from "./context.ts";
 import { layer4Of, summaryOf } from "./layer4.ts";
-import type { Resolved } from "./record.ts";
-
-type FlowInit = Partial<Omit<flow.Flow, "$typeName" | "$unknown">>;
-
-export interface FlowFacts extends Resolved {
-  /** Nanoseconds since 1970. */
-  readonly time: bigint;
-  readonly uuid: string;
-}
+import type { FlowFacts } from "./record.ts";
 
 /** Nanoseconds since 1970 as a message. */
 export function timestampOf(nanoseconds: bigint): Timestamp {
   const seconds = nanoseconds / 1_000_000_000n;
-  return create(TimestampSchema, { seconds, nanos: Number(nanoseconds - seconds * 1_000_000_000n) });
+  return { $typeName: "google.protobuf.Timestamp", seconds, nanos: Number(nanoseconds - seconds * 1_000_000_000n) };
 }
 
 const POLICY_DENIED = 133;
@@ -47,50 +38,83 @@ function verdictOf(event: DatapathEvent): flow.Verdict {
   return flow.Verdict.FORWARDED;
 }
 
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** As `formatMac` has it, from a table. */
+function macText(mac: Uint8Array): string {
+  const at = (index: number): string => hex[mac[index] ?? 0] ?? "";
+  return `${at(0)}:${at(1)}:${at(2)}:${at(3)}:${at(4)}:${at(5)}`;
+}
+
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 function ethernetOf(event: DatapathEvent): flow.Ethernet | undefined {
   if (isZero(event.sourceMac) && isZero(event.destinationMac)) return undefined;
-  return create(flow.EthernetSchema, {
-    source: formatMac(event.sourceMac),
-    destination: formatMac(event.destinationMac),
-  });
+  return {
+    $typeName: "flow.Ethernet",
+    source: macText(event.sourceMac),
+    destination: macText(event.destinationMac),
+  };
 }
 
 function ipOf(event: DatapathEvent): flow.IP | undefined {
   if (event.ethertype !== 0x0800 && event.ethertype !== 0x86dd) return undefined;
-  return create(flow.IPSchema, {
+  return {
+    $typeName: "flow.IP",
     source: formatAddress(event.source),
+    sourceXlated: "",
     destination: formatAddress(event.destination),
     ipVersion: event.ethertype === 0x0800 ? flow.IPVersion.IPv4 : flow.IPVersion.IPv6,
-  });
+    encrypted: false,
+  };
 }
 
 function endpointOf(info: EndpointInfo | null): flow.Endpoint | undefined {
   if (!info) return undefined;
-  return create(flow.EndpointSchema, {
+  return {
+    $typeName: "flow.Endpoint",
     ID: info.id,
     identity: info.identity,
     clusterName: info.clusterName,
     namespace: info.namespace,
     labels: [...info.labels],
     podName: info.podName,
-    workloads: info.workloads.map((workload) => create(flow.WorkloadSchema, workload)),
-  });
+    workloads: info.workloads.map(({ name, kind }) => ({ $typeName: "flow.Workload", name, kind })),
+  };
 }
 
-const policiesOf = (policies: readonly PolicyName[]): flow.Policy[] =>
-  policies.map((policy) => create(flow.PolicySchema, { ...policy, labels: [...policy.labels] }));
+const serviceOf = (service: ServiceName): flow.Service => ({
+  $typeName: "flow.Service",
+  name: service.name,
+  namespace: service.namespace,
+});
 
-function decisions(event: DatapathEvent, facts: FlowFacts): FlowInit {
-  const egress = policiesOf(facts.egressPolicies);
-  const ingress = policiesOf(facts.ingressPolicies);
-  if (verdictOf(event) !== flow.Verdict.DROPPED) return { egressAllowedBy: egress, ingressAllowedBy: ingress };
-  if (!POLICY_DROPS.includes(dropCode(event))) return {};
+const policiesOf = (policies: readonly PolicyName[]): flow.Policy[] =>
+  policies.map(({ name, namespace, labels, revision, kind }) => ({
+    $typeName: "flow.Policy",
+    name,
+    namespace,
+    labels: [...labels],
+    revision,
+    kind,
+  }));
+
+interface Decisions {
+  readonly egressAllowed: readonly PolicyName[];
+  readonly ingressAllowed: readonly PolicyName[];
+  readonly egressDenied: readonly PolicyName[];
+  readonly ingressDenied: readonly PolicyName[];
+}
+
+function decisionsOf(event: DatapathEvent, facts: FlowFacts): Decisions {
+  const none = { egressAllowed: [], ingressAllowed: [], egressDenied: [], ingressDenied: [] };
+  const { egressPolicies, ingressPolicies } = facts;
+  const code = dropCode(event);
+  if (code === 0) return { ...none, egressAllowed: egressPolicies, ingressAllowed: ingressPolicies };
+  if (!POLICY_DROPS.includes(code)) return none;
+  if (event.direction === "egress") return { ...none, egressDenied: egressPolicies };
   // Denied on the way in: the way out had allowed it.
-  return event.direction === "egress"
-    ? { egressDeniedBy: egress }
-    : { egressAllowedBy: egress, ingressDeniedBy: ingress };
+  return { ...none, egressAllowed: egressPolicies, ingressDenied: ingressPolicies };
 }
 
 /** The code behind a drop or a denial; 0 where the packet went on. */
@@ -99,58 +123,68 @@ function dropCode(event: DatapathEvent): number {
   return verdictOf(event) === flow.Verdict.DROPPED ? POLICY_DENIED : 0;
 }
 
-function kindOf(event: DatapathEvent): FlowInit {
-  const code = dropCode(event);
-  const subType = event.type === EventType.policyVerdict ? code : event.reason;
-  const eventType = create(flow.CiliumEventTypeSchema, { type: event.type, subType });
-  if (code !== 0) {
-    return {
-      eventType,
-      dropReason: code,
-      dropReasonDesc: dropReasonName(code) === null ? 0 : (code as flow.DropReason),
-    };
-  }
-  if (event.type !== EventType.trace) return { eventType };
-  return {
-    eventType,
-    traceObservationPoint: observationPoint(event.reason) as flow.TraceObservationPoint,
-    traceReason: event.reply ? flow.TraceReason.REPLY : flow.TraceReason.NEW,
-  };
+function subTypeOf(event: DatapathEvent): number {
+  return event.type === EventType.policyVerdict ? dropCode(event) : event.reason;
 }
 
-/** One event as Hubble's message. */
-export function buildFlow(event: DatapathEvent, facts: FlowFacts): flow.Flow {
+function traceReasonOf(event: DatapathEvent): flow.TraceReason {
+  if (event.type !== EventType.trace) return flow.TraceReason.TRACE_REASON_UNKNOWN;
+  return event.reply ? flow.TraceReason.REPLY : flow.TraceReason.NEW;
+}
+
+/** One event as Hubble's message. Written out as a literal: this is the hot path, and `create` is ten times as slow. */
+export function buildFlow(event: DatapathEvent, facts: FlowFacts, uuid: string): flow.Flow {
   const ip = ipOf(event);
   const l4 = ip && layer4Of(event);
   const ethernet = ethernetOf(event);
   const reply = isReply(event);
+  const code = dropCode(event);
   const source = endpointOf(facts.source);
   const destination = endpointOf(facts.destination);
-  return create(flow.FlowSchema, {
+  const { egressAllowed, ingressAllowed, egressDenied, ingressDenied } = decisionsOf(event, facts);
+  const message: flow.Flow = {
+    $typeName: "flow.Flow",
     time: timestampOf(facts.time),
-    uuid: facts.uuid,
+    uuid,
     verdict: verdictOf(event),
+    dropReason: code,
+    authType: flow.AuthType.DISABLED,
     Type: flow.FlowType.L3_L4,
     nodeName: facts.nodeName,
     nodeLabels: [...facts.nodeLabels],
-    ...(ethernet && { ethernet }),
-    ...(ip && { IP: ip }),
-    ...(l4 && { l4 }),
-    ...(source && { source }),
-    ...(destination && { destination }),
     sourceNames: [...facts.sourceNames],
     destinationNames: [...facts.destinationNames],
-    ...(facts.sourceService && { sourceService: create(flow.ServiceSchema, facts.sourceService) }),
-    ...(facts.destinationService && { destinationService: create(flow.ServiceSchema, facts.destinationService) }),
     reply: reply === true,
-    ...(reply !== null && { isReply: reply }),
+    eventType: { $typeName: "flow.CiliumEventType", type: event.type, subType: subTypeOf(event) },
     trafficDirection: trafficDirection(event),
     policyMatchType: facts.matchType,
-    ...(event.interfaceIndex !== 0 && {
-      interface: create(flow.NetworkInterfaceSchema, { index: event.interfaceIndex, name: facts.interfaceName }),
-    }),
-    ...kindOf(event),
-    ...decisions(event, facts),
+    traceObservationPoint: (event.type === EventType.trace
+      ? observationPoint(event.reason)
+      : 0) as flow.TraceObservationPoint,
+    traceReason: traceReasonOf(event),
+    dropReasonDesc: (dropReasonName(code) === null ? 0 : code) as flow.DropReason,
+    debugCapturePoint: flow.DebugCapturePoint.DBG_CAPTURE_POINT_UNKNOWN,
+    proxyPort: 0,
+    sockXlatePoint: flow.SocketTranslationPoint.SOCK_XLATE_POINT_UNKNOWN,
+    socketCookie: 0n,
+    cgroupId: 0n,
     Summary: ip ? summaryOf(event) : ethernet ? "Ethernet" : "",
-  });
+    egressAllowedBy: policiesOf(egressAllowed),
+    ingressAllowedBy: policiesOf(ingressAllowed),
+    egressDeniedBy: policiesOf(egressDenied),
+    ingressDeniedBy: policiesOf(ingressDenied),
+    policyLog: [],
+  };
+  if (ethernet) message.ethernet = ethernet;
+  if (ip) message.IP = ip;
+  if (l4) message.l4 = l4;
+  if (source) message.source = source;
+  if (destination) message.destination = destination;
+  if (facts.sourceService) message.sourceService = serviceOf(facts.sourceService);
+  if (facts.destinationService) message.destinationService = serviceOf(facts.destinationService);
+  if (reply !== null) message.isReply = reply;
+  if (event.interfaceIndex !== 0) {
+    message.interface = { $typeName: "flow.NetworkInterface", index: event.interfaceIndex, name: facts.interfaceName };
+  }
+  return message;
 }

@@ -1,4 +1,3 @@
-import { create } from "@bufbuild/protobuf";
 import { flow } from "@skep/api";
 import type { DatapathEvent } from "@skep/datapath";
 import { icmpName } from "../names/icmp.ts";
@@ -17,8 +16,28 @@ const tcpFlags = [
   ["CWR", 0x80],
 ] as const;
 
-function flagNames(flags: number): string[] {
-  return tcpFlags.filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name);
+/** All combinations, made once. */
+const flagTexts = Array.from({ length: 256 }, (_, flags) =>
+  tcpFlags
+    .filter(([, bit]) => (flags & bit) !== 0)
+    .map(([name]) => name)
+    .join(", "),
+);
+
+function flagsOf(flags: number): flow.TCPFlags {
+  const has = (bit: number): boolean => (flags & bit) !== 0;
+  return {
+    $typeName: "flow.TCPFlags",
+    FIN: has(0x01),
+    SYN: has(0x02),
+    RST: has(0x04),
+    PSH: has(0x08),
+    ACK: has(0x10),
+    URG: has(0x20),
+    ECE: has(0x40),
+    CWR: has(0x80),
+    NS: false,
+  };
 }
 
 type Transport = Pick<
@@ -28,22 +47,28 @@ type Transport = Pick<
 
 /** The transport header; undefined for a protocol that Hubble has no message for. */
 export function layer4Of(event: Transport): flow.Layer4 | undefined {
+  const protocol = protocolOf(event);
+  return protocol && { $typeName: "flow.Layer4", protocol };
+}
+
+function protocolOf(event: Transport): flow.Layer4["protocol"] | undefined {
   const { sourcePort, destinationPort, icmpType: type, icmpCode: code } = event;
   switch (event.protocol) {
-    case protocols.tcp: {
-      const flags = Object.fromEntries(flagNames(event.tcpFlags).map((name) => [name, true]));
-      return create(flow.Layer4Schema, {
-        protocol: { case: "TCP", value: create(flow.TCPSchema, { sourcePort, destinationPort, flags }) },
-      });
-    }
+    case protocols.tcp:
+      return {
+        case: "TCP",
+        value: { $typeName: "flow.TCP", sourcePort, destinationPort, flags: flagsOf(event.tcpFlags) },
+      };
     case protocols.udp:
-      return create(flow.Layer4Schema, { protocol: { case: "UDP", value: { sourcePort, destinationPort } } });
-    case protocols.sctp:
-      return create(flow.Layer4Schema, { protocol: { case: "SCTP", value: { sourcePort, destinationPort } } });
+      return { case: "UDP", value: { $typeName: "flow.UDP", sourcePort, destinationPort } };
+    case protocols.sctp: {
+      const chunkType = flow.SCTPChunkType.UNSUPPORTED;
+      return { case: "SCTP", value: { $typeName: "flow.SCTP", sourcePort, destinationPort, chunkType } };
+    }
     case protocols.icmp:
-      return create(flow.Layer4Schema, { protocol: { case: "ICMPv4", value: { type, code } } });
+      return { case: "ICMPv4", value: { $typeName: "flow.ICMPv4", type, code } };
     case protocols.icmpv6:
-      return create(flow.Layer4Schema, { protocol: { case: "ICMPv6", value: { type, code } } });
+      return { case: "ICMPv6", value: { $typeName: "flow.ICMPv6", type, code } };
     default:
       return undefined;
   }
@@ -54,7 +79,7 @@ export function summaryOf(event: Transport): string {
   const { icmpType: type, icmpCode: code } = event;
   switch (event.protocol) {
     case protocols.tcp:
-      return `TCP Flags: ${flagNames(event.tcpFlags).join(", ")}`;
+      return `TCP Flags: ${flagTexts[event.tcpFlags & 0xff] ?? ""}`;
     case protocols.udp:
       return "UDP";
     case protocols.sctp:
