@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
-import { openBtf, type OpenBtf } from "@skep/object";
+import { openBtf, type BtfView, type OpenBtf } from "@skep/object";
 import { Descriptor } from "../sys/index.ts";
 import { Attributes } from "./attributes.ts";
 import { btfInfo } from "./info.ts";
@@ -19,10 +19,8 @@ function readTypes(name: string): Uint8Array {
   try {
     return readFileSync(`${FOLDER}/${name}`);
   } catch (cause) {
-    throw new NotSupportedError("kernel BTF", {
-      detail: `${FOLDER}/${name} cannot be read (CONFIG_DEBUG_INFO_BTF)`,
-      cause,
-    });
+    const detail = `${FOLDER}/${name} cannot be read (CONFIG_DEBUG_INFO_BTF)`;
+    throw new NotSupportedError("kernel types", { detail, cause });
   }
 }
 
@@ -44,6 +42,11 @@ export function moduleTypes(name: string): OpenBtf {
   return types;
 }
 
+/** Every module with its types. */
+export function allModuleTypes(): (readonly [name: string, types: BtfView])[] {
+  return moduleNames().map((name) => [name, moduleTypes(name)] as const);
+}
+
 /** A type of the kernel or of a module, by name. `module`: null for the kernel itself. */
 export interface KernelType {
   readonly id: number;
@@ -61,7 +64,8 @@ export function findKernelType(
     const id = inTypes(kernelTypes());
     if (id !== undefined) return { id, module: null };
   }
-  for (const each of module === undefined ? moduleNames() : module === "vmlinux" ? [] : [module]) {
+  const names = module === undefined ? moduleNames() : moduleNames().filter((each) => each === module);
+  for (const each of names) {
     const id = inTypes(moduleTypes(each));
     if (id !== undefined) return { id, module: each };
   }

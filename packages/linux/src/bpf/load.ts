@@ -1,24 +1,44 @@
 /**
  * @module
- * From a spec to live maps and programs: BTF, maps, data, programs, then what maps hold of each other.
+ * From a spec to live maps and programs: types, maps, data, programs, then what maps hold of each other.
  */
-import type { Collection, LoadOptions, RawMap } from "@skep/machine";
+import { basename, join } from "node:path";
+import type { Collection, LoadOptions, Program, RawMap } from "@skep/machine";
 import {
+  CoreRelocator,
   linkProgram,
-  objectBtf,
+  resolveKconfig,
+  type CoreResult,
   type LinkedProgram,
   type MapSpec,
-  type ObjectBtf,
   type ObjectSpec,
+  type ProgramSpec,
 } from "@skep/object";
-import type { Descriptor } from "../sys/index.ts";
-import { loadBtf } from "./btf-load.ts";
+import { attachPoint, noPoint, type AttachPoint } from "./attach-point.ts";
+import { loadTypes, type LoadedTypes } from "./btf-load.ts";
 import { capabilitiesOfType, needCapabilities } from "./capabilities.ts";
 import { configuredData } from "./config.ts";
-import { createMap, checkFits } from "./map-create.ts";
+import { allModuleTypes, kernelTypes } from "./kernel-btf.ts";
+import { kconfigSource } from "./kernel-config.ts";
+import { checkFits, createMap } from "./map-create.ts";
 import { LinuxMap } from "./map.ts";
+import { openPinned } from "./pins.ts";
 import { loadProgram } from "./program-load.ts";
 import type { LinuxProgram } from "./program.ts";
+import { memberIndex, structOpsLayout, structOpsValue, type StructOpsLayout } from "./struct-ops.ts";
+import type { BpfToken } from "./token.ts";
+
+export interface LinuxLoadOptions extends LoadOptions {
+  /** For programs that trace or replace a function of another program: that one, by the name of the program that is loaded. */
+  readonly targets?: Readonly<Record<string, Program>>;
+  /** Folder in which maps with `pinning: "by-name"` are found, or pinned when they are not there. */
+  readonly pins?: string;
+  /** Keeps the verifier's log also of what it accepts: 1, 2 (every state), or 4 (statistics alone). */
+  readonly logLevel?: number;
+  /** Bound to an interface: for programs with the flag `xdp_dev_bound_only`. */
+  readonly interface?: number;
+  readonly token?: BpfToken;
+}
 
 export interface LinuxCollection extends Collection {
   readonly maps: Readonly<Record<string, LinuxMap>>;
@@ -26,90 +46,159 @@ export interface LinuxCollection extends Collection {
 }
 
 /** Loads maps and programs, all or nothing. Throws what the first failing step throws. */
-export function loadCollection(spec: ObjectSpec, options: LoadOptions = {}): LinuxCollection {
+export function loadCollection(spec: ObjectSpec, options: LinuxLoadOptions = {}): LinuxCollection {
   const loading = new Loading(spec, options);
   try {
     return loading.run();
   } catch (error) {
-    loading.closeMade();
+    loading.undo();
     throw error;
   } finally {
-    loading.btf?.close();
+    loading.closeTypes();
   }
 }
 
+type Linked = LinkedProgram & { readonly results?: readonly CoreResult[] };
+
 class Loading {
-  btf: Descriptor | null = null;
   readonly #spec: ObjectSpec;
-  readonly #options: LoadOptions;
+  readonly #options: LinuxLoadOptions;
   readonly #maps: Record<string, LinuxMap> = {};
   readonly #programs: Record<string, LinuxProgram> = {};
   readonly #made: { close(): void }[] = [];
+  readonly #structOps = new Map<string, StructOpsLayout>();
+  #types: LoadedTypes | null = null;
 
-  constructor(spec: ObjectSpec, options: LoadOptions) {
+  constructor(spec: ObjectSpec, options: LinuxLoadOptions) {
     this.#spec = spec;
     this.#options = options;
   }
 
   run(): LinuxCollection {
     const spec = this.#spec;
-    const names = this.#options.programs ?? Object.keys(spec.programs);
-    for (const name of names) {
-      const program = spec.programs[name];
-      if (!program) throw new RangeError(`the object has no program ${name}`);
-      needCapabilities(`loading ${name}`, ...capabilitiesOfType(program.type));
-    }
     if (spec.byteOrder !== "little") throw new TypeError("the object is for machines of the other byte order");
+    const programs = this.#wanted();
+    if (!this.#options.token) {
+      for (const each of programs) needCapabilities(`loading ${each.name}`, ...capabilitiesOfType(each.type));
+    }
     const contents = configuredData(spec, this.#options.config ?? {});
-    const linked = names.map((name) => linkProgram(spec, name));
-    const types = objectBtf(spec, linked);
-    this.btf = types ? loadBtf(types.btf) : null;
+    if (spec.maps[".kconfig"]) this.#fillKconfig(contents);
+    const linked = this.#link(programs.map((each) => each.name));
+    this.#types = loadTypes(spec, linked, { token: this.#options.token?.fd ?? 0 });
     for (const map of Object.values(spec.maps)) this.#makeMap(map, contents.get(map.name));
-    for (const program of linked) this.#makeProgram(program, types);
+    for (const each of linked) this.#makeProgram(each);
     for (const map of Object.values(spec.maps)) this.#fill(map);
     return collection(this.#maps, this.#programs);
   }
 
-  closeMade(): void {
+  undo(): void {
     for (const made of this.#made) made.close();
   }
 
+  closeTypes(): void {
+    this.#types?.descriptor.close();
+  }
+
+  #wanted(): ProgramSpec[] {
+    const { programs } = this.#spec;
+    const names = this.#options.programs;
+    if (!names) return Object.values(programs).filter((program) => program.autoload !== false);
+    return names.map((name) => {
+      const program = programs[name];
+      if (!program) throw new RangeError(`the object has no program ${name}`);
+      return program;
+    });
+  }
+
+  #fillKconfig(contents: Map<string, Uint8Array>): void {
+    const bytes = resolveKconfig(this.#spec, kconfigSource());
+    if (bytes) contents.set(".kconfig", bytes);
+  }
+
+  /** Programs with what they call, fitted to the kernel's types. */
+  #link(names: readonly string[]): Linked[] {
+    const linked = names.map((name) => linkProgram(this.#spec, name));
+    const { btf } = this.#spec;
+    if (!btf || linked.every((each) => each.coreRelocations.length === 0)) return linked;
+    const modules = () => allModuleTypes().map(([, types]) => types);
+    const relocator = new CoreRelocator({ local: btf, target: kernelTypes(), modules });
+    return linked.map((each) => (each.coreRelocations.length === 0 ? each : relocator.relocate(each)));
+  }
+
   #makeMap(spec: MapSpec, contents: Uint8Array | undefined): void {
+    const given = this.#options.maps?.[spec.name] ?? this.#pinned(spec);
     const maxEntries = this.#options.maxEntries?.[spec.name];
-    const given = this.#options.maps?.[spec.name];
     if (given) {
       const map = ownMap(given, spec.name);
       checkFits(map, spec, maxEntries);
       this.#maps[spec.name] = map;
       return;
     }
-    const map = createMap(spec, { btf: this.btf, ...(maxEntries === undefined ? {} : { maxEntries }) });
+    const layout = spec.structOps ? structOpsLayout(spec.structOps.typeName) : null;
+    if (layout) this.#structOps.set(spec.name, layout);
+    const map = createMap(spec, {
+      btf: this.#types?.descriptor ?? null,
+      token: this.#options.token?.fd ?? 0,
+      ...(layout ? { structOps: layout } : {}),
+      ...(maxEntries === undefined ? {} : { maxEntries }),
+    });
     this.#made.push(map);
     this.#maps[spec.name] = map;
-    if (!spec.data || !contents) return;
-    map.set(new Uint8Array(4), contents);
-    if (spec.data.readOnly) map.freeze();
+    if (spec.pinning === "by-name" && this.#options.pins !== undefined) map.pin(pinOf(this.#options.pins, spec));
+    if (spec.data && contents && !layout) putData(map, spec, contents);
   }
 
-  #makeProgram(linked: LinkedProgram, types: ObjectBtf | null): void {
+  /** The map of that name in the pin folder. Closed with the collection, so made here. */
+  #pinned(spec: MapSpec): LinuxMap | null {
+    const { pins } = this.#options;
+    if (spec.pinning !== "by-name" || pins === undefined) return null;
+    const descriptor = openPinned(pinOf(pins, spec), "map");
+    if (!descriptor) return null;
+    const map = new LinuxMap(descriptor);
+    this.#made.push(map);
+    return map;
+  }
+
+  #makeProgram(linked: Linked): void {
     const spec = this.#spec.programs[linked.name];
-    if (!spec) return;
+    if (!spec) throw new RangeError(`the object has no program ${linked.name}`);
     const program = loadProgram({
       spec,
       linked,
+      relocations: linked.results ?? [],
       license: this.#spec.license,
+      localTypes: this.#spec.btf ?? { types: [] },
       maps: this.#maps,
-      btf: this.btf,
-      info: types?.programs[linked.name] ?? null,
+      types: this.#types,
+      point: this.#pointOf(spec),
+      ...(this.#spec.kernelVersion === undefined ? {} : { kernelVersion: this.#spec.kernelVersion }),
+      ...(this.#options.logLevel === undefined ? {} : { logLevel: this.#options.logLevel }),
+      ...(this.#options.interface === undefined ? {} : { interface: this.#options.interface }),
+      token: this.#options.token?.fd ?? 0,
     });
     this.#made.push(program);
     this.#programs[linked.name] = program;
   }
 
+  #pointOf(spec: ProgramSpec): AttachPoint {
+    if (spec.type !== "struct_ops") return attachPoint(spec, this.#options.targets?.[spec.name]);
+    for (const [name, layout] of this.#structOps) {
+      const member = this.#spec.maps[name]?.structOps?.programs.find((each) => each.program === spec.name)?.member;
+      if (member !== undefined)
+        return { ...noPoint, btfId: layout.typeId, attachType: memberIndex(layout, member, name) };
+    }
+    throw new TypeError(`${spec.name}: no struct_ops map names it`);
+  }
+
   /** What a spec puts into program arrays and maps of maps; not into maps that were there. */
   #fill(spec: MapSpec): void {
     const map = this.#maps[spec.name];
-    if (!map || this.#options.maps?.[spec.name]) return;
+    if (!map || !this.#made.includes(map)) return;
+    const layout = this.#structOps.get(spec.name);
+    if (layout) {
+      const context = { btf: this.#spec.btf ?? { types: [] }, programs: this.#programs };
+      map.set(new Uint8Array(4), structOpsValue(spec, layout, context));
+    }
     for (const { index, name } of spec.values ?? []) {
       const key = new Uint8Array(new Uint32Array([index]).buffer);
       if (spec.type === "prog_array") {
@@ -123,6 +212,16 @@ class Loading {
       }
     }
   }
+}
+
+function pinOf(pins: string, spec: MapSpec): string {
+  return join(pins, basename(spec.name));
+}
+
+function putData(map: LinuxMap, spec: MapSpec, contents: Uint8Array): void {
+  if (spec.type === "arena") map.fillArena(contents);
+  else map.set(new Uint8Array(4), contents);
+  if (spec.data?.readOnly) map.freeze();
 }
 
 function ownMap(map: RawMap, name: string): LinuxMap {

@@ -1,15 +1,16 @@
 import { inNamespace } from "../sys/index.ts";
-import type { AttachTarget, BpfMachine, Link, LoadOptions, Program } from "@skep/machine";
+import type { AttachTarget, BpfMachine, Link, Program } from "@skep/machine";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import { autoTarget } from "./attach/auto.ts";
 import type { AttachContext } from "./attach/common.ts";
 import { attachProgram } from "./attach/index.ts";
 import { LinuxLink } from "./link.ts";
-import { loadCollection, type LinuxCollection } from "./load.ts";
+import { loadCollection, type LinuxCollection, type LinuxLoadOptions } from "./load.ts";
 import { createMap } from "./map-create.ts";
 import { LinuxMap } from "./map.ts";
 import { openPinned, pinsIn, preparePins, removePinFolder, unpin, type PreparedPins } from "./pins.ts";
 import { queryPrograms, type QueryResult, type QueryTarget } from "./query.ts";
+import { attachStructOps } from "./struct-ops.ts";
 import { LinuxProgram } from "./program.ts";
 
 export interface LinuxBpfOptions {
@@ -28,8 +29,15 @@ export class LinuxBpf implements BpfMachine {
     };
   }
 
-  load(spec: ObjectSpec, options?: LoadOptions): LinuxCollection {
+  load(spec: ObjectSpec, options?: LinuxLoadOptions): LinuxCollection {
+    // A program that is bound to an interface is loaded where that is.
+    if (options?.interface !== undefined) return this.#context.inHost(() => loadCollection(spec, options));
     return loadCollection(spec, options);
+  }
+
+  /** Registers a struct_ops map with a link. */
+  attachStructOps(map: LinuxMap): Link {
+    return attachStructOps(map);
   }
 
   createMap(spec: MapSpec): LinuxMap {

@@ -1,16 +1,24 @@
 import { mapFlags, mapTypeNumber } from "@skep/isa";
 import type { MapSpec } from "@skep/object";
 import { Descriptor, PAGE_SIZE } from "../sys/index.ts";
-import { Attributes } from "./attributes.ts";
+import { Attributes, bpfError } from "./attributes.ts";
 import { needCapabilities } from "./capabilities.ts";
 import { possibleCpus } from "./cpus.ts";
 import { MapMismatchError } from "./map-errors.ts";
+import { openModuleBtf } from "./kernel-btf.ts";
 import { LinuxMap } from "./map.ts";
+import { NotSupportedError } from "./not-supported.ts";
+import { hasMapType } from "./probes/map-types.ts";
+import type { StructOpsLayout } from "./struct-ops.ts";
 
 export interface CreateMapOptions {
   /** The object's BTF as the kernel holds it: for the types of key and value. */
   readonly btf?: Descriptor | null;
   readonly maxEntries?: number;
+  /** The kernel's side of a struct_ops map. */
+  readonly structOps?: StructOpsLayout;
+  /** Descriptor of a BPF token, 0 for none. */
+  readonly token?: number;
 }
 
 /** Rings are powers of two and whole pages; a spec may say anything. */
@@ -58,31 +66,60 @@ const storages = new Set(["sk_storage", "task_storage", "inode_storage", "cgrp_s
 
 /** BPF_MAP_CREATE. Without BTF where the spec has none or the type takes none. */
 export function createMap(spec: MapSpec, options: CreateMapOptions = {}): LinuxMap {
-  needCapabilities(`creating map ${spec.name}`, "CAP_BPF");
+  if (!options.token) needCapabilities(`creating map ${spec.name}`, "CAP_BPF");
   const type = mapTypeNumber(spec.type);
   if (type === null) throw new TypeError(`map ${spec.name}: unknown type ${spec.type}`);
-  const inner = spec.inner ? createMap({ ...spec.inner, name: `${spec.name}.inner` }, options) : null;
+  const innerOptions = { btf: options.btf ?? null, token: options.token ?? 0 };
+  const inner = spec.inner ? createMap({ ...spec.inner, name: `${spec.name}.inner` }, innerOptions) : null;
+  const module = options.structOps?.module ? openModuleBtf(options.structOps.module) : null;
   try {
     const attributes = new Attributes()
       .u32(0, type)
       .u32(4, spec.keySize)
-      .u32(8, spec.valueSize)
+      .u32(8, options.structOps?.valueSize ?? spec.valueSize)
       .u32(12, entriesOf(spec, options.maxEntries))
-      .u32(16, spec.flags | (storages.has(spec.type) ? mapFlags.no_prealloc : 0))
+      .u32(16, flagsOf(spec) | (options.token ? mapFlags.token_fd : 0) | (module ? mapFlags.vtype_btf_obj_fd : 0))
       .u32(20, inner?.fd ?? 0)
       .u32(24, spec.numaNode ?? 0)
       .name(28, spec.name)
-      .u64(64, spec.mapExtra ?? 0n);
-    if (options.btf && !withoutTypes.has(spec.type)) {
+      .u32(60, options.structOps?.valueTypeId ?? 0)
+      .u64(64, spec.mapExtra ?? 0n)
+      .u32(72, module?.fd ?? 0)
+      .u32(76, options.token ?? 0);
+    // For struct_ops the BTF is there, but the types are the kernel's.
+    if (options.btf && options.structOps) attributes.u32(48, options.btf.fd);
+    else if (options.btf && !withoutTypes.has(spec.type)) {
       attributes
         .u32(48, options.btf.fd)
         .u32(52, spec.keyTypeId ?? 0)
         .u32(56, spec.valueTypeId ?? 0);
     }
-    return new LinuxMap(new Descriptor(attributes.run("map_create", `${spec.type} ${spec.name}`), "map"));
+    return madeMap(attributes.try("map_create"), spec);
   } finally {
     inner?.close();
+    module?.close();
   }
+}
+
+function flagsOf(spec: MapSpec): number {
+  return spec.flags | (storages.has(spec.type) ? mapFlags.no_prealloc : 0);
+}
+
+/** Types that a kernel does not know are refused with EINVAL, as is much else: what it knows otherwise decides. */
+function madeMap(result: number, spec: MapSpec): LinuxMap {
+  if (result >= 0) {
+    const descriptor = new Descriptor(result, "map");
+    try {
+      return new LinuxMap(descriptor);
+    } catch (error) {
+      descriptor.close();
+      throw error;
+    }
+  }
+  const cause = bpfError("map_create", -result, `${spec.type} ${spec.name}`);
+  if (cause.code === "EINVAL" && !hasMapType(spec.type))
+    throw new NotSupportedError(`map type ${spec.type}`, { cause });
+  throw cause;
 }
 
 /** Throws `MapMismatchError` where a map that is there is not what the spec says. */
@@ -99,6 +136,6 @@ export function checkFits(map: LinuxMap, spec: MapSpec, maxEntries?: number): vo
   compare("size", info.maxEntries, wanted);
   // devmaps are made read-only for programs by the kernel itself.
   const own = spec.type.startsWith("devmap") ? mapFlags.rdonly_prog : 0;
-  compare("flags", info.flags & ~own, spec.flags & ~own);
+  compare("flags", info.flags & ~own, flagsOf(spec) & ~own);
   if (differences.length > 0) throw new MapMismatchError(spec.name, differences);
 }

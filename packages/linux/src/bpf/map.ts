@@ -36,6 +36,7 @@ export class LinuxMap implements RawMap {
   readonly #attributes = new Scratch(32);
   readonly #key: Scratch;
   readonly #value: Scratch;
+  #arena: MappedMemory | null = null;
 
   /** Takes over the descriptor. */
   constructor(descriptor: Descriptor) {
@@ -270,7 +271,20 @@ export class LinuxMap implements RawMap {
     return new MappedMemory(this.#descriptor, length, { isWritable: !options.readOnly });
   }
 
+  /** Puts initial data at the beginning of an arena, which stays mapped as long as the handle is open. */
+  fillArena(contents: Uint8Array): void {
+    this.mapArena().write(0, contents);
+  }
+
+  /** An arena in this process. A program that uses it is only loaded when it has an address, which mapping gives it. */
+  mapArena(): MappedMemory {
+    if (this.info.type !== "arena") throw new MapOperationError(`${this.#about} is no arena`);
+    this.#arena ??= this.mmap();
+    return this.#arena;
+  }
+
   close(): void {
+    this.#arena?.close();
     this.#descriptor.close();
   }
 

@@ -2,13 +2,22 @@
  * @module
  * BPF_PROG_LOAD: what references stand for is filled in, the verifier's log is asked for only when it refuses.
  */
-import { release } from "node:os";
 import { attachTypeNumber, encode, programTypeNumber, slotCount, type Instruction } from "@skep/isa";
-import type { LinkedProgram, LoadReference, ProgramInfo, ProgramSpec } from "@skep/object";
+import {
+  resolveSymbols,
+  type BtfTypes,
+  type CoreResult,
+  type KernelSymbol,
+  type LinkedProgram,
+  type LoadReference,
+  type ProgramSpec,
+} from "@skep/object";
 import { Descriptor, type SyscallError } from "../sys/index.ts";
 import { Attributes, bpfError } from "./attributes.ts";
-import { attachPoint, type AttachPoint } from "./attach-point.ts";
-import { findKernelType, openModuleBtf } from "./kernel-btf.ts";
+import type { AttachPoint } from "./attach-point.ts";
+import type { LoadedTypes } from "./btf-load.ts";
+import { allModuleTypes, kernelTypes, openModuleBtf } from "./kernel-btf.ts";
+import { kernelVersion } from "./kernel-config.ts";
 import { kernelSymbolAddress } from "./kernel-symbols.ts";
 import type { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";
@@ -18,26 +27,18 @@ import { VerifierError } from "./verifier-error.ts";
 export interface ProgramParts {
   readonly spec: ProgramSpec;
   readonly linked: LinkedProgram;
+  readonly relocations: readonly CoreResult[];
   readonly license: string;
+  readonly localTypes: BtfTypes;
   readonly maps: Readonly<Record<string, LinuxMap>>;
-  /** The object's BTF in the kernel. */
-  readonly btf: Descriptor | null;
-  readonly info: ProgramInfo | null;
-  /** Asks for the verifier's log also where it accepts: 1 or 2, 4 for statistics alone. */
+  readonly types: LoadedTypes | null;
+  /** Closed here. */
+  readonly point: AttachPoint;
+  readonly kernelVersion?: number;
   readonly logLevel?: number;
-}
-
-/** Names that the program needs and the kernel has not. */
-export class UnresolvedError extends Error {
-  override readonly name = "UnresolvedError";
-  readonly program: string;
-  readonly symbol: string;
-
-  constructor(program: string, kind: string, symbol: string) {
-    super(`${program}: the kernel has no ${kind} ${symbol}`);
-    this.program = program;
-    this.symbol = symbol;
-  }
+  readonly interface?: number;
+  /** Descriptor of a BPF token, 0 for none. */
+  readonly token: number;
 }
 
 /** BTF of modules whose functions a program calls: index 0 of the array is the kernel itself. */
@@ -55,6 +56,11 @@ class ModuleFds {
     return at + 1;
   }
 
+  fdOf(module: string | null): number {
+    const index = this.indexOf(module);
+    return this.#open[index - 1]?.descriptor.fd ?? 0;
+  }
+
   bytes(): Uint8Array {
     if (this.#open.length === 0) return new Uint8Array(0);
     return new Uint8Array(new Int32Array([0, ...this.#open.map((each) => each.descriptor.fd)]).buffer);
@@ -65,104 +71,96 @@ class ModuleFds {
   }
 }
 
-/** An instruction that the verifier only accepts where it cannot be reached: a weak symbol that is missing. */
-const POISON = 0xbad2310;
+/** A function's id that none has: the verifier only accepts the call where it cannot be reached. */
+const MISSING_FUNCTION = 0x7fff_ffff;
 
-function resolveReference(
-  insn: Instruction,
-  reference: LoadReference,
-  parts: ProgramParts,
-  modules: ModuleFds,
-): Instruction {
+interface Resolution {
+  readonly parts: ProgramParts;
+  readonly symbols: ReadonlyMap<string, KernelSymbol>;
+  readonly modules: ModuleFds;
+}
+
+function resolveReference(insn: Instruction, reference: LoadReference, resolution: Resolution): Instruction {
+  const { parts, symbols, modules } = resolution;
   switch (reference.kind) {
     case "map":
     case "data": {
       const map = parts.maps[reference.map];
-      if (!map) throw new UnresolvedError(parts.linked.name, "map", reference.map);
+      if (!map) throw new RangeError(`${parts.spec.name}: the object has no map ${reference.map}`);
       return { ...insn, imm: map.fd };
     }
     case "kfunc": {
-      const type = findKernelType(reference.name, "func");
-      if (type) return { ...insn, imm: type.id, offset: modules.indexOf(type.module) };
-      if (reference.weak) return { ...insn, src: 0, offset: 0, imm: POISON };
-      throw new UnresolvedError(parts.linked.name, "function", reference.name);
+      const symbol = symbols.get(reference.name);
+      if (symbol?.kind !== "btf") return { ...insn, src: 0, offset: 0, imm: MISSING_FUNCTION };
+      return { ...insn, imm: symbol.id, offset: modules.indexOf(symbol.module) };
     }
-    case "ksym":
-      return resolveSymbol(insn, reference, parts, modules);
-  }
-}
-
-function resolveSymbol(
-  insn: Instruction,
-  reference: Extract<LoadReference, { kind: "ksym" }>,
-  parts: ProgramParts,
-  modules: ModuleFds,
-): Instruction {
-  if (reference.typeId !== undefined) {
-    const type = findKernelType(reference.name, "var") ?? findKernelType(reference.name, "func");
-    if (type) {
-      const index = modules.indexOf(type.module);
-      return { ...insn, imm: type.id, immHigh: index === 0 ? 0 : moduleFd(modules, index) };
+    case "ksym": {
+      const symbol = symbols.get(reference.name);
+      if (symbol?.kind === "btf") return { ...insn, imm: symbol.id, immHigh: modules.fdOf(symbol.module) };
+      // A weak symbol that is missing is the null pointer.
+      const address = symbol?.kind === "address" ? symbol.address : 0n;
+      const imm = Number(BigInt.asIntN(32, address));
+      return { ...insn, src: 0, imm, immHigh: Number(BigInt.asIntN(32, address >> 32n)) };
     }
-    // A weak symbol that is missing is the null pointer.
-    if (reference.weak) return { ...insn, src: 0, imm: 0, immHigh: 0 };
-    throw new UnresolvedError(parts.linked.name, "symbol", reference.name);
   }
-  const address = kernelSymbolAddress(reference.name);
-  if (address === null && !reference.weak) throw new UnresolvedError(parts.linked.name, "symbol", reference.name);
-  const value = address ?? 0n;
-  return { ...insn, imm: Number(BigInt.asIntN(32, value)), immHigh: Number(BigInt.asIntN(32, value >> 32n)) };
-}
-
-/** A typed symbol of a module carries the BTF's descriptor itself, not its index. */
-function moduleFd(modules: ModuleFds, index: number): number {
-  return new Int32Array(modules.bytes().buffer)[index] ?? 0;
 }
 
 function resolved(parts: ProgramParts, modules: ModuleFds): Instruction[] {
-  const instructions = [...parts.linked.instructions];
-  for (const reference of parts.linked.references) {
+  const { linked } = parts;
+  const needsSymbols = linked.references.some(({ kind }) => kind === "kfunc" || kind === "ksym");
+  const symbols: ReadonlyMap<string, KernelSymbol> = needsSymbols
+    ? resolveSymbols(linked, parts.localTypes, {
+        types: kernelTypes(),
+        modules: allModuleTypes,
+        address: kernelSymbolAddress,
+      })
+    : new Map<string, KernelSymbol>();
+  const instructions = [...linked.instructions];
+  for (const reference of linked.references) {
     const insn = instructions[reference.at];
-    if (insn) instructions[reference.at] = resolveReference(insn, reference, parts, modules);
+    if (insn) instructions[reference.at] = resolveReference(insn, reference, { parts, symbols, modules });
   }
   return instructions;
 }
 
-/** LINUX_VERSION_CODE of the running kernel: kernels before 5.0 want it of kprobe programs. */
-function kernelVersion(): number {
-  const [major = 0, minor = 0, patch = 0] = release().split(/[.-]/).map(Number);
-  return (major << 16) | (minor << 8) | Math.min(Number.isNaN(patch) ? 0 : patch, 255);
-}
-
-interface Filled {
-  readonly attributes: () => Attributes;
-  readonly point: AttachPoint;
-}
-
-function fill(parts: ProgramParts, modules: ModuleFds, point: AttachPoint): Filled {
-  const { spec, info } = parts;
-  const instructions = resolved(parts, modules);
-  const code = encode(instructions);
+function numbersOf(parts: ProgramParts): { readonly type: number; readonly attachType: number } {
+  const { spec, point } = parts;
   const type = programTypeNumber(spec.type);
   if (type === null) throw new TypeError(`${spec.name}: unknown program type ${spec.type}`);
-  const attach = spec.attachType === undefined ? 0 : attachTypeNumber(spec.attachType);
-  if (attach === null) throw new TypeError(`${spec.name}: unknown attach type ${spec.attachType}`);
-  const attributes = () => {
+  const attachType = spec.attachType === undefined ? 0 : attachTypeNumber(spec.attachType);
+  if (attachType === null) throw new TypeError(`${spec.name}: unknown attach type ${spec.attachType}`);
+  return { type, attachType: point.attachType ?? attachType };
+}
+
+const BPF_F_TOKEN_FD = 1 << 16;
+
+/** Makes the command's argument, anew for each attempt. */
+function argument(parts: ProgramParts, modules: ModuleFds): () => Attributes {
+  const { spec, point, types, token } = parts;
+  const instructions = resolved(parts, modules);
+  const code = encode(instructions);
+  const { type, attachType } = numbersOf(parts);
+  const info = types?.programs[spec.name];
+  return () => {
     const filled = new Attributes()
       .u32(0, type)
       .u32(4, slotCount(instructions))
       .pointer(8, code)
       .text(16, parts.license)
-      .u32(40, spec.type === "kprobe" ? kernelVersion() : 0)
-      .u32(44, spec.flags)
+      .u32(40, spec.type === "kprobe" ? (parts.kernelVersion ?? kernelVersion()) : 0)
+      .u32(44, spec.flags | (token ? BPF_F_TOKEN_FD : 0))
       .name(48, spec.name)
-      .u32(68, attach)
+      .u32(64, parts.interface ?? 0)
+      .u32(68, attachType)
       .u32(108, point.btfId)
       .u32(112, point.fd)
-      .pointer(120, modules.bytes());
-    if (!parts.btf || !info || info.funcInfo.byteLength === 0) return filled;
+      .pointer(120, modules.bytes())
+      .u32(144, token);
+    if (!types) return filled;
+    // Types also without function information: what the program's maps and kernel functions are checked against.
+    filled.u32(72, types.descriptor.fd);
+    if (!info || info.funcInfo.byteLength === 0) return filled;
     return filled
-      .u32(72, parts.btf.fd)
       .u32(76, info.funcInfoRecordSize)
       .pointer(80, info.funcInfo)
       .u32(88, info.funcInfo.byteLength / info.funcInfoRecordSize)
@@ -170,7 +168,6 @@ function fill(parts: ProgramParts, modules: ModuleFds, point: AttachPoint): Fill
       .pointer(96, info.lineInfo)
       .u32(104, info.lineInfo.byteLength / info.lineInfoRecordSize);
   };
-  return { attributes, point };
 }
 
 const EAGAIN = -11;
@@ -207,39 +204,43 @@ function loadLogged(attributes: () => Attributes, level: number): Logged {
 
 /** What a failed load was refused for. */
 function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): Error {
-  const { spec, linked } = parts;
+  const { spec, linked, relocations } = parts;
   if (logged.log.trim() !== "") {
-    return new VerifierError(spec.name, logged.log, { lines: linked.lines, cause: first, truncated: logged.truncated });
+    const { truncated } = logged;
+    return new VerifierError(spec.name, logged.log, { lines: linked.lines, relocations, cause: first, truncated });
   }
   const kind = spec.attachType ? `${spec.type} programs of ${spec.attachType}` : `${spec.type} programs`;
   // The capabilities are there, or nothing would have been tried: the kernel's policy refuses the kind.
-  if (first.code === "EPERM")
+  if (first.code === "EPERM" && !parts.token)
     return new NotSupportedError(kind, { detail: "refused by the kernel's policy", cause: first });
   return first;
 }
 
-/** Throws `VerifierError`, `NotSupportedError`, `UnresolvedError` or `SyscallError`. */
+function load(parts: ProgramParts, modules: ModuleFds): LinuxProgram {
+  const attributes = argument(parts, modules);
+  const origin = originOf(parts.spec);
+  const made = (fd: number, log = "") => new LinuxProgram(new Descriptor(fd, "program"), { origin, log });
+  const failed = (result: number) => bpfError("prog_load", -result, parts.spec.name);
+  if (parts.logLevel) {
+    const logged = loadLogged(attributes, parts.logLevel);
+    if (logged.result >= 0) return made(logged.result, logged.log);
+    throw loadFailure(parts, failed(logged.result), logged);
+  }
+  const result = tryLoad(attributes);
+  if (result >= 0) return made(result);
+  const logged = loadLogged(attributes, 1);
+  if (logged.result >= 0) return made(logged.result, logged.log);
+  throw loadFailure(parts, failed(result), logged);
+}
+
+/** Throws `VerifierError`, `NotSupportedError`, `SyscallError`, or `ObjectError` for symbols that the kernel has not. */
 export function loadProgram(parts: ProgramParts): LinuxProgram {
   const modules = new ModuleFds();
-  const point = attachPoint(parts.spec);
   try {
-    const { attributes } = fill(parts, modules, point);
-    const origin = originOf(parts.spec);
-    if (parts.logLevel) {
-      const logged = loadLogged(attributes, parts.logLevel);
-      if (logged.result >= 0)
-        return new LinuxProgram(new Descriptor(logged.result, "program"), { origin, log: logged.log });
-      throw loadFailure(parts, bpfError("prog_load", -logged.result, parts.spec.name), logged);
-    }
-    const result = tryLoad(attributes);
-    if (result >= 0) return new LinuxProgram(new Descriptor(result, "program"), { origin });
-    const logged = loadLogged(attributes, 1);
-    if (logged.result >= 0)
-      return new LinuxProgram(new Descriptor(logged.result, "program"), { origin, log: logged.log });
-    throw loadFailure(parts, bpfError("prog_load", -result, parts.spec.name), logged);
+    return load(parts, modules);
   } finally {
     modules.close();
-    point.close();
+    parts.point.close();
   }
 }
 

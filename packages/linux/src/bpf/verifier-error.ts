@@ -1,4 +1,4 @@
-import type { LinkedLine } from "@skep/object";
+import type { CoreResult, LinkedLine } from "@skep/object";
 import { summarizeLog, type LoggedInstruction, type Registers } from "./verifier-log.ts";
 
 export interface SourceLine {
@@ -6,6 +6,14 @@ export interface SourceLine {
   readonly line: number;
   readonly column: number;
   readonly text: string;
+}
+
+export interface VerifierErrorOptions {
+  readonly lines: readonly LinkedLine[];
+  /** What CO-RE made of the program: a poisoned instruction is explained by what is missing. */
+  readonly relocations?: readonly CoreResult[];
+  readonly cause: unknown;
+  readonly truncated?: boolean;
 }
 
 /** The kernel's verifier refused a program. The message is one line; `detail()` tells the rest. */
@@ -26,11 +34,7 @@ export class VerifierError extends Error {
   /** Whether the log's beginning or end did not fit. */
   readonly truncated: boolean;
 
-  constructor(
-    program: string,
-    log: string,
-    options: { readonly lines: readonly LinkedLine[]; readonly cause: unknown; readonly truncated?: boolean },
-  ) {
+  constructor(program: string, log: string, options: VerifierErrorOptions) {
     const found = summarizeLog(log);
     const source = sourceOf(found.instruction, options.lines);
     const place = source
@@ -38,7 +42,10 @@ export class VerifierError extends Error {
       : found.instruction
         ? ` (instruction ${found.instruction.slot})`
         : "";
-    const summary = found.message || "the verifier gave no reason";
+    const missing = options.relocations?.find(
+      (each) => each.problem !== undefined && each.slot === found.instruction?.slot,
+    );
+    const summary = missing?.problem ?? (found.message || "the verifier gave no reason");
     super(`${program}: ${summary}${place}`, { cause: options.cause });
     this.program = program;
     this.summary = summary;

@@ -1,0 +1,80 @@
+/**
+ * @module
+ * What loading itself needs to know of a kernel. Each probe tries the thing in its smallest form, once.
+ */
+import { call, encode, exit, mov64, programTypes, r0 } from "@skep/isa";
+import { encodeBtf, type BtfFeatures, type BtfType } from "@skep/object";
+import { Descriptor } from "../../sys/index.ts";
+import { Attributes } from "../attributes.ts";
+
+export type BasicFeature = keyof BtfFeatures | "attach_cookie";
+
+const known = new Map<BasicFeature, boolean>();
+
+const int: BtfType = { kind: "int", name: "int", size: 4, bits: 32, bitOffset: 0, encoding: "signed" };
+const proto: BtfType = { kind: "func_proto", returnTypeId: 0, params: [{ name: "a", typeId: 1 }] };
+const variable: BtfType = { kind: "var", name: "v", typeId: 1, linkage: "static" };
+const section = (name: string): BtfType => ({
+  kind: "datasec",
+  name,
+  size: 4,
+  variables: [{ typeId: 2, offset: 0, size: 4 }],
+});
+const func = (linkage: "static" | "global"): BtfType => ({ kind: "func", name: "f", typeId: 2, linkage });
+
+/** The smallest types that need each feature; ids from 1. */
+const samples: Readonly<Record<keyof BtfFeatures, readonly BtfType[]>> = {
+  func: [int, proto, func("static")],
+  globalFunc: [int, proto, func("global")],
+  datasec: [int, variable, section(".data")],
+  questionMark: [int, variable, section("?.data")],
+  float: [{ kind: "float", name: "float", size: 4 }],
+  declTag: [int, variable, { kind: "decl_tag", name: "tag", typeId: 2, componentIndex: -1 }],
+  typeTag: [int, { kind: "type_tag", name: "tag", typeId: 1 }, { kind: "ptr", typeId: 2 }],
+  enum64: [{ kind: "enum64", name: "e", size: 8, signed: false, values: [] }],
+};
+
+function loadsBtf(types: readonly BtfType[]): boolean {
+  const bytes = encodeBtf({ types }, { byteOrder: "little" });
+  const fd = new Attributes().pointer(0, bytes).u32(16, bytes.byteLength).try("btf_load");
+  if (fd >= 0) new Descriptor(fd, "btf").close();
+  return fd >= 0;
+}
+
+/** bpf_get_attach_cookie for tracing programs (5.15). */
+function hasAttachCookie(): boolean {
+  const code = encode([call("get_attach_cookie"), mov64(r0, 0), exit()]);
+  const fd = new Attributes()
+    .u32(0, programTypes.tracepoint)
+    .u32(4, 3)
+    .pointer(8, code)
+    .text(16, "GPL")
+    .try("prog_load");
+  if (fd >= 0) new Descriptor(fd, "program").close();
+  return fd >= 0;
+}
+
+/** Whether the kernel has it. Asked once. */
+export function hasFeature(feature: BasicFeature): boolean {
+  let has = known.get(feature);
+  if (has === undefined) {
+    has = feature === "attach_cookie" ? hasAttachCookie() : loadsBtf(samples[feature]);
+    known.set(feature, has);
+  }
+  return has;
+}
+
+/** For `sanitizeBtf`. */
+export function btfFeatures(): Required<BtfFeatures> {
+  const has = (feature: keyof BtfFeatures) => hasFeature(feature);
+  return {
+    func: has("func"),
+    globalFunc: has("globalFunc"),
+    datasec: has("datasec"),
+    questionMark: has("questionMark"),
+    float: has("float"),
+    declTag: has("declTag"),
+    typeTag: has("typeTag"),
+    enum64: has("enum64"),
+  };
+}
