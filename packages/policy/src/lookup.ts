@@ -19,6 +19,26 @@ export function lookupEntry(policy: Pick<EndpointPolicy, "entries">, packet: Pac
   return prefixLength(any) > prefixLength(exact) ? any : exact;
 }
 
+/** The same for many packets: entries are filed by direction and identity first. */
+export class PolicyIndex {
+  private readonly filed = new Map<string, PolicyMapEntry[]>();
+
+  constructor(policy: Pick<EndpointPolicy, "entries">) {
+    for (const entry of policy.entries) {
+      const key = `${entry.direction} ${entry.identity}`;
+      const known = this.filed.get(key);
+      if (known) known.push(entry);
+      else this.filed.set(key, [entry]);
+    }
+  }
+
+  lookup(packet: PacketKey): PolicyMapEntry | null {
+    const own = this.filed.get(`${packet.direction} ${packet.identity}`) ?? [];
+    const any = packet.identity === 0 ? [] : (this.filed.get(`${packet.direction} 0`) ?? []);
+    return lookupEntry({ entries: [...own, ...any] }, packet);
+  }
+}
+
 function longest(entries: readonly PolicyMapEntry[], packet: PacketKey, identity: number): PolicyMapEntry | null {
   let best: PolicyMapEntry | null = null;
   for (const entry of entries) {
