@@ -25,8 +25,7 @@ export const PROBLEMS = {
     message: "'{0}' calls itself",
     hint: "the kernel allows no recursion: use a bounded loop",
   },
-  notInUserSpace: { code: "SKEP1007", message: "{0} is not part of kernel TypeScript" },
-  noModule: { code: "SKEP1008", message: "module '{0}' cannot be found" },
+  notCallableSo: { code: "SKEP1007", message: "{0} cannot be called like this" },
   noFile: { code: "SKEP1009", message: "file '{0}' cannot be read" },
   noPrograms: {
     code: "SKEP1010",
@@ -68,11 +67,6 @@ export const PROBLEMS = {
   wantsType: { code: "SKEP1201", message: "{0} stands where a value of type {1} is wanted" },
   missingField: { code: "SKEP1202", message: "'{1}' of {0} has no value", hint: "every field of a literal is given" },
   unknownField: { code: "SKEP1203", message: "{0} has no field '{1}'" },
-  needsStruct: {
-    code: "SKEP1204",
-    message: "the layout of this object is not known",
-    hint: "declare its type: const x: Of<typeof S> = ...",
-  },
   readOnly: { code: "SKEP1205", message: "{0} cannot be assigned" },
   badStruct: { code: "SKEP1206", message: "{0} is no type that a field can have" },
   badName: { code: "SKEP1207", message: '"{0}" is no name: letters, digits and _, not a digit first' },

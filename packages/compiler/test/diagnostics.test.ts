@@ -35,3 +35,12 @@ describe("wrong programs", () => {
     });
   }
 });
+
+it("every code has a wrong program", () => {
+  const shown = new Set(names.flatMap((name) => readFileSync(`${folder}${name}.diag`, "utf8").match(/SKEP\d+/g) ?? []));
+  const untested = Object.values(PROBLEMS)
+    .map(({ code }) => code)
+    .filter((code) => !shown.has(code));
+  // A file that is missing has no text to show; a failure of the compiler has no program.
+  expect(untested).toEqual([PROBLEMS.noFile.code, PROBLEMS.internal.code]);
+});

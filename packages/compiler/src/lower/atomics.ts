@@ -26,7 +26,7 @@ export function isAtomic(name: string): boolean {
 export function callAtomic(cx: Cx, name: string, node: ts.CallExpression): Value {
   const operation = OPERATIONS[name];
   const [targetNode, fieldNode, ...rest] = node.arguments;
-  if (!operation || !targetNode || !fieldNode) return cx.refuse(node, "notInUserSpace", [name]);
+  if (!operation || !targetNode || !fieldNode) return cx.refuse(node, "notCallableSo", [name]);
   const target = cx.lower.value(cx, targetNode);
   const field = cx.lower.value(cx, fieldNode);
   if (target.kind !== "ref" || target.type.kind === "array") return cx.refuse(targetNode, "wantsMemory", [name]);

@@ -221,7 +221,7 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   if (isAtomic(name)) return callAtomic(cx, name, node);
   if (name === "range") return range(cx, node);
   if (name === "subprogram") return subprogramOf(cx, node);
-  return cx.refuse(node, "notInUserSpace", [name]);
+  return cx.refuse(node, "notCallableSo", [name]);
 }
 
 export function lowerCall(cx: Cx, node: ts.CallExpression): Value {

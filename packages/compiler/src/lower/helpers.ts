@@ -190,7 +190,7 @@ function insts(cx: Cx, call: Call, signature: Signature): Inst[] {
 export function callHelper(cx: Cx, name: string, node: ts.CallExpression): Value {
   const signature = SIGNATURES[name];
   const helper = helperByName(snakeCase(name));
-  if (!signature || !helper) return cx.refuse(node, "notInUserSpace", [name]);
+  if (!signature || !helper) return cx.refuse(node, "notCallableSo", [name]);
   checkProgram(cx, name, signature, node);
   if (signature.gpl) requireGpl(cx, name, node);
   const args = insts(cx, { name, node }, signature);

@@ -62,8 +62,11 @@ function contextMember(cx: Cx, context: ContextValue, name: string, node: ts.Nod
   if (field) return readContext(cx, context, field, node);
   if (name === "length" && contextShape(context.program)?.packet) return packetLength(cx, context, node);
   if (contextArray(context.program, name)) return { kind: "contextArray", context, name };
+  if (!CONTEXT_METHODS.has(name)) return cx.refuse(node, "noMember", ["this context", name]);
   return { kind: "method", object: context, name };
 }
+
+const CONTEXT_METHODS: ReadonlySet<string> = new Set(["header", "arg", "read"]);
 
 /** The field of `ctx.cb[1]` or `ctx.userIp6[0]`. */
 function contextElement(

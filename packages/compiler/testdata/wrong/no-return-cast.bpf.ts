@@ -1,0 +1,2 @@
+import { xdp } from "@skep/bpf";
+export const main = xdp("main", ((): void => {}) as never);
