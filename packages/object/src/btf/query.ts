@@ -79,36 +79,54 @@ function checkSize(size: number, id: number): number {
 }
 
 /** Natural alignment in bytes, as C lays the type out; 1 for what has none, and for packed structs. */
-export function alignOf(btf: BtfTypes | BtfView, id: number, depth = 0): number {
-  const view = viewOf(btf);
-  const type = resolveType(view, id);
-  if (type === null || depth > MAX_DEPTH) return 1;
-  switch (type.kind) {
-    case "int":
-    case "enum":
-    case "enum64":
-    case "float":
-      return Math.min(POINTER_SIZE * 2, type.size);
-    case "ptr":
-      return POINTER_SIZE;
-    case "array":
-      return alignOf(view, type.typeId, depth + 1);
-    case "struct":
-    case "union":
-      return compositeAlign(view, type, depth);
-    default:
-      return 1;
-  }
+export function alignOf(btf: BtfTypes | BtfView, id: number): number {
+  return new Alignment(viewOf(btf)).of(id);
 }
 
-function compositeAlign(view: BtfView, type: BtfOf<"struct" | "union">, depth: number): number {
-  let max = 1;
-  for (const member of type.members) {
-    const align = alignOf(view, member.typeId, depth + 1);
-    if (member.bitSize === 0 && member.bitOffset % (8 * align) !== 0) return 1;
-    max = Math.max(max, align);
+/** Every struct is looked at once, so that types which hold one another end. */
+class Alignment {
+  private readonly view: BtfView;
+  private readonly known = new Map<number, number>();
+
+  constructor(view: BtfView) {
+    this.view = view;
   }
-  return type.size % max === 0 ? max : 1;
+
+  of(id: number): number {
+    const at = resolveId(this.view, id);
+    const type = this.view.get(at);
+    switch (type?.kind) {
+      case "int":
+      case "enum":
+      case "enum64":
+      case "float":
+        return Math.max(1, Math.min(POINTER_SIZE * 2, type.size));
+      case "ptr":
+        return POINTER_SIZE;
+      case "array":
+      case "struct":
+      case "union": {
+        const known = this.known.get(at);
+        if (known !== undefined) return known;
+        this.known.set(at, 1);
+        const align = type.kind === "array" ? this.of(type.typeId) : this.ofComposite(type);
+        this.known.set(at, align);
+        return align;
+      }
+      default:
+        return 1;
+    }
+  }
+
+  private ofComposite(type: BtfOf<"struct" | "union">): number {
+    let max = 1;
+    for (const member of type.members) {
+      const align = this.of(member.typeId);
+      if (member.bitSize === 0 && member.bitOffset % (8 * align) !== 0) return 1;
+      max = Math.max(max, align);
+    }
+    return type.size % max === 0 ? max : 1;
+  }
 }
 
 /** The first type with this name, of this kind where one is given; null where there is none. */

@@ -16,6 +16,16 @@ export interface TypeRef {
 }
 
 const MAX_DEPTH = 32;
+/** Types that hold one another can be compared in more ways than there is time. */
+const MAX_COMPARISONS = 100_000;
+
+interface Budget {
+  left: number;
+}
+
+function spend(budget: Budget): void {
+  if (--budget.left < 0) throw tooDeep();
+}
 
 function tooDeep(): ObjectError {
   return new ObjectError("relocation", "types are nested too deeply to be compared");
@@ -65,7 +75,16 @@ export function fieldsCompatible(local: TypeRef, target: TypeRef): boolean {
 }
 
 /** Whether a type of that name is the type that is meant: same kind; pointers, arrays and functions all the way down. */
-export function typesCompatible(local: TypeRef, target: TypeRef, level = MAX_DEPTH): boolean {
+export function typesCompatible(local: TypeRef, target: TypeRef): boolean {
+  return compatibleTypes(local, target, { level: MAX_DEPTH, budget: { left: MAX_COMPARISONS } });
+}
+
+interface Nesting {
+  readonly level: number;
+  readonly budget: Budget;
+}
+
+function compatibleTypes(local: TypeRef, target: TypeRef, nesting: Nesting): boolean {
   if (!sameKind(local.btf.get(local.id), target.btf.get(target.id))) return false;
   let [a, b] = [local, target];
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
@@ -88,7 +107,7 @@ export function typesCompatible(local: TypeRef, target: TypeRef, level = MAX_DEP
         break;
       case "func_proto": {
         const proto = other as BtfOf<"func_proto">;
-        if (!parametersAgree(a, b, { mine, proto, compare: (x, y) => paramsCompatible(x, y, level) })) return false;
+        if (!parametersAgree(a, b, { mine, proto, compare: (x, y) => paramsCompatible(x, y, nesting) })) return false;
         a = at(a, mine.returnTypeId);
         b = at(b, proto.returnTypeId);
         break;
@@ -100,9 +119,10 @@ export function typesCompatible(local: TypeRef, target: TypeRef, level = MAX_DEP
   throw tooDeep();
 }
 
-function paramsCompatible(a: TypeRef, b: TypeRef, level: number): boolean {
+function paramsCompatible(a: TypeRef, b: TypeRef, { level, budget }: Nesting): boolean {
   if (level <= 0) throw tooDeep();
-  return typesCompatible(at(a, resolveId(a.btf, a.id)), at(b, resolveId(b.btf, b.id)), level - 1);
+  spend(budget);
+  return compatibleTypes(at(a, resolveId(a.btf, a.id)), at(b, resolveId(b.btf, b.id)), { level: level - 1, budget });
 }
 
 function parametersAgree(
@@ -119,12 +139,15 @@ function parametersAgree(
  * Whether the target has all that the local type says (bpf_core_type_matches): members and values by name, integers by size and sign,
  * arrays by length; behind a pointer only names and kinds of structs count.
  */
-export function typesMatch(
-  local: TypeRef,
-  target: TypeRef,
-  context = { behindPointer: false, level: MAX_DEPTH },
-): boolean {
+export function typesMatch(local: TypeRef, target: TypeRef): boolean {
+  return matchTypes(local, target, { behindPointer: false, level: MAX_DEPTH, budget: { left: MAX_COMPARISONS } });
+}
+
+type MatchContext = Nesting & { readonly behindPointer: boolean };
+
+function matchTypes(local: TypeRef, target: TypeRef, context: MatchContext): boolean {
   if (context.level <= 0) throw tooDeep();
+  spend(context.budget);
   let [a, b, behindPointer] = [local, target, context.behindPointer];
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
     const [mine, other] = [resolved(a), resolved(b)];
@@ -139,7 +162,7 @@ export function typesMatch(
       case "struct":
       case "union": {
         if (!behindPointer) {
-          return isComposite(other) && other.kind === mine.kind && membersMatch({ a, b, mine, other }, context.level);
+          return isComposite(other) && other.kind === mine.kind && membersMatch({ a, b, mine, other }, context);
         }
         return other.kind === mine.kind || (other.kind === "fwd" && other.isUnion === (mine.kind === "union"));
       }
@@ -162,8 +185,8 @@ export function typesMatch(
         break;
       case "func_proto": {
         if (other.kind !== "func_proto") return false;
-        const inner = { behindPointer, level: context.level - 1 };
-        if (!parametersAgree(a, b, { mine, proto: other, compare: (x, y) => typesMatch(x, y, inner) })) return false;
+        const inner = { ...context, behindPointer, level: context.level - 1 };
+        if (!parametersAgree(a, b, { mine, proto: other, compare: (x, y) => matchTypes(x, y, inner) })) return false;
         a = at(a, mine.returnTypeId);
         b = at(b, other.returnTypeId);
         break;
@@ -197,13 +220,16 @@ function enumsMatch(mine: Enum, other: Enum): boolean {
 
 type Composite = BtfOf<"struct">;
 
-function membersMatch(types: { a: TypeRef; b: TypeRef; mine: Composite; other: Composite }, level: number): boolean {
+function membersMatch(
+  types: { a: TypeRef; b: TypeRef; mine: Composite; other: Composite },
+  context: MatchContext,
+): boolean {
   const { a, b, mine, other } = types;
   if (mine.members.length > other.members.length) return false;
-  const inner = { behindPointer: false, level: level - 1 };
+  const inner = { ...context, behindPointer: false, level: context.level - 1 };
   return mine.members.every((member) =>
     other.members.some(
-      (theirs) => sameName(member.name, theirs.name) && typesMatch(at(a, member.typeId), at(b, theirs.typeId), inner),
+      (theirs) => sameName(member.name, theirs.name) && matchTypes(at(a, member.typeId), at(b, theirs.typeId), inner),
     ),
   );
 }

@@ -39,6 +39,9 @@ function matchValue(local: Access, btf: BtfView, rootId: number): Access | null 
   return { btf, rootId, kind: local.kind, steps: [{ typeId, index, name: value.name }], raw: [index], bitOffset: 0 };
 }
 
+/** Anonymous members of damaged types can hold one another in more ways than there is time. */
+const MAX_VISITS = 100_000;
+
 class FieldMatch {
   private readonly local: Access;
   private readonly btf: BtfView;
@@ -46,6 +49,7 @@ class FieldMatch {
   private readonly steps: AccessStep[] = [];
   private readonly raw: number[] = [];
   private bitOffset = 0;
+  private visited = 0;
 
   constructor(local: Access, btf: BtfView, rootId: number) {
     this.local = local;
@@ -96,7 +100,8 @@ class FieldMatch {
     const typeId = resolveId(this.btf, id);
     const type = this.btf.get(typeId);
     if (!isComposite(type)) return null;
-    if (depth > MAX_ACCESS) throw new ObjectError("relocation", "members of the target are nested too deeply");
+    if (depth > MAX_ACCESS || ++this.visited > MAX_VISITS)
+      throw new ObjectError("relocation", "members of the target are nested too deeply");
     for (const [index, member] of type.members.entries()) {
       if (member.name !== "" && member.name !== name) continue;
       const before = { raw: this.raw.length, bitOffset: this.bitOffset };

@@ -12,6 +12,7 @@ import { ARENA_SECTION, isDataSection, isReadOnlyData, isStructOpsSection } from
 
 /** Beyond this a data section is damage. */
 const MAX_DATA = 1 << 28;
+const MAX_KCONFIG = 1 << 16;
 
 export interface ReadMaps {
   readonly maps: Readonly<Record<string, MapSpec>>;
@@ -79,7 +80,8 @@ function readDefinedMaps(context: MapContext, all: MapSpec[], byOffset: Map<numb
       if (externs.has(variable.name)) all.push({ ...spec, extern: true });
       continue;
     }
-    if (section === undefined || offset >= section.size) {
+    const size = sizeOf(btf.view, variable.typeId) ?? 0;
+    if (section === undefined || offset + Math.max(size, 1) > section.size) {
       throw new ObjectError("map", `map ${variable.name} lies outside`, { section: ".maps", offset });
     }
     if (byOffset.has(offset)) throw new ObjectError("map", "two maps at one place", { section: ".maps", offset });
@@ -124,6 +126,7 @@ function readInitialValues(
     const fail = (message: string) => new ObjectError("relocation", message, { section: ".maps", offset });
     const holder = ascending.findLast((map) => map.offset <= offset);
     if (type !== R_BPF.r64_64 && type !== R_BPF.abs64) throw fail(`type ${type} in maps`);
+    if (offset + 8 > input.section.size) throw fail("outside of the section");
     if (
       holder?.valuesAt === null ||
       holder === undefined ||
@@ -221,7 +224,7 @@ function readKconfig(context: MapContext): MapSpec | null {
     const extern = variable?.kind === "var" ? context.externs.get(variable.name) : undefined;
     if (variable?.kind !== "var" || extern === undefined) return [];
     const size = sizeOf(btf.view, variable.typeId);
-    if (size === null || size > MAX_DATA)
+    if (size === null || size > MAX_KCONFIG)
       throw new ObjectError("btf", `variable ${variable.name} has no size`, { section: ".kconfig" });
     return [
       {
