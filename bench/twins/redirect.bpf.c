@@ -2,6 +2,7 @@
 // clang-19 -O2 -g -mcpu=v3 -target bpf -I/usr/include/x86_64-linux-gnu -c redirect.bpf.c -o redirect.o
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
 #include <linux/tcp.h>
