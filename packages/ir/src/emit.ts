@@ -15,6 +15,7 @@ import { cloneModule, removeUnreachable } from "./edit.ts";
 import type { EmitOptions, IrFunction, IrModule } from "./ir.ts";
 import { inlineCalls } from "./passes/inline.ts";
 import { shareStack } from "./passes/share-stack.ts";
+import { cleanUp, optimizeFunction } from "./passes/optimize.ts";
 import { constructSsa } from "./passes/ssa.ts";
 import { verifyModule } from "./verify.ts";
 

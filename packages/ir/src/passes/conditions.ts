@@ -1,0 +1,255 @@
+/**
+ * @module
+ * Branches and compares that a dominating branch has decided: the same compare, a bound that implies another, a pointer known not to be null,
+ * a packet length checked before. All of it the kernel's verifier knows by itself from the check that stays.
+ */
+import { buildCfg } from "../analysis/cfg.ts";
+import type { Cfg } from "../analysis/cfg.ts";
+import { replaceValues, widthOf } from "../edit.ts";
+import type { Block, Inst, IrFunction, Predicate } from "../ir.ts";
+import { INVERSE, SWAPPED } from "../predicate.ts";
+import type { ConstantPool } from "./pool.ts";
+
+/** Returns whether something was decided. */
+export function decideByDominators(fn: IrFunction, pool: ConstantPool): boolean {
+  return new ConditionPass(fn, pool).run();
+}
+
+interface Fact {
+  readonly predicate: Predicate;
+  readonly a: Inst;
+  readonly b: Inst;
+}
+
+/** Unsigned and signed bounds of a value. */
+interface Range {
+  min: bigint;
+  max: bigint;
+  smin: bigint;
+  smax: bigint;
+  /** Values that it is not. */
+  readonly not: bigint[];
+}
+
+class ConditionPass {
+  readonly #fn: IrFunction;
+  readonly #pool: ConstantPool;
+  readonly #cfg: Cfg;
+  readonly #replaced = new Map<Inst, Inst>();
+  #changed = false;
+
+  constructor(fn: IrFunction, pool: ConstantPool) {
+    this.#fn = fn;
+    this.#pool = pool;
+    this.#cfg = buildCfg(fn);
+  }
+
+  run(): boolean {
+    const entry = this.#cfg.order[0];
+    if (entry === undefined) return false;
+    const stack: { block: Block; facts: readonly Fact[] }[] = [{ block: entry, facts: [] }];
+    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+      const own = this.#entryFact(top.block);
+      const facts = own ? [...top.facts, own] : top.facts;
+      this.#block(top.block, facts);
+      for (const child of this.#cfg.children.get(top.block) ?? []) stack.push({ block: child, facts });
+    }
+    replaceValues(this.#fn, this.#replaced);
+    return this.#changed;
+  }
+
+  /** What holds in a block because of the only edge into it. */
+  #entryFact(block: Block): Fact | null {
+    const preds = this.#cfg.preds.get(block) ?? [];
+    const terminator = preds[0]?.terminator;
+    if (preds.length !== 1 || terminator?.op !== "branch" || terminator.then === terminator.else) return null;
+    const predicate = terminator.then === block ? terminator.predicate : INVERSE[terminator.predicate];
+    const [a, b] = terminator.args;
+    return predicate ? { predicate, a, b } : null;
+  }
+
+  #block(block: Block, facts: readonly Fact[]): void {
+    if (facts.length === 0) return;
+    for (const inst of block.insts) {
+      if (inst.op !== "cmp") continue;
+      const outcome = decide({ predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst }, facts);
+      if (outcome === null) continue;
+      this.#replaced.set(inst, this.#pool.get("i32", outcome ? 1n : 0n));
+      this.#changed = true;
+    }
+    const terminator = block.terminator;
+    if (terminator?.op !== "branch") return;
+    const [a, b] = terminator.args;
+    if (a.op === "const" && b.op === "const") return;
+    const outcome = decide({ predicate: terminator.predicate, a, b }, facts);
+    if (outcome === null) return;
+    const zero = this.#pool.get("i32", 0n);
+    terminator.predicate = outcome ? "eq" : "ne";
+    terminator.args = [zero, zero];
+    this.#changed = true;
+  }
+}
+
+/** Whether the facts make the compare true or false; null where they do not say. */
+function decide(wanted: Fact, facts: readonly Fact[]): boolean | null {
+  for (const fact of facts) {
+    const direct = sameOperands(wanted, fact) ?? packetBound(wanted, fact);
+    if (direct !== null) return direct;
+  }
+  const constant = wanted.b.op === "const" ? wanted.b.value : null;
+  if (constant === null) return null;
+  const range = rangeOf(wanted.a, facts);
+  return range ? decideByRange(wanted.predicate, constant, { range, bits: widthOf(wanted.a.type) }) : null;
+}
+
+const IMPLIES: Readonly<Partial<Record<Predicate, readonly Predicate[]>>> = {
+  eq: ["eq", "ule", "uge", "sle", "sge"],
+  ne: ["ne"],
+  ult: ["ult", "ule", "ne"],
+  ugt: ["ugt", "uge", "ne"],
+  ule: ["ule"],
+  uge: ["uge"],
+  slt: ["slt", "sle", "ne"],
+  sgt: ["sgt", "sge", "ne"],
+  sle: ["sle"],
+  sge: ["sge"],
+  set: ["set"],
+};
+
+function sameOperands(wanted: Fact, fact: Fact): boolean | null {
+  let { predicate } = fact;
+  if (fact.a === wanted.b && fact.b === wanted.a) predicate = SWAPPED[predicate];
+  else if (fact.a !== wanted.a || fact.b !== wanted.b) return null;
+  if (IMPLIES[predicate]?.includes(wanted.predicate)) return true;
+  const opposite = INVERSE[wanted.predicate];
+  return opposite && IMPLIES[predicate]?.includes(opposite) ? false : null;
+}
+
+/** After `p + 34 > end` was false, `p + 14 > end` is false. */
+function packetBound(wanted: Fact, fact: Fact): boolean | null {
+  if (wanted.a.type !== "ptr" || wanted.b !== fact.b) return null;
+  const [given, asked] = [stepsOf(fact.a), stepsOf(wanted.a)];
+  if (given.root !== asked.root || given.root === wanted.b) return null;
+  const holds = (predicate: Predicate, at: bigint): boolean =>
+    (predicate === "ule" && asked.offset <= at) || (predicate === "ult" && asked.offset <= at);
+  const within = holds(fact.predicate, given.offset);
+  if (!within) return null;
+  if (wanted.predicate === "ugt") return false;
+  if (wanted.predicate === "ule") return true;
+  const strictly = fact.predicate === "ult" || asked.offset < given.offset;
+  if (!strictly) return null;
+  return wanted.predicate === "uge" ? false : wanted.predicate === "ult" ? true : null;
+}
+
+function stepsOf(pointer: Inst): { root: Inst; offset: bigint } {
+  let [root, offset] = [pointer, 0n];
+  while (root.op === "ptradd" && root.args[1]?.op === "const") {
+    offset += BigInt.asIntN(64, root.args[1].value);
+    root = root.args[0] as Inst;
+  }
+  return { root, offset };
+}
+
+/** What the facts about a value and constants say of it. */
+function rangeOf(value: Inst, facts: readonly Fact[]): Range | null {
+  const bits = widthOf(value.type);
+  const top = 1n << BigInt(bits);
+  const range: Range = { min: 0n, max: top - 1n, smin: -(top / 2n), smax: top / 2n - 1n, not: [] };
+  let found = false;
+  for (const fact of facts) {
+    if (fact.a !== value || fact.b.op !== "const") continue;
+    found = true;
+    restrict(range, fact.predicate, { c: fact.b.value, s: BigInt.asIntN(bits, fact.b.value) });
+  }
+  if (found && range.max < top / 2n) {
+    range.smin = range.smin > range.min ? range.smin : range.min;
+    range.smax = range.smax < range.max ? range.smax : range.max;
+  }
+  if (found && range.smin >= 0n) {
+    range.min = range.min > range.smin ? range.min : range.smin;
+    range.max = range.max < range.smax ? range.max : range.smax;
+  }
+  return found ? range : null;
+}
+
+function restrict(range: Range, predicate: Predicate, { c, s }: { c: bigint; s: bigint }): void {
+  const most = (value: bigint): void => {
+    if (value < range.max) range.max = value;
+  };
+  const least = (value: bigint): void => {
+    if (value > range.min) range.min = value;
+  };
+  const smost = (value: bigint): void => {
+    if (value < range.smax) range.smax = value;
+  };
+  const sleast = (value: bigint): void => {
+    if (value > range.smin) range.smin = value;
+  };
+  switch (predicate) {
+    case "eq":
+      most(c);
+      least(c);
+      smost(s);
+      sleast(s);
+      return;
+    case "ne":
+      range.not.push(c);
+      return;
+    case "ult":
+      most(c - 1n);
+      return;
+    case "ule":
+      most(c);
+      return;
+    case "ugt":
+      least(c + 1n);
+      return;
+    case "uge":
+      least(c);
+      return;
+    case "slt":
+      smost(s - 1n);
+      return;
+    case "sle":
+      smost(s);
+      return;
+    case "sgt":
+      sleast(s + 1n);
+      return;
+    case "sge":
+      sleast(s);
+      return;
+    case "set":
+      return;
+  }
+}
+
+function decideByRange(predicate: Predicate, c: bigint, known: { range: Range; bits: number }): boolean | null {
+  const { range } = known;
+  const s = BigInt.asIntN(known.bits, c);
+  const either = (yes: boolean, no: boolean): boolean | null => (yes ? true : no ? false : null);
+  switch (predicate) {
+    case "eq":
+      return either(range.min === c && range.max === c, c < range.min || c > range.max || range.not.includes(c));
+    case "ne":
+      return either(c < range.min || c > range.max || range.not.includes(c), range.min === c && range.max === c);
+    case "ult":
+      return either(range.max < c, range.min >= c);
+    case "ule":
+      return either(range.max <= c, range.min > c);
+    case "ugt":
+      return either(range.min > c, range.max <= c);
+    case "uge":
+      return either(range.min >= c, range.max < c);
+    case "slt":
+      return either(range.smax < s, range.smin >= s);
+    case "sle":
+      return either(range.smax <= s, range.smin > s);
+    case "sgt":
+      return either(range.smin > s, range.smax <= s);
+    case "sge":
+      return either(range.smin >= s, range.smax < s);
+    case "set":
+      return null;
+  }
+}

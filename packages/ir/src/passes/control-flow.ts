@@ -1,0 +1,206 @@
+/**
+ * @module
+ * Tidies the graph: decided branches, blocks with one way in or nothing in them, phis with one value.
+ */
+import { predecessors, retarget, successors } from "../analysis/cfg.ts";
+import { makeBranch, removeEdge, removeUnreachable, replaceValues, widthOf } from "../edit.ts";
+import type { InstOf, TerminatorOf } from "../edit.ts";
+import type { Block, Inst, IrFunction, Terminator, ValueType } from "../ir.ts";
+import { evaluatePredicate } from "../predicate.ts";
+import type { ConstantPool } from "./pool.ts";
+
+/** Returns whether something changed. */
+export function simplifyControlFlow(fn: IrFunction, pool: ConstantPool): boolean {
+  let changed = false;
+  for (let again = true; again; ) {
+    again = decideBranches(fn, pool);
+    again = removeUnreachable(fn) || again;
+    again = simplifyPhis(fn) || again;
+    again = skipEmptyBlocks(fn) || again;
+    again = mergeChains(fn) || again;
+    changed ||= again;
+  }
+  return changed;
+}
+
+function decideBranches(fn: IrFunction, pool: ConstantPool): boolean {
+  let changed = false;
+  for (const block of fn.blocks) {
+    const terminator = block.terminator as Terminator;
+    const to = terminator.op === "branch" ? decideBranch(terminator) : terminator.op === "switch" ? decideSwitch(terminator) : null;
+    if (to !== null) {
+      changed = true;
+      goOnly(block, to);
+    } else if (terminator.op === "switch") changed = shrinkSwitch(block, terminator, pool) || changed;
+  }
+  return changed;
+}
+
+/** Where the branch surely goes, or null. */
+function decideBranch(terminator: TerminatorOf<"branch">): Block | null {
+  const [a, b] = terminator.args;
+  if (terminator.then === terminator.else) return agree(terminator.then) ? terminator.then : null;
+  if (a.op === "const" && b.op === "const") {
+    const holds = evaluatePredicate(terminator.predicate, [a.value, b.value], widthOf(a.type));
+    return holds ? terminator.then : terminator.else;
+  }
+  if (a !== b || terminator.predicate === "set") return null;
+  return evaluatePredicate(terminator.predicate, [0n, 0n], 64) ? terminator.then : terminator.else;
+}
+
+/** Whether a block's phis cannot tell two edges from one block apart. */
+function agree(block: Block): boolean {
+  return block.insts.every((inst) => {
+    if (inst.op !== "phi") return true;
+    const values = new Map<Block, Inst>();
+    return inst.blocks.every((from, i) => {
+      const other = values.get(from);
+      values.set(from, inst.args[i] as Inst);
+      return other === undefined || other === inst.args[i];
+    });
+  });
+}
+
+function decideSwitch(terminator: TerminatorOf<"switch">): Block | null {
+  const value = terminator.args[0];
+  if (value.op === "const") {
+    return terminator.cases.find((entry) => entry.value === value.value)?.to ?? terminator.default;
+  }
+  return terminator.cases.every((entry) => entry.to === terminator.default) && agree(terminator.default)
+    ? terminator.default
+    : null;
+}
+
+/** Leaves the block one edge, to `to`. */
+function goOnly(block: Block, to: Block): void {
+  const terminator = block.terminator as Terminator;
+  let kept = false;
+  for (const next of successors(terminator)) {
+    if (next === to && !kept) kept = true;
+    else removeEdge(block, next);
+  }
+  block.terminator = { op: "jump", to, ...(terminator.loc ? { loc: terminator.loc } : {}) };
+}
+
+/** Drops cases that do what the default does; a single case becomes a branch. */
+function shrinkSwitch(block: Block, terminator: TerminatorOf<"switch">, pool: ConstantPool): boolean {
+  const hasPhis = terminator.default.insts[0]?.op === "phi";
+  const useful = hasPhis ? terminator.cases : terminator.cases.filter((entry) => entry.to !== terminator.default);
+  const only = useful.length === 1 ? useful[0] : undefined;
+  if (only) {
+    const value = terminator.args[0];
+    const compared = pool.get(value.type as ValueType, only.value);
+    block.terminator = makeBranch("eq", [value, compared], { yes: only.to, no: terminator.default, loc: terminator.loc });
+    return true;
+  }
+  const changed = useful.length !== terminator.cases.length;
+  terminator.cases = useful;
+  return changed;
+}
+
+function simplifyPhis(fn: IrFunction): boolean {
+  const replaced = new Map<Inst, Inst>();
+  const resolve = (inst: Inst): Inst => {
+    let found = inst;
+    for (let next = replaced.get(found); next !== undefined; next = replaced.get(found)) found = next;
+    return found;
+  };
+  for (const block of fn.blocks) {
+    block.insts = block.insts.filter((inst) => {
+      if (inst.op !== "phi") return true;
+      const values = new Set(inst.args.map(resolve));
+      values.delete(inst);
+      if (values.size !== 1) return true;
+      const [value] = values;
+      replaced.set(inst, value as Inst);
+      return false;
+    });
+  }
+  replaceValues(fn, replaced);
+  return replaced.size > 0;
+}
+
+/** Lets predecessors of a block that only jumps go on to its target themselves. */
+function skipEmptyBlocks(fn: IrFunction): boolean {
+  let changed = false;
+  const preds = predecessors(fn.blocks);
+  for (const block of fn.blocks.slice(1)) {
+    const terminator = block.terminator as Terminator;
+    if (block.insts.length > 0 || terminator.op !== "jump" || terminator.to === block) continue;
+    const { to } = terminator;
+    const from = new Set(preds.get(block));
+    const others = new Set(preds.get(to));
+    if (from.size === 0 || !canSkip(block, to, { from, others })) continue;
+    redirect(block, to, from);
+    const entering = preds.get(block) ?? [];
+    preds.set(block, []);
+    preds.set(to, [...(preds.get(to) ?? []).filter((pred) => pred !== block), ...entering]);
+    changed = true;
+  }
+  return changed;
+}
+
+function canSkip(block: Block, to: Block, around: { from: Set<Block>; others: Set<Block> }): boolean {
+  const phis = to.insts.filter((inst): inst is InstOf<"phi"> => inst.op === "phi");
+  if (phis.length === 0) return true;
+  for (const pred of around.from) {
+    // Two edges from one block must bring the same values.
+    if (around.others.has(pred)) {
+      const differ = phis.some((phi) => phi.args[phi.blocks.indexOf(pred)] !== phi.args[phi.blocks.indexOf(block)]);
+      if (differ) return false;
+    }
+    // The copies that the phi stands for would land on an edge that must be split again.
+    if (successors(pred.terminator).length > 1) return false;
+  }
+  return true;
+}
+
+function redirect(block: Block, to: Block, from: Set<Block>): void {
+  const edges = new Map<Block, number>();
+  for (const pred of from) {
+    edges.set(pred, successors(pred.terminator).filter((next) => next === block).length);
+    retarget(pred.terminator as Terminator, block, to);
+  }
+  for (const phi of to.insts) {
+    if (phi.op !== "phi") break;
+    const at = phi.blocks.indexOf(block);
+    const value = phi.args[at] as Inst;
+    phi.blocks.splice(at, 1);
+    phi.args.splice(at, 1);
+    for (const [pred, count] of edges) {
+      for (let i = 0; i < count; i++) {
+        phi.blocks.push(pred);
+        phi.args.push(value);
+      }
+    }
+  }
+}
+
+/** Joins a block with its only successor where that has no other predecessor. */
+function mergeChains(fn: IrFunction): boolean {
+  let changed = false;
+  const preds = predecessors(fn.blocks);
+  const gone = new Set<Block>();
+  for (const block of fn.blocks) {
+    if (gone.has(block)) continue;
+    for (;;) {
+      const terminator = block.terminator as Terminator;
+      if (terminator.op !== "jump") break;
+      const { to } = terminator;
+      if (to === block || to === fn.blocks[0] || preds.get(to)?.length !== 1 || to.insts[0]?.op === "phi") break;
+      block.insts.push(...to.insts);
+      block.terminator = to.terminator;
+      for (const next of successors(to.terminator)) {
+        for (const phi of next.insts) {
+          if (phi.op === "phi") phi.blocks = phi.blocks.map((from) => (from === to ? block : from));
+        }
+        const list = preds.get(next);
+        list?.splice(list.indexOf(to), 1, block);
+      }
+      gone.add(to);
+      changed = true;
+    }
+  }
+  if (changed) fn.blocks = fn.blocks.filter((block) => !gone.has(block));
+  return changed;
+}
