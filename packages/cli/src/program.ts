@@ -2,8 +2,8 @@ import { Command, CommanderError } from "commander";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "./errors.ts";
 import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
-import { defineObserve, type ObserveFlags } from "./define/observe.ts";
-import { defineLists, definePolicy, defineStatus } from "./define/state.ts";
+import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
+import { defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
 import { defineCompile, defineCompletion, defineDoctor, defineDrops, defineVersion } from "./define/tools.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,6 +26,8 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineLists(program, finish);
   definePolicy(program, finish);
   defineObserve(program, finish, observeFlags);
+  defineWhy(program, finish, observeFlags);
+  defineListOf(program, finish);
   program.commandsGroup("Tools:");
   defineDoctor(program, finish);
   defineCompile(program, finish);
@@ -57,10 +59,13 @@ function report(error: unknown): number {
   return EXIT_FAILED;
 }
 
-/** Commands that show or take the flags of `observe`. */
+const FILTERING = ["observe", "why"];
+
+/** Filter flags, for the commands that show or take them. */
 async function observeFlagsFor(args: readonly string[]): Promise<ObserveFlags | null> {
   const [name, next] = args.filter((arg) => !arg.startsWith("-"));
-  if (name !== "observe" && name !== "completion" && !(name === "help" && next === "observe")) return null;
+  const asked = name === "help" ? next : name;
+  if (asked !== "completion" && !FILTERING.includes(asked ?? "")) return null;
   const [{ FilterBuilder }, { addFilterFlags }] = await Promise.all([
     import("./observe/filters.ts"),
     import("./observe/flags.ts"),

@@ -202,6 +202,8 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
       destination: { pod_name: "deathstar" },
       ingress_denied_by: [{ name: "landing", kind: "CiliumNetworkPolicy" }],
     });
+    const why = (await skep("why", "--from-pod", "ship-alliance")).stdout;
+    expect(why).toMatch(/ingress denied \(no rule allows it\)\n {2}nearest: .*landing.*landing\.yaml:\d+/);
     const compact = (await skep("observe", "--from-pod", "ship-empire", "--to-pod", "deathstar")).stdout;
     expect(compact).toMatch(
       /default\/ship-empire:\d+ \(ID:\d+\) -> default\/deathstar:80 \(ID:\d+\) to-endpoint FORWARDED/,

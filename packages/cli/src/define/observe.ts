@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { ObserveOptions } from "../commands/observe.ts";
+import type { WhyOptions } from "../commands/why.ts";
 import type { FilterBuilder } from "../observe/filters.ts";
 import { agentOption, examples, type Finish, wholeNumber } from "./common.ts";
 
@@ -72,4 +73,24 @@ export function defineObserve(program: Command, finish: Finish, flags: ObserveFl
     "skep observe --last 100 --protocol tcp --not --port 80",
     "skep observe --input-file flows.jsonl -o table",
   ]);
+}
+
+export function defineWhy(program: Command, finish: Finish, flags: ObserveFlags | null): void {
+  const why = program
+    .command("why")
+    .summary("explain a flow: the rule behind it, or the nearest miss")
+    .description(
+      "Explains a flow with the policies that are in force: the rules that decided, and on default deny the nearest rule that\n" +
+        "would have allowed it, and by what it misses. Without a uuid: the last drop, or the last flow that the filters match.",
+    )
+    .argument("[uuid]", "of the flow, as `skep observe -o json` prints it", "");
+  agentOption(why);
+  const builder = flags?.newBuilder();
+  if (!flags || !builder) return;
+  why.option("--input-file <file>", "look for the flow in a file of JSON lines (- for stdin)");
+  flags.add(why, builder);
+  why.action((uuid: string, options: Omit<WhyOptions, "uuid">) =>
+    finish(async () => (await import("../commands/why.ts")).why({ ...options, uuid }, builder)),
+  );
+  examples(why, ["skep why", "skep why --from-pod xwing --to-pod deathstar", "skep why 0c6f1a2b-...-4d5e"]);
 }

@@ -72,3 +72,26 @@ export function definePolicy(program: Command, finish: Finish): void {
     ["cp policy.yaml /etc/skep/ && skep policy wait --timeout 2s"],
   );
 }
+
+export function defineListOf(program: Command, finish: Finish): void {
+  const list = program
+    .command("list")
+    .summary("nodes and namespaces with flows")
+    .description("Nodes, and the namespaces that flows of the last hour were seen in.");
+  examples(
+    listed(list.command("nodes"))
+      .summary("list nodes")
+      .description("Lists nodes with how full their rings of flows are.")
+      .action((options: ListOptions) => finish(async () => (await import("../commands/list.ts")).listNodes(options))),
+    ["skep list nodes"],
+  );
+  examples(
+    listed(list.command("namespaces"))
+      .summary("list namespaces")
+      .description("Lists the namespaces that flows of the last hour were seen in.")
+      .action((options: ListOptions) =>
+        finish(async () => (await import("../commands/list.ts")).listNamespaces(options)),
+      ),
+    ["skep list namespaces -o json"],
+  );
+}
