@@ -12,3 +12,7 @@ export { buildPacket } from "./packet/build.ts";
 export type { BuildOptions, LayerSpec } from "./packet/build.ts";
 export * from "./packet/inspect.ts";
 export * from "./packet/ndp.ts";
+export * from "./capture.ts";
+export { canonicalDnsName, parseDnsName } from "./dns/name.ts";
+export type { DnsError } from "./dns/name.ts";
+export * from "./dns/message.ts";
