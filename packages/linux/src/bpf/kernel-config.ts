@@ -3,18 +3,8 @@ import { release } from "node:os";
 import { gunzipSync } from "node:zlib";
 import { parseKernelConfig, type KconfigSource } from "@skep/object";
 import { hasFeature } from "./probes/basic.ts";
+import { kernelVersion } from "./kernel-version.ts";
 import { kernelSymbolAddress } from "./kernel-symbols.ts";
-
-/** LINUX_VERSION_CODE of a release such as `6.18.44-generic`. */
-export function versionCode(text: string): number {
-  const [major = 0, minor = 0, patch = 0] = text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0);
-  return ((major << 16) | (minor << 8) | Math.min(patch, 255)) >>> 0;
-}
-
-/** LINUX_VERSION_CODE of the running kernel. */
-export function kernelVersion(): number {
-  return versionCode(release());
-}
 
 let config: ReadonlyMap<string, string> | undefined;
 

@@ -9,6 +9,7 @@ import { openModuleBtf } from "./kernel-btf.ts";
 import { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";
 import { hasMapType } from "./probes/map-types.ts";
+import { mapTypesSince } from "./probes/since.ts";
 import type { StructOpsLayout } from "./struct-ops.ts";
 
 export interface CreateMapOptions {
@@ -118,7 +119,7 @@ function madeMap(result: number, spec: MapSpec): LinuxMap {
   }
   const cause = bpfError("map_create", -result, `${spec.type} ${spec.name}`);
   if (cause.code === "EINVAL" && !hasMapType(spec.type))
-    throw new NotSupportedError(`map type ${spec.type}`, { cause });
+    throw new NotSupportedError(`map type ${spec.type}`, { minKernel: mapTypesSince[spec.type] ?? null, cause });
   throw cause;
 }
 

@@ -17,7 +17,7 @@ import { Attributes, bpfError } from "./attributes.ts";
 import type { AttachPoint } from "./attach-point.ts";
 import type { LoadedTypes } from "./btf-load.ts";
 import { allModuleTypes, kernelTypes, openModuleBtf } from "./kernel-btf.ts";
-import { kernelVersion } from "./kernel-config.ts";
+import { kernelVersion } from "./kernel-version.ts";
 import { kernelSymbolAddress } from "./kernel-symbols.ts";
 import type { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";

@@ -3,6 +3,8 @@
  * A program and where it shall run: one function for each kind of hook.
  */
 import type { AttachTarget, Link, Program } from "@skep/machine";
+import { isErrno } from "../../sys/index.ts";
+import { features, notSupported } from "../probes/index.ts";
 import { attachCgroup } from "./cgroup.ts";
 import type { AttachContext } from "./common.ts";
 import { attachNetkit, attachTcx, attachXdp } from "./interface.ts";
@@ -18,8 +20,36 @@ import {
 } from "./tracing.ts";
 import { attachUprobe, attachUprobeMulti, attachUsdt } from "./user.ts";
 
-/** Throws `SyscallError`, `AttachError`, `NotSupportedError` or `MissingCapabilityError`. */
+/** The link that each hook is made of, where it is made of one. */
+const linkOfHook: Readonly<Partial<Record<AttachTarget["hook"], string>>> = {
+  tcx: "tcx",
+  netkit: "netkit",
+  xdp: "xdp",
+  cgroup: "cgroup",
+  kprobe_multi: "kprobe_multi",
+  uprobe_multi: "uprobe_multi",
+  iterator: "iter",
+  netfilter: "netfilter",
+  sk_lookup: "netns",
+  flow_dissector: "netns",
+};
+
+/**
+ * Attaches a program. Throws `SyscallError`, `AttachError`, `MissingCapabilityError`, or `NotSupportedError` where the kernel has no links of
+ * the hook.
+ */
 export function attachProgram(program: Program, target: AttachTarget, context: AttachContext): Link {
+  try {
+    return dispatch(program, target, context);
+  } catch (error) {
+    const link = linkOfHook[target.hook];
+    const isRefused = isErrno(error, "EINVAL", "EOPNOTSUPP", "ENOTSUPP");
+    if (isRefused && link !== undefined && !features.linkType(link)) throw notSupported("link", link, error);
+    throw error;
+  }
+}
+
+function dispatch(program: Program, target: AttachTarget, context: AttachContext): Link {
   switch (target.hook) {
     case "tcx":
       return attachTcx(program, target, context);
