@@ -370,6 +370,20 @@ describe.skipIf(!privileged)("the datapath in the kernel", () => {
     expect(dropCode(back, toEndpoint)).toBe(133);
   });
 
+  it("keeps a server from sending on when its rule goes, though its own egress is open", () => {
+    const request = { source: OUTSIDE, destination: CLIENT, sourcePort: 5000, destinationPort: 80 };
+    const push = { source: CLIENT, destination: OUTSIDE, sourcePort: 80, destinationPort: 5000, flags: ACK };
+    expect(send(request, toEndpoint).verdict).toBe(OK);
+    expect(send(push).verdict).toBe(OK);
+    policy(client, [EGRESS]);
+    expect(dropCode(push)).toBe(133);
+    expect(dropCode({ ...request, flags: ACK }, toEndpoint)).toBe(133);
+    expect(dropCode(push)).toBe(133);
+    policy(client, [EGRESS, port80]);
+    expect(send({ ...request, flags: ACK }, toEndpoint).verdict).toBe(OK);
+    expect(send(push).verdict).toBe(OK);
+  });
+
   it("is adopted by the next agent, and prunes what that does not know", () => {
     const next = openDatapath(machine, { pins, cgroup: join(machine.processes.cgroupRoot, cgroup) });
     try {

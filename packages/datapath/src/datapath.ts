@@ -15,7 +15,7 @@ export interface Datapath {
   attachEndpoint(endpoint: Endpoint): void;
   /** Takes the endpoint out of the maps, purges its connections and unpins its links. */
   removeEndpoint(endpoint: Pick<Endpoint, "id" | "address" | "interfaceIndex" | "interfaceName">): void;
-  /** Swaps the whole policy of an endpoint and purges connections that it no longer allows. */
+  /** Swaps the whole policy of an endpoint and revokes connections that it no longer allows. */
   setPolicy(policy: EndpointPolicy): void;
   policyOf(endpoint: number): PolicyMapEntry[] | null;
   /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */

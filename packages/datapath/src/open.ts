@@ -50,7 +50,10 @@ const HOOKS = [
 ] as const;
 const SOCKET_PROGRAMS = ["skep_connect4", "skep_getpeer4"] as const;
 
-/** Not shared with a later agent: made anew for every endpoint. */
+/** `CT_REVOKED` in bpf/policy.bpf.ts. */
+const REVOKED = 16;
+
+/** Map name to the hash of its layout. */
 const LAYOUTS = "skep_layouts";
 
 export function openDatapath(machine: Machine, options: DatapathOptions): Datapath {
@@ -278,14 +281,35 @@ class KernelDatapath implements Datapath {
       inner.close();
     }
     this.#policies.set(policy.endpoint, policy.entries);
-    this.#purge(
-      (connection) => connection.endpoint === policy.endpoint && !allows(policy.entries, connection.question),
-    );
+    this.#revoke(policy);
   }
 
   policyOf(endpoint: number): PolicyMapEntry[] | null {
     const entries = this.#policies.get(endpoint);
     return entries ? [...entries] : null;
+  }
+
+  /**
+   * Marks what the policy no longer allows. The entry stays, so that a server that goes on sending is known for what it is: without it
+   * its packets would open a connection anew, and let the other side answer.
+   */
+  #revoke(policy: EndpointPolicy): void {
+    const map = this.#map("skep_ct");
+    const revoked: [Uint8Array, Uint8Array][] = [];
+    for (const [key, value] of map.entries()) {
+      const connection = new TrackedConnection(key, value);
+      if (connection.endpoint !== policy.endpoint || allows(policy.entries, connection.question)) continue;
+      const entry = maps.Connection.decode(value);
+      revoked.push([key, maps.Connection.encode({ ...entry, flags: entry.flags | REVOKED })]);
+    }
+    for (const [key, value] of revoked) {
+      try {
+        map.set(key, value, "existing");
+      } catch (error) {
+        // Evicted or ended meanwhile: nothing is left to revoke.
+        if ((error as { code?: string }).code !== "ENOENT") throw error;
+      }
+    }
   }
 
   #purge(dead: (connection: TrackedConnection) => boolean): void {

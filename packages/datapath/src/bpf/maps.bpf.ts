@@ -102,7 +102,7 @@ export type ConnectionKey = Of<typeof ConnectionKey>;
 export const Connection = struct("Connection", {
   /** Seconds of CLOCK_MONOTONIC after which the entry is dead. */
   expires: u32,
-  /** Bits: 1 reply seen, 2 FIN of the original direction, 4 FIN of the reply, 8 RST. */
+  /** Bits: 1 reply seen, 2 FIN of the original direction, 4 FIN of the reply, 8 RST, 16 revoked: policy has since denied it. */
   flags: u32,
   /** Of the peer when the connection was opened: the source's of an ingress entry, the destination's of an egress entry. */
   identity: u32,

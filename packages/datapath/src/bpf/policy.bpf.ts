@@ -23,6 +23,12 @@ const CT_REPLY_SEEN = 1;
 const CT_FIN = 2;
 const CT_FIN_REPLY = 4;
 const CT_RST = 8;
+/** The policy that let it be opened is gone: nothing of it passes until a packet of the original direction is allowed again. */
+const CT_REVOKED = 16;
+
+const REPLY_NONE = 0;
+const REPLY_PASSES = 1;
+const REPLY_REVOKED = 2;
 
 // Seconds, Cilium's defaults (pkg/option/config.go).
 const LIFETIME_TCP = 8000;
@@ -49,10 +55,10 @@ function closing(packet: Packet, fin: u32): u32 {
   return flags;
 }
 
-/** A live entry of which this packet is a reply, or which an ICMP error is about. */
-function isReply(packet: Packet, opened: u8, now: u32, length: u32): boolean {
+/** Whether a live entry is there of which this packet is a reply, or which an ICMP error is about. */
+function replyOf(packet: Packet, opened: u8, now: u32, length: u32): u32 {
   // Nothing that opens a connection is a reply, whatever once ran between these ports.
-  if ((packet.tcpFlags & (TCP_SYN | TCP_ACK)) === TCP_SYN) return false;
+  if ((packet.tcpFlags & (TCP_SYN | TCP_ACK)) === TCP_SYN) return REPLY_NONE;
   const key = ConnectionKey.zero();
   if (packet.related !== 0) {
     key.source = { w0: 0, w1: 0, w2: 0xffff, w3: packet.innerSource };
@@ -69,16 +75,18 @@ function isReply(packet: Packet, opened: u8, now: u32, length: u32): boolean {
   }
   key.direction = opened;
   const connection = connections.get(key);
-  if (!connection || connection.expires <= now) return false;
+  if (!connection || connection.expires <= now) return REPLY_NONE;
+  // Without the entry it would look like a connection of its own, which another rule might allow.
+  if ((connection.flags & CT_REVOKED) !== 0) return REPLY_REVOKED;
   packet.state |= STATE_REPLY;
-  if (packet.related !== 0) return true;
+  if (packet.related !== 0) return REPLY_PASSES;
   if ((connection.flags & CT_REPLY_SEEN) === 0) packet.state |= STATE_FIRST_REPLY;
   const flags = connection.flags | CT_REPLY_SEEN | closing(packet, CT_FIN_REPLY);
   connection.flags = flags;
   connection.expires = now + lifetime(packet, flags);
   connection.replyPackets += 1n;
   connection.replyBytes += u64(length);
-  return true;
+  return REPLY_PASSES;
 }
 
 function track(packet: Packet, endpoint: u32, direction: u8, now: u32, length: u32): u32 {
@@ -96,7 +104,7 @@ function track(packet: Packet, endpoint: u32, direction: u8, now: u32, length: u
     connection.expires > now &&
     !(opens && (connection.flags & (CT_FIN | CT_FIN_REPLY | CT_RST)) !== 0)
   ) {
-    const flags = connection.flags | closing(packet, CT_FIN);
+    const flags = (connection.flags & ~CT_REVOKED) | closing(packet, CT_FIN);
     connection.flags = flags;
     connection.expires = now + lifetime(packet, flags);
     connection.packets += 1n;
@@ -161,7 +169,12 @@ function verdict(packet: Packet, endpoint: u32, direction: u8, identity: u32): u
 export function admit(packet: Packet, endpoint: u32, direction: u8, length: u32): u32 {
   const now = u32(ktimeGetNs() / 1_000_000_000n);
   // Towards the endpoint a reply belongs to what the endpoint opened, and the other way round.
-  if (isReply(packet, direction === DIRECTION_INGRESS ? 0 : 1, now, length)) return 0;
+  const reply = replyOf(packet, direction === DIRECTION_INGRESS ? 0 : 1, now, length);
+  if (reply === REPLY_PASSES) return 0;
+  if (reply === REPLY_REVOKED) {
+    packet.cookie = 0;
+    return DROP.POLICY_DENIED;
+  }
   const identity = direction === DIRECTION_INGRESS ? packet.sourceIdentity : packet.destinationIdentity;
   const denied = verdict(packet, endpoint, direction, identity);
   if (denied !== 0) return denied;
