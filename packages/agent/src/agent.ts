@@ -314,7 +314,7 @@ export class Agent {
       // The numbers are on disk before a map knows them.
       this.#state.writeNumbers(this.world.snapshot());
       wire = createWire(this.#machine, { id: seed.id, netns });
-      const cgroup = join(this.options.cgroup === "" ? "skep" : this.options.cgroup, netns);
+      const cgroup = join(this.#workloadCgroups, netns);
       const cgroupPath = this.#machine.processes.createCgroup(cgroup).path;
       const endpoint: Endpoint = { ...seed, ...pick(wire) };
       const record = recordOf(endpoint, { netns, cgroup });
@@ -423,6 +423,11 @@ export class Agent {
     return { endpoint, ...row.status, revision, ingressEnforced, egressEnforced, record };
   }
 
+  /** Where sockets are balanced at the root, workloads still have a cgroup of their own to live under. */
+  get #workloadCgroups(): string {
+    return this.options.cgroup === "" ? "skep" : this.options.cgroup;
+  }
+
   /** Absolute path of an endpoint's cgroup. */
   cgroupPath(record: EndpointRecord): string {
     return join(this.#machine.processes.cgroupRoot, record.cgroup);
@@ -448,7 +453,7 @@ export class Agent {
     for (const endpoint of this.world.endpoints()) await this.removeEndpoint(endpoint);
     this.datapath.destroy();
     removeGateway(this.#machine);
-    if (this.options.cgroup !== "") await this.#machine.processes.deleteCgroup(this.options.cgroup);
+    await this.#machine.processes.deleteCgroup(this.#workloadCgroups);
     this.#state.remove();
   }
 }
