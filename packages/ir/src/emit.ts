@@ -10,6 +10,7 @@ import { expandOperands, layoutStack, markCold, orderBlocks, threadJumps } from 
 import { legalize, targetOf } from "./codegen/legalize.ts";
 import { removeDead } from "./codegen/liveness.ts";
 import { selectFunction } from "./codegen/select.ts";
+import { shareSpillSlots } from "./codegen/share-slots.ts";
 import { problem } from "./codes.ts";
 import { cloneModule, removeUnreachable } from "./edit.ts";
 import type { EmitOptions, IrFunction, IrModule } from "./ir.ts";
@@ -60,15 +61,22 @@ function byName(...lists: (readonly MapSpec[])[]): Record<string, MapSpec> {
 /** The functions to emit, in SSA form and after all passes. */
 export function optimizeModule(module: IrModule, options: EmitOptions, diagnostics: Diagnostic[]): IrFunction[] {
   const { functions } = cloneModule(module);
+  const level = options.optimize ?? 2;
+  const passes = { byteOrder: options.byteOrder ?? "little" };
   for (const fn of functions) {
     removeUnreachable(fn);
     constructSsa(fn);
+    // A callee's size is known only when it is tidy.
+    if (level === 2) cleanUp(fn, passes);
   }
-  diagnostics.push(...inlineCalls(functions, { auto: (options.optimize ?? 2) === 2 }));
+  diagnostics.push(...inlineCalls(functions, { auto: level === 2 }));
   if (diagnostics.length > 0) return functions;
-  const live = reachable(functions);
-  for (const fn of live) shareStack(fn);
-  return live;
+  const kept = reachable(functions);
+  for (const fn of kept) {
+    if (level > 0) optimizeFunction(fn, passes);
+    shareStack(fn);
+  }
+  return kept;
 }
 
 function reachable(functions: readonly IrFunction[]): IrFunction[] {
@@ -105,6 +113,7 @@ function emitFunction(fn: IrFunction, context: EmitContext): FunctionSpec {
   markCold(code);
   removeDead(code);
   allocateRegisters(code);
+  shareSpillSlots(code);
   context.frames.set(fn.name, layoutStack(code));
   expandOperands(code);
   threadJumps(code);

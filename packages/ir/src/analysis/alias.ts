@@ -93,12 +93,14 @@ export function escapedObjects(fn: IrFunction): Set<Inst> {
 
 /** Helpers that neither move packet data nor touch memory but what their arguments point to. */
 const HARMLESS = new Set([
-  1, 2, 3, 5, 6, 7, 8, 14, 15, 16, 23, 25, 27, 28, 35, 36, 51, 69, 80, 84, 85, 86, 87, 88, 89, 99, 118, 125, 130, 131, 132,
-  133, 134, 155, 160, 177, 195,
+  1, 2, 3, 5, 6, 7, 8, 14, 15, 16, 23, 25, 27, 28, 35, 36, 51, 69, 80, 84, 85, 86, 87, 88, 89, 99, 118, 125, 130, 131,
+  132, 133, 134, 155, 160, 177, 195,
 ]);
 
 /** Of those the ones that only read what their arguments point to. */
-const READERS = new Set([1, 2, 3, 5, 6, 7, 8, 14, 15, 23, 25, 27, 28, 35, 51, 84, 85, 86, 99, 118, 125, 130, 131, 132, 133, 134, 155, 160, 195]);
+const READERS = new Set([
+  1, 2, 3, 5, 6, 7, 8, 14, 15, 23, 25, 27, 28, 35, 51, 84, 85, 86, 99, 118, 125, 130, 131, 132, 133, 134, 155, 160, 195,
+]);
 
 /** What a call may change. */
 export interface CallEffect {

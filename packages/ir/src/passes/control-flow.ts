@@ -12,7 +12,7 @@ import type { ConstantPool } from "./pool.ts";
 /** Returns whether something changed. */
 export function simplifyControlFlow(fn: IrFunction, pool: ConstantPool): boolean {
   let changed = false;
-  for (let again = true; again; ) {
+  for (let again = true; again;) {
     again = decideBranches(fn, pool);
     again = removeUnreachable(fn) || again;
     again = simplifyPhis(fn) || again;
@@ -27,7 +27,12 @@ function decideBranches(fn: IrFunction, pool: ConstantPool): boolean {
   let changed = false;
   for (const block of fn.blocks) {
     const terminator = block.terminator as Terminator;
-    const to = terminator.op === "branch" ? decideBranch(terminator) : terminator.op === "switch" ? decideSwitch(terminator) : null;
+    const to =
+      terminator.op === "branch"
+        ? decideBranch(terminator)
+        : terminator.op === "switch"
+          ? decideSwitch(terminator)
+          : null;
     if (to !== null) {
       changed = true;
       goOnly(block, to);
@@ -90,7 +95,11 @@ function shrinkSwitch(block: Block, terminator: TerminatorOf<"switch">, pool: Co
   if (only) {
     const value = terminator.args[0];
     const compared = pool.get(value.type as ValueType, only.value);
-    block.terminator = makeBranch("eq", [value, compared], { yes: only.to, no: terminator.default, loc: terminator.loc });
+    block.terminator = makeBranch("eq", [value, compared], {
+      yes: only.to,
+      no: terminator.default,
+      loc: terminator.loc,
+    });
     return true;
   }
   const changed = useful.length !== terminator.cases.length;

@@ -29,7 +29,7 @@ class StoreEliminator {
   run(): boolean {
     const { order } = buildCfg(this.#fn);
     const starts = new Map<Block, Live>();
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (const block of order.toReversed()) {
         const live = this.#end(block, starts);
@@ -76,7 +76,8 @@ class StoreEliminator {
     for (const inst of block.insts.toReversed()) {
       const { reads, writes } = accesses(inst);
       const isStore = inst.op === "store" || inst.op === "zero" || inst.op === "copy";
-      if (isStore && writes && (this.#isDead(writes, live) || covered.some((place) => contains(place, writes)))) continue;
+      if (isStore && writes && (this.#isDead(writes, live) || covered.some((place) => contains(place, writes))))
+        continue;
       if (isCall(inst)) covered = [];
       else if (reads) covered = covered.filter((place) => !mayAlias(place, reads));
       if (isStore && writes) covered.push(writes);
@@ -104,9 +105,7 @@ function mask(place: Place): bigint {
 
 function contains(outer: Place, inner: Place): boolean {
   return (
-    outer.root === inner.root &&
-    outer.offset <= inner.offset &&
-    inner.offset + inner.size <= outer.offset + outer.size
+    outer.root === inner.root && outer.offset <= inner.offset && inner.offset + inner.size <= outer.offset + outer.size
   );
 }
 

@@ -57,7 +57,11 @@ class LoadEliminator {
           continue;
         }
         const { signed } = inst;
-        known.push({ place: placeOf(inst.args[0] as Inst, inst), value: inst, loaded: { signed, type: inst.type as ValueType } });
+        known.push({
+          place: placeOf(inst.args[0] as Inst, inst),
+          value: inst,
+          loaded: { signed, type: inst.type as ValueType },
+        });
       } else known = this.#after(inst, known);
       out.push(inst);
       if (known.length > MOST_KNOWN) known = known.slice(-MOST_KNOWN);
@@ -94,14 +98,16 @@ class LoadEliminator {
 
   #after(inst: Inst, known: Known[]): Known[] {
     const rest = this.#forget(inst, known);
-    if (inst.op === "store" && !inst.core) rest.push({ place: placeOf(inst.args[0] as Inst, inst), value: inst.args[1] as Inst });
+    if (inst.op === "store" && !inst.core)
+      rest.push({ place: placeOf(inst.args[0] as Inst, inst), value: inst.args[1] as Inst });
     return rest;
   }
 
   #find(load: InstOf<"load">, known: readonly Known[], out: Inst[]): Inst | null {
     const place = placeOf(load.args[0] as Inst, load);
     for (const entry of known) {
-      if (entry.place.root !== place.root || entry.place.offset !== place.offset || entry.place.size !== place.size) continue;
+      if (entry.place.root !== place.root || entry.place.offset !== place.offset || entry.place.size !== place.size)
+        continue;
       const { loaded, value } = entry;
       if (loaded) {
         if (loaded.signed === load.signed && loaded.type === load.type) return value;

@@ -92,7 +92,7 @@ function unifyCopied(copies: readonly InnerCopy[]): void {
     }
     return changed;
   };
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const { to, from, toOffset, fromOffset, bytes } of copies) {
       changed = share(from, to, { start: fromOffset, bytes, by: toOffset - fromOffset }) || changed;
@@ -210,7 +210,9 @@ function fillGaps(slices: Slice[], ranges: readonly { offset: number; bytes: num
   for (const { offset, size } of slices) for (let i = 0; i < size; i++) covered.add(offset + i);
   // Cuts where a range starts or ends: no gap slice may cross one.
   const cuts = new Set(ranges.flatMap(({ offset, bytes }) => [offset, offset + bytes]));
-  const touched = [...new Set(ranges.flatMap(({ offset, bytes }) => Array.from({ length: bytes }, (_, i) => offset + i)))];
+  const touched = [
+    ...new Set(ranges.flatMap(({ offset, bytes }) => Array.from({ length: bytes }, (_, i) => offset + i))),
+  ];
   const gaps: Slice[] = [];
   for (const at of touched.sort((a, b) => a - b)) {
     if (covered.has(at)) continue;
@@ -316,7 +318,8 @@ class Promoter {
       const from = (slice.size * 8) as 8 | 16;
       value = this.#emit("i32", [value], { op: "ext", from, signed: false });
     }
-    if (local.type === "ptr" && value.type !== "ptr") value = this.#pool.get("ptr", value.op === "const" ? value.value : 0n);
+    if (local.type === "ptr" && value.type !== "ptr")
+      value = this.#pool.get("ptr", value.op === "const" ? value.value : 0n);
     this.#emit(undefined, [value], { op: "local.set", local });
   }
 

@@ -296,7 +296,8 @@ class Simplifier {
     // Bits that cannot be set need no mask: a shorter constant, and more of them are equal.
     if (a.op === "binary" && a.binary === "or" && a.args[1]?.op === "const") {
       const rest = a.args[1].value & c;
-      if (rest === 0n) return this.#change(inst, [a.args[0] as Inst, inst.args[1] as Inst], { op: "binary", binary: "and" });
+      if (rest === 0n)
+        return this.#change(inst, [a.args[0] as Inst, inst.args[1] as Inst], { op: "binary", binary: "and" });
     }
     if (a.op === "ext" && !a.signed && a.from === 32 && c <= 0xffff_ffffn && this.#isOnlyUse(a)) {
       const narrow = this.#binary("and", a.args[0] as Inst, c);
@@ -318,7 +319,9 @@ class Simplifier {
     if (a.op === "neg" && possibleBits(a.args[0] as Inst) === 1n) return a.args[0] as Inst;
     if (a.op === "ext" && a.signed && a.from === 32) {
       const bit = this.#signBit(a.args[0] as Inst);
-      return bit && a.type === "i64" && bit.type === "i32" ? this.#make("i64", [bit], { op: "ext", from: 32, signed: false }) : null;
+      return bit && a.type === "i64" && bit.type === "i32"
+        ? this.#make("i64", [bit], { op: "ext", from: 32, signed: false })
+        : null;
     }
     if (a.op !== "binary" || a.binary !== "ashr") return null;
     const count = a.args[1] as Inst;
@@ -500,7 +503,8 @@ class Simplifier {
   #cmpAsBits(inst: InstOf<"cmp">, a: Inst, c: bigint): Inst | null {
     const bits = widthOf(a.type);
     const toI32 = (value: Inst): Inst => (value.type === "i32" ? value : this.#make("i32", [value], { op: "trunc" }));
-    if (inst.predicate === "slt" && c === 0n && a.type !== "ptr") return toI32(this.#binary("lshr", a, BigInt(bits - 1)));
+    if (inst.predicate === "slt" && c === 0n && a.type !== "ptr")
+      return toI32(this.#binary("lshr", a, BigInt(bits - 1)));
     if (inst.predicate === "ne" && c === 0n && a.type !== "ptr") {
       const possible = possibleBits(a);
       if (possible === 1n) return toI32(a);
@@ -643,11 +647,7 @@ class Simplifier {
     }
   }
 
-  #equality(
-    predicate: "eq" | "ne",
-    a: Inst,
-    c: bigint,
-  ): { predicate: Predicate; args: [Inst, Inst] } | boolean | null {
+  #equality(predicate: "eq" | "ne", a: Inst, c: bigint): { predicate: Predicate; args: [Inst, Inst] } | boolean | null {
     const constant = (value: bigint, like: Inst): Inst => this.#constant(like.type, value);
     // A boolean against 0 or 1 is the boolean.
     if (a.op === "cmp" && c <= 1n) {
@@ -772,7 +772,10 @@ class Simplifier {
       const isCut =
         (value.op === "ext" && value.from >= kept) ||
         value.op === "trunc" ||
-        (value.op === "binary" && value.binary === "and" && value.args[1]?.op === "const" && (value.args[1].value & mask) === mask);
+        (value.op === "binary" &&
+          value.binary === "and" &&
+          value.args[1]?.op === "const" &&
+          (value.args[1].value & mask) === mask);
       if (!isCut || (source.type === "i32" && inst.size === 8)) return;
       inst.args[1] = source;
       this.#changed = true;

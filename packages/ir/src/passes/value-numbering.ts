@@ -37,7 +37,9 @@ export function numberValues(fn: IrFunction): boolean {
     return added;
   };
   // What a block adds is known in the blocks that it dominates alone.
-  const stack: { children: Block[]; added: string[] }[] = [{ children: [...(cfg.children.get(entry) ?? [])], added: visit(entry) }];
+  const stack: { children: Block[]; added: string[] }[] = [
+    { children: [...(cfg.children.get(entry) ?? [])], added: visit(entry) },
+  ];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const child = top.children.pop();
     if (child === undefined) {
@@ -57,7 +59,8 @@ function keyOf(inst: Inst, block: Block): string | null {
   }
   if (!isPure(inst) || inst.op === "const") return null;
   let ids = inst.args.map((arg) => arg.id);
-  const commutes = inst.op === "binary" ? COMMUTATIVE.has(inst.binary) : inst.op === "cmp" && isSymmetric(inst.predicate);
+  const commutes =
+    inst.op === "binary" ? COMMUTATIVE.has(inst.binary) : inst.op === "cmp" && isSymmetric(inst.predicate);
   if (commutes) ids = ids.sort((a, b) => a - b);
   return `${inst.op} ${inst.type} ${attributes(inst)} ${ids.join(" ")}`;
 }
