@@ -10,6 +10,7 @@ import { Cursor, Fault, tokenize } from "./notation/tokens.ts";
 
 export type { CodeReference } from "./notation/statement.ts";
 
+/** How a text is read. */
 export interface AssembleOptions {
   /**
    * `kernel` (default): what `bpftool prog dump xlated` and the verifier's log print. `llvm`: what llvm-objdump
@@ -22,6 +23,7 @@ export interface AssembleOptions {
   readonly externals?: boolean;
 }
 
+/** A program that was assembled. */
 export interface Assembled {
   /** Empty where there are errors. */
   readonly instructions: readonly Instruction[];

@@ -3,6 +3,7 @@ import type { Instruction } from "./instruction.ts";
 import { slots } from "./instruction.ts";
 import { LDDW } from "./opcode.ts";
 
+/** Which byte order the wire form has. */
 export interface ByteOrderOptions {
   /** Default little. */
   readonly byteOrder?: "little" | "big";
@@ -40,6 +41,7 @@ export function encode(instructions: readonly Instruction[], options: ByteOrderO
   return bytes;
 }
 
+/** What was read of the wire form. */
 export interface Decoded {
   readonly instructions: readonly Instruction[];
   readonly diagnostics: readonly Diagnostic[];

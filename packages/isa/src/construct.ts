@@ -27,15 +27,25 @@ export function reg(register: number): Register {
   return { register };
 }
 
+/** What functions return. */
 export const r0: Register = reg(0);
+/** The first argument; a program's context. */
 export const r1: Register = reg(1);
+/** The second argument. */
 export const r2: Register = reg(2);
+/** The third argument. */
 export const r3: Register = reg(3);
+/** The fourth argument. */
 export const r4: Register = reg(4);
+/** The fifth argument. */
 export const r5: Register = reg(5);
+/** Kept over calls. */
 export const r6: Register = reg(6);
+/** Kept over calls. */
 export const r7: Register = reg(7);
+/** Kept over calls. */
 export const r8: Register = reg(8);
+/** Kept over calls. */
 export const r9: Register = reg(9);
 /** The frame pointer: read only, the stack lies below it. */
 export const r10: Register = reg(10);

@@ -6,6 +6,7 @@ import { formatInstruction } from "./notation/format.ts";
 import type { CodeReference } from "./notation/statement.ts";
 import { slotDistance } from "./validate.ts";
 
+/** How a program is printed. */
 export interface DisassembleOptions {
   /**
    * `plain` (default): one instruction a line. `labels`: jump and call targets get labels. `listing`: as `bpftool

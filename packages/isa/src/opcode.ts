@@ -3,6 +3,7 @@
  * high four and the source in bit 3, loads and stores the mode in the high three and the size in bits 3 and 4.
  */
 
+/** The class: the low three bits. */
 export const insnClass = { ld: 0, ldx: 1, st: 2, stx: 3, alu: 4, jmp: 5, jmp32: 6, alu64: 7 } as const;
 
 /** Size bits of loads and stores. */
@@ -99,11 +100,13 @@ export const EXIT = 0x95;
 /** The opcode of `call`. */
 export const CALL = 0x85;
 
+/** Widths of a memory access. */
 export type MemorySize = keyof typeof sizeBits;
 /** Arithmetic with two operands. */
 export type AluOp = Exclude<keyof typeof aluBits, "neg" | "end" | "mov"> | "sdiv" | "smod";
 /** Conditional jumps. */
 export type JmpOp = Exclude<keyof typeof jmpBits, "ja" | "call" | "exit" | "jcond">;
+/** Atomic arithmetic. */
 export type AtomicOp = "add" | "or" | "and" | "xor";
 
 /** Bytes of a memory access. */

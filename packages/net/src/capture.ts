@@ -274,6 +274,7 @@ function fromUtf8(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
+/** What the beginning of a pcap file says. */
 export interface PcapOptions {
   /** Default Ethernet. */
   readonly linkType?: number;

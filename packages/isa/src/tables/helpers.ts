@@ -3,6 +3,7 @@ import { helperRows } from "./helper-rows.ts";
 /** A helper's name without `bpf_`. */
 export type HelperName = (typeof helperRows)[number][1];
 
+/** A parameter of a helper. */
 export interface HelperParameter {
   readonly name: string;
   /** `u16 u32 u64 s32 s64`, `*` for a pointer, `*name` for a pointer to that struct or scalar. */

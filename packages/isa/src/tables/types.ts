@@ -252,9 +252,13 @@ export const programFlags = {
 /** Flags of map updates and lookups: BPF_ANY and the rest. */
 export const elementFlags = { any: 0, noexist: 1, exist: 2, lock: 4, cpu: 8, all_cpus: 16 } as const;
 
+/** The name of a program type. */
 export type ProgramTypeName = keyof typeof programTypes;
+/** The name of a map type. */
 export type MapTypeName = keyof typeof mapTypes;
+/** The name of an attach type. */
 export type AttachTypeName = keyof typeof attachTypes;
+/** The name of a link type. */
 export type LinkTypeName = keyof typeof linkTypes;
 
 function lookups(table: Readonly<Record<string, number>>): {

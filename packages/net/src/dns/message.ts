@@ -43,6 +43,7 @@ export function dnsTypeName(type: number): string {
   return Object.entries(dnsTypes).find(([, number]) => number === type)?.[0] ?? `TYPE${type}`;
 }
 
+/** What is asked for. */
 export interface DnsQuestion {
   readonly name: string;
   readonly type: number;
@@ -77,6 +78,7 @@ export type DnsData =
   | { readonly kind: "OPT"; readonly options: readonly { readonly code: number; readonly data: Uint8Array }[] }
   | { readonly kind: "unknown"; readonly bytes: Uint8Array };
 
+/** A resource record. */
 export interface DnsRecord {
   readonly name: string;
   readonly type: number;
@@ -86,6 +88,7 @@ export interface DnsRecord {
   readonly data: DnsData;
 }
 
+/** A query or a response. */
 export interface DnsMessage {
   readonly id: number;
   readonly response: boolean;
@@ -107,6 +110,7 @@ export interface DnsMessage {
   readonly additionals: readonly DnsRecord[];
 }
 
+/** A message, or why it cannot be read. */
 export type DnsResult =
   { readonly message: DnsMessage; readonly error: null } | { readonly message: null; readonly error: DnsError };
 
@@ -281,6 +285,7 @@ class MessageReader {
 /** A message to build: what is left out is false, 0 or empty. */
 export type DnsMessageSpec = Pick<DnsMessage, "id"> & Partial<DnsMessage>;
 
+/** How a message is built. */
 export interface DnsBuildOptions {
   /** Names point to earlier equal ones (RFC 1035 section 4.1.4; in record data only of the types of that RFC). Default true. */
   readonly compress?: boolean;

@@ -84,6 +84,7 @@ interface Context {
   readonly addresses: { readonly source: Address; readonly destination: Address } | null;
 }
 
+/** How a packet is built. */
 export interface BuildOptions {
   /** Zeros are added up to this length: 60 for Ethernet on a wire. */
   readonly minLength?: number;

@@ -224,6 +224,7 @@ export interface Trailer {
   readonly bytes: Uint8Array;
 }
 
+/** A header, or bytes that belong to none. */
 export type Layer =
   | Ethernet
   | Vlan
@@ -245,7 +246,9 @@ export type Layer =
   | Payload
   | Trailer;
 
+/** The kinds of layers. */
 export type LayerKind = Layer["kind"];
+/** The layer of a kind. */
 export type LayerOf<K extends LayerKind> = Extract<Layer, { readonly kind: K }>;
 
 /** EtherTypes. */

@@ -23,6 +23,7 @@ export interface LayerSpan {
   readonly end: number;
 }
 
+/** A packet that was taken apart. */
 export interface ParsedPacket {
   readonly bytes: Uint8Array;
   /** From the outermost. What no layer claims is a payload, so that together they are all bytes. */
@@ -32,6 +33,7 @@ export interface ParsedPacket {
   readonly error: PacketError | null;
 }
 
+/** How a packet is taken apart. */
 export interface ParseOptions {
   /** What the first byte belongs to; `ip` goes by the version. Default `ethernet`. */
   readonly first?:
