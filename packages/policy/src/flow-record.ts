@@ -22,6 +22,8 @@ export interface RecordedFlow {
   readonly source: FlowEnd;
   readonly destination: FlowEnd;
   readonly protocol: number;
+  /** 0 for ICMP. */
+  readonly sourcePort: number;
   /** Destination port; ICMP: the type. */
   readonly port: number;
   readonly request: L7Request | null;
@@ -99,10 +101,15 @@ function isReply(flow: Fields): boolean {
 
 const transports = ["TCP", "UDP", "SCTP"] as const;
 
-function readL4(l4: Fields): { protocol: number; port: number } | null {
+function readL4(l4: Fields): Pick<RecordedFlow, "protocol" | "sourcePort" | "port"> | null {
   for (const name of transports) {
-    const port = record(l4[name])["destination_port"];
-    if (name in l4 && typeof port === "number") return { protocol: ipProtocols[name.toLowerCase() as "tcp"], port };
+    const { source_port: source, destination_port: port } = record(l4[name]);
+    if (!(name in l4) || typeof port !== "number") continue;
+    return {
+      protocol: ipProtocols[name.toLowerCase() as "tcp"],
+      sourcePort: typeof source === "number" ? source : 0,
+      port,
+    };
   }
   for (const [name, protocol, error] of [
     ["ICMPv4", ipProtocols.icmp, 3],
@@ -110,7 +117,7 @@ function readL4(l4: Fields): { protocol: number; port: number } | null {
   ] as const) {
     const type = record(l4[name])["type"] ?? 0;
     // Errors are about another connection and pass with it.
-    if (name in l4 && typeof type === "number" && type !== error) return { protocol, port: type };
+    if (name in l4 && typeof type === "number" && type !== error) return { protocol, sourcePort: 0, port: type };
   }
   return null;
 }

@@ -35,3 +35,6 @@ export * from "./diff.ts";
 export * from "./truth-table.ts";
 export * from "./flow-record.ts";
 export * from "./simulate.ts";
+export * from "./suggest.ts";
+export * from "./generalize.ts";
+export * from "./check.ts";

@@ -40,18 +40,24 @@ export function simulate({ before, after, flows, options = {} }: SimulationInput
   const then = before ? new FlowModel(before, flows, options) : null;
   const changes: SimulatedChange[] = [];
   const unknown: RecordedFlow[] = [];
+  const dropped = new Set(flows.filter(({ forwarded }) => !forwarded).map(tuple));
   for (const flow of flows) {
     const result = now.verdict(flow);
     if (!result) {
       unknown.push(flow);
       continue;
     }
-    const old = then ? (then.verdict(flow)?.verdict ?? "allowed") : flow.forwarded ? "allowed" : "denied";
+    const old = then ? (then.verdict(flow)?.verdict ?? "allowed") : dropped.has(tuple(flow)) ? "denied" : "allowed";
     // A proxy lets through what it was not asked about.
     if ((old === "denied") !== (result.verdict === "denied"))
       changes.push({ flow, before: old, after: result.verdict, rules: result.rules });
   }
   return { flows: flows.length, changes, unknown };
+}
+
+/** One connection: one end may have recorded that it let it pass, the other that it did not. */
+function tuple({ source, destination, protocol, sourcePort, port }: RecordedFlow): string {
+  return [endName(source), endName(destination), protocol, sourcePort, port].join(" ");
 }
 
 /** The ends of recorded flows in a model. */

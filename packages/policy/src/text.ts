@@ -19,6 +19,13 @@ export function protocolNumberOf(text: string): number | null {
   return Object.hasOwn(ipProtocols, name) ? ipProtocols[name as keyof typeof ipProtocols] : null;
 }
 
+/** Like `protocolNumberOf`, for a name that is known to be one. Throws a RangeError. */
+export function ipProtocolOf(text: string): number {
+  const number = protocolNumberOf(text);
+  if (number === null) throw new RangeError(`${JSON.stringify(text)} is no protocol`);
+  return number;
+}
+
 export function isIcmp(protocol: number): boolean {
   return protocol === ipProtocols.icmp || protocol === ipProtocols.icmpv6;
 }

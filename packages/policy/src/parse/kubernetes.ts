@@ -40,19 +40,23 @@ export function parseNetworkPolicy(
   const raw = subjectField ? parseSelector(reader, subjectField, "k8s") : emptySelector;
   const types = policyTypes(reader, spec);
   const context = { policy, settings, raw, specField };
-  const rules = [
-    ...parseDirection(reader, spec.list("ingress") ?? [], { ...context, ingress: true, wanted: types.ingress }),
-    ...parseDirection(reader, spec.list("egress") ?? [], { ...context, ingress: false, wanted: types.egress }),
-  ];
+  const rules = (["ingress", "egress"] as const).flatMap((direction) => {
+    const items = spec.list(direction) ?? [];
+    const field = spec.get(direction);
+    if (types[direction]) return parseDirection(reader, items, { ...context, ingress: direction === "ingress" });
+    if (field && items.length > 0)
+      reader.warn("SKEP6037", field, `policyTypes does not name the direction: the rules are not in force`);
+    return [];
+  });
   return { ...policy, rules };
 }
 
 /** Without policyTypes a policy is about ingress, and about egress where it has such rules. */
 function policyTypes(reader: Reader, spec: Fields): { ingress: boolean; egress: boolean } {
   const items = spec.list("policyTypes") ?? [];
+  if (items.length === 0) return { ingress: true, egress: (spec.list("egress") ?? []).length > 0 };
   const types = items.map((item) => reader.oneOf(item, ["Ingress", "Egress"]));
-  const egress = types.includes("Egress");
-  return { ingress: types.includes("Ingress") || !egress, egress };
+  return { ingress: types.includes("Ingress"), egress: types.includes("Egress") };
 }
 
 interface DirectionContext {
@@ -62,13 +66,12 @@ interface DirectionContext {
   readonly raw: RawSelector | null;
   readonly specField: Field;
   readonly ingress: boolean;
-  /** The direction is isolated though there may be no rules. */
-  readonly wanted: boolean;
 }
 
+/** The direction is isolated even where there are no rules. */
 function parseDirection(reader: Reader, items: readonly Field[], context: DirectionContext): Rule[] {
   const rules = items.map((item) => parseRule(reader, item, context));
-  if (rules.length > 0 || !context.wanted) return rules;
+  if (rules.length > 0) return rules;
   const path = `${context.specField.path}.${context.ingress ? "ingress" : "egress"}`;
   return [ruleOf({ node: context.specField.node, path }, context, { peers: null, ports: null })];
 }
