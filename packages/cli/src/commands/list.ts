@@ -3,14 +3,13 @@
  * `skep list`: nodes and namespaces, as Hubble's API knows them.
  */
 import { observer, relay } from "@skep/api";
-import { withClient } from "../client.ts";
+import { type FlowSource, withObserver } from "../client.ts";
 import { formatDuration } from "../output/duration.ts";
 import { plain } from "../output/plain.ts";
 import { type ListFormat, printAs } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
 
-export interface ListOptions {
-  readonly run: string;
+export interface ListOptions extends FlowSource {
   readonly output: ListFormat;
 }
 
@@ -26,8 +25,8 @@ function flowsText({ numFlows, maxFlows }: observer.Node): string {
   return `${numFlows}/${maxFlows} (${share.toFixed(2)}%)`;
 }
 
-export function listNodes({ run, output }: ListOptions): Promise<void> {
-  return withClient(run, async ({ observer: client }) => {
+export function listNodes({ output, ...source }: ListOptions): Promise<void> {
+  return withObserver(source, async ({ observer: client }) => {
     const { nodes } = await client.getNodes({});
     const values = nodes.map((node) => plain(observer.NodeSchema, node));
     await printAs(output, values, () =>
@@ -46,8 +45,8 @@ export function listNodes({ run, output }: ListOptions): Promise<void> {
   });
 }
 
-export function listNamespaces({ run, output }: ListOptions): Promise<void> {
-  return withClient(run, async ({ observer: client }) => {
+export function listNamespaces({ output, ...source }: ListOptions): Promise<void> {
+  return withObserver(source, async ({ observer: client }) => {
     const { namespaces } = await client.getNamespaces({});
     const values = namespaces.map((each) => plain(observer.NamespaceSchema, each));
     await printAs(output, values, () =>

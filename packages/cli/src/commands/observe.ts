@@ -7,7 +7,7 @@ import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { flow, observer } from "@skep/api";
 import { createPrinter, jsonLine, type OutputFormat, type Printer, type TimeFormat } from "@skep/flows";
-import { withClient } from "../client.ts";
+import { type FlowSource, withObserver } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { flowsOfFile } from "../observe/file.ts";
 import { agentEventText } from "../observe/agent-events.ts";
@@ -15,9 +15,8 @@ import type { FilterBuilder } from "../observe/filters.ts";
 import { timeOption } from "../output/duration.ts";
 import { hasColor, note, write } from "../output/print.ts";
 
-export interface ObserveOptions {
+export interface ObserveOptions extends FlowSource {
   readonly what: string;
-  readonly run: string;
   readonly follow?: boolean;
   readonly last?: number;
   readonly first?: number;
@@ -153,14 +152,14 @@ async function observeFlows(options: ObserveOptions, builder: FilterBuilder): Pr
   if (options.printRawFilters === true) return write(rawFilters(request));
   const file = options.inputFile;
   if (file !== undefined) return printFlows(flowsOfFile(file, request), options);
-  await withClient(options.run, ({ observer: client }) =>
+  await withObserver(options, ({ observer: client }) =>
     untilInterrupted((signal) => printFlows(client.getFlows(request, { signal }), options)),
   );
 }
 
 async function observeAgentEvents(options: ObserveOptions): Promise<void> {
   const range = rangeOf(options);
-  await withClient(options.run, ({ observer: client }) =>
+  await withObserver(options, ({ observer: client }) =>
     untilInterrupted(async (signal) => {
       for await (const event of client.getAgentEvents(range, { signal })) await write(agentEventText(event, options));
     }),
@@ -169,7 +168,7 @@ async function observeAgentEvents(options: ObserveOptions): Promise<void> {
 
 async function observeDebugEvents(options: ObserveOptions): Promise<void> {
   const range = rangeOf(options);
-  await withClient(options.run, ({ observer: client }) =>
+  await withObserver(options, ({ observer: client }) =>
     untilInterrupted(async (signal) => {
       for await (const event of client.getDebugEvents(range, { signal })) {
         await write(`${jsonLine(observer.GetDebugEventsResponseSchema, event)}\n`);

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { ObserveOptions } from "../commands/observe.ts";
 import type { WhyOptions } from "../commands/why.ts";
 import type { FilterBuilder } from "../observe/filters.ts";
-import { agentOption, examples, type Finish, wholeNumber } from "./common.ts";
+import { agentOption, examples, type Finish, serverOptions, wholeNumber } from "./common.ts";
 
 /** The filter flags need Hubble's messages: they are loaded only where this command is called. */
 export interface ObserveFlags {
@@ -63,6 +63,7 @@ export function defineObserve(program: Command, finish: Finish, flags: ObserveFl
   selectionOptions(observe);
   outputOptions(observe);
   flags.add(observe, builder);
+  serverOptions(observe);
   observe.action((what: string, options: Omit<ObserveOptions, "what">) =>
     finish(async () => (await import("../commands/observe.ts")).observe({ ...options, what }, builder)),
   );
@@ -72,6 +73,7 @@ export function defineObserve(program: Command, finish: Finish, flags: ObserveFl
     "skep observe --since 5m --from-label org=empire -o json",
     "skep observe --last 100 --protocol tcp --not --port 80",
     "skep observe --input-file flows.jsonl -o table",
+    "skep observe --server tls://hubble-relay:443 --tls-ca-cert-file ca.crt -f",
   ]);
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { agentOption, examples, type Finish, listOption, wholeNumber } from "./common.ts";
+import { agentOption, examples, type Finish, listOption, serverOptions, wholeNumber } from "./common.ts";
+import type { ListOptions as FlowListOptions } from "../commands/list.ts";
 import type * as State from "../commands/state.ts";
 import type { ListOptions, PolicyGetOptions, PolicyWaitOptions } from "../commands/state.ts";
 
@@ -79,17 +80,19 @@ export function defineListOf(program: Command, finish: Finish): void {
     .summary("nodes and namespaces with flows")
     .description("Nodes, and the namespaces that flows of the last hour were seen in.");
   examples(
-    listed(list.command("nodes"))
+    serverOptions(listed(list.command("nodes")))
       .summary("list nodes")
       .description("Lists nodes with how full their rings of flows are.")
-      .action((options: ListOptions) => finish(async () => (await import("../commands/list.ts")).listNodes(options))),
+      .action((options: FlowListOptions) =>
+        finish(async () => (await import("../commands/list.ts")).listNodes(options)),
+      ),
     ["skep list nodes"],
   );
   examples(
-    listed(list.command("namespaces"))
+    serverOptions(listed(list.command("namespaces")))
       .summary("list namespaces")
       .description("Lists the namespaces that flows of the last hour were seen in.")
-      .action((options: ListOptions) =>
+      .action((options: FlowListOptions) =>
         finish(async () => (await import("../commands/list.ts")).listNamespaces(options)),
       ),
     ["skep list namespaces -o json"],
