@@ -109,6 +109,8 @@ export interface BpfMap<K, V> {
   delete(key: K): i64;
   /** A reference to the value itself, also where it is an integer; null where the key is absent. */
   ref(key: K): Ref<V> | null;
+  /** Goes over the elements (not of a trie) until `body` gives true; gives how many it went over. */
+  forEach(body: (key: K, value: V) => boolean | void): i64;
 }
 
 /** A map with a value for every CPU; programs see their own CPU's. */

@@ -66,6 +66,7 @@ const MAP_METHODS = [
   "set",
   "delete",
   "ref",
+  "forEach",
   "push",
   "pop",
   "peek",

@@ -5,6 +5,13 @@
 import type * as Kernel from "./kernel.ts";
 import { kernelOnly } from "./descriptors.ts";
 
+export const loop: typeof Kernel.loop = kernelOnly("loop");
+export const spinLock: typeof Kernel.spinLock = kernelOnly("spinLock");
+export const spinUnlock: typeof Kernel.spinUnlock = kernelOnly("spinUnlock");
+export const timerInit: typeof Kernel.timerInit = kernelOnly("timerInit");
+export const timerSetCallback: typeof Kernel.timerSetCallback = kernelOnly("timerSetCallback");
+export const timerStart: typeof Kernel.timerStart = kernelOnly("timerStart");
+export const timerCancel: typeof Kernel.timerCancel = kernelOnly("timerCancel");
 export const ktimeGetNs: typeof Kernel.ktimeGetNs = kernelOnly("ktimeGetNs");
 export const ktimeGetBootNs: typeof Kernel.ktimeGetBootNs = kernelOnly("ktimeGetBootNs");
 export const ktimeGetCoarseNs: typeof Kernel.ktimeGetCoarseNs = kernelOnly("ktimeGetCoarseNs");

@@ -16,6 +16,7 @@ import type {
   KeyValue,
   KprobeContext,
   MapOfMaps,
+  Of,
   PacketContext,
   PerCpuMap,
   PerfEventContext,
@@ -231,6 +232,27 @@ export declare function range(from: u32, to: u32): Iterable<u32>;
 
 /** To the kernel's trace pipe: at most three values. Needs a GPL-compatible licence. */
 export declare function printk(text: TemplateStringsArray, ...values: readonly (number | bigint | boolean)[]): void;
+
+/** Runs `body` up to `times` times (at most 8,388,608), until it gives true; gives how often it ran. The kernel's bpf_loop. */
+export declare function loop(times: u32, body: (index: u32) => boolean | void): i64;
+
+/** A lock in a map's value. Between `spinLock` and `spinUnlock` nothing may be called. */
+export declare const SpinLock: StructType<{ readonly val: IntType<u32> }>;
+export declare function spinLock(lock: Of<typeof SpinLock>): void;
+export declare function spinUnlock(lock: Of<typeof SpinLock>): void;
+
+/** A timer in a map's value. */
+export declare const Timer: StructType<{ readonly opaque: Type<FixedArray<u64, 2>> }>;
+/** `clock`: CLOCK_MONOTONIC (1n, the default), CLOCK_REALTIME (0n), CLOCK_BOOTTIME (7n). 0 or a negative errno. */
+export declare function timerInit<K, V>(timer: Of<typeof Timer>, map: BpfMap<K, V>, clock?: u64): i64;
+/** What runs when the time has come, with the key and value that hold the timer; it captures nothing. */
+export declare function timerSetCallback<K, V>(
+  timer: Of<typeof Timer>,
+  map: BpfMap<K, V>,
+  run: (key: K, value: V) => void,
+): i64;
+export declare function timerStart(timer: Of<typeof Timer>, nanoseconds: u64): i64;
+export declare function timerCancel(timer: Of<typeof Timer>): i64;
 
 // ---- helpers: any program ----
 

@@ -31,6 +31,8 @@ export const be64 = integer<Kernel.u64>("be64", 8, { bigEndian: true });
 export const bool = boolean();
 export const struct: typeof Kernel.struct = structure;
 export const union: typeof Kernel.union = unionOf;
+export const SpinLock: typeof Kernel.SpinLock = structure("bpf_spin_lock", { val: u32 });
+export const Timer: typeof Kernel.Timer = structure("bpf_timer", { opaque: fixedArray(u64, 2) });
 export const bits: typeof Kernel.bits = bitField;
 
 interface MapOptions {

@@ -31,7 +31,12 @@ export function isDeclaration(name: string): boolean {
 }
 
 /** Types by the names that `@skep/bpf` gives them. */
-export const TYPE_NAMES: Readonly<Record<string, MemoryType>> = { ...INTS, bool: BOOL };
+export const TYPE_NAMES: Readonly<Record<string, MemoryType>> = {
+  ...INTS,
+  bool: BOOL,
+  SpinLock: structType("struct", "bpf_spin_lock", [{ name: "val", type: INTS.u32 }]),
+  Timer: structType("struct", "bpf_timer", [{ name: "opaque", type: arrayType(INTS.u64, 2) }]),
+};
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

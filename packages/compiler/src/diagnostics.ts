@@ -93,6 +93,20 @@ export const PROBLEMS = {
   noPlace: { code: "SKEP1216", message: "{0} cannot be assigned to" },
   badBits: { code: "SKEP1217", message: "{0} has no {1} bits" },
   mayBeNull: { code: "SKEP1218", message: "{0} may be null here", hint: "check it first" },
+  captured: {
+    code: "SKEP1219",
+    message: "{0} cannot be captured by a callback",
+    hint: "take out what the callback needs into a const before",
+  },
+  capturedReference: {
+    code: "SKEP1220",
+    message: "'{0}' is assigned in a callback: it could refer to what is gone when the callback ends",
+  },
+  capturesLater: {
+    code: "SKEP1221",
+    message: "the callback runs later: it cannot capture '{0}'",
+    hint: "keep what it needs in the map's value",
+  },
 
   // Maps.
   badMapOption: { code: "SKEP1301", message: "{0} of a map is {1}" },

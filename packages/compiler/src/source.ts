@@ -43,6 +43,9 @@ const OPTIONS: ts.CompilerOptions = {
   noLib: true,
   noEmit: true,
   types: [],
+  // Modules are the host's matter alone.
+  resolvePackageJsonExports: false,
+  resolvePackageJsonImports: false,
 };
 
 /** Whether the file is part of `@skep/bpf`. */

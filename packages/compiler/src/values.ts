@@ -153,6 +153,8 @@ export type Binding =
   | { readonly kind: "value"; readonly value: Value }
   | { readonly kind: "int"; readonly local: Local; readonly type: IntT }
   | { readonly kind: "bool"; readonly local: Local }
+  /** A variable of the function around a callback: it lies on that one's stack. */
+  | { readonly kind: "memory"; readonly base: RefValue; readonly offset: number; readonly type: IntT | BoolT }
   | RefBinding;
 
 /** A variable that refers to memory. `shape` is what all its values share. */

@@ -6,7 +6,7 @@ import type ts from "typescript";
 import { fits, INTS, type IntT, type MemoryType } from "../types.ts";
 import { describe, type Binding, type IntValue, type RefBinding, type RefValue, type Value } from "../values.ts";
 import { excerpt, type Cx } from "./cx.ts";
-import { asBool, asInt, boolInst } from "./memory.ts";
+import { asBool, asInt, boolInst, read, writeScalar } from "./memory.ts";
 import { coerce, defaultType, instOf, typed } from "./ints.ts";
 
 export function readBinding(cx: Cx, binding: Binding, node: ts.Node): Value {
@@ -17,6 +17,8 @@ export function readBinding(cx: Cx, binding: Binding, node: ts.Node): Value {
       return typed(cx.emit(node).get(binding.local), binding.type);
     case "bool":
       return { kind: "bool", inst: cx.emit(node).get(binding.local) };
+    case "memory":
+      return read(cx, binding.base, binding.type, { offset: binding.offset, shift: 0, node });
     default:
       return { kind: "ref", ...binding.shape, ptr: cx.emit(node).get(binding.local), offset: 0 };
   }
@@ -125,6 +127,9 @@ export function assignBinding(cx: Cx, binding: Binding, value: Value, place: { n
       return;
     case "bool":
       cx.emit(node).set(binding.local, boolInst(cx, asBool(cx, value, node), node));
+      return;
+    case "memory":
+      writeScalar(cx, binding.base, binding.type, value, { offset: binding.offset, shift: 0, node });
       return;
     case "ref":
       assignRef(cx, binding, value, place);

@@ -14,6 +14,7 @@ import { declaredTypeOf, declareTarget, fitDeclared, isAssigned } from "./declar
 import { callHelper, isHelper } from "./helpers.ts";
 import { convert, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
+import { callbackBuiltin, forEachElement } from "./loops.ts";
 import { mapMethod } from "./maps.ts";
 import { asInt, stackRef, zeroRef } from "./memory.ts";
 import { header } from "./packet.ts";
@@ -64,9 +65,10 @@ export function inlineFunction(cx: Cx, fn: FunctionValue, args: readonly Value[]
   const sites: Site[] = [];
   const returns = declaredTypeOf(cx, fn.node.type);
   const frame: Frame = { sites, returns, name: fn.name, node: fn.node };
-  const outer = { env: cx.env, frame: cx.frame, loops: cx.loops, loc: cx.builder?.loc };
+  const outer = { env: cx.env, frame: cx.frame, loops: cx.loops, finallies: cx.finallies, loc: cx.builder?.loc };
   cx.env = new Env(fn.env);
   cx.loops = [];
+  cx.finallies = [];
   cx.inlining.push(fn.node);
   cx.stack.enter();
   let keeps = true;
@@ -82,6 +84,7 @@ export function inlineFunction(cx: Cx, fn: FunctionValue, args: readonly Value[]
     cx.env = outer.env;
     cx.frame = outer.frame;
     cx.loops = outer.loops;
+    cx.finallies = outer.finallies;
     if (cx.builder) cx.builder.loc = outer.loc;
   }
   const type = returns?.kind === "memory" ? returns.type : undefined;
@@ -187,7 +190,8 @@ function contextMethod(cx: Cx, context: ContextValue, name: string, node: ts.Cal
 
 function method(cx: Cx, target: Extract<Value, { kind: "method" }>, node: ts.CallExpression): Value {
   const { object, name } = target;
-  if (object.kind === "map") return mapMethod(cx, object, name, node);
+  if (object.kind === "map")
+    return name === "forEach" ? forEachElement(cx, object, node) : mapMethod(cx, object, name, node);
   if (object.kind === "context") return contextMethod(cx, object, name, node);
   if (object.kind === "type" && name === "zero") return zero(cx, object.type, node);
   return cx.refuse(node, "notCallable", [name]);
@@ -219,6 +223,8 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   }
   if (isHelper(name)) return callHelper(cx, name, node);
   if (isAtomic(name)) return callAtomic(cx, name, node);
+  const calling = callbackBuiltin(name);
+  if (calling) return calling(cx, node);
   if (name === "range") return range(cx, node);
   if (name === "subprogram") return subprogramOf(cx, node);
   return cx.refuse(node, "notCallableSo", [name]);

@@ -43,6 +43,17 @@ export interface Frame {
   readonly returns: DeclaredType | null;
   readonly name: string;
   readonly node: ts.Node;
+  /** Of a helper's callback: gives 0 to go on, 1 to stop. */
+  readonly callback?: boolean;
+}
+
+/** Statements that run whichever way a block is left. */
+export interface Finally {
+  readonly block: ts.Block;
+  readonly env: Env;
+  readonly frame: Frame | null;
+  /** How many loops were around it. */
+  readonly loops: number;
 }
 
 export interface Loop {
@@ -174,6 +185,7 @@ export class Cx {
   env: Env;
   frame: Frame | null = null;
   loops: Loop[] = [];
+  finallies: Finally[] = [];
   /** Something here was refused: complaints that follow from it are not told. */
   refused = false;
   /** After a return, break or continue: what follows is not lowered. */

@@ -176,6 +176,8 @@ function planRecord(cx: Cx, values: readonly Value[], node: ts.Node): Plan {
 function peek(binding: Binding): Value {
   if (binding.kind === "value") return binding.value;
   if (binding.kind === "bool") return { kind: "bool" };
+  if (binding.kind === "memory")
+    return binding.type.kind === "bool" ? { kind: "bool" } : { ...constInt(0n, binding.type), min: -1n, max: 1n };
   if (binding.kind === "int") return { ...constInt(0n, binding.type), min: -1n, max: 1n };
   throw new Error("a reference in an object that joins");
 }

@@ -14,7 +14,7 @@ import { joinSites } from "./join.ts";
 import { materialize, materializeExpression, stripParens, writeExpression } from "./literals.ts";
 import { asInt, read, stackRef, zeroRef } from "./memory.ts";
 
-const KEYED = ["get", "set", "delete", "ref"] as const;
+const KEYED = ["get", "set", "delete", "ref", "forEach"] as const;
 const METHODS: Readonly<Record<string, readonly string[]>> = {
   hash: KEYED,
   lru_hash: KEYED,
@@ -22,7 +22,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   lru_percpu_hash: KEYED,
   array: KEYED,
   percpu_array: KEYED,
-  lpm_trie: KEYED,
+  lpm_trie: ["get", "set", "delete", "ref"],
   hash_of_maps: ["get"],
   array_of_maps: ["get"],
   prog_array: ["tailCall"],

@@ -262,7 +262,7 @@ export function assign(cx: Cx, place: Place, expression: ts.Expression): Value {
       ? place.type
       : place.kind === "context"
         ? place.field.type
-        : place.binding.kind === "int"
+        : place.binding.kind === "int" || place.binding.kind === "memory"
           ? place.binding.type
           : place.binding.kind === "ref"
             ? place.binding.shape.type

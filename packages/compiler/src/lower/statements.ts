@@ -7,7 +7,7 @@ import { Refused } from "../problems.ts";
 import { INTS } from "../types.ts";
 import { describe, UNDEFINED, type IntValue, type Value } from "../values.ts";
 import { lowerCondition } from "./conditions.ts";
-import { excerpt, jump, type Cx, type Loop, type Target } from "./cx.ts";
+import { excerpt, jump, type Cx, type Finally, type Loop, type Target } from "./cx.ts";
 import { declareTarget, declareVariable, fitDeclared, poisonNames } from "./declare.ts";
 import { convert, defaultType, instOf, typed, unify } from "./ints.ts";
 import { mergeEpochs } from "./join.ts";
@@ -94,6 +94,9 @@ function statement(cx: Cx, node: ts.Statement, label: string | null = null): voi
     case ts.SyntaxKind.ContinueStatement:
       leave(cx, node as ts.BreakOrContinueStatement);
       return;
+    case ts.SyntaxKind.TryStatement:
+      tryStatement(cx, node as ts.TryStatement);
+      return;
     case ts.SyntaxKind.LabeledStatement: {
       const labeled = node as ts.LabeledStatement;
       labeledStatement(cx, labeled);
@@ -111,7 +114,7 @@ function statement(cx: Cx, node: ts.Statement, label: string | null = null): voi
 
 const NAMES: ReadonlyMap<ts.SyntaxKind, string> = new Map([
   [ts.SyntaxKind.ThrowStatement, "throw"],
-  [ts.SyntaxKind.TryStatement, "try"],
+  [ts.SyntaxKind.CatchClause, "catch"],
   [ts.SyntaxKind.ForInStatement, "for..in"],
   [ts.SyntaxKind.ClassDeclaration, "a class"],
   [ts.SyntaxKind.EnumDeclaration, "an enum"],
@@ -178,6 +181,8 @@ function returnStatement(cx: Cx, node: ts.ReturnStatement): void {
 /** Ends the function with a value. */
 export function returnValue(cx: Cx, value: Value, node: ts.Node): void {
   const { frame } = cx;
+  runFinallies(cx, (one) => one.frame === frame);
+  if (cx.dead) return;
   if (frame?.sites) {
     frame.sites.push({ block: cx.emit(node).current, value, node, epoch: cx.epoch });
   } else {
@@ -186,8 +191,44 @@ export function returnValue(cx: Cx, value: Value, node: ts.Node): void {
   cx.dead = true;
 }
 
+/** The statements behind `finally`, innermost first, of the blocks that are left. */
+function runFinallies(cx: Cx, isLeft: (one: Finally) => boolean): void {
+  const outer = { finallies: cx.finallies, env: cx.env };
+  for (let at = outer.finallies.length - 1; at >= 0 && !cx.dead; at--) {
+    const one = outer.finallies[at];
+    if (!one || !isLeft(one)) break;
+    cx.finallies = outer.finallies.slice(0, at);
+    cx.env = one.env;
+    cx.scope(() => lowerStatements(cx, one.block.statements));
+  }
+  cx.finallies = outer.finallies;
+  cx.env = outer.env;
+}
+
+function tryStatement(cx: Cx, node: ts.TryStatement): void {
+  if (node.catchClause) cx.refuse(node.catchClause, "unsupported", ["catch"]);
+  const { finallyBlock } = node;
+  if (!finallyBlock) return cx.scope(() => lowerStatements(cx, node.tryBlock.statements));
+  cx.finallies.push({ block: finallyBlock, env: cx.env, frame: cx.frame, loops: cx.loops.length });
+  cx.scope(() => lowerStatements(cx, node.tryBlock.statements));
+  cx.finallies.pop();
+  if (!cx.dead) cx.scope(() => lowerStatements(cx, finallyBlock.statements));
+}
+
+/** What a helper's callback gives: 0 goes on, 1 stops. */
+function callbackReturn(cx: Cx, value: Value, node: ts.Node): void {
+  const b = cx.emit(node);
+  if (value.kind === "undefined") b.return(b.i64(0));
+  else if (value.kind === "bool") b.return(b.zext(boolInst(cx, value, node)));
+  else cx.refuse(node, "wantsType", [describe(value), "bool"]);
+}
+
 function realReturn(cx: Cx, value: Value, node: ts.Node): void {
   const b = cx.emit(node);
+  if (cx.frame?.callback) {
+    callbackReturn(cx, value, node);
+    return;
+  }
   const { returns } = b.function;
   if (returns === undefined) {
     b.return();
@@ -528,6 +569,9 @@ function leave(cx: Cx, node: ts.BreakOrContinueStatement): void {
   });
   const to = isBreak ? frame?.breakTo : frame?.continueTo;
   if (!frame || !to) return cx.refuse(node, "unsupported", [excerpt(node)]);
+  const level = cx.loops.indexOf(frame);
+  runFinallies(cx, (one) => one.frame === cx.frame && one.loops > level);
+  if (cx.dead) return;
   (isBreak ? frame.breakEpochs : frame.continueEpochs).push(cx.epoch);
   jump(cx, to, node);
   cx.dead = true;

@@ -105,7 +105,7 @@ function valueType(type: MemoryType | null): ValueType | undefined {
   return type.kind === "int" && type.bits === 64 ? "i64" : "i32";
 }
 
-function freeName(cx: Cx, wanted: string): string {
+export function freeName(cx: Cx, wanted: string): string {
   const taken = new Set(cx.unit.functions.map((one) => one.name));
   for (const program of cx.unit.programs.values()) taken.add(program.name);
   for (const known of cx.unit.subprograms.values()) taken.add(known.name);
