@@ -13,16 +13,7 @@ import { formatDiagnostic } from "@skep/policy";
 import { type FolderChange, WatchedFolder } from "./folder.ts";
 import { errorText, type Logger } from "./log.ts";
 import { type EndpointRecord, StateError, StateFolder } from "./state.ts";
-import {
-  createGateway,
-  createWire,
-  macText,
-  raiseWire,
-  removeGateway,
-  removeWire,
-  type Wire,
-  wireStands,
-} from "./wire.ts";
+import { createGateway, createWire, macText, raiseWire, removeWire, type Wire, wireStands } from "./wire.ts";
 
 export interface AgentOptions {
   readonly machine: Machine;
@@ -443,18 +434,6 @@ export class Agent {
     clearTimeout(this.#retry);
     this.#folder.close();
     this.datapath.close();
-  }
-
-  /** Ends the agent and takes away everything that it owns: workloads, interfaces, programs, maps, state. */
-  async destroy(): Promise<void> {
-    clearInterval(this.#reaper);
-    clearTimeout(this.#retry);
-    this.#folder.close();
-    for (const endpoint of this.world.endpoints()) await this.removeEndpoint(endpoint);
-    this.datapath.destroy();
-    removeGateway(this.#machine);
-    await this.#machine.processes.deleteCgroup(this.#workloadCgroups);
-    this.#state.remove();
   }
 }
 

@@ -11,8 +11,6 @@ export interface RunningAgent {
   readonly socket: string;
   /** Ends; the datapath stays in force. */
   close(): Promise<void>;
-  /** Ends, and takes away everything that the agent owns. */
-  destroy(): Promise<void>;
 }
 
 /** The socket below a run folder. */
@@ -66,10 +64,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     close: async () => {
       await stop();
       agent.close();
-    },
-    destroy: async () => {
-      await stop();
-      await agent.destroy();
     },
   };
 }

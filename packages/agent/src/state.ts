@@ -77,10 +77,6 @@ export class StateFolder {
   removeEndpoint(id: number): void {
     rmSync(join(this.#endpoints, `${id}.json`), { force: true });
   }
-
-  remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
 }
 
 function readJson(file: string): unknown {

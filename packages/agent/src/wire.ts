@@ -112,8 +112,4 @@ function hasAddress(host: Namespace, index: number, address: Address): boolean {
   return host.addresses().some((each) => each.index === index && formatAddress(each.prefix.address) === text);
 }
 
-export function removeGateway(machine: Machine): void {
-  machine.net.host.deleteInterface(HOST_INTERFACE);
-}
-
 export const macText = (mac: Mac): string => formatMac(mac);
