@@ -1,6 +1,6 @@
 import type { PolicyDocument, PolicyKind, Rule } from "../rule.ts";
 import { documentKey } from "../rule.ts";
-import type { Field, Fields, Reader } from "../source/reader.ts";
+import type { Field, Fields, Misplaced, Reader } from "../source/reader.ts";
 import { parseMetadata, type ObjectHead } from "./metadata.ts";
 import type { ParseSettings } from "./options.ts";
 import { parsePeers, peerFields } from "./peers.ts";
@@ -119,8 +119,7 @@ function parseRule(
   const { ingress, deny } = section;
   const known = [...peerFields(ingress, deny), "toPorts", "icmps", ...(deny ? [] : ["authentication"])];
   const side = ingress ? "from" : "to";
-  const removed = { [`${side}Requires`]: "put the labels into the selectors of the rules themselves" };
-  const fields = reader.fields(item, known, removed);
+  const fields = reader.fields(item, known, misplacedIn(side, deny));
   const none = { peers: null, ports: null, authentication: null };
   const verdict = { direction: ingress ? "ingress" : "egress", verdict: deny ? "deny" : "allow" } as const;
   if (fields === null) return { ...verdict, ...none };
@@ -131,6 +130,19 @@ function parseRule(
     ports: parsePorts(reader, fields, { settings, ingress, deny, node: subject.node, namespace }),
     authentication: deny ? null : parseAuthentication(reader, fields.get("authentication")),
   };
+}
+
+function misplacedIn(side: string, deny: boolean): Misplaced {
+  const hint = "put the labels into the selectors of the rules themselves";
+  const removed = { [`${side}Requires`]: { code: "SKEP6032", message: "this field was removed", hint } } as const;
+  if (!deny) return removed;
+  const names = {
+    code: "SKEP6037",
+    message: "names cannot be denied",
+    hint: "deny a CIDR, or do not allow the name",
+  } as const;
+  const handshake = { code: "SKEP6037", message: "what is denied needs no authentication" } as const;
+  return { ...removed, toFQDNs: names, authentication: handshake };
 }
 
 function parseDefaultDeny(reader: Reader, fields: Fields): Partial<Record<"ingress" | "egress", boolean>> {

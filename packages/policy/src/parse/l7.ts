@@ -105,7 +105,8 @@ function checkRegExp(reader: Reader, field: Field, text: string): void {
   try {
     void new RegExp(text.replace(/^\(\?[imsU]+\)/, ""));
   } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, "") : "";
+    const reason =
+      error instanceof Error ? error.message.replace(/^Invalid regular expression: (?:\/.*\/\w*: )?/, "") : "";
     reader.report("SKEP6027", field, `not a regular expression: ${reason}`);
   }
 }

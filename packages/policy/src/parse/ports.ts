@@ -1,6 +1,6 @@
 import { ipProtocols } from "@skep/net";
 import type { Authentication, Listener, PortMatch, PortRule, TlsContext } from "../rule.ts";
-import type { Field, Fields, Reader } from "../source/reader.ts";
+import type { Field, Fields, Misplaced, Reader } from "../source/reader.ts";
 import { parseIcmps } from "./icmp.ts";
 import { parseL7 } from "./l7.ts";
 import type { ParseSettings } from "./options.ts";
@@ -40,8 +40,20 @@ export function parsePorts(reader: Reader, rule: Fields, context: PortContext): 
 
 const allowFields = ["ports", "rules", "serverNames", "terminatingTLS", "originatingTLS", "listener"];
 
+const underPorts = { code: "SKEP6003", message: "unknown field", hint: "it belongs into an element of ports" } as const;
+const inPortRule: Misplaced = { port: underPorts, endPort: underPorts, protocol: underPorts };
+const rulesInDeny = {
+  code: "SKEP6037",
+  message: "what is denied is not looked into",
+  hint: "deny the port as a whole",
+} as const;
+const inDeny: Misplaced = {
+  ...inPortRule,
+  ...Object.fromEntries(allowFields.slice(1).map((name) => [name, rulesInDeny])),
+};
+
 function parsePortRule(reader: Reader, field: Field, context: PortContext): PortRule | null {
-  const fields = reader.fields(field, context.deny ? ["ports"] : allowFields);
+  const fields = reader.fields(field, context.deny ? ["ports"] : allowFields, context.deny ? inDeny : inPortRule);
   if (fields === null) return null;
   const portFields = fields.list("ports") ?? [];
   if (portFields.length > MAX_PORTS)

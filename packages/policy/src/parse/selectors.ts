@@ -1,6 +1,6 @@
 import { CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_LABELS_PREFIX, formatLabelKey, parseLabelKey } from "../labels.ts";
 import { equalTo, exists, labelSelector, type LabelSelector, type Operator, type Requirement } from "../selector.ts";
-import type { Field, Reader } from "../source/reader.ts";
+import type { Field, Misplaced, Reader } from "../source/reader.ts";
 import { hintFor } from "../source/reader.ts";
 import type { ParseSettings } from "./options.ts";
 
@@ -16,10 +16,14 @@ const operators: readonly Operator[] = ["In", "NotIn", "Exists", "DoesNotExist"]
 const namespaceKey = { source: "k8s", key: NAMESPACE_LABEL };
 const clusterKey = { source: "k8s", key: CLUSTER_LABEL };
 
+const inSelector: Misplaced = {
+  "*": { code: "SKEP6003", message: "unknown field", hint: "labels belong under matchLabels" },
+};
+
 /** Reads matchLabels and matchExpressions; keys without a source get `source`. Null after an error. */
 export function parseSelector(reader: Reader, field: Field, source: string): RawSelector | null {
   const errors = reader.diagnostics.length;
-  const fields = reader.fields(field, ["matchLabels", "matchExpressions"]);
+  const fields = reader.fields(field, ["matchLabels", "matchExpressions"], inSelector);
   if (fields === null) return null;
   const labels = new Map<string, string>();
   const expressions: Requirement[] = [];

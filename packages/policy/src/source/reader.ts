@@ -11,6 +11,11 @@ export interface Field<N extends SourceNode = SourceNode> {
   readonly path: string;
 }
 
+/** What to say of fields that people put where they do not belong; `*` is every other. */
+export type Misplaced = Readonly<
+  Record<string, { readonly code: PolicyCode; readonly message: string; readonly hint?: string }>
+>;
+
 export class Reader {
   readonly diagnostics: Diagnostic[] = [];
 
@@ -28,11 +33,8 @@ export class Reader {
     this.diagnostics.push({ code, severity, message: text, ...place, ...(hint === undefined ? {} : { hint }) });
   }
 
-  /**
-   * The fields of a map. Those that are not in `known` are reported with the nearest name; `removed` maps the name of a
-   * field that is no more to what to do instead.
-   */
-  fields(field: Field, known: readonly string[], removed: Readonly<Record<string, string>> = {}): Fields | null {
+  /** The fields of a map. Those that are not in `known` are reported with what `misplaced` says of them, or the nearest name. */
+  fields(field: Field, known: readonly string[], misplaced: Misplaced = {}): Fields | null {
     const { node, path } = field;
     if (node.kind !== "map") {
       this.report("SKEP6005", field, `must be a map, not ${describeNode(node)}`);
@@ -41,9 +43,9 @@ export class Reader {
     for (const [key, entry] of node.entries) {
       if (known.includes(key)) continue;
       const at = { node: { ...entry.value, span: entry.keySpan }, path: join(path, key) };
-      const instead = removed[key];
-      if (instead === undefined) this.report("SKEP6003", at, `unknown field`, hintFor(key, known));
-      else this.report("SKEP6032", at, `this field was removed`, instead);
+      const special = misplaced[key] ?? misplaced["*"];
+      if (special) this.report(special.code, at, special.message, special.hint);
+      else this.report("SKEP6003", at, "unknown field", hintFor(key, known));
     }
     return new Fields(this, { node, path });
   }
