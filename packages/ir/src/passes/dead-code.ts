@@ -6,8 +6,8 @@ import { hasEffect } from "../analysis/effects.ts";
 import { terminatorArgs } from "../analysis/cfg.ts";
 import type { Inst, IrFunction } from "../ir.ts";
 
-/** Returns whether something went. */
-export function removeDeadCode(fn: IrFunction): boolean {
+/** Returns whether something went. Constants stay with their pool unless asked for: they cost nothing. */
+export function removeDeadCode(fn: IrFunction, options: { constants?: boolean } = {}): boolean {
   const live = new Set<Inst>();
   const need = (inst: Inst): void => {
     live.add(inst);
@@ -20,7 +20,7 @@ export function removeDeadCode(fn: IrFunction): boolean {
   for (const inst of live) inst.args.forEach(need);
   let changed = false;
   for (const block of fn.blocks) {
-    const kept = block.insts.filter((inst) => live.has(inst) || inst.op === "param");
+    const kept = block.insts.filter((inst) => live.has(inst) || inst.op === "param" || (inst.op === "const" && !options.constants));
     changed ||= kept.length !== block.insts.length;
     block.insts = kept;
   }

@@ -8,17 +8,21 @@ import { decideByDominators } from "./conditions.ts";
 import { simplifyControlFlow } from "./control-flow.ts";
 import { removeDeadCode } from "./dead-code.ts";
 import { eliminateStores } from "./dead-stores.ts";
+import { hoistInvariants } from "./hoist.ts";
 import { eliminateLoads } from "./loads.ts";
 import { ConstantPool } from "./pool.ts";
 import { promoteStack } from "./promote.ts";
+import { rotateLoops } from "./rotate-loops.ts";
 import { simplifyInstructions } from "./simplify.ts";
 import type { SimplifyOptions } from "./simplify.ts";
 import { constructSsa } from "./ssa.ts";
+import { threadJumps } from "./thread-jumps.ts";
 import { numberValues } from "./value-numbering.ts";
 
 export type OptimizeOptions = SimplifyOptions;
 
 const MOST_ROUNDS = 8;
+const MOST_THREADED = 6;
 
 /** Simplifies until nothing changes any more. */
 export function cleanUp(fn: IrFunction, options: OptimizeOptions): void {
@@ -41,10 +45,14 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
     constructSsa(fn);
     cleanUp(fn, options);
   }
+  for (let round = 0; round < MOST_THREADED && threadJumps(fn); round++) cleanUp(fn, options);
+  if (rotateLoops(fn)) cleanUp(fn, options);
+  if (hoistInvariants(fn)) cleanUp(fn, options);
   for (let round = 0; round < 3; round++) {
     const loads = eliminateLoads(fn);
     const stores = eliminateStores(fn);
     if (!loads && !stores) break;
     cleanUp(fn, options);
   }
+  removeDeadCode(fn, { constants: true });
 }

@@ -1,0 +1,81 @@
+/**
+ * @module
+ * A predecessor that decides a block's branch goes straight to where the branch leads.
+ */
+import { buildCfg, findLoops } from "../analysis/cfg.ts";
+import type { Block, Inst, IrFunction } from "../ir.ts";
+import { demoteOutside, duplicateFor, LocalNames } from "./duplicate.ts";
+import { constructSsa } from "./ssa.ts";
+import { evaluatePredicate } from "../predicate.ts";
+import { widthOf } from "../edit.ts";
+
+/** Instructions, beside phis, that a threaded block may have. */
+const MOST_COPIED = 6;
+
+/** Returns whether a jump was threaded; constants must be folded and branches decided after it. */
+export function threadJumps(fn: IrFunction): boolean {
+  const cfg = buildCfg(fn);
+  const headers = new Set(findLoops(cfg).loops.map((loop) => loop.header));
+  const names = new LocalNames(fn);
+  let changed = false;
+  for (const block of [...cfg.order]) {
+    // A second way into a loop would make it irreducible.
+    if (headers.has(block) || !isSmall(block)) continue;
+    const preds = decidingPredecessors(block);
+    const all = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
+    if (preds.length === 0 || (all.size === preds.length && preds.length < 2)) continue;
+    demoteOutside(fn, block, names);
+    // Those that go the same way share a copy.
+    for (const way of [true, false]) {
+      const group = new Set(preds.filter((pred) => pred.way === way).map((pred) => pred.from));
+      const left = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
+      if (group.size === 0 || group.size === left.size) continue;
+      duplicateFor(fn, block, group);
+    }
+    changed = true;
+  }
+  if (changed) constructSsa(fn);
+  return changed;
+}
+
+function isSmall(block: Block): boolean {
+  let count = 0;
+  for (const inst of block.insts) {
+    if (inst.op === "phi") continue;
+    if (inst.op === "stack" || inst.op === "param") return false;
+    if (inst.op !== "const") count++;
+  }
+  return count <= MOST_COPIED && block.insts[0]?.op === "phi";
+}
+
+/** Predecessors from which the branch surely goes one way. */
+function decidingPredecessors(block: Block): { from: Block; way: boolean }[] {
+  const terminator = block.terminator;
+  if (terminator?.op !== "branch") return [];
+  const [a, b] = terminator.args;
+  const froms = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
+  const found: { from: Block; way: boolean }[] = [];
+  for (const from of froms) {
+    if (from === block) continue;
+    const [left, right] = [valueFrom(a, block, from), valueFrom(b, block, from)];
+    if (left === null || right === null) continue;
+    found.push({ from, way: evaluatePredicate(terminator.predicate, [left, right], widthOf(a.type)) });
+  }
+  return found;
+}
+
+/** The constant that a value is when the block is entered from `from`, or null. */
+function valueFrom(value: Inst, block: Block, from: Block): bigint | null {
+  if (value.op === "const") return value.value;
+  if (!block.insts.includes(value)) return null;
+  if (value.op === "phi") {
+    const arg = value.args[value.blocks.indexOf(from)];
+    return arg?.op === "const" ? arg.value : null;
+  }
+  if (value.op === "cmp") {
+    const [a, b] = value.args.map((arg) => valueFrom(arg, block, from)) as [bigint | null, bigint | null];
+    if (a === null || b === null) return null;
+    return evaluatePredicate(value.predicate, [a, b], widthOf(value.args[0]?.type)) ? 1n : 0n;
+  }
+  return null;
+}
