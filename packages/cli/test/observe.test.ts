@@ -65,6 +65,11 @@ describe("observing an agent", () => {
     expect(await lines("--all", "--not", "--to-port", "2-31")).toHaveLength(1);
     expect(await lines("--all", "--label", "org=empire", "--port", "7")).toHaveLength(1);
     expect((await ask("--from-pod", "deathstar")).stdout).toBe("");
+    expect(await lines("--all", "--cel-expression", "_flow.l4.TCP.destination_port < 4")).toHaveLength(3);
+    expect(await ask("--cel-expression", "_flow.nothing")).toMatchObject({
+      status: 1,
+      stderr: "skep: the CEL expression is wrong at 6: flow.Flow has no field nothing\n",
+    });
   });
 
   it("prints JSON as hubble does", async () => {
@@ -140,6 +145,7 @@ describe("filter flags", () => {
     [["--interface", "skep3"], ['{"interface":[{"name":"skep3"}]}'], []],
     [["--traffic-direction", "ingress"], ['{"traffic_direction":["INGRESS"]}'], []],
     [["--http-header", "a: b"], ['{"http_header":[{"key":"a","value":"b"}]}'], []],
+    [["--cel-expression", "_flow.verdict == 2"], ['{"experimental":{"cel_expression":["_flow.verdict == 2"]}}'], []],
     [["--ip-trace-id", "9"], ['{"ip_trace_id":["9"]}'], []],
     [
       ["--allowlist", '{"uuid":["x"]} {"uuid":["}"]}', "--denylist", '{"verdict":["AUDIT"]}'],

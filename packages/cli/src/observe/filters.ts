@@ -2,7 +2,7 @@
  * @module
  * Flags of `skep observe` to Hubble's filters. Flags are taken in the order in which they stand: `--not` turns the one after it.
  */
-import { create, fromJsonString } from "@bufbuild/protobuf";
+import { create, fromJsonString, type MessageInitShape } from "@bufbuild/protobuf";
 import { flow } from "@skep/api";
 import { usageError } from "../errors.ts";
 
@@ -26,10 +26,13 @@ class Pair {
     if (ends.right) append(this.right, ends.right, value);
   }
 
-  filters(): flow.FlowFilter[] {
-    const made = [this.left, this.right].map((lists) => create(flow.FlowFilterSchema, lists));
-    const [left, right] = made;
-    if (!left || !right || Object.keys(this.left).length + Object.keys(this.right).length === 0) return [];
+  filters(celExpression: string[]): flow.FlowFilter[] {
+    const more = celExpression.length === 0 ? {} : { experimental: { celExpression } };
+    const [left, right] = [this.left, this.right].map((lists) =>
+      create(flow.FlowFilterSchema, { ...lists, ...more } as MessageInitShape<typeof flow.FlowFilterSchema>),
+    );
+    const given = Object.keys({ ...this.left, ...this.right, ...more }).length;
+    if (!left || !right || given === 0) return [];
     return JSON.stringify(this.left, text) === JSON.stringify(this.right, text) ? [left] : [left, right];
   }
 }
@@ -54,6 +57,7 @@ export class FilterBuilder {
     allow: { pods: [], namespaces: [] },
     deny: { pods: [], namespaces: [] },
   };
+  readonly #expressions: { allow: string[]; deny: string[] } = { allow: [], deny: [] };
   #not = false;
   #allNamespaces = false;
 
@@ -102,6 +106,11 @@ export class FilterBuilder {
     this.#names[this.#side()].namespaces.push([podEnds(end), name]);
   }
 
+  /** An expression in CEL over the flow. */
+  expression(text: string): void {
+    this.#expressions[this.#side()].push(text);
+  }
+
   allNamespaces(): void {
     this.#allNamespaces = true;
   }
@@ -122,8 +131,8 @@ export class FilterBuilder {
     this.#placeNames("allow");
     this.#placeNames("deny");
     return {
-      allow: [...this.#raw.allow, ...this.#allow.filters()],
-      deny: [...this.#raw.deny, ...this.#deny.filters()],
+      allow: [...this.#raw.allow, ...this.#allow.filters(this.#expressions.allow)],
+      deny: [...this.#raw.deny, ...this.#deny.filters(this.#expressions.deny)],
     };
   }
 

@@ -136,6 +136,12 @@ const packetFlags: readonly Flag[] = [
   { flags: "--ip-trace-id <id>", help: "trace id of the IP option", apply: one("ipTraceId", ipTraceId) },
 ];
 
+const expressionFlag: Flag = {
+  flags: "--cel-expression <expression>",
+  help: "an expression over _flow: _flow.source.pod_name == 'xwing'",
+  apply: (builder, value) => builder.expression(value),
+};
+
 function ipTraceId(text: string): bigint {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("not a number");
   return BigInt(text);
@@ -163,7 +169,7 @@ const switches: readonly Switch[] = [
 /** Adds every filter flag; what is given goes to the builder in its order. */
 export function addFilterFlags(command: Command, builder: FilterBuilder): Command {
   command.optionsGroup("Filters (a flow must match all; values of one flag are alternatives):");
-  for (const { flags, help, apply } of [...packetFlags, ...endFlags]) {
+  for (const { flags, help, apply } of [...packetFlags, ...endFlags, expressionFlag]) {
     const option = new Option(flags, help).argParser((value: string) => {
       apply(builder, value);
       return value;

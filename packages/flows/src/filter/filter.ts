@@ -3,6 +3,7 @@
  * Hubble's flow filters. Fields of one filter must all match, any one value of a field is enough.
  */
 import { flow } from "@skep/api";
+import { compileCel } from "./cel/compile.ts";
 import { FilterError } from "./error.ts";
 import {
   compileFqdn,
@@ -224,14 +225,12 @@ function layer7Filters(filter: flow.FlowFilter): (FlowMatch | null)[] {
 
 /** Throws FilterError. */
 export function compileFilter(filter: flow.FlowFilter): FlowMatch {
-  if ((filter.experimental?.celExpression.length ?? 0) > 0) {
-    throw new FilterError("expressions in CEL are not supported: use the other filters");
-  }
   const tests = [
     ...packetFilters(filter),
     ...endFilters(filter, "source"),
     ...endFilters(filter, "destination"),
     ...layer7Filters(filter),
+    on(filter.experimental?.celExpression ?? [], (message) => message, compileCel),
   ].filter((test) => test !== null);
   return (message) => tests.every((test) => test(message));
 }
