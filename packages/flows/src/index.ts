@@ -19,3 +19,4 @@ export { type FlowWorld, worldContext, type WorldContextOptions } from "./world-
 export { matchTypeOf, type MatchEntry } from "./decode/match-type.ts";
 export { healthService, observerRoutes, type RoutesOptions } from "./routes.ts";
 export { reflectionService } from "./reflection.ts";
+export * from "./agent-events.ts";
