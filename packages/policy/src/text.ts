@@ -1,6 +1,13 @@
 import { formatPrefix, ipProtocols } from "@skep/net";
 import { formatSpan } from "./diagnostic.ts";
-import type { LabelSet } from "./labels.ts";
+import {
+  CLUSTER_LABEL,
+  NAMESPACE_LABEL,
+  NAMESPACE_LABELS_PREFIX,
+  SERVICE_ACCOUNT_LABEL,
+  type LabelKey,
+  type LabelSet,
+} from "./labels.ts";
 import type { PeerSelector, PortMatch, PortRule, RuleOrigin } from "./rule.ts";
 import { formatRequirement, type LabelSelector, type Requirement } from "./selector.ts";
 
@@ -59,8 +66,18 @@ export function formatSelector(selector: LabelSelector): string {
   return selector.requirements.map(shortRequirement).join(", ");
 }
 
-export function shortRequirement(requirement: Requirement): string {
-  return formatRequirement(requirement).replace(/^(!?)any:/, "$1");
+export function shortRequirement({ key, operator, values }: Requirement): string {
+  if (key.key === NAMESPACE_LABEL && operator === "Exists") return "any namespace";
+  return formatRequirement({ key: { source: "", key: labelName(key) }, operator, values }).replace(/^(!?):/, "$1");
+}
+
+/** The key as people know it: without the sources that go without saying. */
+function labelName({ source, key }: LabelKey): string {
+  if (key === NAMESPACE_LABEL) return "namespace";
+  if (key === CLUSTER_LABEL) return "cluster";
+  if (key === SERVICE_ACCOUNT_LABEL) return "service account";
+  if (key.startsWith(NAMESPACE_LABELS_PREFIX)) return `namespace label ${key.slice(NAMESPACE_LABELS_PREFIX.length)}`;
+  return source === "any" || source === "k8s" ? key : `${source}:${key}`;
 }
 
 export function formatPeer(peer: PeerSelector): string {
@@ -85,7 +102,7 @@ export function formatPeer(peer: PeerSelector): string {
 /** What the labels have instead of what the requirement wants. */
 export function describeUnmet({ key, operator, values }: Requirement, labels: LabelSet): string {
   const own = labels.get(key);
-  const name = key.source === "any" ? key.key : `${key.source}:${key.key}`;
+  const name = labelName(key);
   const has = own === null ? `has no label ${name}` : `has ${name}${own === "" ? "" : `=${own}`}`;
   switch (operator) {
     case "In":
