@@ -123,6 +123,92 @@ export interface Ref<T> {
   value: T;
 }
 
+/** A value for each socket, task, inode or cgroup, that lives as long as that. */
+export interface LocalStorage<V> {
+  readonly "~storage"?: V;
+  readonly name: string;
+  /** Of a socket: the value, or null where there is none; made (zero, or a copy of `initial`) where `create` is true. */
+  get(owner: Socket, create?: boolean, initial?: V): V | null;
+  delete(owner: Socket): i64;
+}
+
+/** Events for user space by CPU; `emit` copies. A ring is better where there is no need for order within a CPU. */
+export interface PerfEventArray<T> {
+  readonly "~perf"?: T;
+  readonly name: string;
+  /** To the current CPU's buffer; 0 or a negative errno. */
+  output(ctx: Context, value: T): i64;
+}
+
+export interface StackTraces {
+  readonly "~stacks"?: true;
+  readonly name: string;
+  /** The number of the current stack (of the kernel, or of the user's with BPF_F_USER_STACK), or a negative errno. */
+  id(ctx: Context, flags: u64): i64;
+}
+
+/** Where packets go: devices, CPUs, AF_XDP sockets. Gives the verdict. */
+export interface RedirectMap {
+  readonly "~redirect"?: true;
+  readonly name: string;
+  /** The low bits of `flags` are the verdict where there is nothing at `key`. */
+  redirect(key: u32, flags?: u64): i32;
+}
+
+export interface SocketMap<K> {
+  readonly "~sockets"?: K;
+  readonly name: string;
+}
+
+export interface CgroupArray {
+  readonly "~cgroups"?: true;
+  readonly name: string;
+}
+
+export interface BloomFilter<V> {
+  readonly "~bloom"?: V;
+  readonly name: string;
+  add(value: V): i64;
+  /** True where the value may have been added, false where it was not. */
+  has(value: V): boolean;
+}
+
+/** A socket that a helper gave; read only. Found by a lookup, it is released on every path. */
+export interface Socket {
+  readonly "~socket"?: true;
+  readonly boundDevIf: u32;
+  readonly family: u32;
+  readonly type: u32;
+  readonly protocol: u32;
+  readonly mark: u32;
+  readonly priority: u32;
+  readonly srcIp4: u32;
+  readonly srcIp6: FixedArray<u32, 4>;
+  readonly srcPort: u32;
+  readonly dstPort: u16;
+  readonly dstIp4: u32;
+  readonly dstIp6: FixedArray<u32, 4>;
+  readonly state: u32;
+}
+
+export interface TcpSocket {
+  readonly "~tcpSocket"?: true;
+  readonly sndCwnd: u32;
+  readonly srttUs: u32;
+  readonly rttMin: u32;
+  readonly sndSsthresh: u32;
+  readonly rcvNxt: u32;
+  readonly sndNxt: u32;
+  readonly sndUna: u32;
+  readonly mssCache: u32;
+  readonly packetsOut: u32;
+  readonly retransOut: u32;
+  readonly totalRetrans: u32;
+  readonly segsIn: u32;
+  readonly bytesReceived: u64;
+  readonly bytesAcked: u64;
+}
+
 /** `push` and `pop` of a queue or a stack. */
 export interface Queue<V> {
   readonly "~queue"?: V;
@@ -225,6 +311,81 @@ export interface XdpContext extends PacketContext {
   readonly ingressIfindex: u32;
   readonly rxQueueIndex: u32;
   readonly egressIfindex: u32;
+}
+
+/** struct __sk_buff of a socket filter: the packet is read with `skbLoadBytes`. */
+export interface SocketFilterContext extends Context {
+  readonly length: u32;
+  readonly protocol: u16;
+  readonly ifindex: u32;
+  readonly mark: u32;
+  readonly priority: u32;
+  readonly hash: u32;
+  readonly cb: FixedArray<u32, 5>;
+}
+
+/** struct __sk_buff of lightweight tunnels: the packet starts with its IP header. */
+export interface LwtContext extends PacketContext {
+  readonly protocol: u16;
+  readonly ingressIfindex: u32;
+  readonly ifindex: u32;
+  mark: u32;
+  priority: u32;
+  readonly hash: u32;
+  readonly cb: FixedArray<u32, 5>;
+}
+
+/** struct __sk_buff of a stream between sockets. */
+export interface SkSkbContext extends PacketContext {
+  readonly protocol: u16;
+  priority: u32;
+  readonly family: u32;
+  readonly remoteIp4: u32;
+  readonly localIp4: u32;
+  readonly remotePort: u16;
+  readonly localPort: u32;
+}
+
+/** struct sk_msg_md. */
+export interface SkMsgContext extends PacketContext {
+  readonly family: u32;
+  readonly remoteIp4: u32;
+  readonly localIp4: u32;
+  readonly remoteIp6: Ip6Words;
+  readonly localIp6: Ip6Words;
+  readonly remotePort: u16;
+  readonly localPort: u32;
+  readonly size: u32;
+}
+
+/** struct sk_reuseport_md. */
+export interface SkReuseportContext extends PacketContext {
+  readonly ethProtocol: u16;
+  readonly ipProtocol: u32;
+  readonly bindInany: u32;
+  readonly hash: u32;
+}
+
+/** struct bpf_cgroup_dev_ctx. */
+export interface CgroupDeviceContext extends Context {
+  /** Low half the device's type (1 block, 2 character), high half what is wanted (1 mknod, 2 read, 4 write). */
+  readonly accessType: u32;
+  readonly major: u32;
+  readonly minor: u32;
+}
+
+/** struct bpf_sysctl. */
+export interface CgroupSysctlContext extends Context {
+  readonly write: u32;
+  filePos: u32;
+}
+
+/** struct bpf_sockopt. */
+export interface CgroupSockoptContext extends Context {
+  level: i32;
+  optname: i32;
+  optlen: i32;
+  retval: i32;
 }
 
 /** struct bpf_sock_addr. Addresses and ports are host order here. */

@@ -17,7 +17,19 @@ export type MapKind =
   | "prog_array"
   | "ringbuf"
   | "queue"
-  | "stack";
+  | "stack"
+  | "perf_event_array"
+  | "stack_trace"
+  | "devmap"
+  | "devmap_hash"
+  | "cpumap"
+  | "xskmap"
+  | "sockmap"
+  | "sockhash"
+  | "reuseport_sockarray"
+  | "cgroup_array"
+  | "bloom_filter"
+  | "sk_storage";
 
 export interface MapDescriptor {
   readonly kind: "map";
@@ -75,6 +87,11 @@ const MAP_METHODS = [
   "submit",
   "discard",
   "tailCall",
+  "output",
+  "id",
+  "redirect",
+  "add",
+  "has",
 ];
 
 export function mapDescriptor(parts: Omit<MapDescriptor, "kind">): MapDescriptor {

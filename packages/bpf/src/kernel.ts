@@ -5,8 +5,13 @@
  */
 import type {
   BitsType,
+  BloomFilter,
   BpfMap,
+  CgroupArray,
+  CgroupDeviceContext,
   CgroupSkbContext,
+  CgroupSockoptContext,
+  CgroupSysctlContext,
   Config,
   Context,
   Fields,
@@ -15,23 +20,35 @@ import type {
   IntType,
   KeyValue,
   KprobeContext,
+  LocalStorage,
+  LwtContext,
   MapOfMaps,
   Of,
   PacketContext,
   PerCpuMap,
+  PerfEventArray,
   PerfEventContext,
   ProgArray,
   Program,
   Queue,
   RawTracepointContext,
+  RedirectMap,
   RingBuf,
   SkLookupContext,
+  SkMsgContext,
+  SkReuseportContext,
+  SkSkbContext,
   SockAddrContext,
   SockContext,
   SockOpsContext,
+  Socket,
+  SocketFilterContext,
+  SocketMap,
+  StackTraces,
   StructOptions,
   StructType,
   TcContext,
+  TcpSocket,
   TracepointContext,
   Type,
   UnionType,
@@ -109,6 +126,29 @@ export declare function stack<V>(
   name: string,
   options: { readonly value: Type<V>; readonly maxEntries: number },
 ): Queue<V>;
+
+export declare function perfEventArray<T>(name: string, type: Type<T>): PerfEventArray<T>;
+/** `frames`: how deep a stack is kept. */
+export declare function stackTraces(
+  name: string,
+  options: { readonly frames: number; readonly maxEntries: number },
+): StackTraces;
+export declare function devMap(name: string, options: { readonly maxEntries: number }): RedirectMap;
+export declare function devMapHash(name: string, options: { readonly maxEntries: number }): RedirectMap;
+export declare function cpuMap(name: string, options: { readonly maxEntries: number }): RedirectMap;
+export declare function xskMap(name: string, options: { readonly maxEntries: number }): RedirectMap;
+export declare function sockMap(name: string, options: { readonly maxEntries: number }): SocketMap<u32>;
+export declare function sockHash<K>(
+  name: string,
+  options: { readonly key: Type<K>; readonly maxEntries: number },
+): SocketMap<K>;
+export declare function reuseportSockArray(name: string, options: { readonly maxEntries: number }): SocketMap<u32>;
+export declare function cgroupArray(name: string, options: { readonly maxEntries: number }): CgroupArray;
+export declare function bloomFilter<V>(
+  name: string,
+  options: { readonly value: Type<V>; readonly maxEntries: number },
+): BloomFilter<V>;
+export declare function skStorage<V>(name: string, options: { readonly value: Type<V> }): LocalStorage<V>;
 
 /** In `.rodata`: the loader sets it before the program is loaded, and the kernel folds it. */
 export declare function config<T>(name: string, type: Type<T>, value: T): Config<T>;
@@ -196,6 +236,39 @@ export declare function kretprobe(
 ): Program<KprobeContext>;
 export declare function perfEvent(name: string, run: (ctx: PerfEventContext) => number): Program<PerfEventContext>;
 
+export declare function socketFilter(
+  name: string,
+  run: (ctx: SocketFilterContext) => number,
+): Program<SocketFilterContext>;
+export declare function lwtIn(name: string, run: (ctx: LwtContext) => number): Program<LwtContext>;
+export declare function lwtOut(name: string, run: (ctx: LwtContext) => number): Program<LwtContext>;
+export declare function lwtXmit(name: string, run: (ctx: LwtContext) => number): Program<LwtContext>;
+/** The verdict on what a socket of a sock map receives: SK. */
+export declare function skSkbVerdict(name: string, run: (ctx: SkSkbContext) => number): Program<SkSkbContext>;
+/** How many bytes the next message has. */
+export declare function skSkbParser(name: string, run: (ctx: SkSkbContext) => number): Program<SkSkbContext>;
+export declare function skMsg(name: string, run: (ctx: SkMsgContext) => number): Program<SkMsgContext>;
+export declare function skReuseport(
+  name: string,
+  run: (ctx: SkReuseportContext) => number,
+): Program<SkReuseportContext>;
+export declare function cgroupDevice(
+  name: string,
+  run: (ctx: CgroupDeviceContext) => number,
+): Program<CgroupDeviceContext>;
+export declare function cgroupSysctl(
+  name: string,
+  run: (ctx: CgroupSysctlContext) => number,
+): Program<CgroupSysctlContext>;
+export declare function cgroupGetsockopt(
+  name: string,
+  run: (ctx: CgroupSockoptContext) => number,
+): Program<CgroupSockoptContext>;
+export declare function cgroupSetsockopt(
+  name: string,
+  run: (ctx: CgroupSockoptContext) => number,
+): Program<CgroupSockoptContext>;
+
 /** Compiled as a function of its own (at most five parameters) instead of being inlined where it is called. */
 export declare function subprogram<F extends (...args: never[]) => unknown>(run: F): F;
 
@@ -223,6 +296,9 @@ export declare const XDP: {
   readonly TX: 3;
   readonly REDIRECT: 4;
 };
+
+/** What programs between sockets return. */
+export declare const SK: { readonly DROP: 0; readonly PASS: 1 };
 
 // ---- statements ----
 
@@ -284,6 +360,17 @@ export declare function probeReadKernelStr<T>(target: T, source: u64): i64;
 export declare function probeReadUserStr<T>(target: T, source: u64): i64;
 export declare function sendSignal(signal: u32): i64;
 
+export declare function ktimeGetTaiNs(): u64;
+export declare function currentTaskUnderCgroup(map: CgroupArray, index: u32): i64;
+export declare function sendSignalThread(signal: u32): i64;
+/** Sleeps where the page is not there: sleepable programs only. */
+export declare function copyFromUser<T>(target: T, source: u64): i64;
+/** 0 where the buffer begins with `text` and its final zero, as strncmp. */
+export declare function strncmp<T>(buffer: T, text: string): i64;
+export declare function getStack<T>(ctx: Context, target: T, flags: u64): i64;
+export declare function getFuncIp(ctx: Context): u64;
+export declare function getAttachCookie(ctx: Context): u64;
+
 // ---- helpers: sockets and namespaces ----
 
 export declare function getSocketCookie(ctx: Context): u64;
@@ -292,6 +379,37 @@ export declare function getNetnsCookie(ctx: Context): u64;
 export declare function setRetval(value: i32): i32;
 export declare function getRetval(): i32;
 export declare function getSocketUid(ctx: Context): u32;
+
+/** `tuple` is Ipv4Tuple or Ipv6Tuple of `@skep/bpf/net`; `netns` -1n (as u64) is the context's own. Release what was found. */
+export declare function skLookupTcp<T>(ctx: Context, tuple: T, netns: u64, flags: u64): Socket | null;
+export declare function skLookupUdp<T>(ctx: Context, tuple: T, netns: u64, flags: u64): Socket | null;
+export declare function skcLookupTcp<T>(ctx: Context, tuple: T, netns: u64, flags: u64): Socket | null;
+export declare function skRelease(socket: Socket): i64;
+export declare function skFullsock(socket: Socket): Socket | null;
+export declare function tcpSock(socket: Socket): TcpSocket | null;
+export declare function getListenerSock(socket: Socket): Socket | null;
+export declare function skAssign(ctx: Context, socket: Socket, flags: u64): i64;
+export declare function skCgroupId(socket: Socket): u64;
+export declare function setsockopt<T>(socket: Socket | Context, level: i32, option: i32, value: T): i64;
+export declare function getsockopt<T>(socket: Socket | Context, level: i32, option: i32, value: T): i64;
+export declare function bind<T>(ctx: SockAddrContext, address: T): i64;
+export declare function sockOpsCbFlagsSet(ctx: SockOpsContext, flags: i32): i64;
+export declare function sockMapUpdate(ctx: SockOpsContext, map: SocketMap<u32>, key: u32, flags: u64): i64;
+export declare function sockHashUpdate<K>(ctx: SockOpsContext, map: SocketMap<K>, key: K, flags: u64): i64;
+export declare function skRedirectMap(ctx: SkSkbContext, map: SocketMap<u32>, key: u32, flags: u64): i64;
+export declare function skRedirectHash<K>(ctx: SkSkbContext, map: SocketMap<K>, key: K, flags: u64): i64;
+export declare function msgRedirectMap(ctx: SkMsgContext, map: SocketMap<u32>, key: u32, flags: u64): i64;
+export declare function msgRedirectHash<K>(ctx: SkMsgContext, map: SocketMap<K>, key: K, flags: u64): i64;
+export declare function msgApplyBytes(ctx: SkMsgContext, bytes: u32): i64;
+export declare function msgCorkBytes(ctx: SkMsgContext, bytes: u32): i64;
+export declare function msgPullData(ctx: SkMsgContext, start: u32, end: u32, flags: u64): i64;
+export declare function msgPushData(ctx: SkMsgContext, start: u32, length: u32, flags: u64): i64;
+export declare function msgPopData(ctx: SkMsgContext, start: u32, length: u32, flags: u64): i64;
+export declare function skSelectReuseport<K>(ctx: SkReuseportContext, map: SocketMap<K>, key: K, flags: u64): i64;
+export declare function sysctlGetName<T>(ctx: CgroupSysctlContext, target: T, flags: u64): i64;
+export declare function sysctlGetCurrentValue<T>(ctx: CgroupSysctlContext, target: T): i64;
+export declare function sysctlGetNewValue<T>(ctx: CgroupSysctlContext, target: T): i64;
+export declare function sysctlSetNewValue<T>(ctx: CgroupSysctlContext, value: T): i64;
 
 // ---- helpers: packets ----
 
@@ -305,7 +423,7 @@ export declare function cloneRedirect(ctx: TcContext, ifindex: u32, flags: u64):
 /** Makes the first `length` bytes linear (0: all); moves packet data. */
 export declare function skbPullData(ctx: PacketContext, length: u32): i64;
 /** Copies bytes of the packet into `target`; 0 or a negative errno. */
-export declare function skbLoadBytes<T>(ctx: PacketContext, offset: u32, target: T): i64;
+export declare function skbLoadBytes<T>(ctx: PacketContext | SocketFilterContext, offset: u32, target: T): i64;
 /** Writes `source` into the packet; moves packet data. */
 export declare function skbStoreBytes<T>(ctx: TcContext, offset: u32, source: T, flags: u64): i64;
 /** Mends the IPv4 header checksum at `offset`: `size` 2 or 4 bytes changed `from` `to`, or 0 and `to` a difference. Moves packet data. */
@@ -333,6 +451,23 @@ export declare function fibLookup<T>(ctx: PacketContext, params: T, flags: u32):
 export declare function xdpAdjustHead(ctx: XdpContext, delta: i32): i32;
 export declare function xdpAdjustTail(ctx: XdpContext, delta: i32): i32;
 export declare function xdpAdjustMeta(ctx: XdpContext, delta: i32): i32;
+
+export declare function skbLoadBytesRelative<T>(ctx: PacketContext, offset: u32, target: T, start: u32): i64;
+export declare function csumLevel(ctx: TcContext, level: u64): i64;
+export declare function skbGetTunnelOpt<T>(ctx: TcContext, target: T): i64;
+export declare function skbSetTunnelOpt<T>(ctx: TcContext, value: T): i64;
+export declare function skbUnderCgroup(ctx: TcContext, map: CgroupArray, index: u32): i64;
+export declare function skbEcnSetCe(ctx: PacketContext): i64;
+export declare function skbSetTstamp(ctx: TcContext, time: u64, type: u32): i64;
+export declare function getCgroupClassid(ctx: TcContext): u32;
+export declare function setHash(ctx: TcContext, hash: u32): i64;
+/** Writes the MTU to `length`; 0, or why the packet does not fit. */
+export declare function checkMtu<T>(ctx: PacketContext, ifindex: u32, length: T, difference: i32, flags: u64): i64;
+export declare function lwtPushEncap<T>(ctx: LwtContext, type: u32, header: T): i64;
+/** Length of an XDP packet with its fragments. */
+export declare function xdpGetBuffLen(ctx: XdpContext): u64;
+export declare function xdpLoadBytes<T>(ctx: XdpContext, offset: u32, target: T): i64;
+export declare function xdpStoreBytes<T>(ctx: XdpContext, offset: u32, value: T): i64;
 
 // ---- atomics ----
 

@@ -106,6 +106,20 @@ export const FibLookup = struct("FibLookup", {
   destinationMac: array(u8, 6),
 });
 
+/** What socket lookups take (struct bpf_sock_tuple). */
+export const Ipv4Tuple = struct("Ipv4Tuple", {
+  source: be32,
+  destination: be32,
+  sourcePort: be16,
+  destinationPort: be16,
+});
+export const Ipv6Tuple = struct("Ipv6Tuple", {
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  sourcePort: be16,
+  destinationPort: be16,
+});
+
 export const ETHERTYPE = {
   IPV4: 0x0800,
   ARP: 0x0806,

@@ -85,6 +85,31 @@ export const array: typeof Kernel.array = arrayTypeOrMap;
 export const ringBuf: typeof Kernel.ringBuf = (name, type, options) =>
   makeMap("ringbuf", name, { value: type as Type<unknown>, maxEntries: options.bytes }) as never;
 
+export const perfEventArray: typeof Kernel.perfEventArray = (name, type) =>
+  makeMap("perf_event_array", name, { value: type as Type<unknown>, maxEntries: 0 }) as never;
+export const stackTraces: typeof Kernel.stackTraces = (name, { frames, maxEntries }) =>
+  makeMap("stack_trace", name, {
+    key: u32 as Type<unknown>,
+    value: fixedArray(u64, frames) as Type<unknown>,
+    maxEntries,
+  }) as never;
+export const devMap: typeof Kernel.devMap = maker("devmap", true);
+export const devMapHash: typeof Kernel.devMapHash = maker("devmap_hash", true);
+export const cpuMap: typeof Kernel.cpuMap = maker("cpumap", true);
+export const xskMap: typeof Kernel.xskMap = maker("xskmap", true);
+export const sockMap: typeof Kernel.sockMap = maker("sockmap", true);
+export const sockHash: typeof Kernel.sockHash = maker("sockhash");
+export const reuseportSockArray: typeof Kernel.reuseportSockArray = maker("reuseport_sockarray", true);
+export const cgroupArray: typeof Kernel.cgroupArray = maker("cgroup_array", true);
+export const bloomFilter: typeof Kernel.bloomFilter = maker("bloom_filter");
+export const skStorage: typeof Kernel.skStorage = (name, { value }) =>
+  makeMap("sk_storage", name, {
+    key: u32 as Type<unknown>,
+    value: value as Type<unknown>,
+    maxEntries: 0,
+    flags: NO_PREALLOC,
+  }) as never;
+
 export const config: typeof Kernel.config = (name, type, value) => ({ kind: "config", name, type, value }) as never;
 export const global: typeof Kernel.global = (name, type, value) =>
   ({ kind: "global", name, type, value: value ?? codecOf(type as Type<unknown>).zero() }) as never;
@@ -114,6 +139,8 @@ export const TC: typeof Kernel.TC = {
   REPEAT: 6,
   REDIRECT: 7,
 };
+
+export const SK: typeof Kernel.SK = { DROP: 0, PASS: 1 };
 
 export const XDP: typeof Kernel.XDP = { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 };
 
@@ -155,6 +182,18 @@ export const rawTracepoint: typeof Kernel.rawTracepoint = program("rawTracepoint
 export const kprobe: typeof Kernel.kprobe = program("kprobe");
 export const kretprobe: typeof Kernel.kretprobe = program("kretprobe");
 export const perfEvent: typeof Kernel.perfEvent = program("perfEvent");
+export const socketFilter: typeof Kernel.socketFilter = program("socketFilter");
+export const lwtIn: typeof Kernel.lwtIn = program("lwtIn");
+export const lwtOut: typeof Kernel.lwtOut = program("lwtOut");
+export const lwtXmit: typeof Kernel.lwtXmit = program("lwtXmit");
+export const skSkbVerdict: typeof Kernel.skSkbVerdict = program("skSkbVerdict");
+export const skSkbParser: typeof Kernel.skSkbParser = program("skSkbParser");
+export const skMsg: typeof Kernel.skMsg = program("skMsg");
+export const skReuseport: typeof Kernel.skReuseport = program("skReuseport");
+export const cgroupDevice: typeof Kernel.cgroupDevice = program("cgroupDevice");
+export const cgroupSysctl: typeof Kernel.cgroupSysctl = program("cgroupSysctl");
+export const cgroupGetsockopt: typeof Kernel.cgroupGetsockopt = program("cgroupGetsockopt");
+export const cgroupSetsockopt: typeof Kernel.cgroupSetsockopt = program("cgroupSetsockopt");
 export const subprogram: typeof Kernel.subprogram = (run) => run;
 
 export const range: typeof Kernel.range = kernelOnly("range");

@@ -95,20 +95,36 @@ function guarded(module: Module, node: ts.Node, run: () => void): void {
 
 function mapSpec(module: Module, map: MapDecl): MapSpec {
   const { key, value } = map;
+  const described = DESCRIBED.has(map.type);
   return {
     name: map.name,
     type: map.type,
     keySize: key ? sizeOf(key) : 0,
-    valueSize: map.type === "ringbuf" || !value ? 0 : sizeOf(value),
+    valueSize: map.type === "ringbuf" || !value ? 0 : map.type === "perf_event_array" ? 4 : sizeOf(value),
     maxEntries: map.maxEntries,
     flags: map.flags,
-    ...(key ? { keyTypeId: module.types.idOf(key) } : {}),
-    // A ring has no values to the kernel, nor to the format of the file.
-    ...(value && map.type !== "ringbuf" ? { valueTypeId: module.types.idOf(value) } : {}),
+    ...(key && described ? { keyTypeId: module.types.idOf(key) } : {}),
+    ...(value && described ? { valueTypeId: module.types.idOf(value) } : {}),
     pinning: "none",
     ...(map.inner ? { inner: mapSpec(module, map.inner) } : {}),
   };
 }
+
+/** Types of maps whose keys and values BTF describes; the others hold kernel objects, or records that the kernel does not see as values. */
+const DESCRIBED: ReadonlySet<string> = new Set([
+  "hash",
+  "lru_hash",
+  "percpu_hash",
+  "lru_percpu_hash",
+  "array",
+  "percpu_array",
+  "lpm_trie",
+  "hash_of_maps",
+  "array_of_maps",
+  "queue",
+  "stack",
+  "sk_storage",
+]);
 
 /** Maps that stand alone: an inner map is a template within its outer one. */
 function mapSpecs(module: Module): MapSpec[] {

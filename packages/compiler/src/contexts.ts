@@ -27,13 +27,19 @@ function field(offset: number, options: FieldOptions = {}): ContextField {
 const words = (offset: number, count: number, options: FieldOptions = {}): ContextField[] =>
   Array.from({ length: count }, (_, at) => field(offset + at * 4, options));
 
+export interface PacketPlace {
+  readonly data: number;
+  readonly dataEnd: number;
+  readonly size?: 8;
+}
+
 interface ContextShape {
   /** The kernel's struct. */
   readonly struct: string;
   readonly fields: Readonly<Record<string, ContextField>>;
   readonly arrays: Readonly<Record<string, readonly ContextField[]>>;
-  /** Offsets of the packet's start and end. */
-  readonly packet?: { readonly data: number; readonly dataEnd: number };
+  /** Offsets of the packet's start and end; `size`: of each, 4 where it is not said. */
+  readonly packet?: PacketPlace;
 }
 
 const SK_BUFF = {
@@ -142,6 +148,81 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       ingressIfindex: field(64),
     },
     arrays: { remoteIp6: words(20, 4, IP6), localIp6: words(44, 4, IP6) },
+  },
+  SocketFilterContext: {
+    struct: "__sk_buff",
+    fields: {
+      ...SK_BUFF,
+      mark: field(8),
+      priority: field(32),
+    },
+    arrays: { cb: words(48, 5, { writable: true }) },
+  },
+  LwtContext: {
+    struct: "__sk_buff",
+    fields: SK_BUFF,
+    arrays: { cb: words(48, 5, { writable: true }) },
+    packet: { data: 76, dataEnd: 80 },
+  },
+  SkSkbContext: {
+    struct: "__sk_buff",
+    fields: {
+      length: field(0),
+      protocol: field(16, { type: INTS.u16, order: "be16" }),
+      priority: field(32, { writable: true }),
+      family: field(88),
+      remoteIp4: field(92, { order: "be32" }),
+      localIp4: field(96, { order: "be32" }),
+      remotePort: field(132, { type: INTS.u16, order: "be32" }),
+      localPort: field(136),
+    },
+    arrays: {},
+    packet: { data: 76, dataEnd: 80 },
+  },
+  SkMsgContext: {
+    struct: "sk_msg_md",
+    fields: {
+      family: field(16),
+      remoteIp4: field(20, { order: "be32" }),
+      localIp4: field(24, { order: "be32" }),
+      remotePort: field(60, { type: INTS.u16, order: "be32" }),
+      localPort: field(64),
+      size: field(68),
+    },
+    arrays: { remoteIp6: words(28, 4, IP6), localIp6: words(44, 4, IP6) },
+    packet: { data: 0, dataEnd: 8, size: 8 },
+  },
+  SkReuseportContext: {
+    struct: "sk_reuseport_md",
+    fields: {
+      length: field(16),
+      ethProtocol: field(20, { type: INTS.u16, order: "be16" }),
+      ipProtocol: field(24),
+      bindInany: field(28),
+      hash: field(32),
+    },
+    arrays: {},
+    packet: { data: 0, dataEnd: 8, size: 8 },
+  },
+  CgroupDeviceContext: {
+    struct: "bpf_cgroup_dev_ctx",
+    fields: { accessType: field(0), major: field(4), minor: field(8) },
+    arrays: {},
+  },
+  CgroupSysctlContext: {
+    struct: "bpf_sysctl",
+    fields: { write: field(0), filePos: field(4, { writable: true }) },
+    arrays: {},
+  },
+  CgroupSockoptContext: {
+    struct: "bpf_sockopt",
+    fields: {
+      level: field(24, { type: INTS.i32, writable: true }),
+      optname: field(28, { type: INTS.i32, writable: true }),
+      optlen: field(32, { type: INTS.i32, writable: true }),
+      retval: field(36, { type: INTS.i32, writable: true }),
+    },
+    arrays: {},
   },
   RawTracepointContext: { struct: "bpf_raw_tracepoint_args", fields: {}, arrays: {} },
   KprobeContext: {

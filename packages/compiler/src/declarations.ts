@@ -21,9 +21,29 @@ const MAPS: Readonly<Record<string, string>> = {
   progArray: "prog_array",
   queue: "queue",
   stack: "stack",
+  devMap: "devmap",
+  devMapHash: "devmap_hash",
+  cpuMap: "cpumap",
+  xskMap: "xskmap",
+  sockMap: "sockmap",
+  sockHash: "sockhash",
+  reuseportSockArray: "reuseport_sockarray",
+  cgroupArray: "cgroup_array",
+  bloomFilter: "bloom_filter",
 };
 
-const OTHERS: ReadonlySet<string> = new Set(["struct", "union", "array", "bits", "ringBuf", "config", "global"]);
+const OTHERS: ReadonlySet<string> = new Set([
+  "struct",
+  "union",
+  "array",
+  "bits",
+  "ringBuf",
+  "perfEventArray",
+  "stackTraces",
+  "skStorage",
+  "config",
+  "global",
+]);
 
 /** Whether a builtin declares something: its call stands at the top level alone. */
 export function isDeclaration(name: string): boolean {
@@ -129,7 +149,32 @@ function declareBits(cx: Cx, node: ts.CallExpression): Value {
 const MAX_KEY = 512;
 const MAX_ENTRIES = 0xffff_ffff;
 
-const INDEXED: ReadonlySet<string> = new Set(["array", "percpu_array", "array_of_maps", "prog_array"]);
+const INDEXED: ReadonlySet<string> = new Set([
+  "array",
+  "percpu_array",
+  "array_of_maps",
+  "prog_array",
+  "devmap",
+  "devmap_hash",
+  "cpumap",
+  "xskmap",
+  "sockmap",
+  "reuseport_sockarray",
+  "cgroup_array",
+]);
+/** Values are file descriptors or numbers of four bytes to user space, and kernel objects behind. */
+const REFERRING: ReadonlySet<string> = new Set([
+  "prog_array",
+  "devmap",
+  "devmap_hash",
+  "cpumap",
+  "xskmap",
+  "sockmap",
+  "sockhash",
+  "reuseport_sockarray",
+  "cgroup_array",
+]);
+const KEYLESS: ReadonlySet<string> = new Set(["queue", "stack", "bloom_filter"]);
 const NO_PREALLOC = 1;
 
 function layoutOption(cx: Cx, record: RecordValue | null, name: string, node: ts.Node): MemoryType | null {
@@ -158,12 +203,11 @@ function declareMap(cx: Cx, type: string, node: ts.CallExpression): Value {
   const name = nameOf(cx, node);
   const record = options(cx, argument(cx, node, 1));
   const inner = innerMap(cx, record, node);
-  const queue = type === "queue" || type === "stack";
   const map: MapDecl = {
     name,
     type,
-    key: INDEXED.has(type) ? INTS.u32 : queue ? null : layoutOption(cx, record, "key", node),
-    value: inner || type === "prog_array" ? INTS.u32 : layoutOption(cx, record, "value", node),
+    key: INDEXED.has(type) ? INTS.u32 : KEYLESS.has(type) ? null : layoutOption(cx, record, "key", node),
+    value: inner || REFERRING.has(type) ? INTS.u32 : layoutOption(cx, record, "value", node),
     maxEntries: integerOption(cx, record, "maxEntries", node) ?? 0,
     flags: (integerOption(cx, record, "flags", node) ?? 0) | (type === "lpm_trie" ? NO_PREALLOC : 0),
     inner,
@@ -172,6 +216,35 @@ function declareMap(cx: Cx, type: string, node: ts.CallExpression): Value {
   checkMap(cx, map, node);
   return { kind: "map", map };
 }
+
+/** A map with a shape of its own, which no options say. */
+function declareSpecial(cx: Cx, kind: string, node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const at = argument(cx, node, 1);
+  const base = { name, flags: 0, inner: null, node };
+  if (kind === "perfEventArray") {
+    const value = typeOf(cx, cx.lower.value(cx, at), at);
+    // One buffer per CPU: the loader counts them.
+    return { kind: "map", map: { ...base, type: "perf_event_array", key: INTS.u32, value, maxEntries: 0 } };
+  }
+  const record = options(cx, at);
+  if (kind === "skStorage") {
+    const value = layoutOption(cx, record, "value", node);
+    return {
+      kind: "map",
+      map: { ...base, type: "sk_storage", key: INTS.i32, value, maxEntries: 0, flags: NO_PREALLOC },
+    };
+  }
+  const frames = integerOption(cx, record, "frames", node) ?? 0;
+  const maxEntries = integerOption(cx, record, "maxEntries", node) ?? 0;
+  if (frames < 1 || frames > MAX_FRAMES) cx.refuse(node, "badMapOption", ["frames", String(frames)]);
+  const map = { ...base, type: "stack_trace", key: INTS.u32, value: arrayType(INTS.u64, frames), maxEntries };
+  checkMap(cx, map, node);
+  return { kind: "map", map };
+}
+
+/** sysctl kernel.perf_event_max_stack. */
+const MAX_FRAMES = 127;
 
 const PAGE = 4096;
 
@@ -239,6 +312,10 @@ function declare(cx: Cx, name: string, node: ts.CallExpression): Value {
     }
     case "ringBuf":
       return declareRing(cx, node);
+    case "perfEventArray":
+    case "stackTraces":
+    case "skStorage":
+      return declareSpecial(cx, name, node);
     case "config":
     case "global":
       return declareVariable(cx, name, node);

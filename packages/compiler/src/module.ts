@@ -3,7 +3,7 @@
  * The compilation: values of top-level declarations, evaluated once and without running anything.
  */
 import ts from "typescript";
-import { MAP, TC, XDP } from "@skep/bpf";
+import { MAP, SK, TC, XDP } from "@skep/bpf";
 import type { IrFunction } from "@skep/ir";
 import { ModuleTypes } from "./btf.ts";
 import { declareBuiltin, TYPE_NAMES } from "./declarations.ts";
@@ -25,7 +25,7 @@ import {
   type VariableDecl,
 } from "./values.ts";
 
-const TABLES: Readonly<Record<string, Readonly<Record<string, number>>>> = { TC, XDP, MAP };
+const TABLES: Readonly<Record<string, Readonly<Record<string, number>>>> = { TC, XDP, MAP, SK };
 
 function table(numbers: Readonly<Record<string, number>>, node: ts.Node): Value {
   const fields = Object.entries(numbers).map(([name, number]): [string, Binding] => [

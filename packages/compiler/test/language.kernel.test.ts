@@ -62,6 +62,7 @@ const IMPORTS = [
 
 function program({ top = "", body }: Case): string {
   return `
+export const license = "GPL";
 import { ${IMPORTS.join(", ")}, type BpfMap, type FixedArray, type Of, type XdpContext } from "@skep/bpf";
 const Io = struct("Io", { w: array(u32, 8) });
 ${top}

@@ -122,6 +122,17 @@ describe.skipIf(!canUseBpf())("programs in the kernel", () => {
       rawTracepoint: "return ctx.arg(1) > 0n ? 1 : 0;",
       kprobe: "return ctx.arg(0) === ctx.ip ? 1 : 0;",
       kretprobe: "return ctx.returned === 0n ? 1 : 0;",
+      socketFilter: "return ctx.protocol === 0x0800 ? ctx.length : 0;",
+      lwtIn: "return ctx.mark === 1 ? 2 : 0;",
+      lwtXmit: "const w = ctx.header(W, 0); return w && w.n === 1 ? 2 : 0;",
+      skSkbVerdict: "const w = ctx.header(W, 0); return w && w.n === 1 ? SK.DROP : SK.PASS;",
+      skSkbParser: "return ctx.length;",
+      skMsg: "const w = ctx.header(W, 0); return w && w.n === ctx.size ? SK.DROP : SK.PASS;",
+      skReuseport: "const w = ctx.header(W, 0); return w && ctx.hash % 2 === 0 ? 1 : 0;",
+      cgroupDevice: "return ctx.major === 1 && ctx.accessType >>> 16 === 2 ? 1 : 0;",
+      cgroupSysctl: "return ctx.write === 1 ? 0 : 1;",
+      cgroupGetsockopt: "ctx.retval = 0; return ctx.level === 6 ? 0 : 1;",
+      cgroupSetsockopt: "if (ctx.optname === 1) ctx.optlen = -1; return 1;",
       perfEvent: "return ctx.samplePeriod > 100n ? 1 : 0;",
     };
     const targets: Record<string, string> = {
@@ -135,7 +146,76 @@ describe.skipIf(!canUseBpf())("programs in the kernel", () => {
       const target = targets[kind] ? `"${targets[kind]}", ` : "";
       return `export const p${at} = ${kind}("p${at}", ${target}(ctx) => { ${bodies[kind] ?? "return 1;"} });`;
     });
-    const text = `import { i32, ${kinds.join(", ")} } from "@skep/bpf";\n${programs.join("\n")}`;
+    const text = `import { i32, SK, struct, u32, ${kinds.join(", ")} } from "@skep/bpf";\nconst W = struct("W", { n: u32 });\n${programs.join("\n")}`;
     expect(Object.keys(run(text).collection.programs)).toHaveLength(kinds.length);
+  });
+
+  it("use maps of every type", () => {
+    const text = `
+      import { array, arrayOfMaps, bloomFilter, cgroupArray, cpuMap, devMap, devMapHash, hash, kprobe, lruPercpuHash, percpuHash,
+        perfEventArray, progArray, reuseportSockArray, skStorage, skSelectReuseport, skReuseport, skFullsock, skLookupTcp, skRelease,
+        skRedirectHash, skSkbVerdict, sockHash, sockMap, sockOps, sockMapUpdate, stackTraces, struct, tc, TC, u32, u64, xdp, XDP, xskMap,
+        skbUnderCgroup, type Of } from "@skep/bpf";
+      import { Ipv4Tuple } from "@skep/bpf/net";
+      export const license = "GPL";
+      const V = struct("V", { n: u64 });
+      export const inner = array("inner", { value: V, maxEntries: 4 });
+      export const outer = arrayOfMaps("outer", { inner, maxEntries: 4 });
+      export const perCpu = percpuHash("per_cpu", { key: u32, value: V, maxEntries: 4 });
+      export const lruCpu = lruPercpuHash("lru_cpu", { key: u32, value: V, maxEntries: 4 });
+      export const calls = progArray("calls", { maxEntries: 4 });
+      export const events = perfEventArray("events", V);
+      export const stacks = stackTraces("stacks", { frames: 16, maxEntries: 64 });
+      export const devices = devMap("devices", { maxEntries: 8 });
+      export const deviceHash = devMapHash("device_hash", { maxEntries: 8 });
+      export const cpus = cpuMap("cpus", { maxEntries: 2 });
+      export const sockets = xskMap("sockets", { maxEntries: 8 });
+      export const streams = sockMap("streams", { maxEntries: 8 });
+      export const streamHash = sockHash("stream_hash", { key: u64, maxEntries: 8 });
+      export const reuse = reuseportSockArray("reuse", { maxEntries: 8 });
+      export const groups = cgroupArray("groups", { maxEntries: 8 });
+      export const bloom = bloomFilter("bloom", { value: u32, maxEntries: 100 });
+      export const storage = skStorage("storage", { value: V });
+
+      export const a = xdp("a", (ctx) => {
+        calls.tailCall(ctx, 3);
+        bloom.add(7);
+        const known = bloom.has(7) && !bloom.has(8);
+        const m = outer.get(0);
+        const v = m ? m.get(1) : null;
+        if (v) v.n += 1n;
+        perCpu.set(1, { n: 5n });
+        if ((perCpu.get(1)?.n ?? 0n) !== 5n) return XDP.ABORTED;
+        lruCpu.set(2, { n: 6n });
+        if (ctx.rxQueueIndex === 1) return devices.redirect(1, 2n);
+        if (ctx.rxQueueIndex === 2) return deviceHash.redirect(1);
+        if (ctx.rxQueueIndex === 3) return cpus.redirect(0);
+        if (ctx.rxQueueIndex === 4) return sockets.redirect(ctx.rxQueueIndex, 2n);
+        return known ? XDP.PASS : XDP.DROP;
+      });
+      export const b = tc("b", (ctx) => {
+        if (skbUnderCgroup(ctx, groups, 1) === 1n) return TC.SHOT;
+        events.output(ctx, { n: 3n });
+        const tuple: Of<typeof Ipv4Tuple> = { source: 1, destination: 2, sourcePort: 3, destinationPort: 4 };
+        const socket = skLookupTcp(ctx, tuple, 0xffff_ffff_ffff_ffffn, 0n);
+        if (!socket) return TC.OK;
+        const full = skFullsock(socket);
+        if (full) {
+          const v = storage.get(full, true, { n: 1n });
+          if (v) v.n += 1n;
+        }
+        const port = socket.dstPort;
+        skRelease(socket);
+        return port === 80 ? TC.SHOT : TC.OK;
+      });
+      export const c = kprobe("c", "do_unlinkat", (ctx) => (stacks.id(ctx, 0n) >= 0n ? 1 : 0));
+      export const d = sockOps("d", (ctx) => { sockMapUpdate(ctx, streams, 1, 0n); return 1; });
+      export const e = skSkbVerdict("e", (ctx) => (skRedirectHash(ctx, streamHash, 5n, 0n) === 1n ? 1 : 0));
+      export const f = skReuseport("f", (ctx) => (skSelectReuseport(ctx, reuse, 1, 0n) === 0n ? 1 : 0));
+    `;
+    const running = run(text);
+    expect(running.run(new Uint8Array(64), { name: "a" }).returned).toBe(2);
+    expect(running.run(tcpPacket(80), { name: "b" }).returned).toBe(0);
+    expect(Object.keys(running.collection.maps)).toHaveLength(17);
   });
 });

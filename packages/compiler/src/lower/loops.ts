@@ -10,7 +10,8 @@ import { pointerOf } from "./bindings.ts";
 import { withCallback, type CallbackParameter } from "./callbacks.ts";
 import type { Cx } from "./cx.ts";
 import { coerce, instOf, typed } from "./ints.ts";
-import { helperId, mapInst } from "./maps.ts";
+import { checkHelper, helperId } from "./helpers.ts";
+import { mapInst } from "./maps.ts";
 import { asInt, read } from "./memory.ts";
 
 function closure(cx: Cx, node: ts.Expression | undefined, call: ts.Node): FunctionValue {
@@ -103,6 +104,7 @@ function mapOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): MapValue
 
 function timerInit(cx: Cx, node: ts.CallExpression): Value {
   const [timerNode, mapNode, clockNode] = node.arguments;
+  checkHelper(cx, "timerInit", "timer_init", node);
   const timer = timerOf(cx, timerNode, node);
   const map = mapOf(cx, mapNode, node);
   const b = cx.emit(node);

@@ -3,16 +3,16 @@
  * Methods of maps: keys built in place on the stack, values as references into the map.
  */
 import ts from "typescript";
-import { helperByName } from "@skep/isa";
 import type { Inst } from "@skep/ir";
 import { cellType, INTS, sizeOf, type MemoryType, type StructT, type ArrayT } from "../types.ts";
 import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import { branch, type Cx } from "./cx.ts";
-import { instOf, typed } from "./ints.ts";
+import { coerce, instOf, typed } from "./ints.ts";
+import { checkHelper, helperId } from "./helpers.ts";
 import { joinSites } from "./join.ts";
 import { materialize, materializeExpression, stripParens, writeExpression } from "./literals.ts";
-import { asInt, read, stackRef, zeroRef } from "./memory.ts";
+import { asBool, asInt, read, stackRef, zeroRef } from "./memory.ts";
 
 const KEYED = ["get", "set", "delete", "ref", "forEach"] as const;
 const METHODS: Readonly<Record<string, readonly string[]>> = {
@@ -29,16 +29,18 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   ringbuf: ["emit", "reserve", "submit", "discard"],
   queue: ["push", "pop", "peek"],
   stack: ["push", "pop", "peek"],
+  perf_event_array: ["output"],
+  stack_trace: ["id"],
+  devmap: ["redirect"],
+  devmap_hash: ["redirect"],
+  cpumap: ["redirect"],
+  xskmap: ["redirect"],
+  bloom_filter: ["add", "has"],
+  sk_storage: ["get", "delete"],
 };
 
 export function isMapMethod(type: string, name: string): boolean {
   return METHODS[type]?.includes(name) ?? false;
-}
-
-export function helperId(name: string): number {
-  const helper = helperByName(name);
-  if (!helper) throw new Error(`no helper ${name}`);
-  return helper.id;
 }
 
 export function mapInst(cx: Cx, map: MapValue, node: ts.Node): Inst {
@@ -226,8 +228,98 @@ function tailCall(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   return UNDEFINED;
 }
 
+// ---- others ----
+
+function contextPtr(cx: Cx, node: ts.Expression | undefined, call: ts.CallExpression): Inst {
+  const context = node ? cx.lower.value(cx, node) : UNDEFINED;
+  return context.kind === "context"
+    ? context.ptr
+    : cx.refuse(node ?? call, "wantsContext", [call.expression.getText()]);
+}
+
+const BPF_F_CURRENT_CPU = 0xffff_ffffn;
+
+function output(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  checkHelper(cx, "output()", "perf_event_output", node);
+  const context = contextPtr(cx, node.arguments[0], node);
+  const type = map.map.value ?? INTS.u32;
+  const value = memoryOf(cx, node.arguments[1], type, node);
+  const b = cx.emit(node);
+  const args = [context, mapInst(cx, map, node), b.i64(BPF_F_CURRENT_CPU), value, b.i64(sizeOf(type))];
+  return typed(b.helper(helperId("perf_event_output"), args, "i64"), INTS.i64);
+}
+
+function integerArgument(
+  cx: Cx,
+  node: ts.Expression | undefined,
+  type: typeof INTS.u64 | typeof INTS.u32,
+): Inst | null {
+  if (!node) return null;
+  return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), INTS.u64, node);
+}
+
+function stackId(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  checkHelper(cx, "id()", "get_stackid", node);
+  const context = contextPtr(cx, node.arguments[0], node);
+  const b = cx.emit(node);
+  const flags = integerArgument(cx, node.arguments[1], INTS.u64) ?? b.i64(0);
+  return typed(b.helper(helperId("get_stackid"), [context, mapInst(cx, map, node), flags], "i64"), INTS.i64);
+}
+
+function redirectTo(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  checkHelper(cx, "redirect()", "redirect_map", node);
+  const b = cx.emit(node);
+  const key = integerArgument(cx, node.arguments[0], INTS.u32) ?? b.i64(0);
+  const flags = integerArgument(cx, node.arguments[1], INTS.u64) ?? b.i64(0);
+  return typed(b.helper(helperId("redirect_map"), [mapInst(cx, map, node), key, flags], "i32"), INTS.i32);
+}
+
+function mayHave(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const value = memoryOf(cx, node.arguments[0], map.map.value, node);
+  const b = cx.emit(node);
+  const result = b.helper(helperId("map_peek_elem"), [mapInst(cx, map, node), value], "i64");
+  return { kind: "bool", inst: b.cmp("eq", result, b.i64(0)) };
+}
+
+const BPF_SK_STORAGE_GET_F_CREATE = 1n;
+
+/** `get(socket, create, initial)` of a socket's storage. */
+function storageGet(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const [ownerNode, createNode, initialNode] = node.arguments;
+  const owner = ownerOf(cx, ownerNode, node);
+  const create = createNode ? asBool(cx, cx.lower.value(cx, createNode), createNode) : { const: false };
+  if (create.const === undefined) cx.refuse(createNode ?? node, "notConstant", ["whether a value is made"]);
+  const initial = initialNode ? memoryOf(cx, initialNode, map.map.value, node) : null;
+  const b = cx.emit(node);
+  const flags = b.i64(create.const ? BPF_SK_STORAGE_GET_F_CREATE : 0n);
+  const args = [mapInst(cx, map, node), owner, initial ?? b.null(), flags];
+  return found(cx, b.helper(helperId("sk_storage_get"), args, "ptr"), map.map.value ?? INTS.u32, node);
+}
+
+function ownerOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): Inst {
+  const owner = node ? cx.lower.value(cx, node) : UNDEFINED;
+  if (owner.kind === "ref" && owner.space === "kernel") return pointerOf(cx, owner, node ?? call);
+  return cx.refuse(node ?? call, "wantsType", [describe(owner), "Socket"]);
+}
+
+function storageDelete(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const owner = ownerOf(cx, node.arguments[0], node);
+  return typed(cx.emit(node).helper(helperId("sk_storage_delete"), [mapInst(cx, map, node), owner], "i64"), INTS.i64);
+}
+
 export function mapMethod(cx: Cx, map: MapValue, name: string, node: ts.CallExpression): Value {
+  if (map.map.type === "sk_storage") return name === "get" ? storageGet(cx, map, node) : storageDelete(cx, map, node);
   switch (name) {
+    case "output":
+      return output(cx, map, node);
+    case "id":
+      return stackId(cx, map, node);
+    case "redirect":
+      return redirectTo(cx, map, node);
+    case "add":
+      return push(cx, map, node);
+    case "has":
+      return mayHave(cx, map, node);
     case "get":
       return get(cx, map, node);
     case "ref":

@@ -3,8 +3,8 @@
  * Direct access to packets: `ctx.header(type, offset)` as the compare that the verifier learns from.
  */
 import type ts from "typescript";
-import type { Inst } from "@skep/ir";
-import { contextShape } from "../contexts.ts";
+import type { FunctionBuilder, Inst } from "@skep/ir";
+import { contextShape, type PacketPlace } from "../contexts.ts";
 import { INTS, type StructT } from "../types.ts";
 import { describe, type ContextValue, type IntValue, type RefValue, type Value } from "../values.ts";
 import type { Cx } from "./cx.ts";
@@ -14,8 +14,17 @@ import { asInt } from "./memory.ts";
 /** fixed offset + umax of a packet pointer (MAX_PACKET_OFF, kernel/bpf/verifier.c). */
 const MAX_PACKET_OFFSET = 0xffffn;
 
-function packetShape(cx: Cx, context: ContextValue, node: ts.Node): { data: number; dataEnd: number } {
+function packetShape(cx: Cx, context: ContextValue, node: ts.Node): PacketPlace {
   return contextShape(context.program)?.packet ?? cx.refuse(node, "wantsContext", ["header()"]);
+}
+
+/** The packet's start and end, from the context. */
+export function loadPacket(b: FunctionBuilder, context: Inst, shape: PacketPlace): { data: Inst; end: Inst } {
+  const options = { size: shape.size ?? 4, type: "ptr", space: "ctx" } as const;
+  return {
+    data: b.load(context, { ...options, offset: shape.data }),
+    end: b.load(context, { ...options, offset: shape.dataEnd }),
+  };
 }
 
 export function packetData(cx: Cx, context: ContextValue, node: ts.Node): { data: Inst; end: Inst } {
@@ -26,10 +35,7 @@ export function packetData(cx: Cx, context: ContextValue, node: ts.Node): { data
     cx.usesPacket = true;
     return { data: b.get(cx.packet.data), end: b.get(cx.packet.end) };
   }
-  return {
-    data: b.load(context.ptr, { size: 4, type: "ptr", offset: shape.data, space: "ctx" }),
-    end: b.load(context.ptr, { size: 4, type: "ptr", offset: shape.dataEnd, space: "ctx" }),
-  };
+  return loadPacket(b, context.ptr, shape);
 }
 
 /** The packet's end, for a pointer that is compared again. */

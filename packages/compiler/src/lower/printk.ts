@@ -7,9 +7,8 @@ import { INTS } from "../types.ts";
 import { describe, UNDEFINED, type Value } from "../values.ts";
 import type { Inst } from "@skep/ir";
 import type { Cx } from "./cx.ts";
-import { requireGpl } from "./helpers.ts";
+import { checkHelper, helperId } from "./helpers.ts";
 import { convert, defaultType, instOf } from "./ints.ts";
-import { helperId } from "./maps.ts";
 import { asInt, present } from "./memory.ts";
 
 const MAX_VALUES = 3;
@@ -27,7 +26,7 @@ function argument(cx: Cx, value: Value, node: ts.Expression): { format: string; 
 export function printk(cx: Cx, node: ts.TaggedTemplateExpression): Value {
   const tag = cx.lower.value(cx, node.tag);
   if (tag.kind !== "builtin" || tag.name !== "printk") return cx.refuse(node, "unsupported", ["a template with a tag"]);
-  requireGpl(cx, "printk", node);
+  checkHelper(cx, "printk", "trace_printk", node);
   const b = cx.emit(node);
   const insts: Inst[] = [];
   let text = "";

@@ -4,20 +4,28 @@
  */
 import ts from "typescript";
 import { PROGRAM_KINDS } from "@skep/bpf";
-import { FunctionBuilder } from "@skep/ir";
+import { FunctionBuilder, type Inst } from "@skep/ir";
 import { contextShape } from "../contexts.ts";
 import { finishFunction } from "../finish.ts";
 import { INTS } from "../types.ts";
 import { Env, UNDEFINED, type ProgramDecl } from "../values.ts";
 import { Cx, type Lower, type Unit } from "./cx.ts";
 import { declareTarget, declaredTypeOf } from "./declare.ts";
-import { helperId } from "./maps.ts";
+import { helperId } from "./helpers.ts";
+import { loadPacket } from "./packet.ts";
 import { returnValue } from "./statements.ts";
 
 function locOf(node: ts.Node): { file: string; line: number; column: number } {
   const file = node.getSourceFile();
   const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file));
   return { file: file.fileName, line: line + 1, column: character + 1 };
+}
+
+function setPacket(cx: Cx, packet: { data: Inst; end: Inst }, node: ts.Node): void {
+  const b = cx.emit(node);
+  if (!cx.packet) return;
+  b.set(cx.packet.data, packet.data);
+  b.set(cx.packet.end, packet.end);
 }
 
 /**
@@ -32,8 +40,7 @@ function makeLinear(cx: Cx, node: ts.Node): void {
   const [short, pull, body] = [b.block("short"), b.block("pull"), b.block("linear")];
   const load = (): void => {
     if (!cx.packet || !shape.packet) return;
-    b.set(cx.packet.data, b.load(context, { size: 4, type: "ptr", offset: shape.packet.data, space: "ctx" }));
-    b.set(cx.packet.end, b.load(context, { size: 4, type: "ptr", offset: shape.packet.dataEnd, space: "ctx" }));
+    setPacket(cx, loadPacket(b, context, shape.packet), node);
   };
   const wanted = b.ptradd(b.get(cx.packet.data), cx.linear);
   b.branch("ule", [wanted, b.get(cx.packet.end)], [body, short], true);
@@ -55,8 +62,7 @@ function writeEntry(cx: Cx, node: ts.Node): void {
   if (!cx.packet || !shape?.packet || !cx.usesPacket) return;
   const b = cx.emit(node);
   const context = b.param(0);
-  b.set(cx.packet.data, b.load(context, { size: 4, type: "ptr", offset: shape.packet.data, space: "ctx" }));
-  b.set(cx.packet.end, b.load(context, { size: 4, type: "ptr", offset: shape.packet.dataEnd, space: "ctx" }));
+  setPacket(cx, loadPacket(b, context, shape.packet), node);
   if (cx.program === "tc" && cx.linear > 0) makeLinear(cx, node);
 }
 
