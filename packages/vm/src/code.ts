@@ -1,0 +1,90 @@
+import { LDDW, pseudo, slotDistance, slots } from "@skep/isa";
+import type { Instruction } from "@skep/isa";
+import type { LinkedLine } from "@skep/object";
+import type { SourceLine } from "./error.ts";
+import { LoadError } from "./error.ts";
+
+/** Addresses of functions: no memory, one every eight bytes by instruction index. */
+export const FUNCTION_BASE = 0xe000_0000;
+/** Handles of maps: no memory, one every sixteen bytes by map id. */
+export const MAP_BASE = 0xc000_0000;
+
+/** Instructions in columns, with jumps as indexes of instructions. */
+export interface Code {
+  readonly name: string;
+  readonly count: number;
+  readonly opcode: Uint8Array;
+  readonly dst: Uint8Array;
+  readonly src: Uint8Array;
+  readonly offset: Int32Array;
+  readonly imm: Int32Array;
+  /** High half of `lddw`. */
+  readonly high: Int32Array;
+  /** Where jumps and local calls go; -1 where that is no instruction. */
+  readonly target: Int32Array;
+  readonly source: (index: number) => SourceLine | null;
+}
+
+export interface CodeOptions {
+  readonly name: string;
+  /** Addresses that `lddw` loads, by instruction index. */
+  readonly addresses?: ReadonlyMap<number, number>;
+  /** Ascending slots. */
+  readonly lines?: readonly LinkedLine[];
+}
+
+/** Throws `LoadError` for an `lddw` of something that `addresses` does not know. */
+export function prepare(instructions: readonly Instruction[], options: CodeOptions): Code {
+  const count = instructions.length;
+  const slotOf = new Int32Array(count + 1);
+  const indexOf = new Map<number, number>();
+  let slot = 0;
+  instructions.forEach((insn, index) => {
+    slotOf[index] = slot;
+    indexOf.set(slot, index);
+    slot += slots(insn);
+  });
+  const code = {
+    name: options.name,
+    count,
+    opcode: Uint8Array.from(instructions, (insn) => insn.opcode),
+    dst: Uint8Array.from(instructions, (insn) => insn.dst),
+    src: Uint8Array.from(instructions, (insn) => insn.src),
+    offset: Int32Array.from(instructions, (insn) => insn.offset),
+    imm: Int32Array.from(instructions, (insn) => insn.imm),
+    high: Int32Array.from(instructions, (insn) => insn.immHigh ?? 0),
+    target: new Int32Array(count).fill(-1),
+    source: sourceFinder(slotOf, options.lines ?? []),
+  };
+  instructions.forEach((insn, index) => {
+    const distance = slotDistance(insn);
+    const next = (slotOf[index] ?? 0) + slots(insn);
+    if (distance !== null) code.target[index] = indexOf.get(next + distance) ?? -1;
+    if (insn.opcode === LDDW) resolveWide(code, { insn, index, addresses: options.addresses });
+  });
+  return code;
+}
+
+function resolveWide(
+  code: Code,
+  place: { insn: Instruction; index: number; addresses: ReadonlyMap<number, number> | undefined },
+): void {
+  const { insn, index } = place;
+  const known = place.addresses?.get(index);
+  if (known === undefined && insn.src === 0) return;
+  const target = code.target[index] ?? -1;
+  const address = insn.src === pseudo.func && target >= 0 ? FUNCTION_BASE + target * 8 : known;
+  if (address === undefined) {
+    throw new LoadError(`${code.name}: instruction ${index} loads an address that is not known (source ${insn.src})`);
+  }
+  code.imm[index] = address | 0;
+  code.high[index] = 0;
+}
+
+function sourceFinder(slotOf: Int32Array, lines: readonly LinkedLine[]): (index: number) => SourceLine | null {
+  return (index) => {
+    const slot = slotOf[index] ?? 0;
+    const line = lines.findLast((each) => each.slot <= slot);
+    return line === undefined ? null : { file: line.file, line: line.line, text: line.text };
+  };
+}
