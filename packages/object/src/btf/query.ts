@@ -84,12 +84,15 @@ export function alignOf(btf: BtfTypes | BtfView, id: number): number {
 }
 
 /** Every struct is looked at once, so that types which hold one another end. */
-class Alignment {
+export class Alignment {
   private readonly view: BtfView;
+  private readonly max: number;
   private readonly known = new Map<number, number>();
 
-  constructor(view: BtfView) {
+  /** `max`: no alignment is larger. */
+  constructor(view: BtfView, max = 16) {
     this.view = view;
+    this.max = max;
   }
 
   of(id: number): number {
@@ -100,7 +103,7 @@ class Alignment {
       case "enum":
       case "enum64":
       case "float":
-        return Math.max(1, Math.min(POINTER_SIZE * 2, type.size));
+        return Math.max(1, Math.min(this.max, type.size));
       case "ptr":
         return POINTER_SIZE;
       case "array":
