@@ -370,7 +370,7 @@ describe("beside the types of @skep/bpf", () => {
 
   test("both codecs write and read the same bytes", () => {
     const { btf, id } = outer();
-    const codec = codecOfType<unknown>(btf, id);
+    const codec = codecOfType(btf, id);
     expect(codec.size).toBe(Outer.size);
     const noise = Uint8Array.from({ length: Outer.size }, (_, at) => (at * 37 + 11) & 255);
     noise[0] = 1;
