@@ -6,7 +6,7 @@ import type { Diagnostic } from "@skep/isa";
 import type { FunctionSpec, MapSpec, ObjectSpec, ProgramSpec } from "@skep/object";
 import { allocateRegisters } from "./codegen/allocate.ts";
 import { encodeFunction } from "./codegen/encode.ts";
-import { expandOperands, layoutStack, markCold, orderBlocks, threadJumps } from "./codegen/finish.ts";
+import { expandOperands, layoutStack, markCold, mergeEqualBlocks, orderBlocks, threadJumps } from "./codegen/finish.ts";
 import { legalize, targetOf } from "./codegen/legalize.ts";
 import { removeDead } from "./codegen/liveness.ts";
 import { selectFunction } from "./codegen/select.ts";
@@ -117,6 +117,7 @@ function emitFunction(fn: IrFunction, context: EmitContext): FunctionSpec {
   context.frames.set(fn.name, layoutStack(code));
   expandOperands(code);
   threadJumps(code);
+  if ((context.options.optimize ?? 2) > 0) mergeEqualBlocks(code);
   orderBlocks(code);
   const { sources } = context.module;
   const encoded = encodeFunction(code, { cpu: target.cpu, loc: fn.loc, sources, diagnostics: context.diagnostics });

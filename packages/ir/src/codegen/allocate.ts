@@ -6,7 +6,7 @@
  */
 import { colour } from "./color.ts";
 import { buildInterference, isPlainCopy } from "./interference.ts";
-import { definition, FIRST_VIRTUAL, forEachUse, makeInst, mapRegisters, NONE, R10 } from "./mir.ts";
+import { blockSuccessors, definition, FIRST_VIRTUAL, forEachUse, makeInst, mapRegisters, NONE, R10 } from "./mir.ts";
 import type { MBlock, MFunction, MInst, MTerminator, Reg } from "./mir.ts";
 
 const MOST_ROUNDS = 40;
@@ -98,8 +98,34 @@ interface Rewrite {
   readonly slot?: number;
 }
 
+/** A reloaded value at the end of a block, and how many instructions ago it was used. */
+interface Held {
+  readonly reg: Reg;
+  readonly age: number;
+}
+
 function rewrite(code: MFunction, group: ReadonlySet<Reg>, how: Rewrite): void {
-  for (const block of code.blocks) new BlockRewriter(code, group, how).run(block);
+  const ends = new Map<MBlock, Held>();
+  const only = onlyPredecessors(code);
+  for (const block of code.blocks) {
+    const pred = how.reuse ? only.get(block) : undefined;
+    const end = new BlockRewriter(code, group, how).run(block, pred ? ends.get(pred) : undefined);
+    if (end) ends.set(block, end);
+  }
+}
+
+/** The predecessor of each block that has just one. */
+function onlyPredecessors(code: MFunction): Map<MBlock, MBlock> {
+  const found = new Map<MBlock, MBlock>();
+  const several = new Set<MBlock>();
+  for (const block of code.blocks) {
+    for (const next of blockSuccessors(block)) {
+      if (found.has(next)) several.add(next);
+      found.set(next, block);
+    }
+  }
+  for (const block of several) found.delete(block);
+  return found;
 }
 
 /** Instructions that a reloaded value may wait for its next use. */
@@ -119,10 +145,15 @@ class BlockRewriter {
     this.#how = how;
   }
 
-  run(block: MBlock): void {
+  run(block: MBlock, before: Held | undefined): Held | undefined {
+    if (before) {
+      this.#held = before.reg;
+      this.#heldSince = -before.age;
+    }
     for (const inst of block.insts) this.#inst(inst);
     this.#terminator(block.terminator);
     block.insts = this.#out;
+    return this.#held === NONE ? undefined : { reg: this.#held, age: this.#out.length - this.#heldSince };
   }
 
   #fresh(): Reg {

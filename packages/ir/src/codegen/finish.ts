@@ -122,6 +122,59 @@ export function threadJumps(code: MFunction): void {
   keepReachable(code);
 }
 
+/** Blocks that do the same and go on alike become one. */
+export function mergeEqualBlocks(code: MFunction): void {
+  for (let changed = true; changed; ) {
+    changed = false;
+    const known = new Map<string, MBlock>();
+    const replaced = new Map<MBlock, MBlock>();
+    for (const block of code.blocks.slice(1)) {
+      const key = `${block.insts.map(instKey).join("\n")}\n${terminatorKey(block.terminator)}`;
+      const twin = known.get(key);
+      if (twin === undefined) known.set(key, block);
+      else {
+        replaced.set(block, twin);
+        twin.cold &&= block.cold;
+      }
+    }
+    if (replaced.size === 0) continue;
+    changed = true;
+    const target = (block: MBlock): MBlock => replaced.get(block) ?? block;
+    for (const block of code.blocks) {
+      const terminator = block.terminator;
+      if (terminator.kind === "jump") terminator.to = target(terminator.to);
+      else if (terminator.kind === "branch") {
+        terminator.yes = target(terminator.yes);
+        terminator.no = target(terminator.no);
+        if (terminator.yes === terminator.no) {
+          block.terminator = { kind: "jump", to: terminator.yes, loc: terminator.loc };
+        }
+      }
+    }
+    keepReachable(code);
+  }
+}
+
+/** Equal for instructions that do the same; where they come from does not count. */
+function instKey(inst: MInst): string {
+  const { opcode, dst, a, b, offset, imm, immHigh, ref, core, count, space } = inst;
+  const more = ref || core ? JSON.stringify([ref, core]) : "";
+  return `${opcode} ${dst} ${a} ${b} ${offset} ${imm} ${immHigh ?? 0} ${count ?? 0} ${space ?? ""} ${more}`;
+}
+
+function terminatorKey(terminator: MBlock["terminator"]): string {
+  switch (terminator.kind) {
+    case "exit":
+      return "exit";
+    case "jump":
+      return `jump ${terminator.to.id}`;
+    case "branch": {
+      const { condition, wide, a, b, imm, yes, no } = terminator;
+      return `branch ${condition} ${wide} ${a} ${b} ${imm} ${yes.id} ${no.id}`;
+    }
+  }
+}
+
 export function keepReachable(code: MFunction): void {
   const entry = code.blocks[0];
   if (entry === undefined) return;

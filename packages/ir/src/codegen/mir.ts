@@ -4,7 +4,7 @@
  * (`dst = a op b`; a move appears only where `dst` and `a` end in different registers).
  */
 import type { CoreRelocation, Reference } from "@skep/object";
-import type { Loc } from "../ir.ts";
+import type { Loc, Space } from "../ir.ts";
 
 /** 0 to 10: the machine's. From `FIRST_VIRTUAL`: virtual ones. */
 export type Reg = number;
@@ -47,6 +47,8 @@ export interface MInst {
   slot: number;
   ref?: Unplaced<Reference> | undefined;
   core?: Unplaced<CoreRelocation> | undefined;
+  /** What an access goes to: the verifier takes no instruction whose pointer is the context on one path only (reg_type_mismatch). */
+  space?: Space | undefined;
   /** Calls: how many of r1 to r5 are read. */
   count?: number | undefined;
   /** Not to be removed although nothing reads its result. */

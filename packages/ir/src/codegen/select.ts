@@ -80,6 +80,7 @@ class Selector {
   readonly #slots = new Map<Inst, number>();
   readonly #blocks = new Map<Block, MBlock>();
   readonly #cleaned = new Set<Inst>();
+  readonly #dirtyPhis = new Set<Inst>();
   readonly #uses: Uint32Array;
   /** Constants and addresses at hand in this block since the last call. */
   #cache = new Map<string, { reg: Reg; base: number }>();
@@ -126,18 +127,29 @@ class Selector {
     return reg;
   }
 
-  /** Values whose upper half may be dirty, but which something reads in 64 bits. */
+  /** Values whose upper half may be dirty, but which something reads in 64 bits; for a phi that means its operands too. */
   #findCleaned(order: readonly Block[]): void {
+    const clean = (value: Inst): void => {
+      if (this.#cleaned.has(value)) return;
+      this.#cleaned.add(value);
+      if (value.op === "phi") value.args.forEach(clean);
+    };
     for (const block of order) {
       for (const inst of block.insts) {
-        const reads64 = inst.op === "phi" || (inst.op === "ext" && inst.from === 32 && !inst.signed);
-        if (reads64) for (const arg of inst.args) this.#cleaned.add(arg);
+        if (inst.op === "ext" && inst.from === 32 && !inst.signed) inst.args.forEach(clean);
       }
       const terminator = block.terminator;
-      if (terminator?.op === "return" && terminator.args[0]) {
-        const value = terminator.args[0];
-        const passedOn = isCall(value) && this.#uses[value.id] === 1;
-        if (!passedOn) this.#cleaned.add(value);
+      // What a call gave is passed on as it is: as a kernel function's, the caller reads 32 bits of it.
+      if (terminator?.op === "return" && terminator.args[0] && !isPassedOn(terminator.args[0])) clean(terminator.args[0]);
+    }
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const block of order) {
+        for (const inst of block.insts) {
+          if (inst.op !== "phi" || this.#dirtyPhis.has(inst) || !inst.args.some((arg) => this.#isDirty(arg))) continue;
+          this.#dirtyPhis.add(inst);
+          changed = true;
+        }
       }
     }
   }
@@ -146,7 +158,7 @@ class Selector {
   #isDirty(inst: Inst): boolean {
     if (inst.type !== "i32" || this.#cleaned.has(inst)) return false;
     if (inst.op === "load") return inst.signed && inst.size < 4 && this.#target.cpu >= 4;
-    return inst.op === "trunc" || inst.op === "param" || isCall(inst);
+    return inst.op === "trunc" || inst.op === "param" || isCall(inst) || this.#dirtyPhis.has(inst);
   }
 
   /** The move that gives a maybe dirty value to `inst`. */
@@ -242,7 +254,8 @@ class Selector {
       default:
         break;
     }
-    this.#move(dst, this.#use(inst), this.#isDirty(inst) ? MOV32 : MOV64);
+    const isPassed = dst === R0 && isPassedOn(inst);
+    this.#move(dst, this.#use(inst), this.#isDirty(inst) && !isPassed ? MOV32 : MOV64);
   }
 
   #slot(inst: InstOf<"stack">): number {
@@ -565,7 +578,15 @@ class Selector {
     const isLong = extends_ && !native;
     const dst = isLong ? this.#fresh() : this.#define(inst);
     const { base: a, slot, offset } = address;
-    this.#emit("load", op.LDX | mode | op.SIZE[inst.size], { dst, a, slot, offset, core, keep: inst.volatile });
+    this.#emit("load", op.LDX | mode | op.SIZE[inst.size], {
+      dst,
+      a,
+      slot,
+      offset,
+      core,
+      keep: inst.volatile,
+      space: inst.space,
+    });
     if (!isLong) {
       // What reads all 64 bits must not see the sign.
       if (native && inst.type === "i32" && this.#cleaned.has(inst)) {
@@ -588,7 +609,15 @@ class Selector {
     const { address, core } = this.#access(inst);
     const { base: a, slot, offset } = address;
     const cls = imm === null ? op.STX : op.ST;
-    this.#emit("store", cls | op.MODE_MEM | op.SIZE[inst.size], { a, b, slot, offset, imm: imm ?? 0, core });
+    this.#emit("store", cls | op.MODE_MEM | op.SIZE[inst.size], {
+      a,
+      b,
+      slot,
+      offset,
+      imm: imm ?? 0,
+      core,
+      space: inst.space,
+    });
   }
 
   #storedImmediate(inst: InstOf<"store">, value: Inst): number | null {
@@ -653,6 +682,12 @@ function callTarget(inst: InstOf<"helper"> | InstOf<"call"> | InstOf<"kfunc">): 
 
 function isCall(inst: Inst): boolean {
   return inst.op === "helper" || inst.op === "call" || inst.op === "kfunc";
+}
+
+/** Results of calls, and phis of them and constants. */
+function isPassedOn(value: Inst): boolean {
+  if (value.op !== "phi") return isCall(value);
+  return value.args.every((arg) => isCall(arg) || arg.op === "const") && value.args.some(isCall);
 }
 
 /** Addresses that are made where they are used. */

@@ -2,12 +2,15 @@
  * @module
  * The order of the passes.
  */
+import { lowerMemory } from "../codegen/legalize.ts";
 import { removeUnreachable } from "../edit.ts";
 import type { IrFunction } from "../ir.ts";
+import { combineAccesses } from "./combine.ts";
 import { decideByDominators } from "./conditions.ts";
 import { simplifyControlFlow } from "./control-flow.ts";
 import { removeDeadCode } from "./dead-code.ts";
 import { eliminateStores } from "./dead-stores.ts";
+import { multiplyInstead } from "./divide.ts";
 import { hoistInvariants } from "./hoist.ts";
 import { eliminateLoads } from "./loads.ts";
 import { ConstantPool } from "./pool.ts";
@@ -54,5 +57,12 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
     if (!loads && !stores) break;
     cleanUp(fn, options);
   }
+  lowerMemory(fn);
+  const pool = new ConstantPool(fn);
+  multiplyInstead(fn, pool);
+  eliminateStores(fn);
+  if (eliminateLoads(fn)) eliminateStores(fn);
+  cleanUp(fn, options);
+  if (combineAccesses(fn, new ConstantPool(fn), options)) cleanUp(fn, options);
   removeDeadCode(fn, { constants: true });
 }

@@ -7,7 +7,7 @@ import type { Block, Inst, IrFunction } from "../ir.ts";
 import { demoteOutside, duplicateFor, LocalNames } from "./duplicate.ts";
 import { constructSsa } from "./ssa.ts";
 import { evaluatePredicate } from "../predicate.ts";
-import { widthOf } from "../edit.ts";
+import { removeEdge, removeUnreachable, widthOf } from "../edit.ts";
 
 /** Instructions, beside phis, that a threaded block may have. */
 const MOST_COPIED = 6;
@@ -23,7 +23,13 @@ export function threadJumps(fn: IrFunction): boolean {
     if (headers.has(block) || !isSmall(block)) continue;
     const preds = decidingPredecessors(block);
     const all = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
-    if (preds.length === 0 || (all.size === preds.length && preds.length < 2)) continue;
+    if (preds.length === 0) continue;
+    const ways = new Set(preds.map((pred) => pred.way));
+    if (all.size === preds.length && ways.size === 1) {
+      goAlways(block, preds[0]?.way === true);
+      changed = true;
+      continue;
+    }
     demoteOutside(fn, block, names);
     // Those that go the same way share a copy.
     for (const way of [true, false]) {
@@ -34,8 +40,19 @@ export function threadJumps(fn: IrFunction): boolean {
     }
     changed = true;
   }
+  removeUnreachable(fn);
   if (changed) constructSsa(fn);
   return changed;
+}
+
+/** Every predecessor decides alike: so does the block. */
+function goAlways(block: Block, way: boolean): void {
+  const terminator = block.terminator;
+  if (terminator?.op !== "branch") return;
+  const [to, other] = way ? [terminator.then, terminator.else] : [terminator.else, terminator.then];
+  if (other !== to) removeEdge(block, other);
+  else return;
+  block.terminator = { op: "jump", to, ...(terminator.loc ? { loc: terminator.loc } : {}) };
 }
 
 function isSmall(block: Block): boolean {
