@@ -62,7 +62,7 @@ export function suggest(flows: readonly RecordedFlow[], options: SuggestOptions 
   const policies = [...groupBy(edges, ({ subject }) => kindKey(subject)).values()].map(policyOf);
   const text = policies
     .sort((a, b) => compare(sortKey(a), sortKey(b)))
-    .map((policy) => stringify(policy, { lineWidth: 120 }))
+    .map((policy) => stringify(policy, { lineWidth: 120, aliasDuplicateObjects: false }))
     .join("---\n");
   const { documents } = parseDocuments("suggested.yaml", text);
   const asked = wanted.map((flow) => ({ ...flow, forwarded: true }));

@@ -31,9 +31,13 @@ export function parseYaml(file: string, text: string): { documents: YamlDocument
     if (root === null || reader.diagnostics.length > 0) continue;
     if (root.kind === "scalar" && root.value === null) continue;
     const [start = 0, end = start] = document.range;
-    documents.push({ root, text: text.slice(start, end).trim() });
+    documents.push({ root, text: withoutMarker(text.slice(start, end)) });
   }
   return { documents, diagnostics };
+}
+
+function withoutMarker(text: string): string {
+  return text.replace(/^\s*---[ \t]*(?:\n|$)/, "").trim();
 }
 
 function firstLine(message: string): string {
