@@ -188,8 +188,10 @@ describe.skipIf(!privileged)("the datapath in the kernel", () => {
     return found;
   };
 
-  const policy = (endpoint: Endpoint, entries: readonly PolicyMapEntry[]): void =>
+  const policy = (endpoint: Endpoint, entries: readonly PolicyMapEntry[]): void => {
     datapath.setPolicy({ endpoint: endpoint.id, revision: 1, ingressEnforced: true, egressEnforced: true, entries });
+    datapath.revokeDenied();
+  };
 
   const send = (shape: Shape, program = fromEndpoint): { verdict: number; data: Uint8Array; seen: DatapathEvent[] } => {
     events = [];

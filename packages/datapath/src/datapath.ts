@@ -15,8 +15,10 @@ export interface Datapath {
   attachEndpoint(endpoint: Endpoint): void;
   /** Takes the endpoint out of the maps, purges its connections and unpins its links. */
   removeEndpoint(endpoint: Pick<Endpoint, "id" | "address" | "interfaceIndex" | "interfaceName">): void;
-  /** Swaps the whole policy of an endpoint and revokes connections that it no longer allows. */
+  /** Swaps the whole policy of an endpoint. Connections that it no longer allows go on until `revokeDenied`. */
   setPolicy(policy: EndpointPolicy): void;
+  /** Holds the connections of endpoints whose policy was set since against it, in one pass; how many were revoked. */
+  revokeDenied(): number;
   policyOf(endpoint: number): PolicyMapEntry[] | null;
   /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */
   syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number };

@@ -68,6 +68,8 @@ class KernelDatapath implements Datapath {
   readonly #collection: Collection;
   readonly #links = new Map<string, Link>();
   readonly #policies = new Map<number, readonly PolicyMapEntry[]>();
+  /** Endpoints whose policy has changed since connections were last held against it. */
+  readonly #unswept = new Set<number>();
 
   constructor(machine: Machine, options: DatapathOptions) {
     this.#machine = machine;
@@ -281,7 +283,7 @@ class KernelDatapath implements Datapath {
       inner.close();
     }
     this.#policies.set(policy.endpoint, policy.entries);
-    this.#revoke(policy);
+    this.#unswept.add(policy.endpoint);
   }
 
   policyOf(endpoint: number): PolicyMapEntry[] | null {
@@ -290,15 +292,17 @@ class KernelDatapath implements Datapath {
   }
 
   /**
-   * Marks what the policy no longer allows. The entry stays, so that a server that goes on sending is known for what it is: without it
-   * its packets would open a connection anew, and let the other side answer.
+   * The entry of a revoked connection stays, so that a server that goes on sending is known for what it is: without it its packets would
+   * open a connection anew, and let the other side answer.
    */
-  #revoke(policy: EndpointPolicy): void {
+  revokeDenied(): number {
+    if (this.#unswept.size === 0) return 0;
     const map = this.#map("skep_ct");
     const revoked: [Uint8Array, Uint8Array][] = [];
     for (const [key, value] of map.entries()) {
       const connection = new TrackedConnection(key, value);
-      if (connection.endpoint !== policy.endpoint || allows(policy.entries, connection.question)) continue;
+      if (!this.#unswept.has(connection.endpoint)) continue;
+      if (allows(this.#policies.get(connection.endpoint) ?? [], connection.question)) continue;
       const entry = maps.Connection.decode(value);
       revoked.push([key, maps.Connection.encode({ ...entry, flags: entry.flags | REVOKED })]);
     }
@@ -310,6 +314,8 @@ class KernelDatapath implements Datapath {
         if ((error as { code?: string }).code !== "ENOENT") throw error;
       }
     }
+    this.#unswept.clear();
+    return revoked.length;
   }
 
   #purge(dead: (connection: TrackedConnection) => boolean): void {
