@@ -20,3 +20,5 @@ export { matchTypeOf, type MatchEntry } from "./decode/match-type.ts";
 export { healthService, observerRoutes, type RoutesOptions } from "./routes.ts";
 export { reflectionService } from "./reflection.ts";
 export * from "./agent-events.ts";
+export { Relay, type PeerClient, type RelayOptions, type RelayPeer } from "./relay/relay.ts";
+export type { FlowServer } from "./server.ts";

@@ -12,6 +12,7 @@ import { compileFilters } from "./filter/filter.ts";
 import { compileMask } from "./filter/mask.ts";
 import { type Gap, read, type Selection } from "./read.ts";
 import { Ring } from "./ring.ts";
+import type { FlowServer } from "./server.ts";
 
 /** Events that were lost before they became flows. */
 export interface LossRecord {
@@ -108,7 +109,7 @@ class Rate {
   }
 }
 
-export class Observer {
+export class Observer implements FlowServer {
   readonly ring: Ring<Entry>;
   readonly agentEvents: Ring<AgentEventRecord>;
   readonly #options: ObserverOptions;

@@ -6,8 +6,8 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { health, observer, peer, reflection, reflectionAlpha } from "@skep/api";
 import { FilterError } from "./filter/error.ts";
-import type { Observer } from "./observer.ts";
 import { reflectionService } from "./reflection.ts";
+import type { FlowServer } from "./server.ts";
 
 export interface RoutesOptions {
   /** Where a relay finds this node: host and port, or `unix://PATH`. */
@@ -61,7 +61,7 @@ export function healthService(services: readonly DescService[]): {
 }
 
 /** Mounts Observer, Peer, health and reflection. */
-export function observerRoutes(router: ConnectRouter, flows: Observer, options: RoutesOptions = {}): ConnectRouter {
+export function observerRoutes(router: ConnectRouter, flows: FlowServer, options: RoutesOptions = {}): ConnectRouter {
   const services = [
     observer.Observer,
     peer.Peer,

@@ -1,0 +1,336 @@
+/**
+ * @module
+ * Several servers of Hubble's API as one: flows in the order of their time, totals summed, and a word on each node that does not answer.
+ */
+import { create } from "@bufbuild/protobuf";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { flow, observer, relay } from "@skep/api";
+import { compileFilters } from "../filter/filter.ts";
+import { compileMask } from "../filter/mask.ts";
+import { FilterError } from "../filter/error.ts";
+import type { FlowServer } from "../server.ts";
+import { Channel } from "./channel.ts";
+import { Heap } from "./heap.ts";
+
+interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** The calls of a Connect client of observer.Observer that a relay makes. */
+export interface PeerClient {
+  getFlows(request: observer.GetFlowsRequest, options: CallOptions): AsyncIterable<observer.GetFlowsResponse>;
+  getAgentEvents(
+    request: observer.GetAgentEventsRequest,
+    options: CallOptions,
+  ): AsyncIterable<observer.GetAgentEventsResponse>;
+  getNamespaces(request: object, options: CallOptions): Promise<observer.GetNamespacesResponse>;
+  getNodes(request: object, options: CallOptions): Promise<observer.GetNodesResponse>;
+  serverStatus(request: object, options: CallOptions): Promise<observer.ServerStatusResponse>;
+}
+
+export interface RelayPeer {
+  readonly name: string;
+  readonly address: string;
+  readonly tls?: boolean;
+  readonly client: PeerClient;
+}
+
+export interface RelayOptions {
+  readonly name: string;
+  readonly version: string;
+  readonly peers: readonly RelayPeer[];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** While following, flows wait for earlier ones of other nodes this long. Default 1000 ms, as Hubble's relay. */
+  readonly drainMs?: number;
+  /** And no more than so many wait. Default 100. */
+  readonly sortBuffer?: number;
+  /** A node that has gone is asked again after this, doubled up to 30 s. Default 500 ms. */
+  readonly retryMs?: number;
+  /** For calls with one answer. Default 5000 ms. */
+  readonly timeoutMs?: number;
+}
+
+type Answer<T> = { readonly peer: RelayPeer } & ({ readonly value: T } | { readonly error: unknown });
+
+interface Timed {
+  readonly time?: Timestamp | undefined;
+}
+
+function earlier(a: Timed, b: Timed): boolean {
+  const [left, right] = [a.time, b.time];
+  if (!left || !right) return !left && right !== undefined;
+  return left.seconds < right.seconds || (left.seconds === right.seconds && left.nanos < right.nanos);
+}
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const MAX_RETRY_MS = 30_000;
+
+interface Limits {
+  readonly number: bigint;
+  readonly first: boolean;
+  readonly follow: boolean;
+}
+
+export class Relay implements FlowServer {
+  readonly #options: Required<RelayOptions>;
+  readonly #startedAt: number;
+
+  constructor(options: RelayOptions) {
+    this.#options = { drainMs: 1000, sortBuffer: 100, retryMs: 500, timeoutMs: 5000, ...options };
+    this.#startedAt = options.now();
+  }
+
+  get nodeName(): string {
+    return this.#options.name;
+  }
+
+  getFlows(request: observer.GetFlowsRequest, signal: AbortSignal): AsyncIterable<observer.GetFlowsResponse> {
+    // A request that cannot be is refused here, once, and not by every node.
+    compileFilters(request.whitelist, request.blacklist);
+    compileMask<flow.Flow>(flow.FlowSchema, request.fieldMask?.paths ?? []);
+    if (request.first && request.follow) throw new FilterError("first and follow exclude each other");
+    const call = (peer: RelayPeer, since: Timestamp | undefined, inner: AbortSignal) =>
+      peer.client.getFlows(
+        since ? create(observer.GetFlowsRequestSchema, { ...request, since, number: 0n }) : request,
+        {
+          signal: inner,
+        },
+      );
+    const status = (state: relay.NodeState, names: string[], message = ""): observer.GetFlowsResponse =>
+      create(observer.GetFlowsResponseSchema, {
+        responseTypes: { case: "nodeStatus", value: { stateChange: state, nodeNames: names, message } },
+        nodeName: this.#options.name,
+        time: timestampFromMs(this.#options.now()),
+      });
+    return this.#merge({ request, call, status, counts: (each) => each.responseTypes.case === "flow" }, signal);
+  }
+
+  getAgentEvents(
+    request: observer.GetAgentEventsRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<observer.GetAgentEventsResponse> {
+    if (request.first && request.follow) throw new FilterError("first and follow exclude each other");
+    const call = (peer: RelayPeer, since: Timestamp | undefined, inner: AbortSignal) =>
+      peer.client.getAgentEvents(
+        since ? create(observer.GetAgentEventsRequestSchema, { ...request, since, number: 0n }) : request,
+        { signal: inner },
+      );
+    return this.#merge({ request, call, status: null, counts: () => true }, signal);
+  }
+
+  async *#merge<T extends Timed>(source: MergeSource<T>, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+    const stop = new AbortController();
+    const end = (): void => stop.abort();
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+    const merge = new Merge(source, this.#options, stop.signal);
+    try {
+      yield* source.request.follow ? merge.following() : merge.once();
+    } finally {
+      signal.removeEventListener("abort", end);
+      end();
+    }
+  }
+
+  // ---- calls with one answer ----
+
+  async #ask<T>(call: (peer: RelayPeer, options: CallOptions) => Promise<T>): Promise<Answer<T>[]> {
+    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    return Promise.all(
+      this.#options.peers.map((peer) =>
+        call(peer, { signal }).then(
+          (value) => ({ peer, value }),
+          (error: unknown) => ({ peer, error }),
+        ),
+      ),
+    );
+  }
+
+  async getNodes(): Promise<observer.GetNodesResponse> {
+    const answers = await this.#ask((peer, options) => peer.client.serverStatus({}, options));
+    const nodes = answers.map((answer) => {
+      const { name, address, tls } = answer.peer;
+      const known = { name, address, tls: { enabled: tls === true } };
+      if ("error" in answer) return { ...known, state: relay.NodeState.NODE_UNAVAILABLE };
+      const { version, uptimeNs, numFlows, maxFlows, seenFlows } = answer.value;
+      return { ...known, state: relay.NodeState.NODE_CONNECTED, version, uptimeNs, numFlows, maxFlows, seenFlows };
+    });
+    return create(observer.GetNodesResponseSchema, { nodes });
+  }
+
+  async getNamespaces(): Promise<observer.GetNamespacesResponse> {
+    const answers = await this.#ask((peer, options) => peer.client.getNamespaces({}, options));
+    const found = new Map<string, { cluster: string; namespace: string }>();
+    for (const answer of answers) {
+      if ("error" in answer) continue;
+      for (const { cluster, namespace } of answer.value.namespaces)
+        found.set(`${cluster}/${namespace}`, { cluster, namespace });
+    }
+    const namespaces = [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+    return create(observer.GetNamespacesResponseSchema, { namespaces });
+  }
+
+  async serverStatus(): Promise<observer.ServerStatusResponse> {
+    const answers = await this.#ask((peer, options) => peer.client.serverStatus({}, options));
+    const there = answers.flatMap((answer) => ("value" in answer ? [answer.value] : []));
+    const gone = answers.filter((answer) => "error" in answer).map(({ peer }) => peer.name);
+    const sum = (pick: (status: observer.ServerStatusResponse) => bigint): bigint =>
+      there.reduce((total, each) => total + pick(each), 0n);
+    return create(observer.ServerStatusResponseSchema, {
+      numFlows: sum((each) => each.numFlows),
+      maxFlows: sum((each) => each.maxFlows),
+      seenFlows: sum((each) => each.seenFlows),
+      uptimeNs: BigInt(Math.round((this.#options.now() - this.#startedAt) * 1_000_000)),
+      numConnectedNodes: there.length,
+      numUnavailableNodes: gone.length,
+      unavailableNodes: gone,
+      version: this.#options.version,
+      flowsRate: there.reduce((total, each) => total + each.flowsRate, 0),
+    });
+  }
+}
+
+interface MergeSource<T> {
+  readonly request: Limits;
+  /** `since`: the node has gone and come back; what it sent before is not wanted again. */
+  readonly call: (peer: RelayPeer, since: Timestamp | undefined, signal: AbortSignal) => AsyncIterable<T>;
+  /** Makes the word on nodes; null where the stream has none. */
+  readonly status: ((state: relay.NodeState, names: string[], message?: string) => T) | null;
+  readonly counts: (each: T) => boolean;
+}
+
+/** One request to all nodes. */
+class Merge<T extends Timed> {
+  readonly #source: MergeSource<T>;
+  readonly #options: Required<RelayOptions>;
+  readonly #signal: AbortSignal;
+
+  constructor(source: MergeSource<T>, options: Required<RelayOptions>, signal: AbortSignal) {
+    this.#source = source;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  *#status(state: relay.NodeState, names: string[], message = ""): Generator<T, void, undefined> {
+    if (this.#source.status && names.length > 0) yield this.#source.status(state, names, message);
+  }
+
+  /** All that every node has, then the first or last of it. */
+  async *once(): AsyncGenerator<T, void, undefined> {
+    const answers = await Promise.all(this.#options.peers.map((peer) => this.#collect(peer)));
+    const names = (wanted: boolean): string[] =>
+      answers.flatMap(({ peer, error }) => ((error === null) === wanted ? [peer.name] : []));
+    yield* this.#status(relay.NodeState.NODE_CONNECTED, names(true));
+    for (const { peer, error } of answers) {
+      if (error !== null) yield* this.#status(relay.NodeState.NODE_UNAVAILABLE, [peer.name], error);
+    }
+    yield* this.#limited(answers.flatMap(({ values }) => values));
+  }
+
+  #limited(values: T[]): T[] {
+    const sorted = values.sort((a, b) => (earlier(a, b) ? -1 : earlier(b, a) ? 1 : 0));
+    const { number, first } = this.#source.request;
+    const counted = sorted.filter((each) => this.#source.counts(each)).length;
+    const surplus = number === 0n ? 0 : counted - Number(number);
+    if (surplus <= 0) return sorted;
+    const keep = new Set(
+      sorted.filter((each) => this.#source.counts(each)).slice(...(first ? [0, Number(number)] : [surplus])),
+    );
+    return sorted.filter((each) => !this.#source.counts(each) || keep.has(each));
+  }
+
+  async #collect(peer: RelayPeer): Promise<{ peer: RelayPeer; values: T[]; error: string | null }> {
+    const values: T[] = [];
+    try {
+      for await (const value of this.#source.call(peer, undefined, this.#signal)) values.push(value);
+      return { peer, values, error: null };
+    } catch (error) {
+      return { peer, values, error: textOf(error) };
+    }
+  }
+
+  /** As it comes, each waiting a little for earlier ones of other nodes. */
+  async *following(): AsyncGenerator<T, void, undefined> {
+    const channel = new Channel<T>();
+    const heap = new Heap<T>(earlier);
+    for (const peer of this.#options.peers) void this.#follow(peer, channel);
+    yield* this.#status(
+      relay.NodeState.NODE_CONNECTED,
+      this.#options.peers.map((peer) => peer.name),
+    );
+    while (!this.#signal.aborted) {
+      const next = channel.take();
+      if (next) {
+        heap.push(next.value);
+        if (heap.size <= this.#options.sortBuffer) continue;
+      } else {
+        const before = heap.size;
+        await channel.ready(this.#signal, heap.size > 0 ? this.#options.drainMs : MAX_RETRY_MS);
+        const more = channel.take();
+        if (more) {
+          heap.push(more.value);
+          continue;
+        }
+        if (before === 0) continue;
+        // Nothing came while it waited: no earlier one is under way.
+        for (let value = heap.pop(); value !== undefined; value = heap.pop()) yield value;
+        continue;
+      }
+      const value = heap.pop();
+      if (value !== undefined) yield value;
+    }
+  }
+
+  async #tell(channel: Channel<T>, state: relay.NodeState, peer: RelayPeer, message = ""): Promise<void> {
+    for (const word of this.#status(state, [peer.name], message)) await channel.send(word);
+  }
+
+  /** Until the request ends; a node that goes away is asked again, from where it broke off. */
+  async #follow(peer: RelayPeer, channel: Channel<T>): Promise<void> {
+    let since: Timestamp | undefined;
+    let wait = this.#options.retryMs;
+    let isGone = false;
+    while (!this.#signal.aborted) {
+      let message = "the stream has ended";
+      try {
+        for await (const value of this.#source.call(peer, since, this.#signal)) {
+          if (isGone) await this.#tell(channel, relay.NodeState.NODE_CONNECTED, peer);
+          isGone = false;
+          if (value.time) since = after(value.time);
+          wait = this.#options.retryMs;
+          await channel.send(value);
+        }
+      } catch (error) {
+        message = textOf(error);
+      }
+      if (this.#signal.aborted) return;
+      since ??= timestampFromMs(this.#options.now());
+      if (!isGone) await this.#tell(channel, relay.NodeState.NODE_UNAVAILABLE, peer, message);
+      isGone = true;
+      await pause(wait, this.#signal);
+      wait = Math.min(wait * 2, MAX_RETRY_MS);
+    }
+  }
+}
+
+/** A nanosecond later: the flow of that moment has been sent. */
+function after({ seconds, nanos }: Timestamp): Timestamp {
+  const next = nanos + 1;
+  const carry = next === 1_000_000_000;
+  return { $typeName: "google.protobuf.Timestamp", seconds: carry ? seconds + 1n : seconds, nanos: carry ? 0 : next };
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end, { once: true });
+  });
+}
