@@ -4,7 +4,14 @@ import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
 import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
-import { defineCompile, defineCompletion, defineDoctor, defineDrops, defineVersion } from "./define/tools.ts";
+import {
+  defineCompile,
+  defineCompletion,
+  defineDoctor,
+  defineDrops,
+  defineRelay,
+  defineVersion,
+} from "./define/tools.ts";
 import { VERSION } from "./version.ts";
 
 /** The whole command; `finish` gets what each one does. Handlers are loaded when they are called, so that help is fast. */
@@ -28,6 +35,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineObserve(program, finish, observeFlags);
   defineWhy(program, finish, observeFlags);
   defineListOf(program, finish);
+  defineRelay(program, finish);
   program.commandsGroup("Tools:");
   defineDoctor(program, finish);
   defineCompile(program, finish);

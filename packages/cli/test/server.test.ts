@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http2 from "node:http2";
 import type net from "node:net";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { flow, observer } from "@skep/api";
 import { Observer, observerRoutes, recordOfFlow } from "@skep/flows";
+import { main } from "../src/program.ts";
 import { skep } from "./in-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "skep-server-"));
@@ -129,5 +130,35 @@ describe.skipIf(!hasOpenssl)("a server with TLS", () => {
     expect(await ask(...trust())).toMatchObject({ status: 1, stdout: "" });
     expect(await ask("--tls-ca-cert-file", file("none"))).toMatchObject({ status: 2 });
     expect(await ask("--tls-client-cert-file", file("client.test.crt"))).toMatchObject({ status: 2 });
+  });
+});
+
+describe("skep relay", () => {
+  it("serves several nodes on one address, until it is told to end", async () => {
+    const served = await listen(http2.createServer(handler));
+    const socket = join(folder, "relay.sock");
+    const peers = ["--peer", `a=${served.address}`, "--peer", "b=127.0.0.1:1"];
+    const relaying = main(["relay", ...peers, "--listen", `unix://${socket}`]);
+    while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 5));
+    const { stdout, stderr } = await skep("observe", "--server", `unix://${socket}`);
+    expect(stdout).toContain("(one)\n");
+    expect(stderr).toMatch(/b unavailable: /);
+    process.emit("SIGTERM", "SIGTERM");
+    expect(await relaying).toBe(0);
+    await served.close();
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  it("refuses what cannot be", async () => {
+    expect(await skep("relay", "--peer", "nothing")).toMatchObject({ status: 2 });
+    expect(await skep("relay", "--peer", "a=x", "--peer", "a=y")).toMatchObject({ status: 2 });
+    expect(await skep("relay", "--peer", "a=x", "--listen", "nowhere")).toMatchObject({ status: 2 });
+    expect(await skep("relay", "--peer", "a=x", "--listen-tls-key-file", "k")).toMatchObject({ status: 2 });
+    const served = await listen(http2.createServer(handler));
+    expect(await skep("relay", "--peer", "a=x", "--listen", served.address)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("another server is there") as string,
+    });
+    await served.close();
   });
 });

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { afterAll, describe, expect, it } from "vitest";
 import { missingCapabilities, runDoctor } from "../src/doctor.ts";
@@ -35,6 +36,32 @@ describe("help", () => {
     expect((await skep("up")).status).toBe(2);
     expect((await skep("run", "--name", "a")).status).toBe(2);
     expect((await skep("up", "/nonexistent/folder")).status).toBe(2);
+  });
+});
+
+describe("the process", () => {
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
+  const line = ["--conditions=skep-source", "--import", "tsx", join(root, "packages/cli/src/main.ts"), "drops", "list"];
+
+  it.skipIf(!existsSync("/dev/full"))("says when its output cannot be written", () => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const options = { cwd: root, stdio: ["ignore", full, "pipe"], encoding: "utf8" } as const;
+      const { status, stderr } = spawnSync(process.execPath, line, options);
+      expect({ status, stderr }).toEqual({ status: 1, stderr: "skep: the output cannot be written: ENOSPC\n" });
+    } finally {
+      closeSync(full);
+    }
+  });
+
+  it("ends quietly when its reader goes away", () => {
+    const command = [process.execPath, ...line].map((each) => `'${each}'`).join(" ");
+    const { status, stdout, stderr } = spawnSync("bash", ["-c", `set -o pipefail; ${command} | head -1`], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^CODE/);
   });
 });
 

@@ -34,15 +34,19 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** Another server of Hubble's API than the agent's socket. */
-export function serverOptions(command: Command): Command {
+/** TLS towards a server. */
+export function tlsOptions(command: Command): Command {
   return command
-    .optionsGroup("Another server:")
-    .addOption(new Option("--server <server>", "unix://PATH, HOST:PORT or tls://HOST:PORT").env("HUBBLE_SERVER"))
     .option("--tls", "speak TLS to the server")
     .option("--tls-ca-cert-file <file>", "authority that the server's certificate comes from")
     .option("--tls-client-cert-file <file>", "certificate of this client")
     .option("--tls-client-key-file <file>", "key of this client")
     .option("--tls-server-name <name>", "name that the certificate must have")
     .option("--tls-allow-insecure", "do not check the server's certificate");
+}
+
+/** Another server of Hubble's API than the agent's socket. */
+export function serverOptions(command: Command): Command {
+  const server = new Option("--server <server>", "unix://PATH, HOST:PORT or tls://HOST:PORT").env("HUBBLE_SERVER");
+  return tlsOptions(command.optionsGroup("Another server:").addOption(server));
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { examples, type Finish, listOption } from "./common.ts";
+import type { RelayOptions } from "../commands/relay.ts";
+import { collect, examples, type Finish, listOption, tlsOptions } from "./common.ts";
 import type { CompileOptions } from "../commands/compile.ts";
 import type { ListFormat } from "../output/print.ts";
 
@@ -78,4 +79,27 @@ export function defineVersion(program: Command, finish: Finish): void {
       finish(async () => (await import("../commands/version.ts")).printVersion(options.output)),
     );
   examples(version, ["skep version -o json"]);
+}
+
+export function defineRelay(program: Command, finish: Finish): void {
+  const relay = program
+    .command("relay")
+    .summary("serve the flows of several agents as one")
+    .description(
+      "Serves Hubble's API in front of several servers of it: flows in the order of their time, totals summed, and a word on each\n" +
+        "node that does not answer. With one peer it brings an agent's unix socket to a port, with TLS where it is told to.",
+    )
+    .requiredOption("--peer <name=server>", "a node: NAME=unix://PATH or NAME=HOST:PORT; several times", collect)
+    .option("--listen <address>", "HOST:PORT or unix://PATH", "127.0.0.1:4245")
+    .option("--name <name>", "name of the relay in what it says itself", "relay")
+    .option("--listen-tls-cert-file <file>", "certificate of this server")
+    .option("--listen-tls-key-file <file>", "key of this server")
+    .option("--listen-tls-client-ca-file <file>", "clients must have a certificate of this authority");
+  tlsOptions(relay.optionsGroup("To the peers:")).action((options: RelayOptions) =>
+    finish(async () => (await import("../commands/relay.ts")).relay(options)),
+  );
+  examples(relay, [
+    "skep relay --peer node1=unix:///run/skep/skep.sock --listen 0.0.0.0:4245",
+    "skep relay --peer a=10.0.0.1:4245 --peer b=10.0.0.2:4245 --listen unix:///run/skep/relay.sock",
+  ]);
 }
