@@ -30,3 +30,4 @@ export * from "./kernel/kconfig.ts";
 export * from "./kernel/symbols.ts";
 export * from "./btf/print-dts.ts";
 export { printBtf } from "./btf/print-raw.ts";
+export * from "./btf/dedup.ts";

@@ -26,6 +26,13 @@ static int next(void)
 	return start + ++calls;
 }
 
+static int other(void)
+{
+	static int calls;
+
+	return ++calls;
+}
+
 SEC("socket")
 int sum(struct __sk_buff *skb)
 {
@@ -35,7 +42,7 @@ int sum(struct __sk_buff *skb)
 	totals[index] += defaults.second;
 	large[skb->len & 511]++;
 	counter++;
-	return limit + name[index] + next() + tunable + shared + frozen + hidden_total;
+	return limit + name[index] + next() + other() + tunable + shared + frozen + hidden_total;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -97,6 +97,13 @@ function completeFunction<T extends FunctionSpec>(fn: T): T {
 
 // ---- types ----
 
+interface WantedVariable {
+  readonly name: string;
+  readonly offset: number;
+  readonly typeId: number;
+  readonly linkage: BtfOf<"var">["linkage"];
+}
+
 /** Type information under completion: sections by name. */
 class Types {
   readonly btf: BtfBuilder;
@@ -125,14 +132,31 @@ class Types {
     return null;
   }
 
-  /** The VAR of this name in a section with this type and linkage: the one that is there, changed where it differs, or a new one. */
-  variable(section: string, name: string, wanted: { typeId: number; linkage: BtfOf<"var">["linkage"] }): number {
-    const known = this.member(section, name);
-    if (known?.type.kind !== "var") return this.btf.variable(name, wanted.typeId, wanted.linkage);
-    if (known.type.typeId !== wanted.typeId || known.type.linkage !== wanted.linkage) {
-      this.btf.replace(known.entry.typeId, { ...known.type, ...wanted });
-    }
-    return known.entry.typeId;
+  /**
+   * VARs for the variables of a section, in their order: those that are there, changed where they differ, or new ones. Static variables of
+   * several functions may share a name.
+   */
+  variables(section: string, wanted: readonly WantedVariable[]): number[] {
+    const known = [...(this.section(section)?.type.variables ?? [])];
+    return wanted.map(({ name, offset, typeId, linkage }) => {
+      const isIt = (entry: Entry, exact: boolean) => {
+        const type = this.btf.get(entry.typeId);
+        return type?.kind === "var" && type.name === name && (!exact || entry.offset === offset);
+      };
+      let at = known.findIndex((entry) => isIt(entry, true));
+      if (at < 0) at = known.findIndex((entry) => isIt(entry, false));
+      const entry = known[at];
+      const type = entry === undefined ? null : this.btf.get(entry.typeId);
+      if (entry === undefined || type?.kind !== "var") return this.btf.variable(name, typeId, linkage);
+      known.splice(at, 1);
+      if (type.typeId !== typeId || type.linkage !== linkage)
+        this.btf.replace(entry.typeId, { ...type, typeId, linkage });
+      return entry.typeId;
+    });
+  }
+
+  variable(section: string, wanted: Omit<WantedVariable, "offset">): number {
+    return this.variables(section, [{ ...wanted, offset: -1 }])[0] ?? 0;
   }
 
   /** Sets what a section holds, and gives its id. */
@@ -168,9 +192,11 @@ function completeMaps(spec: ObjectSpec, types: Types): Record<string, MapSpec> {
 function completeData(map: MapSpec, data: DataSection, types: Types): MapSpec {
   const variables = [...data.variables].sort((a, b) => a.offset - b.offset);
   if (variables.length === 0 && types.section(map.name) === null) return dataMap({ name: map.name, data });
-  const entries = variables.map(({ name, offset, size, typeId, linkage }) => {
-    return { typeId: types.variable(map.name, name, { typeId, linkage: linkage ?? "global" }), offset, size };
-  });
+  const ids = types.variables(
+    map.name,
+    variables.map((variable) => ({ ...variable, linkage: variable.linkage ?? "global" })),
+  );
+  const entries = variables.map(({ offset, size }, index) => ({ typeId: ids[index] ?? 0, offset, size }));
   const externs = (types.section(map.name)?.type.variables ?? []).filter(({ typeId }) => isExtern(types, typeId));
   const sectionId = types.setSection(
     map.name,
@@ -212,7 +238,7 @@ function layOutDefined(all: readonly MapSpec[], types: Types): void {
   for (const map of maps) {
     const structId = mapStruct(map, types);
     const linkage = map.extern === true ? "extern" : "global";
-    const typeId = types.variable(".maps", map.name, { typeId: structId, linkage });
+    const typeId = types.variable(".maps", { name: map.name, typeId: structId, linkage });
     const size = mapVariableSize(types.btf, structId, map);
     if (map.extern === true) {
       entries.push({ typeId, offset: 0, size });
@@ -274,7 +300,7 @@ function layOutStructOps(all: readonly MapSpec[], types: Types): void {
       const offset = end;
       const size = map.data?.contents.length ?? sizeOf(types.btf, typeId) ?? 0;
       end = Math.ceil((offset + size) / STRUCT_OPS_ALIGN) * STRUCT_OPS_ALIGN;
-      return { typeId: types.variable(name, map.name, { typeId, linkage: "global" }), offset, size };
+      return { typeId: types.variable(name, { name: map.name, typeId, linkage: "global" }), offset, size };
     });
     types.setSection(name, end, entries);
   }
