@@ -21,7 +21,18 @@ export interface DirectionContext {
   readonly proxyPorts: ProxyPorts;
   readonly subject: Peer;
   readonly namedPorts: readonly NamedPort[];
+  /** Of the policy that this is made for. */
+  readonly version: number;
 }
+
+/** The rows of one identity before and after a change. */
+export interface RowChange {
+  readonly version: number;
+  readonly before: readonly PolicyMapEntry[];
+  readonly after: readonly PolicyMapEntry[];
+}
+
+const MAX_JOURNAL = 1024;
 
 /** What rules say to one subject in one direction, peer by peer. Rebuilt when the rules change, updated when identities do. */
 export class DirectionPolicy {
@@ -42,9 +53,11 @@ export class DirectionPolicy {
   private readonly order = new Map<Filter, number>();
   private readonly templates = new Map<string, readonly TemplateEntry[]>();
   private readonly rows = new Map<number, readonly PolicyMapEntry[]>();
+  private readonly journal: RowChange[] = [];
+  private forgotten = 0;
 
   constructor(direction: Direction, selecting: readonly Rule[], context: DirectionContext) {
-    const { cache, cookies, subject, namedPorts, proxyPorts } = context;
+    const { cache, cookies, subject, namedPorts, proxyPorts, version } = context;
     const own = selecting.filter((rule) => rule.direction === direction);
     const plan = planRules(direction, own, context);
     this.direction = direction;
@@ -76,7 +89,7 @@ export class DirectionPolicy {
     );
     this.any = new PrefixTable(this.anyBound);
     this.anyNeedsMerge = this.levels.hasPass || this.anyBound.some(({ filter }) => filter.need !== null);
-    this.refreshAll();
+    this.refreshAll(version);
   }
 
   /** Gives the selectors back to the cache. */
@@ -84,13 +97,21 @@ export class DirectionPolicy {
     releaseFilters(this.filters, this.cache);
   }
 
-  /** Brings the rows of an identity up to date. Returns whether they changed. */
-  refresh(id: number): boolean {
+  /** Brings the rows of an identity up to date. Returns whether they changed; then `version` names the change. */
+  refresh(id: number, version: number): boolean {
     const before = this.rows.get(id) ?? [];
     const after = this.rowsFor(id);
+    if (before.length === after.length && after.every((entry, i) => sameEntry(entry, before[i]))) return false;
     if (after.length > 0) this.rows.set(id, after);
     else this.rows.delete(id);
-    return before.length !== after.length || after.some((entry, i) => !sameEntry(entry, before[i]));
+    this.journal.push({ version, before, after });
+    if (this.journal.length > MAX_JOURNAL) this.forgotten = this.journal.shift()?.version ?? version;
+    return true;
+  }
+
+  /** Changes after the version; null where they are not all known any more. */
+  changesSince(version: number): readonly RowChange[] | null {
+    return version < this.forgotten ? null : this.journal.filter((change) => change.version > version);
   }
 
   /** Whether a selector of these is used here. */
@@ -99,13 +120,19 @@ export class DirectionPolicy {
     return false;
   }
 
-  refreshAll(): void {
+  /** All rows anew, as of `version`. */
+  refreshAll(version: number): void {
     this.rows.clear();
+    this.journal.length = 0;
     const ids = new Set<number>([0]);
     for (const selector of this.bySelector.keys()) for (const id of selector.selections) ids.add(id);
     // A port by name with any peer is a port of each peer that has the name.
     if (this.hasOpenNames) for (const peer of this.cache.identities) ids.add(peer.id);
-    for (const id of [...ids].sort((a, b) => a - b)) this.refresh(id);
+    for (const id of [...ids].sort((a, b) => a - b)) {
+      const rows = this.rowsFor(id);
+      if (rows.length > 0) this.rows.set(id, rows);
+    }
+    this.forgotten = version;
   }
 
   get size(): number {

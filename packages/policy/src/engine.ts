@@ -1,8 +1,8 @@
-import { DirectionPolicy, type DirectionContext, type Enforcement } from "./direction-policy.ts";
+import { DirectionPolicy, type DirectionContext, type Enforcement, type RowChange } from "./direction-policy.ts";
 import { Peer, type CidrMatching, type NamedPort, type PolicyIdentity } from "./identity.ts";
 import { formatLabels, type Labels } from "./labels.ts";
 import type { ProxyPorts } from "./l7-need.ts";
-import type { EndpointPolicy } from "./map-state.ts";
+import type { EndpointPolicy, PolicyMapEntry } from "./map-state.ts";
 import { Repository } from "./repository.ts";
 import type { PolicyDocument, Rule } from "./rule.ts";
 import { SelectorCache, type CachedSelector } from "./selector-cache.ts";
@@ -24,6 +24,12 @@ export interface PolicySubject {
   readonly identity: PolicyIdentity;
   /** Of the endpoint itself. */
   readonly namedPorts?: readonly NamedPort[];
+}
+
+export interface PolicyDelta {
+  readonly version: number;
+  readonly put: readonly PolicyMapEntry[];
+  readonly take: readonly PolicyMapEntry[];
 }
 
 /** Both directions of a subject; shared by endpoints with the same identity and named ports. */
@@ -112,6 +118,35 @@ export class PolicyEngine {
     };
   }
 
+  /**
+   * What came and went since that version of the subject's policy, where whole identities did: entries to put in and entries to take out,
+   * in an order that at no moment allows more than before and after. Null: the policy is to be written as a whole.
+   */
+  delta(subject: PolicySubject, since: number): PolicyDelta | null {
+    const policy = this.subject(subject);
+    const changes = [policy.ingress, policy.egress].map((direction) => direction.changesSince(since));
+    const all: RowChange[] = [];
+    for (const part of changes) {
+      if (part === null) return null;
+      all.push(...part);
+    }
+    if (all.some(({ before, after }) => before.length > 0 && after.length > 0)) return null;
+    const put = new Map<string, PolicyMapEntry>();
+    const take = new Map<string, PolicyMapEntry>();
+    for (const { before, after } of all.sort((a, b) => a.version - b.version)) {
+      for (const entry of before) if (!put.delete(entryKey(entry))) take.set(entryKey(entry), entry);
+      for (const entry of after) {
+        take.delete(entryKey(entry));
+        put.set(entryKey(entry), entry);
+      }
+    }
+    return {
+      version: policy.version,
+      put: [...put.values()].sort(narrowFirst),
+      take: [...take.values()].sort(broadFirst),
+    };
+  }
+
   private forget(id: number): void {
     for (const [key, policy] of this.subjects) {
       if (policy.subject.identity.id !== id) continue;
@@ -121,20 +156,22 @@ export class PolicyEngine {
   }
 
   private identityChanged(id: number, selectors: ReadonlySet<CachedSelector>): void {
+    const version = this.versions + 1;
     for (const policy of this.subjects.values()) {
       let changed = false;
       for (const direction of [policy.ingress, policy.egress])
-        if (direction.hasOpenNames || direction.uses(selectors)) changed = direction.refresh(id) || changed;
-      if (changed) policy.version = ++this.versions;
+        if (direction.hasOpenNames || direction.uses(selectors)) changed = direction.refresh(id, version) || changed;
+      if (changed) policy.version = this.versions = version;
     }
   }
 
   private touched(selectors: ReadonlySet<CachedSelector>): void {
     if (selectors.size === 0) return;
+    const version = ++this.versions;
     for (const policy of this.subjects.values()) {
       const directions = [policy.ingress, policy.egress].filter((direction) => direction.uses(selectors));
-      for (const direction of directions) direction.refreshAll();
-      if (directions.length > 0) policy.version = ++this.versions;
+      for (const direction of directions) direction.refreshAll(version);
+      if (directions.length > 0) policy.version = version;
     }
   }
 
@@ -161,7 +198,9 @@ export class PolicyEngine {
     const peer = new Peer(subject.identity);
     const isOpenHost = peer.labels.has("reserved:host") && !this.options.hostFirewall;
     const rules = this.rulesFor(peer);
+    const version = ++this.versions;
     const context: DirectionContext = {
+      version,
       cache: this.cache,
       cookies: this.repository.cookies,
       enforcement: isOpenHost ? "never" : this.options.enforcement,
@@ -176,7 +215,7 @@ export class PolicyEngine {
       rules,
       ingress: new DirectionPolicy("ingress", rules, context),
       egress: new DirectionPolicy("egress", rules, context),
-      version: ++this.versions,
+      version,
     };
   }
 }
@@ -192,6 +231,23 @@ interface CompiledPolicy extends SubjectPolicy {
 function closePolicy({ ingress, egress }: SubjectPolicy): void {
   ingress.close();
   egress.close();
+}
+
+function entryKey({ direction, identity, protocol, port, portPrefix }: PolicyMapEntry): string {
+  return `${direction} ${identity} ${protocol} ${port}/${portPrefix}`;
+}
+
+function depthOf({ protocol, portPrefix }: PolicyMapEntry): number {
+  return protocol === 0 ? 0 : 1 + portPrefix;
+}
+
+/** Exceptions before what they are taken from. */
+function narrowFirst(a: PolicyMapEntry, b: PolicyMapEntry): number {
+  return depthOf(b) - depthOf(a);
+}
+
+function broadFirst(a: PolicyMapEntry, b: PolicyMapEntry): number {
+  return depthOf(a) - depthOf(b);
 }
 
 function subjectKey({ identity, namedPorts }: PolicySubject): string {

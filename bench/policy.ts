@@ -1,0 +1,125 @@
+// Policy at scale: 10,000 identities, 1,000 policies, 50 endpoints. Full resolution, one identity added, and what it weighs.
+import { parseDocuments, PolicyEngine, type PolicyIdentity, type PolicySubject } from "@skep/policy";
+import { median, print } from "./_lines.ts";
+
+const IDENTITIES = 10_000;
+const POLICIES = 1_000;
+const ENDPOINTS = 50;
+const NAMESPACES = 50;
+const TEAMS = 400;
+
+function identity(i: number): PolicyIdentity {
+  return {
+    id: 256 + i,
+    labels: {
+      "k8s:app": `app-${Math.floor(i / NAMESPACES)}`,
+      "k8s:team": `team-${i % TEAMS}`,
+      "k8s:tier": ["front", "back", "data"][i % 3] ?? "",
+      "k8s:io.kubernetes.pod.namespace": `ns-${i % NAMESPACES}`,
+    },
+  };
+}
+
+/** Nine in ten are about one app of a namespace; the others are about every workload of the cluster. */
+function policy(i: number): string {
+  const port = 1024 + (i % 500);
+  const ports = `toPorts: [{ ports: [{ port: "${port}", protocol: TCP }, { port: "9000", endPort: 9099, protocol: TCP }] }]`;
+  if (i % 10 === 0)
+    return `
+apiVersion: cilium.io/v2
+kind: CiliumClusterwideNetworkPolicy
+metadata: { name: cluster-${i} }
+spec:
+  endpointSelector: { matchExpressions: [{ key: tier, operator: In, values: [front, back, data] }] }
+  ingress:
+    - fromEndpoints: [{ matchLabels: { team: team-${i % TEAMS} } }, { matchLabels: { team: team-${(i + 7) % TEAMS} } }]
+      ${ports}
+`;
+  return `
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: { name: app-${i}, namespace: ns-${i % NAMESPACES} }
+spec:
+  endpointSelector: { matchLabels: { app: app-${i % 5} } }
+  ingress:
+    - fromEndpoints: [{ matchLabels: { app: app-${i % 200} } }, { matchLabels: { tier: front } }]
+      ${ports}
+  egress:
+    - toEndpoints: [{ matchLabels: { app: app-${(i + 1) % 200}, k8s:io.kubernetes.pod.namespace: ns-${(i + 3) % NAMESPACES} } }]
+  ${i % 4 === 0 ? "ingressDeny: [{ fromEndpoints: [{ matchLabels: { team: team-9 } }] }]" : ""}
+`;
+}
+
+function milliseconds(run: () => void): number {
+  const started = performance.now();
+  run();
+  return performance.now() - started;
+}
+
+const text = Array.from({ length: POLICIES }, (_, i) => policy(i)).join("---");
+const started = performance.now();
+const { documents, diagnostics } = parseDocuments("policies.yaml", text);
+if (diagnostics.length > 0) throw new Error(JSON.stringify(diagnostics[0]));
+const line = { bench: "policy", peer: null, peerName: null };
+print({ ...line, case: `${POLICIES} policies parsed`, unit: "ms", skep: performance.now() - started });
+
+const subjects: PolicySubject[] = Array.from({ length: ENDPOINTS }, (_, i) => ({
+  id: i + 1,
+  identity: identity(i * 3),
+}));
+const engine = new PolicyEngine();
+globalThis.gc?.();
+const before = process.memoryUsage().rss;
+const load = milliseconds(() => {
+  for (let i = 0; i < IDENTITIES; i++) engine.upsertIdentity(identity(i));
+  engine.update(documents);
+});
+print({ ...line, case: `${IDENTITIES} identities, ${POLICIES} policies loaded`, unit: "ms", skep: load });
+let entries = 0;
+const full = milliseconds(() => {
+  entries = 0;
+  for (const subject of subjects) entries += engine.resolve(subject).entries.length;
+});
+print({ ...line, case: `${ENDPOINTS} endpoints resolved (${entries} entries)`, unit: "ms", skep: full });
+globalThis.gc?.();
+print({ ...line, case: "resident memory of it", unit: "MiB", skep: (process.memoryUsage().rss - before) / 2 ** 20 });
+
+const added: number[] = [];
+const toDelta: number[] = [];
+const toMap: number[] = [];
+for (let i = 0; i < 50; i++) {
+  // One that every endpoint's policy selects.
+  const labels = {
+    ...identity(i).labels,
+    "k8s:team": `team-${(i % 40) * 10}`,
+    "k8s:tier": "front",
+    "k8s:fresh": `${i}`,
+  };
+  const fresh = { id: 40_000 + i, labels };
+  const versions = subjects.map((subject) => engine.subject(subject).version);
+  added.push(milliseconds(() => engine.upsertIdentity(fresh)));
+  toDelta.push(
+    milliseconds(() => {
+      for (const [k, subject] of subjects.entries()) engine.delta(subject, versions[k] ?? 0);
+    }),
+  );
+  toMap.push(
+    milliseconds(() => {
+      for (const [k, subject] of subjects.entries())
+        if (engine.subject(subject).version !== versions[k]) engine.resolve(subject);
+    }),
+  );
+}
+print({ ...line, case: `one identity added, rows of ${ENDPOINTS} endpoints`, unit: "ms", skep: median(added) });
+print({ ...line, case: "and the difference of their policies", unit: "ms", skep: median(toDelta) });
+print({ ...line, case: "or their whole policies", unit: "ms", skep: median(toMap) });
+const edited = parseDocuments("policies.yaml", policy(1)).documents;
+print({
+  ...line,
+  case: `one policy edited, ${ENDPOINTS} endpoints resolved`,
+  unit: "ms",
+  skep: milliseconds(() => {
+    engine.update(edited);
+    for (const subject of subjects) engine.resolve(subject);
+  }),
+});
