@@ -46,8 +46,8 @@ describe("the process", () => {
   it.skipIf(!existsSync("/dev/full"))("says when its output cannot be written", () => {
     const full = openSync("/dev/full", "w");
     try {
-      const options = { cwd: root, stdio: ["ignore", full, "pipe"], encoding: "utf8" } as const;
-      const { status, stderr } = spawnSync(process.execPath, line, options);
+      const stdio: ("ignore" | "pipe" | number)[] = ["ignore", full, "pipe"];
+      const { status, stderr } = spawnSync(process.execPath, line, { cwd: root, stdio, encoding: "utf8" });
       expect({ status, stderr }).toEqual({ status: 1, stderr: "skep: the output cannot be written: ENOSPC\n" });
     } finally {
       closeSync(full);
