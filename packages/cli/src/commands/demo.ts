@@ -3,18 +3,18 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { usageError } from "../errors.ts";
 
-/** The example's folder: beside the bundle's folder, or further up where the sources run. */
-function exampleFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    const found = join(folder, "examples", "star-wars");
-    if (existsSync(join(found, "policy.yaml"))) return found;
-    if (dirname(folder) === folder) throw usageError("the example's documents (examples/star-wars) are not there");
-    folder = dirname(folder);
+/** The first folder from here upwards that has `inside`. */
+function folderWith(inside: string): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, inside))) return folder;
+    if (dirname(folder) === folder) throw usageError(`the example needs ${inside}, and it is not there`);
   }
 }
 
 export async function playDemo(options: { readonly once?: boolean; readonly run: string }): Promise<number> {
-  const { demo } = await import("../demo/demo.ts");
-  return demo({ once: options.once === true, run: options.run, example: exampleFolder() });
+  const [{ demo }, { useCommand }] = await Promise.all([import("../demo/demo.ts"), import("../demo/stage.ts")]);
+  // However the command was started (npx links to it): the example starts the bundle itself.
+  useCommand(folderWith("demo-workload.mjs"));
+  const example = join(folderWith("examples/star-wars/policy.yaml"), "examples", "star-wars");
+  return demo({ once: options.once === true, run: options.run, example });
 }
