@@ -5,6 +5,10 @@ export const PRELUDE_FILES = [
   "src/api.ts",
   "src/kernel.ts",
   "src/net.bpf.ts",
+  "src/std/hash.bpf.ts",
+  "src/std/checksum.bpf.ts",
+  "src/std/stats.bpf.ts",
+  "src/std/parse.bpf.ts",
 ] as const;
 
 /** The module that holds the texts. */

@@ -27,6 +27,10 @@ const PRELUDE_ROOT = "/@skep/bpf/";
 const BPF_MODULES: Readonly<Record<string, string>> = {
   "@skep/bpf": `${PRELUDE_ROOT}kernel/index.ts`,
   "@skep/bpf/net": `${PRELUDE_ROOT}src/net.bpf.ts`,
+  "@skep/bpf/hash": `${PRELUDE_ROOT}src/std/hash.bpf.ts`,
+  "@skep/bpf/checksum": `${PRELUDE_ROOT}src/std/checksum.bpf.ts`,
+  "@skep/bpf/stats": `${PRELUDE_ROOT}src/std/stats.bpf.ts`,
+  "@skep/bpf/parse": `${PRELUDE_ROOT}src/std/parse.bpf.ts`,
 };
 
 const OPTIONS: ts.CompilerOptions = {

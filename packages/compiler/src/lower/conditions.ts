@@ -3,6 +3,7 @@
  * Conditions as control flow: every test becomes a branch, never a value that is tested again.
  */
 import ts from "typescript";
+import { Refused } from "../problems.ts";
 import { describe, type Condition, type IntValue, type Value } from "../values.ts";
 import { branch, negate, type Cx, type Target } from "./cx.ts";
 import { compare, defaultType, instOf, type Comparison } from "./ints.ts";
@@ -61,7 +62,7 @@ export function truth(cx: Cx, value: Value, node: ts.Node): Condition | boolean 
     case "string":
       return value.text !== "";
     case "poison":
-      return cx.refuse(node, "unknownName", [node.getText()]);
+      throw new Refused("no value");
     default:
       return presence(cx, value, node);
   }

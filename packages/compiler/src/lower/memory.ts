@@ -18,6 +18,7 @@ import {
 } from "../types.ts";
 import { constBool, describe, type BoolValue, type IntValue, type RefValue, type Value } from "../values.ts";
 import { coerce, convert, instOf, typed } from "./ints.ts";
+import { Refused } from "../problems.ts";
 import { excerpt, type Cx } from "./cx.ts";
 
 type Size = 1 | 2 | 4 | 8;
@@ -117,7 +118,8 @@ export function present(value: Value): Value {
 export function asInt(cx: Cx, given: Value, node: ts.Node): IntValue {
   const value = present(given);
   if (value.kind === "int") return value;
-  if (value.kind === "poison") return cx.refuse(node, "unknownName", [excerpt(node)]);
+  // It was said where the value was to be made.
+  if (value.kind === "poison" || (value.kind === "undefined" && cx.refused)) throw new Refused("no value");
   if (value.kind === "bool") {
     if (value.const !== undefined)
       return { kind: "int", type: INTS.u8, big: false, const: value.const ? 1n : 0n, min: 0n, max: 1n };

@@ -15,6 +15,7 @@ import {
   type Value,
   type VariableDecl,
 } from "../values.ts";
+import { Refused } from "../problems.ts";
 import { assignBinding, readBinding } from "./bindings.ts";
 import { locate, readElement, tableOf } from "./elements.ts";
 import { coerce, instOf, typed } from "./ints.ts";
@@ -214,6 +215,7 @@ export function placeOf(cx: Cx, target: ts.Expression, skip: () => ReturnType<Cx
     const symbol = cx.unit.checker.getSymbolAtLocation(node);
     const binding = symbol ? cx.env.lookup(symbol) : undefined;
     if (!symbol || !binding) return cx.refuse(node, "noPlace", [excerpt(node)]);
+    if (binding.kind === "value" && binding.value.kind === "poison") throw new Refused(node.text);
     const { env } = cx;
     return { kind: "binding", binding, name: node.text, set: (next) => env.declare(symbol, next) };
   }
