@@ -31,3 +31,4 @@ export * from "./kernel/symbols.ts";
 export * from "./btf/print-dts.ts";
 export { printBtf } from "./btf/print-raw.ts";
 export * from "./btf/dedup.ts";
+export { linkObjects } from "./link/objects.ts";

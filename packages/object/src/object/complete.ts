@@ -186,7 +186,22 @@ function completeMaps(spec: ObjectSpec, types: Types): Record<string, MapSpec> {
   });
   layOutDefined(Object.values(maps), types);
   layOutStructOps(Object.values(maps), types);
+  for (const section of ["license", "version"]) layOutUnknown(section, types);
   return maps;
+}
+
+/** A section that no map stands for, and that has no size yet. */
+function layOutUnknown(name: string, types: Types): void {
+  const section = types.section(name);
+  if (section === null || section.type.size !== 0 || section.type.variables.length === 0) return;
+  let end = 0;
+  const variables = section.type.variables.map(({ typeId }) => {
+    const size = sizeOf(types.btf, typeId) ?? 0;
+    const offset = end;
+    end += size;
+    return { typeId, offset, size };
+  });
+  types.setSection(name, end, variables);
 }
 
 function completeData(map: MapSpec, data: DataSection, types: Types): MapSpec {

@@ -7,6 +7,7 @@ import { sampleSpec } from "../../test/sample.ts";
 import { openBtf } from "../btf/open.ts";
 import { relocate } from "../core/relocate.ts";
 import type { CoreResult } from "../core/relocate.ts";
+import { linkObjects } from "../link/objects.ts";
 import { linkProgram } from "../link/program.ts";
 import { writeObject } from "./write.ts";
 
@@ -84,6 +85,27 @@ describe.skipIf(reason !== null)("objects in bpftool", () => {
     const file = join(place.folder, `${name}.o`);
     writeFileSync(file, writeObject(golden(name)));
     expect(loaded(file, name.replaceAll("-", "_"))).toEqual(loaded(goldenPath(name), name.replaceAll("-", "_")));
+  });
+});
+
+describe.skipIf(reason !== null)("linked objects in bpftool", () => {
+  it("become the same programs as those that bpftool linked", () => {
+    const place = privatePins();
+    try {
+      const ours = join(place.folder, "ours.o");
+      writeFileSync(ours, writeObject(linkObjects([golden("link-a"), golden("link-b")])));
+      const dumps = [ours, goldenPath("linked")].map((file, index) => {
+        const pins = join(place.pins, `linked${index}`);
+        bpftool("prog", "loadall", file, pins);
+        return ["entry", "side"].map((program) => {
+          const dump = bpftool("prog", "dump", "xlated", "pinned", join(pins, program), "linum");
+          return dump.replaceAll(/map\[id:\d+\]/g, "map[id]").replaceAll(/0x[0-9a-f]{9,16}/g, "address");
+        });
+      });
+      expect(dumps[0]).toEqual(dumps[1]);
+    } finally {
+      place.remove();
+    }
   });
 });
 
