@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -216,6 +216,19 @@ describe("compile", () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toMatch(/wrong\.bpf\.ts:1:\d+: error .*\n1 \| export const x/);
     expect(stderr).toMatch(/\n1 error\n$/);
+  });
+
+  const tutorial = fileURLToPath(new URL("../../../examples/redirect-port-80/redirect.bpf.ts", import.meta.url));
+
+  it("writes an object, or prints what would be in it", async () => {
+    const output = join(folder, "redirect.o");
+    expect(await skep("compile", tutorial, "-o", output)).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(readFileSync(output).subarray(0, 4).toString("latin1")).toBe("\u007fELF");
+    const asm = (await skep("compile", tutorial, "--emit", "asm")).stdout;
+    expect(asm).toMatch(/^; .*redirect\.bpf\.ts:\d+: \S/m);
+    expect(asm).toMatch(/^ *\d+: \([0-9a-f]{2}\) exit$/m);
+    expect((await skep("compile", tutorial, "--emit", "btf")).stdout).toMatch(/^\[1\] [A-Z]/);
+    expect((await skep("compile", tutorial, "--emit", "c")).stdout).toContain("struct");
   });
 
   it("ends with 2 where there is no such module", async () => {

@@ -3,17 +3,19 @@
  * `skep compile`: kernel TypeScript to an object file.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { compile, formatDiagnostic } from "@skep/compiler";
 import type { Diagnostic } from "@skep/isa";
-import { writeObject } from "@skep/object";
+import { type ObjectSpec, printBtf, printC, writeObject } from "@skep/object";
 import { CliError, EXIT_FAILED, systemCode, usageError } from "../errors.ts";
-import { hasColor } from "../output/print.ts";
+import { listObject, nearPath } from "../output/listing.ts";
+import { hasColor, write } from "../output/print.ts";
 
 export interface CompileOptions {
   readonly file: string;
   readonly output?: string;
   readonly check?: boolean;
+  readonly emit?: "asm" | "btf" | "c";
 }
 
 function readFile(path: string): string | undefined {
@@ -29,8 +31,7 @@ function readFile(path: string): string | undefined {
 function shown(diagnostic: Diagnostic): Diagnostic {
   const { span } = diagnostic;
   if (!span) return diagnostic;
-  const near = relative(process.cwd(), span.file);
-  return near.startsWith("..") ? diagnostic : { ...diagnostic, span: { ...span, file: near } };
+  return { ...diagnostic, span: { ...span, file: nearPath(span.file) } };
 }
 
 function report(diagnostics: readonly Diagnostic[]): void {
@@ -43,6 +44,12 @@ function report(diagnostics: readonly Diagnostic[]): void {
   if (errors > 0) process.stderr.write(`${errors} ${errors === 1 ? "error" : "errors"}\n`);
 }
 
+function emitted(spec: ObjectSpec, what: NonNullable<CompileOptions["emit"]>): string {
+  if (what === "asm") return listObject(spec);
+  if (!spec.btf) return "";
+  return what === "c" ? printC(spec.btf) : printBtf(spec.btf);
+}
+
 export async function compileFile(options: CompileOptions): Promise<number> {
   const entry = resolve(options.file);
   if (!existsSync(entry)) throw usageError(`there is no ${options.file}`);
@@ -51,6 +58,10 @@ export async function compileFile(options: CompileOptions): Promise<number> {
   report(diagnostics);
   if (spec === null || diagnostics.some((each) => each.severity === "error")) return EXIT_FAILED;
   if (options.check === true) return 0;
+  if (options.emit !== undefined) {
+    await write(emitted(spec, options.emit));
+    if (options.output === undefined) return 0;
+  }
   const output = options.output ?? entry.replace(/(\.bpf)?\.ts$/, ".o");
   try {
     writeFileSync(output, writeObject(spec));

@@ -28,10 +28,21 @@ export function defineCompile(program: Command, finish: Finish): void {
     .argument("<file>", "the module, FILE.bpf.ts")
     .option("-o, --output <file>", "the object; default FILE.o beside the module")
     .option("--check", "only check, write nothing")
+    .addOption(
+      new Option("--emit <what>", "print instead of write: instructions, type information, or the types in C").choices([
+        "asm",
+        "btf",
+        "c",
+      ]),
+    )
     .action((file: string, options: Omit<CompileOptions, "file">) =>
       finish(async () => (await import("../commands/compile.ts")).compileFile({ ...options, file })),
     );
-  examples(compile, ["skep compile redirect.bpf.ts -o redirect.o", "skep compile --check redirect.bpf.ts"]);
+  examples(compile, [
+    "skep compile redirect.bpf.ts -o redirect.o",
+    "skep compile --check redirect.bpf.ts",
+    "skep compile --emit asm redirect.bpf.ts",
+  ]);
 }
 
 export function defineDrops(program: Command, finish: Finish): void {
