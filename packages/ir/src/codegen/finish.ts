@@ -124,7 +124,7 @@ export function threadJumps(code: MFunction): void {
 
 /** Blocks that do the same and go on alike become one. */
 export function mergeEqualBlocks(code: MFunction): void {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     const known = new Map<string, MBlock>();
     const replaced = new Map<MBlock, MBlock>();

@@ -140,9 +140,10 @@ class Selector {
       }
       const terminator = block.terminator;
       // What a call gave is passed on as it is: as a kernel function's, the caller reads 32 bits of it.
-      if (terminator?.op === "return" && terminator.args[0] && !isPassedOn(terminator.args[0])) clean(terminator.args[0]);
+      if (terminator?.op === "return" && terminator.args[0] && !isPassedOn(terminator.args[0]))
+        clean(terminator.args[0]);
     }
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (const block of order) {
         for (const inst of block.insts) {

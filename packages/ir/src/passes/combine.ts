@@ -44,7 +44,7 @@ class Combiner {
   /** Pairs are combined until none is left; a pair of pairs is a pair of wider stores. */
   block(block: Block): boolean {
     let changed = false;
-    for (let again = true; again; ) {
+    for (let again = true; again;) {
       again = false;
       const stores = block.insts.flatMap((inst, at) => (inst.op === "store" && !inst.core ? [{ inst, at }] : []));
       for (const [i, second] of stores.entries()) {

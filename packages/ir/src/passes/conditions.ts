@@ -5,21 +5,27 @@
  */
 import { buildCfg } from "../analysis/cfg.ts";
 import type { Cfg } from "../analysis/cfg.ts";
+import { Ranges } from "../analysis/range.ts";
+import type { Bounds } from "../analysis/range.ts";
 import { replaceValues, widthOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Predicate } from "../ir.ts";
 import { INVERSE, SWAPPED } from "../predicate.ts";
 import type { ConstantPool } from "./pool.ts";
 
-/** Returns whether something was decided. */
-export function decideByDominators(fn: IrFunction, pool: ConstantPool): boolean {
-  return new ConditionPass(fn, pool).run();
+/** Returns whether something was decided. `derive`: also of values computed after a check from what it checked; nothing may be hoisted after that. */
+export function decideByDominators(fn: IrFunction, pool: ConstantPool, options: { derive?: boolean } = {}): boolean {
+  return new ConditionPass(fn, pool, options.derive === true).run();
 }
 
 interface Fact {
   readonly predicate: Predicate;
   readonly a: Inst;
   readonly b: Inst;
+  /** Where it holds from. */
+  readonly block: Block;
 }
+
+type Compare = Omit<Fact, "block">;
 
 /** Unsigned and signed bounds of a value. */
 interface Range {
@@ -36,12 +42,18 @@ class ConditionPass {
   readonly #pool: ConstantPool;
   readonly #cfg: Cfg;
   readonly #replaced = new Map<Inst, Inst>();
+  readonly #derive: boolean;
+  readonly #ranges: Ranges;
+  readonly #home = new Map<Inst, Block>();
   #changed = false;
 
-  constructor(fn: IrFunction, pool: ConstantPool) {
+  constructor(fn: IrFunction, pool: ConstantPool, derive: boolean) {
     this.#fn = fn;
     this.#pool = pool;
     this.#cfg = buildCfg(fn);
+    this.#derive = derive;
+    this.#ranges = new Ranges(fn, this.#cfg);
+    for (const block of fn.blocks) for (const inst of block.insts) this.#home.set(inst, block);
   }
 
   run(): boolean {
@@ -65,14 +77,16 @@ class ConditionPass {
     if (preds.length !== 1 || terminator?.op !== "branch" || terminator.then === terminator.else) return null;
     const predicate = terminator.then === block ? terminator.predicate : INVERSE[terminator.predicate];
     const [a, b] = terminator.args;
-    return predicate ? { predicate, a, b } : null;
+    return predicate ? { predicate, a, b, block } : null;
   }
 
   #block(block: Block, facts: readonly Fact[]): void {
-    if (facts.length === 0) return;
     for (const inst of block.insts) {
       if (inst.op !== "cmp") continue;
-      const outcome = decide({ predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst }, facts);
+      const outcome = this.#decide(
+        { predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst },
+        facts,
+      );
       if (outcome === null) continue;
       this.#replaced.set(inst, this.#pool.get("i32", outcome ? 1n : 0n));
       this.#changed = true;
@@ -81,25 +95,44 @@ class ConditionPass {
     if (terminator?.op !== "branch") return;
     const [a, b] = terminator.args;
     if (a.op === "const" && b.op === "const") return;
-    const outcome = decide({ predicate: terminator.predicate, a, b }, facts);
+    const outcome = this.#decide({ predicate: terminator.predicate, a, b }, facts);
     if (outcome === null) return;
     const zero = this.#pool.get("i32", 0n);
     terminator.predicate = outcome ? "eq" : "ne";
     terminator.args = [zero, zero];
     this.#changed = true;
   }
-}
 
-/** Whether the facts make the compare true or false; null where they do not say. */
-function decide(wanted: Fact, facts: readonly Fact[]): boolean | null {
-  for (const fact of facts) {
-    const direct = sameOperands(wanted, fact) ?? packetBound(wanted, fact);
-    if (direct !== null) return direct;
+  /** Whether the facts make the compare true or false; null where they do not say. */
+  #decide(wanted: Compare, facts: readonly Fact[]): boolean | null {
+    for (const fact of facts) {
+      const direct = sameOperands(wanted, fact) ?? packetBound(wanted, fact);
+      if (direct !== null) return direct;
+    }
+    if (wanted.b.op !== "const") return null;
+    const bits = widthOf(wanted.a.type);
+    const range = rangeOf(wanted.a, facts);
+    const direct = range && decideByRange(wanted.predicate, wanted.b.value, { range, bits });
+    if (direct !== null || wanted.a.type === "ptr") return direct;
+    const { min, max } = this.#ranges.of(wanted.a, (inst, user) => this.#checked(inst, user, facts));
+    const top = 1n << BigInt(bits);
+    const isPositive = max < top / 2n;
+    const derived = { min, max, smin: isPositive ? min : -(top / 2n), smax: isPositive ? max : top / 2n - 1n, not: [] };
+    return decideByRange(wanted.predicate, wanted.b.value, { range: derived, bits });
   }
-  const constant = wanted.b.op === "const" ? wanted.b.value : null;
-  if (constant === null) return null;
-  const range = rangeOf(wanted.a, facts);
-  return range ? decideByRange(wanted.predicate, constant, { range, bits: widthOf(wanted.a.type) }) : null;
+
+  /**
+   * What checks say of an operand. The verifier brings a check to copies of a register, not to what was computed from it before: so only
+   * checks above the user count, but for zero-extension, which is a copy.
+   */
+  #checked(inst: Inst, user: Inst, facts: readonly Fact[]): Bounds | null {
+    const isCopy = user.op === "ext" && user.from === 32 && !user.signed && inst.type === "i32";
+    if (!this.#derive && !isCopy) return null;
+    const home = this.#home.get(user);
+    const usable = facts.filter((fact) => isCopy || (home && this.#cfg.dominates(fact.block, home)));
+    const range = rangeOf(inst, usable);
+    return range && { min: range.min, max: range.max };
+  }
 }
 
 const IMPLIES: Readonly<Partial<Record<Predicate, readonly Predicate[]>>> = {
@@ -116,7 +149,7 @@ const IMPLIES: Readonly<Partial<Record<Predicate, readonly Predicate[]>>> = {
   set: ["set"],
 };
 
-function sameOperands(wanted: Fact, fact: Fact): boolean | null {
+function sameOperands(wanted: Compare, fact: Fact): boolean | null {
   let { predicate } = fact;
   if (fact.a === wanted.b && fact.b === wanted.a) predicate = SWAPPED[predicate];
   else if (fact.a !== wanted.a || fact.b !== wanted.b) return null;
@@ -126,7 +159,7 @@ function sameOperands(wanted: Fact, fact: Fact): boolean | null {
 }
 
 /** After `p + 34 > end` was false, `p + 14 > end` is false. */
-function packetBound(wanted: Fact, fact: Fact): boolean | null {
+function packetBound(wanted: Compare, fact: Fact): boolean | null {
   if (wanted.a.type !== "ptr" || wanted.b !== fact.b) return null;
   const [given, asked] = [stepsOf(fact.a), stepsOf(wanted.a)];
   if (given.root !== asked.root || given.root === wanted.b) return null;

@@ -20,7 +20,9 @@ export function removeDeadCode(fn: IrFunction, options: { constants?: boolean } 
   for (const inst of live) inst.args.forEach(need);
   let changed = false;
   for (const block of fn.blocks) {
-    const kept = block.insts.filter((inst) => live.has(inst) || inst.op === "param" || (inst.op === "const" && !options.constants));
+    const kept = block.insts.filter(
+      (inst) => live.has(inst) || inst.op === "param" || (inst.op === "const" && !options.constants),
+    );
     changed ||= kept.length !== block.insts.length;
     block.insts = kept;
   }

@@ -56,7 +56,8 @@ class Divider {
     const start = this.#out.length;
     let quotient: Inst | null = null;
     if (inst.binary === "udiv" || inst.binary === "umod") quotient = this.#unsigned(a, b.value);
-    else if ((inst.binary === "sdiv" || inst.binary === "smod") && inst.type === "i32") quotient = this.#signed(a, b.value);
+    else if ((inst.binary === "sdiv" || inst.binary === "smod") && inst.type === "i32")
+      quotient = this.#signed(a, b.value);
     if (quotient === null) return false;
     for (const made of this.#out.slice(start)) if (inst.loc) made.loc = inst.loc;
     this.#changed = true;

@@ -90,9 +90,17 @@ function preheader(fn: IrFunction, cfg: Cfg, loop: Loop): Block {
   return made;
 }
 
-function mergeIncoming(fn: IrFunction, phi: InstOf<"phi">, { entering, made }: { entering: Set<Block>; made: Block }): void {
-  const outer = phi.blocks.map((block, i) => ({ block, value: phi.args[i] as Inst })).filter(({ block }) => entering.has(block));
-  const inner = phi.blocks.map((block, i) => ({ block, value: phi.args[i] as Inst })).filter(({ block }) => !entering.has(block));
+function mergeIncoming(
+  fn: IrFunction,
+  phi: InstOf<"phi">,
+  { entering, made }: { entering: Set<Block>; made: Block },
+): void {
+  const outer = phi.blocks
+    .map((block, i) => ({ block, value: phi.args[i] as Inst }))
+    .filter(({ block }) => entering.has(block));
+  const inner = phi.blocks
+    .map((block, i) => ({ block, value: phi.args[i] as Inst }))
+    .filter(({ block }) => !entering.has(block));
   let value = outer[0]?.value as Inst;
   if (outer.some((incoming) => incoming.value !== value)) {
     const blocks = outer.map(({ block }) => block);

@@ -12,6 +12,7 @@ import { removeDeadCode } from "./dead-code.ts";
 import { eliminateStores } from "./dead-stores.ts";
 import { multiplyInstead } from "./divide.ts";
 import { hoistInvariants } from "./hoist.ts";
+import { normalizeIndexes, scaleCounters } from "./index-forms.ts";
 import { eliminateLoads } from "./loads.ts";
 import { ConstantPool } from "./pool.ts";
 import { promoteStack } from "./promote.ts";
@@ -20,21 +21,23 @@ import { simplifyInstructions } from "./simplify.ts";
 import type { SimplifyOptions } from "./simplify.ts";
 import { constructSsa } from "./ssa.ts";
 import { threadJumps } from "./thread-jumps.ts";
+import { unrollLoops } from "./unroll.ts";
 import { numberValues } from "./value-numbering.ts";
 
 export type OptimizeOptions = SimplifyOptions;
 
 const MOST_ROUNDS = 8;
 const MOST_THREADED = 6;
+const MOST_UNROLLED = 2;
 
-/** Simplifies until nothing changes any more. */
-export function cleanUp(fn: IrFunction, options: OptimizeOptions): void {
+/** Simplifies until nothing changes any more. `derive`: see `decideByDominators`. */
+export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false): void {
   const pool = new ConstantPool(fn);
   for (let round = 0; round < MOST_ROUNDS; round++) {
     let changed = simplifyInstructions(fn, pool, options);
     changed = numberValues(fn) || changed;
     changed = simplifyControlFlow(fn, pool) || changed;
-    changed = decideByDominators(fn, pool) || changed;
+    changed = decideByDominators(fn, pool, { derive }) || changed;
     changed = removeDeadCode(fn) || changed;
     if (!changed) return;
   }
@@ -49,8 +52,8 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
     cleanUp(fn, options);
   }
   for (let round = 0; round < MOST_THREADED && threadJumps(fn); round++) cleanUp(fn, options);
+  for (let round = 0; round < MOST_UNROLLED && unrollLoops(fn); round++) cleanUp(fn, options);
   if (rotateLoops(fn)) cleanUp(fn, options);
-  if (hoistInvariants(fn)) cleanUp(fn, options);
   for (let round = 0; round < 3; round++) {
     const loads = eliminateLoads(fn);
     const stores = eliminateStores(fn);
@@ -58,11 +61,19 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
     cleanUp(fn, options);
   }
   lowerMemory(fn);
-  const pool = new ConstantPool(fn);
-  multiplyInstead(fn, pool);
   eliminateStores(fn);
   if (eliminateLoads(fn)) eliminateStores(fn);
   cleanUp(fn, options);
-  if (combineAccesses(fn, new ConstantPool(fn), options)) cleanUp(fn, options);
+  if (hoistInvariants(fn)) cleanUp(fn, options);
+  // Nothing is moved up from here on.
+  finishArithmetic(fn, options);
+  if (combineAccesses(fn, new ConstantPool(fn), options)) cleanUp(fn, options, true);
   removeDeadCode(fn, { constants: true });
+}
+
+function finishArithmetic(fn: IrFunction, options: OptimizeOptions): void {
+  multiplyInstead(fn, new ConstantPool(fn));
+  cleanUp(fn, options, true);
+  if (normalizeIndexes(fn, new ConstantPool(fn))) cleanUp(fn, options, true);
+  if (scaleCounters(fn, new ConstantPool(fn))) cleanUp(fn, options, true);
 }

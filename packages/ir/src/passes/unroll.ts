@@ -1,0 +1,161 @@
+/**
+ * @module
+ * Loops of few iterations become straight code: what depends on the counter folds.
+ */
+import { buildCfg, findLoops, retarget, successors, terminatorArgs } from "../analysis/cfg.ts";
+import type { Cfg, Loop } from "../analysis/cfg.ts";
+import { Ranges } from "../analysis/range.ts";
+import type { Counter } from "../analysis/range.ts";
+import { cloneBlocks, makeInst } from "../edit.ts";
+import type { Block, Inst, IrFunction, Local, Terminator } from "../ir.ts";
+import { LocalNames } from "./duplicate.ts";
+import { constructSsa } from "./ssa.ts";
+
+const MOST_ITERATIONS = 32n;
+/** Instructions of the straight code. */
+const MOST_COPIED = 160;
+
+/** Returns whether a loop was unrolled; its branches fold afterwards. */
+export function unrollLoops(fn: IrFunction): boolean {
+  let changed = false;
+  for (const header of findLoops(buildCfg(fn)).loops.map((loop) => loop.header)) {
+    const cfg = buildCfg(fn);
+    const loops = findLoops(cfg).loops;
+    const loop = loops.find((known) => known.header === header);
+    // Only innermost ones; what is around them may be so in the next round.
+    if (!loop || loops.some((other) => other !== loop && loop.blocks.has(other.header))) continue;
+    const count = iterations(fn, cfg, loop);
+    if (count === null) continue;
+    unroll(fn, loop, Number(count));
+    constructSsa(fn);
+    changed = true;
+  }
+  return changed;
+}
+
+/** How often the loop runs at most, if that is worth it. */
+function iterations(fn: IrFunction, cfg: Cfg, loop: Loop): bigint | null {
+  const ranges = new Ranges(fn, cfg);
+  const counters = [...ranges.counters.values()].filter((counter: Counter) => counter.loop.header === loop.header);
+  const counter = counters[0];
+  if (!counter) return null;
+  const count = (counter.bounds.max - counter.start) / counter.step + 1n;
+  let size = 0n;
+  for (const block of loop.blocks) {
+    if (
+      block.insts.some(
+        (inst) => inst.op === "stack" || inst.op === "helper" || inst.op === "call" || inst.op === "kfunc",
+      )
+    )
+      return null;
+    size += BigInt(block.insts.filter((inst) => inst.op !== "phi" && inst.op !== "const").length + 1);
+  }
+  return count <= MOST_ITERATIONS && count * size <= BigInt(MOST_COPIED) ? count : null;
+}
+
+/** Chains `count` copies of the loop in front of it; the loop itself stays for what would come after the last. */
+function unroll(fn: IrFunction, loop: Loop, count: number): void {
+  demoteLoop(fn, loop);
+  const body = fn.blocks.filter((block) => loop.blocks.has(block));
+  const entering = fn.blocks.filter(
+    (block) => !loop.blocks.has(block) && successors(block.terminator).includes(loop.header),
+  );
+  let froms = entering;
+  for (let i = 0; i < count; i++) {
+    const { blocks, of } = cloneBlocks(fn, body, new Map());
+    fn.blocks.splice(fn.blocks.indexOf(body[0] as Block), 0, ...blocks);
+    const head = of.get(loop.header) as Block;
+    for (const from of froms) retarget(from.terminator as Terminator, loop.header, head);
+    // The copies' back edges go to their own head: on to the next iteration instead.
+    froms = loop.latches.map((latch) => of.get(latch) as Block);
+    for (const from of froms) retarget(from.terminator as Terminator, head, loop.header);
+  }
+}
+
+/** All values that cross a block of the loop, its phis too, go through variables. */
+function demoteLoop(fn: IrFunction, loop: Loop): void {
+  const names = new LocalNames(fn);
+  const homes = new Map<Inst, Block>();
+  for (const block of loop.blocks) for (const inst of block.insts) homes.set(inst, block);
+  const locals = new Map<Inst, Local>();
+  const read = (value: Inst): Inst => {
+    const local = locals.get(value) ?? names.make(value);
+    locals.set(value, local);
+    return makeInst(fn, local.type, { args: [], body: { op: "local.get", local } });
+  };
+  const crosses = (value: Inst, block: Block): boolean => {
+    const home = homes.get(value);
+    return home !== undefined && home !== block && value.op !== "const";
+  };
+  const atEnd = new Map<Block, Inst[]>();
+  const append = (block: Block, inst: Inst): void => {
+    atEnd.set(block, [...(atEnd.get(block) ?? []), inst]);
+  };
+  for (const block of fn.blocks) {
+    const out: Inst[] = [];
+    for (const inst of block.insts) {
+      if (inst.op === "phi") {
+        for (const [i, from] of inst.blocks.entries()) {
+          const value = inst.args[i] as Inst;
+          if (!crosses(value, from)) continue;
+          const got = read(value);
+          append(from, got);
+          inst.args[i] = got;
+        }
+      } else replaceCrossing(inst.args, block, { crosses, read, out });
+      out.push(inst);
+    }
+    replaceCrossing(terminatorArgs(block.terminator), block, { crosses, read, out });
+    block.insts = out;
+  }
+  demotePhis(fn, loop, { names, append });
+  storeLocals(fn, loop, locals);
+  for (const [block, insts] of atEnd) block.insts.push(...insts);
+}
+
+function replaceCrossing(
+  args: Inst[],
+  block: Block,
+  how: { crosses: (value: Inst, block: Block) => boolean; read: (value: Inst) => Inst; out: Inst[] },
+): void {
+  for (const [i, value] of args.entries()) {
+    if (!how.crosses(value, block)) continue;
+    const got = how.read(value);
+    how.out.push(got);
+    args[i] = got;
+  }
+}
+
+/** Phis of the loop, and of blocks that it leaves to, are written by their predecessors: copies of these write them too. */
+function demotePhis(
+  fn: IrFunction,
+  loop: Loop,
+  { names, append }: { names: LocalNames; append: (block: Block, inst: Inst) => void },
+): void {
+  const touched = new Set<Block>(loop.blocks);
+  for (const block of loop.blocks) for (const next of successors(block.terminator)) touched.add(next);
+  for (const block of touched) {
+    const reads: Inst[] = [];
+    for (const phi of block.insts) {
+      if (phi.op !== "phi") break;
+      // Written through a copy first: phis of one block may read each other.
+      const local = names.make(phi);
+      for (const [i, from] of phi.blocks.entries()) {
+        append(from, makeInst(fn, undefined, { args: [phi.args[i] as Inst], body: { op: "local.set", local } }));
+      }
+      reads.push(phi);
+      const { id, type, name } = phi;
+      for (const key of Object.keys(phi)) delete (phi as unknown as Record<string, unknown>)[key];
+      Object.assign(phi, { id, type, args: [], ...(name === undefined ? {} : { name }), op: "local.get", local });
+    }
+  }
+}
+
+function storeLocals(fn: IrFunction, loop: Loop, locals: ReadonlyMap<Inst, Local>): void {
+  for (const block of loop.blocks) {
+    block.insts = block.insts.flatMap((inst) => {
+      const local = locals.get(inst);
+      return local ? [inst, makeInst(fn, undefined, { args: [inst], body: { op: "local.set", local } })] : [inst];
+    });
+  }
+}
