@@ -123,15 +123,14 @@ export class Cpu {
     if (!Number.isInteger(index) || index < 0 || index >= this.code.count) {
       throw new Trap("argument", `0x${address.toString(16)} is no function`);
     }
-    const returnTo = this.pc;
     const base = this.frame;
-    this.call(index, returnTo);
+    this.call(index, this.pc);
     args.forEach((value, i) => {
       this.lo[i + 1] = value | 0;
       this.hi[i + 1] = 0;
     });
     this.execute(base + 1);
-    this.pc = returnTo;
+    if (!this.ended) this.leave();
     return this.lo[0] ?? 0;
   }
 

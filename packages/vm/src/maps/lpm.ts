@@ -1,15 +1,21 @@
 import type { MapSpec } from "@skep/object";
 import { LoadError, errno } from "../error.ts";
 import { Slab } from "./slab.ts";
-import { VmMap, keyBytes, keyText, updateFlags } from "./map.ts";
+import { VmMap, keyText, updateFlags } from "./map.ts";
 import type { MapHost } from "./map.ts";
 
 const NO_PREALLOC = 1;
 
+interface Node {
+  readonly address: number;
+  /** The bytes as the last update gave them: the kernel keeps what stands behind the prefix. */
+  readonly bytes: Uint8Array;
+}
+
 /** `lpm_trie` (kernel/bpf/lpm_trie.c): keys are a length in bits (u32) and bytes; lookups find the longest prefix. */
 export class LpmMap extends VmMap {
   /** By length of the prefix, in bits; keys are the whole bytes, masked. */
-  private readonly prefixes = new Map<number, Map<string, number>>();
+  private readonly prefixes = new Map<number, Map<string, Node>>();
   private readonly slab: Slab;
   private readonly maxBits: number;
   private count = 0;
@@ -26,8 +32,8 @@ export class LpmMap extends VmMap {
     if (bits > this.maxBits) return 0;
     const lengths = [...this.prefixes.keys()].filter((length) => length <= bits).sort((a, b) => b - a);
     for (const length of lengths) {
-      const address = this.prefixes.get(length)?.get(masked(key, length));
-      if (address !== undefined) return address;
+      const node = this.prefixes.get(length)?.get(masked(key, length));
+      if (node !== undefined) return node.address;
     }
     return 0;
   }
@@ -38,16 +44,16 @@ export class LpmMap extends VmMap {
     const bits = prefixLength(key);
     if (bits > this.maxBits) return -errno.EINVAL;
     const text = masked(key, bits);
-    let address = this.prefixes.get(bits)?.get(text);
+    let address = this.prefixes.get(bits)?.get(text)?.address;
     if (address !== undefined && flags === BigInt(updateFlags.new)) return -errno.EEXIST;
     if (address === undefined) {
       if (flags === BigInt(updateFlags.existing)) return -errno.ENOENT;
       if (this.count >= this.spec.maxEntries) return -errno.ENOSPC;
       address = this.slab.take();
-      const row = this.prefixes.get(bits) ?? new Map<string, number>();
-      this.prefixes.set(bits, row.set(text, address));
       this.count++;
     }
+    const row = this.prefixes.get(bits) ?? new Map<string, Node>();
+    this.prefixes.set(bits, row.set(text, { address, bytes: key.slice(4) }));
     this.host.memory.bytes.set(value.subarray(0, this.spec.valueSize), address);
     return 0;
   }
@@ -57,21 +63,21 @@ export class LpmMap extends VmMap {
     if (bits > this.maxBits) return -errno.EINVAL;
     const row = this.prefixes.get(bits);
     const text = masked(key, bits);
-    const address = row?.get(text);
-    if (row === undefined || address === undefined) return -errno.ENOENT;
+    const node = row?.get(text);
+    if (row === undefined || node === undefined) return -errno.ENOENT;
     row.delete(text);
     if (row.size === 0) this.prefixes.delete(bits);
-    this.slab.give(address);
+    this.slab.give(node.address);
     this.count--;
     return 0;
   }
 
   override *keys(): Iterable<Uint8Array> {
     for (const [bits, row] of this.prefixes) {
-      for (const text of row.keys()) {
+      for (const { bytes } of row.values()) {
         const key = new Uint8Array(this.spec.keySize);
         new DataView(key.buffer).setUint32(0, bits, true);
-        key.set(keyBytes(text), 4);
+        key.set(bytes, 4);
         yield key;
       }
     }

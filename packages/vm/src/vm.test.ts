@@ -1,0 +1,243 @@
+import { describe, expect, test } from "vitest";
+import { alu64, assemble, ldx, mem, mov64, exit, r0, r1 } from "@skep/isa";
+import type { Instruction } from "@skep/isa";
+import type { MapSpec, ObjectSpec, ProgramSpec, Reference } from "@skep/object";
+import { VmError } from "./error.ts";
+import { RingMap } from "./maps/ring.ts";
+import { QueueMap } from "./maps/queue.ts";
+import { Vm } from "./vm.ts";
+import type { VmOptions } from "./vm.ts";
+
+function mapSpec(name: string, type: string, rest: Partial<MapSpec> = {}): MapSpec {
+  return { name, type, keySize: 4, valueSize: 8, maxEntries: 4, flags: 0, pinning: "none", ...rest };
+}
+
+/** Assembles in the kernel's notation; `map[name:x]` makes references. */
+function program(name: string, text: string, type = "xdp"): ProgramSpec {
+  const { instructions, diagnostics, references } = assemble(text);
+  expect(diagnostics).toEqual([]);
+  const found: Reference[] = references.map((each) => {
+    if (each.kind !== "map") throw new Error(`unexpected reference ${each.kind}`);
+    return { at: each.at, kind: "map", map: each.map };
+  });
+  return {
+    name,
+    section: type,
+    type,
+    flags: 0,
+    linkage: "global",
+    instructions,
+    references: found,
+    lines: [{ at: 0, file: "small.bpf.ts", line: 3, column: 1, text: "first" }],
+    coreRelocations: [],
+  };
+}
+
+function load(programs: readonly ProgramSpec[], maps: readonly MapSpec[] = [], options: Partial<VmOptions> = {}) {
+  const vm = new Vm({ clock: () => 1234n, random: () => 99, ...options });
+  const spec: ObjectSpec = {
+    license: "GPL",
+    byteOrder: "little",
+    maps: Object.fromEntries(maps.map((map) => [map.name, map])),
+    programs: Object.fromEntries(programs.map((each) => [each.name, each])),
+    functions: {},
+  };
+  const object = vm.load(spec);
+  const run = (packet = new Uint8Array(64), name = programs[0]?.name ?? "") => {
+    const found = object.programs[name];
+    if (found === undefined) throw new Error(`no program ${name}`);
+    return vm.run(found, { packet });
+  };
+  return { vm, object, run };
+}
+
+function trap(
+  text: string,
+  options: Partial<VmOptions> = {},
+): { kind: string; index: number; line: number | undefined } {
+  try {
+    load([program("p", text)], [], options).run();
+  } catch (error) {
+    if (!(error instanceof VmError)) throw error;
+    return { kind: error.kind, index: error.index, line: error.source?.line };
+  }
+  throw new Error("nothing was trapped");
+}
+
+const key = (index: number) => new Uint8Array(Uint32Array.of(index).buffer);
+
+describe("what no verified program does is trapped", () => {
+  test.each([
+    ["a null pointer", "r1 = 0\nr0 = *(u64 *)(r1 + 0)\nexit", "memory", 1],
+    ["behind the packet", "r2 = *(u32 *)(r1 + 4)\nr0 = *(u8 *)(r2 + 0)\nexit", "memory", 1],
+    ["across the packet's end", "r2 = *(u32 *)(r1 + 4)\nr0 = *(u16 *)(r2 - 1)\nexit", "memory", 1],
+    ["before the packet", "r2 = *(u32 *)(r1 + 0)\nr0 = *(u8 *)(r2 - 1)\nexit", "memory", 1],
+    ["above the frame", "r0 = *(u64 *)(r10 + 0)\nexit", "memory", 0],
+    ["below the frame", "*(u64 *)(r10 - 520) = r1\nr0 = 0\nexit", "memory", 0],
+    ["a write to an xdp context", "*(u32 *)(r1 + 0) = r1\nr0 = 0\nexit", "memory", 0],
+    ["a high address", "r1 <<= 32\nr0 = *(u8 *)(r1 + 0)\nexit", "memory", 1],
+    ["no helper", "call 9999\nexit", "helper", 0],
+    ["the program's end", "r0 = 0", "jump", 1],
+  ])("%s", (_name, text, kind, index) => {
+    expect(trap(text)).toEqual({ kind, index, line: 3 });
+  });
+
+  test("a loop without an end", () => {
+    expect(trap("r0 = 0\ngoto -1", { budget: 1000 }).kind).toBe("budget");
+  });
+
+  test("a ninth frame", () => {
+    const { vm } = load([]);
+    const spec = program("p", "r0 = 0\nexit");
+    const recursion: Instruction[] = [{ opcode: 0x85, dst: 0, src: 1, offset: 0, imm: -1 }, exit()];
+    const object = vm.load({
+      license: "GPL",
+      byteOrder: "little",
+      maps: {},
+      programs: { p: { ...spec, instructions: recursion, references: [{ at: 0, kind: "call", function: "p" }] } },
+      functions: {},
+    });
+    const found = object.programs["p"];
+    if (found === undefined) throw new Error("no program");
+    expect(() => vm.run(found, {})).toThrow(expect.objectContaining({ kind: "call-depth" }));
+  });
+
+  test("from one value of a map into the next", () => {
+    const text = [
+      "*(u32 *)(r10 - 4) = 1",
+      "r2 = r10",
+      "r2 += -4",
+      "r1 = map[name:values]",
+      "call bpf_map_lookup_elem",
+      "r1 = *(u64 *)(r0 + 0)",
+      "r0 = *(u64 *)(r0 + 4)",
+      "exit",
+    ].join("\n");
+    const { run } = load([program("p", text)], [mapSpec("values", "array")]);
+    expect(() => run()).toThrow(expect.objectContaining({ kind: "memory", index: 6 }));
+  });
+});
+
+describe("maps", () => {
+  test("LRU evicts what was not looked up", () => {
+    const vm = new Vm({ clock: () => 0n, random: () => 0 });
+    const map = vm.createMap(mapSpec("lru", "lru_hash", { maxEntries: 3 }));
+    for (const i of [1, 2, 3]) map.set(key(i), new Uint8Array(8).fill(i));
+    expect(map.lookup(key(1))).not.toBe(0);
+    map.set(key(4), new Uint8Array(8));
+    expect([1, 2, 3, 4].map((i) => map.get(key(i)) !== null)).toEqual([true, false, true, true]);
+  });
+
+  test("queue and stack", () => {
+    const vm = new Vm({ clock: () => 0n, random: () => 0 });
+    for (const [type, order] of [
+      ["queue", [1, 2, 3]],
+      ["stack", [3, 2, 1]],
+    ] as const) {
+      const map = vm.createMap(mapSpec(type, type, { keySize: 0, valueSize: 1, maxEntries: 3 }));
+      if (!(map instanceof QueueMap)) throw new Error("no queue");
+      for (const i of [1, 2, 3]) map.set(new Uint8Array(0), Uint8Array.of(i));
+      expect(() => map.set(new Uint8Array(0), Uint8Array.of(4))).toThrow(expect.objectContaining({ code: "E2BIG" }));
+      expect([map.take()?.[0], map.take()?.[0], map.take()?.[0], map.take()]).toEqual([...order, null]);
+    }
+  });
+
+  test("a ring is full until it is read, and records are contiguous at its end", () => {
+    const vm = new Vm({ clock: () => 0n, random: () => 0 });
+    const ring = vm.createMap(mapSpec("ring", "ringbuf", { keySize: 0, valueSize: 0, maxEntries: 4096 }));
+    if (!(ring instanceof RingMap)) throw new Error("no ring");
+    const read = (): number[] => {
+      const first: number[] = [];
+      ring.drain((record) => first.push(record[0] ?? -1));
+      return first;
+    };
+    for (let round = 0; round < 5; round++) {
+      expect(ring.output(new Uint8Array(1500).fill(round), 0n)).toBe(0);
+      expect(ring.output(new Uint8Array(1500).fill(round + 100), 0n)).toBe(0);
+      expect(ring.output(new Uint8Array(1500), 0n)).toBe(-11);
+      expect(read()).toEqual([round, round + 100]);
+    }
+    const busy = ring.reserve(16, 0n);
+    expect(ring.output(Uint8Array.of(7), 0n)).toBe(0);
+    expect(read()).toEqual([]);
+    expect(ring.finish(busy, true)).toBe(true);
+    expect(read()).toEqual([7]);
+  });
+});
+
+describe("helpers", () => {
+  test("a tail call 33 times, then goes on", () => {
+    const text = [
+      "r6 = r1",
+      "*(u32 *)(r10 - 4) = 0",
+      "r2 = r10",
+      "r2 += -4",
+      "r1 = map[name:counter]",
+      "call bpf_map_lookup_elem",
+      "r1 = *(u64 *)(r0 + 0)",
+      "r1 += 1",
+      "*(u64 *)(r0 + 0) = r1",
+      "r1 = r6",
+      "r2 = map[name:programs]",
+      "r3 = 0",
+      "call bpf_tail_call",
+      "r0 = 2",
+      "exit",
+    ].join("\n");
+    const { run, object } = load(
+      [program("p", text)],
+      [
+        mapSpec("counter", "array"),
+        mapSpec("programs", "prog_array", { valueSize: 4, values: [{ index: 0, name: "p" }] }),
+      ],
+    );
+    expect(run().returned).toBe(2);
+    expect(object.maps["counter"]?.get(key(0))?.[0]).toBe(34);
+  });
+
+  test("xdp_adjust_head makes room, and old pointers end at the new start", () => {
+    const text = "r6 = r1\nr2 = -4\ncall bpf_xdp_adjust_head\nr1 = *(u32 *)(r6 + 0)\n*(u32 *)(r1 + 0) = 7\nexit";
+    const result = load([program("p", text)]).run(new Uint8Array(60).fill(9));
+    expect(result.returned).toBe(0);
+    expect([...result.packet.subarray(0, 6)]).toEqual([7, 0, 0, 0, 9, 9]);
+    expect(result.packet.length).toBe(64);
+  });
+
+  test("clock and chance come from outside", () => {
+    const text = "call bpf_ktime_get_ns\nr6 = r0\ncall bpf_get_prandom_u32\nr0 += r6\nexit";
+    expect(load([program("p", text)]).run().returned).toBe(1234 + 99);
+  });
+
+  test("bpf_loop calls back until it is told to stop", () => {
+    const { vm } = load([]);
+    const main = assemble(
+      "r1 = 10\nr2 = 0 ll\nr3 = r10\nr3 += -8\n*(u64 *)(r3 + 0) = 0\nr4 = 0\ncall bpf_loop\nr1 = *(u64 *)(r10 - 8)\nr0 <<= 8\nr0 |= r1\nexit",
+      { notation: "llvm" },
+    );
+    expect(main.diagnostics).toEqual([]);
+    const callback = assemble(
+      "r3 = *(u64 *)(r2 + 0)\nr3 += r1\n*(u64 *)(r2 + 0) = r3\nr0 = 0\nif r1 < 4 goto +1\nr0 = 1\nexit",
+    );
+    const at = main.instructions.findIndex((insn) => insn.opcode === 0x18);
+    const base = program("p", "r0 = 0\nexit");
+    const object = vm.load({
+      license: "GPL",
+      byteOrder: "little",
+      maps: {},
+      programs: {
+        p: { ...base, instructions: main.instructions, references: [{ at, kind: "function", function: "add" }] },
+      },
+      functions: { add: { ...base, name: "add", linkage: "static", instructions: callback.instructions } },
+    });
+    const found = object.programs["p"];
+    if (found === undefined) throw new Error("no program");
+    // Five rounds: 0 + 1 + 2 + 3 + 4.
+    expect(vm.run(found, {}).r0).toBe((5n << 8n) | 10n);
+  });
+
+  test("an operand of the context is the packet's length", () => {
+    const base = program("p", "r0 = 0\nexit", "sched_cls");
+    const instructions = [ldx("u32", r0, mem(r1, 0)), alu64("add", r0, 1), mov64(r1, 0), exit()];
+    expect(load([{ ...base, instructions }]).run(new Uint8Array(77)).returned).toBe(78);
+  });
+});
