@@ -128,6 +128,16 @@ describe("maps", () => {
     expect([1, 2, 3, 4].map((i) => map.get(key(i)) !== null)).toEqual([true, false, true, true]);
   });
 
+  test("an update leaves the old element to those who hold its address", () => {
+    const vm = new Vm({ clock: () => 0n, random: () => 0 });
+    const map = vm.createMap(mapSpec("hash", "hash"));
+    map.set(key(1), new Uint8Array(8).fill(1));
+    const held = map.lookup(key(1));
+    map.set(key(1), new Uint8Array(8).fill(2));
+    expect(vm.memory.bytes[held]).toBe(1);
+    expect(map.get(key(1))?.[0]).toBe(2);
+  });
+
   test("queue and stack", () => {
     const vm = new Vm({ clock: () => 0n, random: () => 0 });
     for (const [type, order] of [

@@ -75,7 +75,7 @@ export class HashMap extends VmMap {
     if (mode > BigInt(updateFlags.existing)) return -errno.EINVAL;
     const text = keyText(key);
     const old = this.elements.get(text);
-    if (old !== undefined) return mode === BigInt(updateFlags.new) ? -errno.EEXIST : old;
+    if (old !== undefined) return mode === BigInt(updateFlags.new) ? -errno.EEXIST : this.replace(text, old, flags);
     if (mode === BigInt(updateFlags.existing)) return -errno.ENOENT;
     if (this.elements.size >= this.spec.maxEntries) {
       if (!this.lru) return -errno.E2BIG;
@@ -83,6 +83,16 @@ export class HashMap extends VmMap {
     }
     const entry: Entry = { address: this.slab.take(), used: false };
     this.host.memory.bytes.fill(0, entry.address, entry.address + this.slab.stride * this.cpus);
+    this.elements.set(text, entry);
+    return entry;
+  }
+
+  /** An update makes a new element (htab_map_update_elem): who holds the old one's address still sees the old value. */
+  private replace(text: string, old: Entry, flags: bigint): Entry {
+    if (this.perCpu || (flags & BigInt(updateFlags.lock)) !== 0n) return old;
+    const entry: Entry = { address: this.slab.take(), used: false };
+    this.host.memory.bytes.fill(0, entry.address, entry.address + this.slab.stride);
+    this.slab.give(old.address);
     this.elements.set(text, entry);
     return entry;
   }
