@@ -269,6 +269,42 @@ export declare function cgroupSetsockopt(
   run: (ctx: CgroupSockoptContext) => number,
 ): Program<CgroupSockoptContext>;
 
+/**
+ * Before a kernel function: `run` has the function's parameters, typed as `skep btf types` writes them. Members of structures are read
+ * directly, relocated to the running kernel.
+ */
+export declare function fentry<A extends readonly unknown[]>(
+  name: string,
+  target: string,
+  run: (...args: A) => number,
+): Program<Context>;
+/** After a kernel function: its parameters, then its result. */
+export declare function fexit<A extends readonly unknown[]>(
+  name: string,
+  target: string,
+  run: (...args: A) => number,
+): Program<Context>;
+/** Decides what the kernel function returns: 0 lets it run. */
+export declare function fmodRet<A extends readonly unknown[]>(
+  name: string,
+  target: string,
+  run: (...args: A) => number,
+): Program<Context>;
+/** At a tracepoint, with its arguments typed. */
+export declare function tpBtf<A extends readonly unknown[]>(
+  name: string,
+  target: string,
+  run: (...args: A) => number,
+): Program<Context>;
+/** At a hook of the security modules: 0, or a negative errno that refuses. */
+export declare function lsm<A extends readonly unknown[]>(
+  name: string,
+  hook: string,
+  run: (...args: A) => number,
+): Program<Context>;
+/** For each task, map element ...: `run` has the iterator's context, such as bpf_iter__task. */
+export declare function iterator<C>(name: string, target: string, run: (ctx: C) => number): Program<Context>;
+
 /** Compiled as a function of its own (at most five parameters) instead of being inlined where it is called. */
 export declare function subprogram<F extends (...args: never[]) => unknown>(run: F): F;
 
@@ -370,6 +406,22 @@ export declare function strncmp<T>(buffer: T, text: string): i64;
 export declare function getStack<T>(ctx: Context, target: T, flags: u64): i64;
 export declare function getFuncIp(ctx: Context): u64;
 export declare function getAttachCookie(ctx: Context): u64;
+
+// ---- kernel structures ----
+
+/** `address` as a pointer to a kernel structure: its members are read safely, relocated to the running kernel. */
+export declare function kernelPointer<T>(address: u64): T | null;
+/** The current task, as the verifier knows it. */
+export declare function getCurrentTaskBtf<T>(): T;
+/** Address of a member, for the `probeRead` helpers. */
+export declare function addressOf(member: unknown): u64;
+/** Whether the running kernel has the member: guards what older or newer kernels lack. */
+export declare function exists(member: unknown): boolean;
+/** Bytes of the member in the running kernel. */
+export declare function sizeOfField(member: unknown): u64;
+export declare function typeExists<T>(): boolean;
+export declare function typeMatches<T>(): boolean;
+export declare function typeSize<T>(): u64;
 
 // ---- helpers: sockets and namespaces ----
 

@@ -194,6 +194,12 @@ export const cgroupDevice: typeof Kernel.cgroupDevice = program("cgroupDevice");
 export const cgroupSysctl: typeof Kernel.cgroupSysctl = program("cgroupSysctl");
 export const cgroupGetsockopt: typeof Kernel.cgroupGetsockopt = program("cgroupGetsockopt");
 export const cgroupSetsockopt: typeof Kernel.cgroupSetsockopt = program("cgroupSetsockopt");
+export const fentry: typeof Kernel.fentry = program("fentry");
+export const fexit: typeof Kernel.fexit = program("fexit");
+export const fmodRet: typeof Kernel.fmodRet = program("fmodRet");
+export const tpBtf: typeof Kernel.tpBtf = program("tpBtf");
+export const lsm: typeof Kernel.lsm = program("lsm");
+export const iterator: typeof Kernel.iterator = program("iterator");
 export const subprogram: typeof Kernel.subprogram = (run) => run;
 
 export const range: typeof Kernel.range = kernelOnly("range");

@@ -133,6 +133,7 @@ function mapSpecs(module: Module): MapSpec[] {
 
 function irModule(module: Module, source: CheckedSource, entry: string): IrModule {
   const maps = mapSpecs(module);
+  module.kernel.finish();
   const data = [...module.sections.values()].filter((section) => !section.isEmpty);
   const sources: Record<string, readonly string[]> = {};
   for (const file of source.program.getSourceFiles()) {

@@ -224,6 +224,8 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
     },
     arrays: {},
   },
+  TracedContext: { struct: "void", fields: {}, arrays: {} },
+  IteratorContext: { struct: "void", fields: {}, arrays: {} },
   RawTracepointContext: { struct: "bpf_raw_tracepoint_args", fields: {}, arrays: {} },
   KprobeContext: {
     struct: "pt_regs",

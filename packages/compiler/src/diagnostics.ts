@@ -153,6 +153,11 @@ export const PROBLEMS = {
     message: "{0} cannot be a parameter of a subprogram",
     hint: "integers, booleans, the context, and values in memory can",
   },
+  needsKernelType: {
+    code: "SKEP1414",
+    message: "{0} wants a kernel structure's type",
+    hint: "an interface that `skep btf types` wrote, such as task_struct",
+  },
 
   internal: { code: "SKEP1999", message: "the compiler failed here: {0}", hint: "please report this with the source" },
 } as const satisfies Readonly<Record<string, Problem>>;

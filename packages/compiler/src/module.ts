@@ -8,12 +8,13 @@ import type { IrFunction } from "@skep/ir";
 import { ModuleTypes } from "./btf.ts";
 import { declareBuiltin, TYPE_NAMES } from "./declarations.ts";
 import { DeclaredTypes } from "./declared-types.ts";
-import type { DeclaredType, FunctionShape, Lower, Subprogram, Unit } from "./lower/cx.ts";
+import { KernelTypes, type KernelStruct } from "./kernel-types.ts";
+import type { DeclaredType, FunctionShape, KernelFunction, Lower, Subprogram, Unit } from "./lower/cx.ts";
 import { Cx } from "./lower/cx.ts";
 import { Refused, type Problems } from "./problems.ts";
 import { SectionBuilder } from "./sections.ts";
 import { isPrelude, type CheckedSource } from "./source.ts";
-import { alignOf, type MemoryType } from "./types.ts";
+import { alignOf, type BoolT, type IntT, type MemoryType } from "./types.ts";
 import {
   constInt,
   Env,
@@ -51,7 +52,9 @@ export class Module implements Unit {
   readonly subprograms = new Map<string, Subprogram>();
   readonly types = new ModuleTypes();
   readonly sections = new Map<string, SectionBuilder>();
+  readonly kernel: KernelTypes;
   #declaredTypes: DeclaredTypes;
+  #kernelFunctions = new Map<ts.Node, KernelFunction>();
   #values = new Map<ts.Symbol, Value>();
   #evaluating = new Set<ts.Symbol>();
 
@@ -60,6 +63,7 @@ export class Module implements Unit {
     this.problems = problems;
     this.lower = lower;
     this.#declaredTypes = new DeclaredTypes(this.checker, (call) => this.#structOf(call));
+    this.kernel = new KernelTypes(this.checker, this.types.btf, (type) => this.#scalarOf(type));
     for (const file of source.program.getSourceFiles()) {
       if (!file.isDeclarationFile) this.#scan(file);
     }
@@ -125,6 +129,7 @@ export class Module implements Unit {
     const file = declaration.getSourceFile();
     if (isPrelude(file) && file.fileName.endsWith("/kernel.ts")) return this.#builtin(symbol.name, declaration);
     if (ts.isFunctionDeclaration(declaration)) {
+      if (!declaration.body) return { kind: "kfunc", node: declaration, name: symbol.name };
       return { kind: "function", node: declaration, env: new Env(null), name: symbol.name };
     }
     if (ts.isVariableDeclaration(declaration)) return this.#variable(declaration, use);
@@ -142,6 +147,7 @@ export class Module implements Unit {
     const name = node.name.getText();
     if ((ts.getCombinedNodeFlags(node) & ts.NodeFlags.Const) === 0)
       return this.problems.refuse(use, "topLevelLet", [name]);
+    if (!node.initializer && ts.isIdentifier(node.name)) return this.#declaredConstant(node, use);
     if (!node.initializer || !ts.isIdentifier(node.name)) return this.problems.refuse(use, "unknownName", [name]);
     const value = this.lower.value(this.constantCx(), node.initializer);
     const declared = node.type ? this.declaredType(this.checker.getTypeFromTypeNode(node.type)) : null;
@@ -151,6 +157,22 @@ export class Module implements Unit {
       return constInt(value.const, declared.type);
     }
     return value;
+  }
+
+  /** `declare const A: 3`, or a table of such: the type is the value. */
+  #declaredConstant(node: ts.VariableDeclaration, use: ts.Node): Value {
+    const type = this.checker.getTypeAtLocation(node);
+    const literal = literalOf(type);
+    if (literal) return literal;
+    const fields = this.checker.getPropertiesOfType(type).map((property): [string, Binding] | null => {
+      const value = literalOf(this.checker.getTypeOfSymbol(property));
+      return value ? [property.name, { kind: "value", value }] : null;
+    });
+    const known = fields.filter((field) => field !== null);
+    if (known.length === 0 || known.length < fields.length) {
+      return this.problems.refuse(use, "unknownName", [node.name.getText()]);
+    }
+    return { kind: "record", fields: new Map(known), node };
   }
 
   addMap(map: MapDecl): void {
@@ -185,6 +207,49 @@ export class Module implements Unit {
     return this.#declaredTypes.of(type);
   }
 
+  #scalarOf(type: ts.Type): IntT | BoolT | null {
+    const declared = this.declaredType(type);
+    if (declared.nullable || !declared.type) return null;
+    return declared.type.kind === "int" || declared.type.kind === "bool" ? declared.type : null;
+  }
+
+  kernelFunction(node: ts.FunctionDeclaration): KernelFunction {
+    const known = this.#kernelFunctions.get(node) ?? this.#describeKernelFunction(node);
+    this.#kernelFunctions.set(node, known);
+    return known;
+  }
+
+  #describeKernelFunction(node: ts.FunctionDeclaration): KernelFunction {
+    const { btf } = this.types;
+    const params = node.parameters.map((parameter) => {
+      const type = this.checker.getTypeAtLocation(parameter);
+      const scalar = this.#scalarOf(type);
+      const typeId = scalar ? this.types.idOf(scalar) : btf.pointer(this.#pointee(type)?.typeId ?? 0);
+      return { name: parameter.name.getText(), typeId, scalar };
+    });
+    const result = node.type ? this.checker.getTypeFromTypeNode(node.type) : null;
+    const scalar = result ? this.#scalarOf(result) : null;
+    const struct = result ? this.#pointee(result) : null;
+    const isVoid = !result || (result.flags & ts.TypeFlags.Void) !== 0;
+    const returnId = scalar ? this.types.idOf(scalar) : isVoid ? 0 : btf.pointer(struct?.typeId ?? 0);
+    const name = node.name?.text ?? "";
+    return {
+      typeId: btf.func(name, btf.funcProto(returnId, params), "extern"),
+      parameters: params.map((param) => param.scalar ?? "pointer"),
+      returns: scalar ?? (isVoid ? "void" : (struct ?? "pointer")),
+      nullable: result?.isUnion() ?? false,
+    };
+  }
+
+  #pointee(type: ts.Type): KernelStruct | null {
+    const parts = type.isUnion() ? type.types : [type];
+    for (const part of parts) {
+      const struct = this.kernel.structOf(part);
+      if (struct) return struct;
+    }
+    return null;
+  }
+
   functionType(shape: FunctionShape): number {
     return this.types.functionId(shape);
   }
@@ -209,6 +274,15 @@ export class Module implements Unit {
   table(type: MemoryType, bytes: Uint8Array): { section: string; offset: number } {
     return { section: ".rodata", offset: this.section(".rodata").constant(bytes, alignOf(type)) };
   }
+}
+
+function literalOf(type: ts.Type): Value | null {
+  if (type.isNumberLiteral()) return constInt(BigInt(type.value), null);
+  if (type.flags & ts.TypeFlags.BigIntLiteral) {
+    const { negative, base10Value } = (type as ts.BigIntLiteralType).value;
+    return constInt(BigInt(base10Value) * (negative ? -1n : 1n), null, true);
+  }
+  return type.isStringLiteral() ? { kind: "string", text: type.value } : null;
 }
 
 function utf8(text: string): Uint8Array {

@@ -125,7 +125,8 @@ function typescriptHost(host: CompilerHost): ts.CompilerHost {
       literals.map((literal) => {
         const resolvedFileName = resolveModule(host, literal.text, from);
         if (resolvedFileName === undefined) return { resolvedModule: undefined };
-        return { resolvedModule: { resolvedFileName, extension: ts.Extension.Ts, isExternalLibraryImport: false } };
+        const extension = resolvedFileName.endsWith(".d.ts") ? ts.Extension.Dts : ts.Extension.Ts;
+        return { resolvedModule: { resolvedFileName, extension, isExternalLibraryImport: false } };
       }),
   };
 }

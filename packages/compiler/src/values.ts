@@ -5,6 +5,7 @@
  */
 import type ts from "typescript";
 import type { Inst, Local, Predicate, Space } from "@skep/ir";
+import type { KernelFieldType, KernelStruct } from "./kernel-types.ts";
 import type { ArrayT, BitsT, BoolT, IntT, MemoryType, StructT } from "./types.ts";
 
 /** A test that is written where it is used, so that the verifier sees the compare and the branch together. */
@@ -125,10 +126,27 @@ export interface ContextValue {
   readonly ptr: Inst;
 }
 
+/** A place in a kernel structure, or a pointer to one (`path` is empty then). */
+export interface KernelValue {
+  readonly kind: "kernel";
+  readonly ptr: Inst;
+  /** What `ptr` points to. */
+  readonly root: KernelStruct;
+  /** Indices of members and elements from there. */
+  readonly path: readonly number[];
+  /** Offset of the path in the local type. */
+  readonly local: number;
+  readonly type: KernelFieldType;
+  /** The verifier knows the pointer: it is read by loads. */
+  readonly trusted: boolean;
+  readonly nullable: boolean;
+}
+
 export type Value =
   | IntValue
   | BoolValue
   | RefValue
+  | KernelValue
   | MaybeValue
   | RecordValue
   | ListValue
@@ -142,6 +160,8 @@ export type Value =
   | { readonly kind: "variable"; readonly variable: VariableDecl }
   | { readonly kind: "program"; readonly program: ProgramDecl }
   | { readonly kind: "builtin"; readonly name: string }
+  /** A function of the kernel that a `.d.ts` declares. */
+  | { readonly kind: "kfunc"; readonly node: ts.FunctionDeclaration; readonly name: string }
   | { readonly kind: "method"; readonly object: Value; readonly name: string }
   | { readonly kind: "contextArray"; readonly context: ContextValue; readonly name: string }
   | { readonly kind: "range"; readonly from: IntValue; readonly to: IntValue }
@@ -155,6 +175,8 @@ export type Binding =
   | { readonly kind: "bool"; readonly local: Local }
   /** A variable of the function around a callback: it lies on that one's stack. */
   | { readonly kind: "memory"; readonly base: RefValue; readonly offset: number; readonly type: IntT | BoolT }
+  /** A pointer to a kernel structure. */
+  | { readonly kind: "kernel"; readonly local: Local; shape: Omit<KernelValue, "ptr"> }
   | RefBinding;
 
 /** A variable that refers to memory. `shape` is what all its values share. */
@@ -253,6 +275,10 @@ export function describe(value: Value): string {
       return `the variable ${value.variable.name}`;
     case "program":
       return `the program ${value.program.name}`;
+    case "kernel":
+      return value.root.name === "" ? "a kernel structure" : `the kernel's ${value.root.name}`;
+    case "kfunc":
+      return `the kernel function ${value.name}`;
     case "builtin":
     case "method":
       return value.name;

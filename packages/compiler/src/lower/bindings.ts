@@ -17,6 +17,8 @@ export function readBinding(cx: Cx, binding: Binding, node: ts.Node): Value {
       return typed(cx.emit(node).get(binding.local), binding.type);
     case "bool":
       return { kind: "bool", inst: cx.emit(node).get(binding.local) };
+    case "kernel":
+      return { ...binding.shape, ptr: cx.emit(node).get(binding.local) };
     case "memory":
       return read(cx, binding.base, binding.type, { offset: binding.offset, shift: 0, node });
     default:
@@ -72,6 +74,13 @@ export function variableBinding(cx: Cx, name: string, value: Value, node: ts.Nod
     b.set(local, boolInst(cx, value, node));
     return { kind: "bool", local };
   }
+  if (value.kind === "kernel" && value.path.length === 0) {
+    const b = cx.emit(node);
+    const local = b.local(name, "ptr");
+    b.set(local, value.ptr);
+    const { ptr: _ptr, ...shape } = value;
+    return { kind: "kernel", local, shape };
+  }
   if (value.kind === "ref") {
     const ptr = pointerOf(cx, value, node);
     const b = cx.emit(node);
@@ -115,6 +124,21 @@ function assignRef(cx: Cx, binding: RefBinding, value: Value, place: { name: str
   };
 }
 
+function assignKernel(cx: Cx, binding: Extract<Binding, { kind: "kernel" }>, value: Value, node: ts.Node): void {
+  const b = cx.emit(node);
+  if (value.kind === "null") {
+    b.set(binding.local, b.null());
+    binding.shape = { ...binding.shape, nullable: true };
+    return;
+  }
+  if (value.kind !== "kernel" || value.root !== binding.shape.root || value.path.length > 0) {
+    cx.refuse(node, "wantsType", [describe(value), binding.shape.root.name]);
+  }
+  b.set(binding.local, value.ptr);
+  const trusted = binding.shape.trusted && value.trusted;
+  binding.shape = { ...binding.shape, trusted, nullable: binding.shape.nullable || value.nullable };
+}
+
 /** Sets a variable. */
 export function assignBinding(cx: Cx, binding: Binding, value: Value, place: { name: string; node: ts.Node }): void {
   const { node } = place;
@@ -127,6 +151,9 @@ export function assignBinding(cx: Cx, binding: Binding, value: Value, place: { n
       return;
     case "bool":
       cx.emit(node).set(binding.local, boolInst(cx, asBool(cx, value, node), node));
+      return;
+    case "kernel":
+      assignKernel(cx, binding, value, node);
       return;
     case "memory":
       writeScalar(cx, binding.base, binding.type, value, { offset: binding.offset, shift: 0, node });

@@ -117,6 +117,15 @@ class Captures {
           { offset, node },
         );
       }
+      case "kernel": {
+        const { shape, local } = binding;
+        if (this.#assigns(node)) return this.cx.refuse(node, "capturedReference", [node.text]);
+        return referenceSlot(
+          (cx) => cx.emit(node).get(local),
+          (ptr) => ({ kind: "value", value: { ...shape, ptr } }),
+          { offset, node },
+        );
+      }
       default:
         return this.#valueSlot(binding.value, { offset, node });
     }
@@ -158,6 +167,12 @@ class Captures {
           place,
         );
       }
+      case "kernel":
+        return referenceSlot(
+          () => value.ptr,
+          (ptr) => ({ kind: "value", value: { ...value, ptr } }),
+          place,
+        );
       case "context":
         return referenceSlot(
           () => value.ptr,

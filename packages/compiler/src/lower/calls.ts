@@ -15,6 +15,8 @@ import { callHelper, isHelper } from "./helpers.ts";
 import { convert, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
 import { callbackBuiltin, forEachElement } from "./loops.ts";
+import { kernelBuiltin } from "./kernel.ts";
+import { callKfunc } from "./kfuncs.ts";
 import { mapMethod } from "./maps.ts";
 import { asInt, stackRef, zeroRef } from "./memory.ts";
 import { header } from "./packet.ts";
@@ -223,7 +225,7 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   }
   if (isHelper(name)) return callHelper(cx, name, node);
   if (isAtomic(name)) return callAtomic(cx, name, node);
-  const calling = callbackBuiltin(name);
+  const calling = callbackBuiltin(name) ?? kernelBuiltin(name);
   if (calling) return calling(cx, node);
   if (name === "range") return range(cx, node);
   if (name === "subprogram") return subprogramOf(cx, node);
@@ -237,6 +239,8 @@ export function lowerCall(cx: Cx, node: ts.CallExpression): Value {
       return callFunction(cx, callee, node);
     case "builtin":
       return builtin(cx, callee.name, node);
+    case "kfunc":
+      return callKfunc(cx, callee, node);
     case "type":
       return conversion(cx, callee.type, node);
     case "method":

@@ -37,6 +37,8 @@ export function presence(cx: Cx, value: Value, node: ts.Node): Condition | boole
       return false;
     case "maybe":
       return value.present;
+    case "kernel":
+      return value.nullable ? { predicate: "ne", a: value.ptr, b: cx.emit(node).null() } : true;
     case "ref":
       if (!value.nullable) return true;
       return value.present ?? { predicate: "ne", a: value.ptr, b: cx.emit(node).null() };

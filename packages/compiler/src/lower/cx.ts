@@ -4,7 +4,8 @@
  */
 import type ts from "typescript";
 import type { Block, FunctionBuilder, Inst, IrFunction, Local, Predicate } from "@skep/ir";
-import type { MemoryType } from "../types.ts";
+import type { BoolT, IntT, MemoryType } from "../types.ts";
+import type { KernelStruct, KernelTypes } from "../kernel-types.ts";
 import type { ProblemName } from "../diagnostics.ts";
 import type { Problems } from "../problems.ts";
 import {
@@ -89,6 +90,7 @@ export interface Unit {
   readonly assignedProperties: Set<string>;
   /** The value of a declaration at the top level of a module. */
   moduleValue(symbol: ts.Symbol, use: ts.Node): Value;
+  readonly kernel: KernelTypes;
   /** What TypeScript's type says about layout; null where it says nothing. */
   declaredType(type: ts.Type): DeclaredType;
   /** Text in `.rodata`, with a final zero. */
@@ -103,6 +105,8 @@ export interface Unit {
   readonly functions: IrFunction[];
   /** Subprograms by their node and the kinds of their arguments. */
   readonly subprograms: Map<string, Subprogram>;
+  /** FUNC of a kernel function, by its declaration. */
+  kernelFunction(node: ts.FunctionDeclaration): KernelFunction;
   /** BTF of a function; gives the id of its FUNC. */
   functionType(shape: FunctionShape): number;
 }
@@ -112,6 +116,13 @@ export interface Subprogram {
   readonly returns: MemoryType | null;
   moves: boolean;
   linear: number;
+}
+
+export interface KernelFunction {
+  readonly typeId: number;
+  readonly parameters: readonly (IntT | BoolT | "pointer")[];
+  readonly returns: IntT | BoolT | KernelStruct | "void" | "pointer";
+  readonly nullable: boolean;
 }
 
 export interface FunctionShape {

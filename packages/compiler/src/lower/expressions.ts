@@ -73,6 +73,7 @@ function identifier(cx: Cx, node: ts.Identifier): Value {
 /** What TypeScript knows to be there is there: the branch that it learned it from is the verifier's too. */
 export function narrowed(cx: Cx, value: Value, node: ts.Expression): Value {
   if (value.kind === "maybe" && !isNullableType(cx, node)) return value.value;
+  if (value.kind === "kernel" && value.nullable && !isNullableType(cx, node)) return { ...value, nullable: false };
   if (value.kind === "ref" && value.nullable && !isNullableType(cx, node)) {
     const { present: _present, ...rest } = value;
     return { ...rest, nullable: false };
@@ -105,7 +106,7 @@ function chainLink(
   if (ts.isCallExpression(node)) return cx.refuse(node, "unsupported", ["an optional call"]);
   const object = chainReceiver(cx, node.expression, chain);
   if (node.questionDotToken) guardPresence(cx, object, chain, node);
-  const there = present(object.kind === "ref" ? { ...object, nullable: false } : object);
+  const there = present(object.kind === "ref" || object.kind === "kernel" ? { ...object, nullable: false } : object);
   if (ts.isPropertyAccessExpression(node)) return member(cx, there, node.name.text, node);
   return element(cx, there, node.argumentExpression, { asserted: false, node });
 }
@@ -207,7 +208,7 @@ function choice(cx: Cx, node: ts.BinaryExpression, expected?: MemoryType): Value
   const [some, none] = [cx.target("some", node), cx.target("none", node)];
   branch(cx, test, [some, none], node);
   const right = (): Value => cx.lower.value(cx, node.right, expected);
-  const there = (): Value => (left.kind === "ref" ? withoutNull(left) : present(left));
+  const there = (): Value => (left.kind === "ref" || left.kind === "kernel" ? withoutNull(left) : present(left));
   const and = kind === ts.SyntaxKind.AmpersandAmpersandToken;
   const sites = sitesOf(cx, [
     [some, and ? right : there, node.left],
@@ -216,14 +217,15 @@ function choice(cx: Cx, node: ts.BinaryExpression, expected?: MemoryType): Value
   return joinSites(cx, sites, expected ? { node, expected } : { node });
 }
 
-function withoutNull(value: Extract<Value, { kind: "ref" }>): Value {
+function withoutNull(value: Extract<Value, { kind: "ref" | "kernel" }>): Value {
+  if (value.kind === "kernel") return { ...value, nullable: false };
   const { present: _present, ...rest } = value;
   return { ...rest, nullable: false };
 }
 
 /** What `a && b` is where a is not true. */
 function absentValue(left: Value): Value {
-  if (left.kind === "ref" || left.kind === "maybe" || left.kind === "map") return NULL;
+  if (left.kind === "ref" || left.kind === "kernel" || left.kind === "maybe" || left.kind === "map") return NULL;
   if (left.kind === "bool") return constBool(false);
   if (left.kind === "int") return constInt(0n, left.type, left.big);
   return left;
@@ -448,7 +450,7 @@ function asserted(cx: Cx, node: ts.NonNullExpression, expected?: MemoryType): Va
     return element(cx, cx.lower.value(cx, inner.expression), inner.argumentExpression, { asserted: true, node });
   }
   const value = cx.lower.value(cx, node.expression, expected);
-  return value.kind === "ref" ? withoutNull(value) : present(value);
+  return value.kind === "ref" || value.kind === "kernel" ? withoutNull(value) : present(value);
 }
 
 function lowerCompound(cx: Cx, node: ts.Expression, expected?: MemoryType): Value {

@@ -5,7 +5,16 @@
 import type ts from "typescript";
 import type { Local } from "@skep/ir";
 import { INTS, type IntT, type MemoryType } from "../types.ts";
-import { constInt, describe, UNDEFINED, type Binding, type IntValue, type RefValue, type Value } from "../values.ts";
+import {
+  constInt,
+  describe,
+  UNDEFINED,
+  type Binding,
+  type IntValue,
+  type KernelValue,
+  type RefValue,
+  type Value,
+} from "../values.ts";
 import { pointerOf, readBinding } from "./bindings.ts";
 import { coerce, convert, defaultType, instOf, typed } from "./ints.ts";
 import { boolInst } from "./memory.ts";
@@ -104,6 +113,27 @@ function planRef(cx: Cx, values: readonly Value[], node: ts.Node): Plan {
   };
 }
 
+function planKernel(cx: Cx, values: readonly Value[], node: ts.Node): Plan {
+  const pointers = values.filter((value): value is KernelValue => value.kind === "kernel");
+  const [first] = pointers;
+  if (!first) throw new Error("no pointer among the pointers");
+  const other = pointers.find((one) => one.root !== first.root || one.path.length > 0);
+  if (other) cx.refuse(node, "cannotJoin", [describe(first), describe(other)]);
+  const local = cx.emit(node).local("pointer", "ptr");
+  return {
+    assign: (value, at) => {
+      const b = cx.emit(at);
+      b.set(local, value.kind === "kernel" ? value.ptr : b.null());
+    },
+    result: () => ({
+      ...first,
+      ptr: cx.emit(node).get(local),
+      trusted: pointers.every((one) => one.trusted),
+      nullable: values.some((value) => value.kind !== "kernel" || value.nullable),
+    }),
+  };
+}
+
 /** Integers or booleans of which some may be absent. */
 function planMaybe(cx: Cx, values: readonly Value[], expected: IntT | null, node: ts.Node): Plan {
   const inner = values.flatMap((value) => (isAbsent(value) ? [] : [value.kind === "maybe" ? value.value : value]));
@@ -190,6 +220,7 @@ function makePlan(cx: Cx, values: readonly Value[], expected: IntT | null, node:
     return { assign: () => undefined, result: () => value };
   }
   if (some.every((value) => value.kind === "ref")) return planRef(cx, values, node);
+  if (some.every((value) => value.kind === "kernel")) return planKernel(cx, values, node);
   if (some.length < values.length || some.some((value) => value.kind === "maybe")) {
     return planMaybe(cx, values, expected, node);
   }

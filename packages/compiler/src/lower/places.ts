@@ -22,6 +22,7 @@ import { coerce, instOf, typed } from "./ints.ts";
 import { writeExpression, writeValue, stripParens } from "./literals.ts";
 import { alignAt, asInt, checkFresh, interior, read, writeScalar } from "./memory.ts";
 import { excerpt, type Cx } from "./cx.ts";
+import { kernelElement, kernelMember } from "./kernel.ts";
 import { isMapMethod } from "./maps.ts";
 import { packetLength } from "./packet.ts";
 
@@ -129,6 +130,8 @@ export function member(cx: Cx, object: Value, name: string, node: ts.Node): Valu
     case "map":
       if (!isMapMethod(object.map.type, name)) return cx.refuse(node, "mapMethod", [object.map.type, name]);
       return { kind: "method", object, name };
+    case "kernel":
+      return kernelMember(cx, object, name, node);
     case "poison":
       return object;
     default:
@@ -148,6 +151,7 @@ export function element(
   if (object.kind === "poison") return object;
   const index = cx.lower.value(cx, indexNode);
   if (index.kind === "string") return member(cx, object, index.text, node);
+  if (object.kind === "kernel") return kernelElement(cx, object, index, node);
   if (object.kind === "contextArray")
     return readContext(cx, object.context, contextElement(cx, object, index, node), node);
   const at = asInt(cx, index, indexNode);

@@ -12,6 +12,7 @@ import { Env, UNDEFINED, type ProgramDecl } from "../values.ts";
 import { Cx, type Lower, type Unit } from "./cx.ts";
 import { declareTarget, declaredTypeOf } from "./declare.ts";
 import { helperId } from "./helpers.ts";
+import { iteratorContext, tracedArgument } from "./kernel.ts";
 import { loadPacket } from "./packet.ts";
 import { returnValue } from "./statements.ts";
 
@@ -110,7 +111,13 @@ function lowerBody(cx: Cx, program: ProgramDecl): void {
   const builder = cx.emit(node);
   const [parameter] = node.parameters;
   cx.context = { kind: "context", program: program.kind, ptr: builder.param(0) };
-  if (parameter) {
+  if (PROGRAM_KINDS[program.kind]?.context === "TracedContext") {
+    node.parameters.forEach((one, index) =>
+      declareTarget(cx, one.name, tracedArgument(cx, builder.param(0), index, one), null),
+    );
+  } else if (PROGRAM_KINDS[program.kind]?.context === "IteratorContext" && parameter) {
+    declareTarget(cx, parameter.name, iteratorContext(cx, builder.param(0), parameter), null);
+  } else if (parameter) {
     declareTarget(cx, parameter.name, cx.context, null);
   }
   cx.frame = { sites: null, returns: declaredTypeOf(cx, node.type), name: program.name, node };

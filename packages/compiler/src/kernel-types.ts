@@ -1,0 +1,208 @@
+/**
+ * @module
+ * Kernel structures as `.d.ts` files of BTF declare them: interfaces with the brand `"~btf"`. What a program touches becomes local types of
+ * its BTF, which CO-RE matches by name with the running kernel's. Their members all lie at offset 0: only names and kinds are compared, and
+ * the true offset comes with the relocation.
+ */
+import ts from "typescript";
+import type { BtfBuilder, BtfMember } from "@skep/object";
+import { BOOL, sizeOf, type BoolT, type IntT } from "./types.ts";
+
+/** A struct or union of the kernel, as far as this program knows it. */
+export interface KernelStruct {
+  readonly kind: "struct" | "union";
+  /** "" where it has none. */
+  readonly name: string;
+  /** Reserved in the BTF. */
+  readonly typeId: number;
+  readonly members: Map<string, KernelMember>;
+  readonly type: ts.Type;
+}
+
+export interface KernelMember {
+  readonly index: number;
+  readonly type: KernelFieldType;
+}
+
+export type KernelFieldType =
+  | { readonly kind: "int"; readonly type: IntT | BoolT; readonly isEnum: boolean }
+  | { readonly kind: "pointer"; readonly to: KernelStruct | null }
+  | { readonly kind: "struct"; readonly struct: KernelStruct }
+  | { readonly kind: "array"; readonly element: KernelFieldType; readonly length: number };
+
+const ABSENT = ts.TypeFlags.Null | ts.TypeFlags.Undefined;
+
+export class KernelTypes {
+  #checker: ts.TypeChecker;
+  #btf: BtfBuilder;
+  #intOf: (type: ts.Type) => IntT | BoolT | null;
+  #named = new Map<string, KernelStruct>();
+  #anonymous = new Map<ts.Type, KernelStruct>();
+
+  /** `intOf`: what a branded integer type or boolean is. */
+  constructor(checker: ts.TypeChecker, btf: BtfBuilder, intOf: (type: ts.Type) => IntT | BoolT | null) {
+    this.#checker = checker;
+    this.#btf = btf;
+    this.#intOf = intOf;
+  }
+
+  /** The structure that a type names; null where it is none. */
+  structOf(type: ts.Type): KernelStruct | null {
+    const brand = this.#brand(type);
+    if (!brand) return null;
+    const known = this.#named.get(brand);
+    if (known) return known;
+    const [kind = "struct", name = ""] = brand.split(" ");
+    const struct = this.#make(kind === "union" ? "union" : "struct", name, type);
+    this.#named.set(brand, struct);
+    return struct;
+  }
+
+  #make(kind: "struct" | "union", name: string, type: ts.Type): KernelStruct {
+    return { kind, name, typeId: this.#btf.reserve(), members: new Map(), type };
+  }
+
+  #brand(type: ts.Type): string | null {
+    const brand = this.#checker.getPropertyOfType(type, "~btf");
+    if (!brand) return null;
+    const named = this.#checker.getTypeOfSymbol(brand);
+    const parts = named.isUnion() ? named.types : [named];
+    const literal = parts.find((part) => part.isStringLiteral());
+    return literal?.isStringLiteral() ? literal.value : null;
+  }
+
+  /** A member by name; null where the declaration has none. */
+  member(struct: KernelStruct, name: string): KernelMember | null {
+    const known = struct.members.get(name);
+    if (known) return known;
+    const property = this.#checker.getPropertyOfType(struct.type, name);
+    const type = property ? this.#fieldType(this.#checker.getTypeOfSymbol(property), property) : null;
+    if (!type) return null;
+    const member = { index: struct.members.size, type };
+    struct.members.set(name, member);
+    return member;
+  }
+
+  #fieldType(given: ts.Type, property: ts.Symbol | null): KernelFieldType | null {
+    const int = this.#intOf(given);
+    if (int) return { kind: "int", type: int, isEnum: property !== null && this.#isEnum(property) };
+    if (given.isUnion()) {
+      const rest = given.types.filter((part) => (part.flags & ABSENT) === 0);
+      const [only] = rest;
+      // What may be null is a pointer.
+      return only && rest.length === 1 && rest.length < given.types.length
+        ? { kind: "pointer", to: this.structOf(only) }
+        : null;
+    }
+    if (this.#checker.getPropertyOfType(given, "~pointer")) return { kind: "pointer", to: null };
+    const struct = this.structOf(given);
+    if (struct) return { kind: "struct", struct };
+    return this.#array(given) ?? this.#inline(given);
+  }
+
+  /** An enum's name stands for a type and a table of its values. */
+  #isEnum(property: ts.Symbol): boolean {
+    const declaration = property.valueDeclaration;
+    if (!declaration || !ts.isPropertySignature(declaration) || !declaration.type) return false;
+    if (!ts.isTypeReferenceNode(declaration.type)) return false;
+    const symbol = this.#checker.getSymbolAtLocation(declaration.type.typeName);
+    return (symbol?.declarations?.length ?? 0) > 1;
+  }
+
+  #array(type: ts.Type): KernelFieldType | null {
+    if (this.#checker.isTupleType(type)) {
+      const elements = this.#checker.getTypeArguments(type as ts.TypeReference);
+      const element = elements[0] ? this.#fieldType(elements[0], null) : null;
+      return element ? { kind: "array", element, length: elements.length } : null;
+    }
+    const list = type.isIntersection() ? type.types.find((part) => this.#checker.isArrayType(part)) : type;
+    if (!list || !this.#checker.isArrayType(list)) return null;
+    const [item] = this.#checker.getTypeArguments(list as ts.TypeReference);
+    const element = item ? this.#fieldType(item, null) : null;
+    return element ? { kind: "array", element, length: this.#lengthOf(type) } : null;
+  }
+
+  /** 0 for a flexible array. */
+  #lengthOf(type: ts.Type): number {
+    const length = this.#checker.getPropertyOfType(type, "length");
+    if (!length) return 0;
+    const declared = this.#checker.getTypeOfSymbol(length);
+    const parts = declared.isIntersection() ? declared.types : [declared];
+    const literal = parts.find((part) => part.isNumberLiteral());
+    return literal?.isNumberLiteral() ? literal.value : 0;
+  }
+
+  #inline(type: ts.Type): KernelFieldType | null {
+    if ((type.flags & ts.TypeFlags.Object) === 0) return null;
+    const known = this.#anonymous.get(type) ?? this.#make("struct", "", type);
+    this.#anonymous.set(type, known);
+    return { kind: "struct", struct: known };
+  }
+
+  /** BTF of a field's type. */
+  #typeId(type: KernelFieldType): number {
+    switch (type.kind) {
+      case "int":
+        if (type.isEnum && type.type.kind === "int") {
+          return this.#btf.add({
+            kind: "enum",
+            name: "",
+            size: type.type.bits / 8,
+            signed: type.type.signed,
+            values: [],
+          });
+        }
+        if (type.type === BOOL) return this.#btf.intType("bool", 1, "bool");
+        return this.#btf.intType(
+          type.type.name,
+          sizeOf(type.type),
+          type.type.kind === "int" && type.type.signed ? "signed" : "unsigned",
+        );
+      case "pointer":
+        return this.#btf.pointer(type.to ? type.to.typeId : 0);
+      case "struct":
+        return type.struct.typeId;
+      default:
+        return this.#btf.array(this.#typeId(type.element), type.length);
+    }
+  }
+
+  /** Gives every structure that was touched its members. */
+  finish(): void {
+    const done = new Set<KernelStruct>();
+    // Defining one may make another known.
+    for (;;) {
+      const next = [...this.#named.values(), ...this.#anonymous.values()].find((struct) => !done.has(struct));
+      if (!next) return;
+      done.add(next);
+      const members: BtfMember[] = [];
+      for (const [name, member] of next.members) {
+        members.push({ name, typeId: this.#typeId(member.type), bitOffset: 0, bitSize: 0 });
+      }
+      this.#btf.define(next.typeId, {
+        kind: next.kind,
+        name: next.name,
+        size: fieldSize({ kind: "struct", struct: next }),
+        members,
+        hasBitfields: false,
+      });
+    }
+  }
+}
+
+/** Bytes of a field as the local type has it. */
+export function fieldSize(type: KernelFieldType): number {
+  switch (type.kind) {
+    case "int":
+      return sizeOf(type.type);
+    case "pointer":
+      return 8;
+    case "array":
+      return fieldSize(type.element) * type.length;
+    default:
+      return LOCAL_SIZE;
+  }
+}
+
+/** Of every local structure: more members may come to be known, and relocations hold the size from the start. */
+const LOCAL_SIZE = 0x10000;

@@ -1,0 +1,234 @@
+/**
+ * @module
+ * Kernel structures: every member access is a CO-RE relocation; through pointers that the verifier trusts a load, through others
+ * bpf_probe_read_kernel.
+ */
+import ts from "typescript";
+import type { CoreAccess, Inst } from "@skep/ir";
+import { fieldSize, type KernelStruct } from "../kernel-types.ts";
+import { BOOL, INTS, type IntT } from "../types.ts";
+import { describe, UNDEFINED, type KernelValue, type Value } from "../values.ts";
+import { excerpt, type Cx } from "./cx.ts";
+import { checkHelper, helperId } from "./helpers.ts";
+import { convert, instOf, typed } from "./ints.ts";
+import { asInt, stackRef } from "./memory.ts";
+
+/** enum bpf_core_relo_kind. */
+const RELOCATION = { byteOffset: 0, byteSize: 1, exists: 2, typeExists: 8, typeSize: 9, typeMatches: 12 } as const;
+
+/** The value behind a pointer to `struct`. */
+export function kernelPointer(
+  ptr: Inst,
+  struct: KernelStruct,
+  options: Pick<KernelValue, "trusted" | "nullable">,
+): KernelValue {
+  return { kind: "kernel", ptr, root: struct, path: [], local: 0, type: { kind: "struct", struct }, ...options };
+}
+
+function coreAccess(value: KernelValue): CoreAccess {
+  return { typeId: value.root.typeId, access: ["0", ...value.path].join(":"), local: BigInt(value.local) };
+}
+
+function structAt(value: KernelValue): KernelStruct | null {
+  return value.type.kind === "struct" ? value.type.struct : null;
+}
+
+/** The member's place; nothing is read yet. */
+export function kernelPlace(cx: Cx, value: KernelValue, name: string, node: ts.Node): KernelValue {
+  const struct = structAt(value);
+  const member = struct ? cx.unit.kernel.member(struct, name) : null;
+  if (!member) return cx.refuse(node, "noMember", [struct?.name ?? "the kernel's value", name]);
+  return { ...value, path: [...value.path, member.index], type: member.type, nullable: false };
+}
+
+/** A member as a value: structs and arrays are places in the kernel still. */
+export function kernelMember(cx: Cx, value: KernelValue, name: string, node: ts.Node): Value {
+  if (value.type.kind === "array" && name === "length") {
+    return {
+      kind: "int",
+      type: null,
+      big: false,
+      const: BigInt(value.type.length),
+      min: 0n,
+      max: BigInt(value.type.length),
+    };
+  }
+  return load(cx, kernelPlace(cx, value, name, node), node);
+}
+
+export function kernelElement(cx: Cx, value: KernelValue, index: Value, node: ts.Node): Value {
+  const { type } = value;
+  if (type.kind !== "array") return cx.refuse(node, "noMember", ["a structure", excerpt(node)]);
+  const at = asInt(cx, index, node);
+  if (at.const === undefined) return cx.refuse(node, "notConstant", ["an index into a kernel structure"]);
+  if (at.const < 0n || (type.length > 0 && at.const >= BigInt(type.length))) {
+    cx.refuse(node, "outOfRange", [String(at.const), String(type.length)]);
+  }
+  const index64 = Number(at.const);
+  const local = value.local + index64 * fieldSize(type.element);
+  return load(cx, { ...value, path: [...value.path, index64], type: type.element, local }, node);
+}
+
+/** Address of a place in the kernel. */
+function address(cx: Cx, place: KernelValue, node: ts.Node): Inst {
+  const b = cx.emit(node);
+  if (place.path.length === 0) return place.ptr;
+  return b.ptradd(place.ptr, b.core(RELOCATION.byteOffset, coreAccess(place)));
+}
+
+function load(cx: Cx, place: KernelValue, node: ts.Node): Value {
+  const { type } = place;
+  if (type.kind === "struct" || type.kind === "array") return place;
+  if (type.kind === "pointer") {
+    const ptr = scalar(cx, place, 8, { type: "ptr", node });
+    return pointerValue(cx, place, ptr, node);
+  }
+  if (type.type === BOOL) {
+    const b = cx.emit(node);
+    return { kind: "bool", inst: b.cmp("ne", scalar(cx, place, 1, { node }), b.i32(0)) };
+  }
+  const int = type.type as IntT;
+  const size = (int.bits / 8) as 1 | 2 | 4 | 8;
+  return typed(scalar(cx, place, size, { signed: int.signed, node }), int);
+}
+
+function pointerValue(cx: Cx, place: KernelValue, ptr: Inst, node: ts.Node): Value {
+  const to = place.type.kind === "pointer" ? place.type.to : null;
+  if (to) return kernelPointer(ptr, to, { trusted: place.trusted, nullable: true });
+  const b = cx.emit(node);
+  return {
+    kind: "maybe",
+    present: { predicate: "ne", a: ptr, b: b.null() },
+    value: typed(b.ptrsub(ptr, b.null()), INTS.u64),
+  };
+}
+
+interface ScalarOptions {
+  readonly type?: "ptr";
+  readonly signed?: boolean;
+  readonly node: ts.Node;
+}
+
+function scalar(cx: Cx, place: KernelValue, size: 1 | 2 | 4 | 8, options: ScalarOptions): Inst {
+  const { node } = options;
+  const b = cx.emit(node);
+  const loading = { size, signed: options.signed ?? false, ...(options.type ? { type: options.type } : {}) };
+  if (place.trusted) {
+    return b.load(place.ptr, {
+      ...loading,
+      offset: place.local,
+      space: "kernel",
+      align: size,
+      core: coreAccess(place),
+    });
+  }
+  checkHelper(cx, "reading the kernel's memory", "probe_read_kernel", node);
+  const room = stackRef(cx, { kind: "array", name: "read", element: INTS.u64, length: 1 }, node);
+  b.helper(helperId("probe_read_kernel"), [room.ptr, b.i32(size), address(cx, place, node)], "i64");
+  return b.load(room.ptr, { ...loading, space: "stack", align: 8 });
+}
+
+// ---- builtins ----
+
+function typeArgument(cx: Cx, node: ts.CallExpression): KernelStruct {
+  const [argument] = node.typeArguments ?? [];
+  const struct = argument ? cx.unit.kernel.structOf(cx.unit.checker.getTypeFromTypeNode(argument)) : null;
+  return struct ?? cx.refuse(node, "needsKernelType", [node.expression.getText()]);
+}
+
+/** `kernelPointer<T>(address)`. */
+function pointerTo(cx: Cx, node: ts.CallExpression): Value {
+  const struct = typeArgument(cx, node);
+  const [argument] = node.arguments;
+  if (!argument) return cx.refuse(node, "wantsInteger", ["kernelPointer()"]);
+  const value = convert(cx, asInt(cx, cx.lower.value(cx, argument), argument), INTS.u64, argument);
+  const b = cx.emit(node);
+  // An address as a pointer: 0 moved by it.
+  const ptr = b.ptradd(b.null(), instOf(cx, value, INTS.u64, argument));
+  return kernelPointer(ptr, struct, { trusted: false, nullable: true });
+}
+
+function currentTask(cx: Cx, node: ts.CallExpression): Value {
+  checkHelper(cx, "getCurrentTaskBtf", "get_current_task_btf", node);
+  const struct = typeArgument(cx, node);
+  const ptr = cx.emit(node).helper(helperId("get_current_task_btf"), [], "ptr");
+  return kernelPointer(ptr, struct, { trusted: true, nullable: false });
+}
+
+/** The place that an access names, without reading it. */
+function placeOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): KernelValue {
+  if (node && ts.isPropertyAccessExpression(node)) {
+    const base = cx.lower.value(cx, node.expression);
+    if (base.kind === "kernel") return kernelPlace(cx, { ...base, nullable: false }, node.name.text, node);
+  }
+  const value = node ? cx.lower.value(cx, node) : UNDEFINED;
+  return value.kind === "kernel"
+    ? value
+    : cx.refuse(node ?? call, "wantsType", [describe(value), "a member of a kernel structure"]);
+}
+
+function addressOf(cx: Cx, node: ts.CallExpression): Value {
+  const place = placeOf(cx, node.arguments[0], node);
+  const b = cx.emit(node);
+  return typed(b.ptrsub(address(cx, place, node), b.null()), INTS.u64);
+}
+
+function fieldFact(cx: Cx, kind: number, node: ts.CallExpression): Inst {
+  const place = placeOf(cx, node.arguments[0], node);
+  const local = kind === RELOCATION.exists ? 1n : BigInt(fieldSize(place.type));
+  return cx.emit(node).core(kind, { ...coreAccess(place), local });
+}
+
+function typeFact(cx: Cx, kind: number, node: ts.CallExpression): Inst {
+  const struct = typeArgument(cx, node);
+  const local = kind === RELOCATION.typeSize ? BigInt(fieldSize({ kind: "struct", struct })) : 1n;
+  return cx.emit(node).core(kind, { typeId: struct.typeId, access: "0", local });
+}
+
+const truth = (cx: Cx, inst: Inst, node: ts.Node): Value => {
+  const b = cx.emit(node);
+  return { kind: "bool", inst: b.cmp("ne", inst, b.i64(0)) };
+};
+
+const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Value>> = {
+  kernelPointer: pointerTo,
+  getCurrentTaskBtf: currentTask,
+  addressOf,
+  exists: (cx, node) => truth(cx, fieldFact(cx, RELOCATION.exists, node), node),
+  sizeOfField: (cx, node) => typed(fieldFact(cx, RELOCATION.byteSize, node), INTS.u64),
+  typeExists: (cx, node) => truth(cx, typeFact(cx, RELOCATION.typeExists, node), node),
+  typeMatches: (cx, node) => truth(cx, typeFact(cx, RELOCATION.typeMatches, node), node),
+  typeSize: (cx, node) => typed(typeFact(cx, RELOCATION.typeSize, node), INTS.u64),
+};
+
+export function kernelBuiltin(name: string): ((cx: Cx, node: ts.CallExpression) => Value) | null {
+  return BUILTINS[name] ?? null;
+}
+
+// ---- arguments of programs whose types the kernel's BTF knows ----
+
+/** Argument `index` of a traced function: the context is an array of 64-bit words. */
+export function tracedArgument(cx: Cx, context: Inst, index: number, parameter: ts.ParameterDeclaration): Value {
+  const { checker } = cx.unit;
+  const type = checker.getTypeAtLocation(parameter);
+  const parts = type.isUnion() ? type.types : [type];
+  const target = parts.map((part) => cx.unit.kernel.structOf(part)).find((struct) => struct !== null);
+  const b = cx.emit(parameter);
+  const options = { size: 8, offset: index * 8, space: "ctx" } as const;
+  if (target) {
+    const nullable = parts.some((part) => (part.flags & ts.TypeFlags.Null) !== 0);
+    return kernelPointer(b.load(context, { ...options, type: "ptr" }), target, { trusted: true, nullable });
+  }
+  const declared = cx.unit.declaredType(type);
+  const word = typed(b.load(context, options), INTS.u64);
+  if (declared.type?.kind === "bool")
+    return { kind: "bool", inst: b.cmp("ne", instOf(cx, word, INTS.u64, parameter), b.i64(0)) };
+  return declared.type?.kind === "int" ? convert(cx, word, declared.type, parameter) : word;
+}
+
+/** What an iterator program gets: a structure whose members are pointers that the verifier knows. */
+export function iteratorContext(cx: Cx, context: Inst, parameter: ts.ParameterDeclaration): Value {
+  const struct = cx.unit.kernel.structOf(cx.unit.checker.getTypeAtLocation(parameter));
+  if (!struct) return cx.refuse(parameter, "needsKernelType", [parameter.name.getText()]);
+  return kernelPointer(context, struct, { trusted: true, nullable: false });
+}
