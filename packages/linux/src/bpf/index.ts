@@ -16,7 +16,7 @@ export { PerfReader, type PerfOptions } from "./perf-ring.ts";
 export { features, InconclusiveError } from "./probes/index.ts";
 export type { Attached, QueryResult, QueryTarget } from "./query.ts";
 export { enableStatistics, memoryOf } from "./statistics.ts";
-export { BpfToken, createToken } from "./token.ts";
+export { BpfToken } from "./token.ts";
 export { UserRingWriter } from "./user-ring.ts";
 export { kernelTypes, moduleTypes, moduleNames } from "./kernel-btf.ts";
 export { kernelConfig } from "./kernel-config.ts";

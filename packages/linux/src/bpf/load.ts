@@ -145,6 +145,8 @@ class Loading {
     this.#made.push(map);
     this.#maps[spec.name] = map;
     if (spec.pinning === "by-name" && this.#options.pins !== undefined) map.pin(pinOf(this.#options.pins, spec));
+    // A program is only loaded when its arena has an address, which mapping gives it.
+    if (spec.type === "arena") map.mapArena();
     if (spec.data && contents && !layout) putData(map, spec, contents);
   }
 
@@ -219,7 +221,7 @@ function pinOf(pins: string, spec: MapSpec): string {
 }
 
 function putData(map: LinuxMap, spec: MapSpec, contents: Uint8Array): void {
-  if (spec.type === "arena") map.fillArena(contents);
+  if (spec.type === "arena") map.mapArena().write(0, contents);
   else map.set(new Uint8Array(4), contents);
   if (spec.data?.readOnly) map.freeze();
 }

@@ -11,6 +11,7 @@ import { LinuxMap } from "./map.ts";
 import { openPinned, pinsIn, preparePins, removePinFolder, unpin, type PreparedPins } from "./pins.ts";
 import { queryPrograms, type QueryResult, type QueryTarget } from "./query.ts";
 import { attachStructOps } from "./struct-ops.ts";
+import { createToken, type BpfToken } from "./token.ts";
 import { LinuxProgram } from "./program.ts";
 
 export interface LinuxBpfOptions {
@@ -40,8 +41,13 @@ export class LinuxBpf implements BpfMachine {
     return attachStructOps(map);
   }
 
-  createMap(spec: MapSpec): LinuxMap {
-    return createMap(spec);
+  createMap(spec: MapSpec, options: { readonly token?: BpfToken } = {}): LinuxMap {
+    return createMap(spec, { token: options.token?.fd ?? 0 });
+  }
+
+  /** A token from a BPF file system whose mount delegates commands to this user namespace. */
+  createToken(mountPoint: string): BpfToken {
+    return createToken(mountPoint);
   }
 
   openMap(pin: string): LinuxMap | null {

@@ -271,12 +271,7 @@ export class LinuxMap implements RawMap {
     return new MappedMemory(this.#descriptor, length, { isWritable: !options.readOnly });
   }
 
-  /** Puts initial data at the beginning of an arena, which stays mapped as long as the handle is open. */
-  fillArena(contents: Uint8Array): void {
-    this.mapArena().write(0, contents);
-  }
-
-  /** An arena in this process. A program that uses it is only loaded when it has an address, which mapping gives it. */
+  /** An arena's pages in this process, mapped as long as the handle is open. A page that no program has allocated must not be touched. */
   mapArena(): MappedMemory {
     if (this.info.type !== "arena") throw new MapOperationError(`${this.#about} is no arena`);
     this.#arena ??= this.mmap();

@@ -20,6 +20,11 @@ export class MappedMemory {
     this.#bytes = new Uint8Array(this.#mapping.buffer);
   }
 
+  /** Where the memory lies in this process: what an arena's pointers count from. */
+  get address(): bigint {
+    return this.#mapping.address;
+  }
+
   #check(offset: number, size: number, isWrite: boolean): void {
     if (this.#mapping.isClosed) throw new Error("use of a mapping that is unmapped");
     // Writing to read-only memory would end the process.

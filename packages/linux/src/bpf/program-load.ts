@@ -22,7 +22,10 @@ import { kernelSymbolAddress } from "./kernel-symbols.ts";
 import type { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";
 import { LinuxProgram, type ProgramOrigin } from "./program.ts";
+import { probeProgramType } from "./probes/program-types.ts";
+import { programTypesSince } from "./probes/since.ts";
 import { VerifierError } from "./verifier-error.ts";
+import { summarizeLog } from "./verifier-log.ts";
 
 export interface ProgramParts {
   readonly spec: ProgramSpec;
@@ -205,7 +208,8 @@ function loadLogged(attributes: () => Attributes, level: number): Logged {
 /** What a failed load was refused for. */
 function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): Error {
   const { spec, linked, relocations } = parts;
-  if (logged.log.trim() !== "") {
+  // Statistics alone are not a reason.
+  if (summarizeLog(logged.log).message !== "") {
     const { truncated } = logged;
     return new VerifierError(spec.name, logged.log, { lines: linked.lines, relocations, cause: first, truncated });
   }
@@ -213,7 +217,10 @@ function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): 
   // The capabilities are there, or nothing would have been tried: the kernel's policy refuses the kind.
   if (first.code === "EPERM" && !parts.token)
     return new NotSupportedError(kind, { detail: "refused by the kernel's policy", cause: first });
-  return first;
+  const isUnknown = first.code === "EINVAL" && spec.type !== "ext" && !probeProgramType(spec.type, spec.attachType);
+  if (!isUnknown) return first;
+  const minKernel = spec.attachType ? null : (programTypesSince[spec.type] ?? null);
+  return new NotSupportedError(kind, { minKernel, cause: first });
 }
 
 function load(parts: ProgramParts, modules: ModuleFds): LinuxProgram {

@@ -73,6 +73,15 @@ describe("logs", () => {
     expect(summary.path).toEqual([4]);
   });
 
+  test("of a program that is too complex: the verdict stands on the instruction's line", () => {
+    const log =
+      "16: (61) r1 = *(u32 *)(r6 +8)  ; R1=scalar()\n17: (ae) if w8 < w1 goto pc+2 BPF program is too large. Processed 1000001 insn\n";
+    expect(summarizeLog(log)).toMatchObject({
+      message: "BPF program is too large. Processed 1000001 insn",
+      instruction: { slot: 17, text: "if w8 < w1 goto pc+2" },
+    });
+  });
+
   test("of a program that is refused as a whole", () => {
     expect(summarizeLog("unreachable insn 5\nprocessed 0 insns (limit 1000000)\n")).toMatchObject({
       message: "unreachable insn 5",

@@ -134,12 +134,19 @@ function parseLine(line: string): LogEntry {
   return { kind: statistics.test(line) ? "statistics" : "message", text: line };
 }
 
+/** The limit of complexity is told on the line of the instruction where it was reached (do_check). */
+function splitVerdict(line: string): string[] {
+  const at = line.indexOf("BPF program is too large.");
+  return at <= 0 ? [line] : [line.slice(0, at).trimEnd(), line.slice(at)];
+}
+
 /** The log's lines in order, empty ones left out. Never throws: what is not known is a message. */
 export function parseVerifierLog(log: string): LogEntry[] {
   return log
     .split("\n")
     .map((line) => line.trimEnd())
     .filter((line) => line !== "" && line !== ";")
+    .flatMap(splitVerdict)
     .map(parseLine);
 }
 

@@ -57,6 +57,11 @@ export function processDescriptor(pid: number): Descriptor {
   return new Descriptor(checked("pidfd_open", rawSyscall("pidfd_open", pid, 0), `process ${pid}`), "pidfd");
 }
 
+/** pidfd_getfd(2): a descriptor of another process, as our own. */
+export function takeDescriptor(process: Descriptor, fd: number, kind: string): Descriptor {
+  return new Descriptor(checked("pidfd_getfd", rawSyscall("pidfd_getfd", process.fd, fd, 0), `${fd}`), kind);
+}
+
 /** pidfd_send_signal(2); false where the process has ended. */
 export function signalProcess(descriptor: Descriptor, signal: number): boolean {
   const result = rawSyscall("pidfd_send_signal", descriptor.fd, signal, 0, 0);
@@ -65,16 +70,27 @@ export function signalProcess(descriptor: Descriptor, signal: number): boolean {
   return true;
 }
 
-/** poll(2) on one descriptor without the event loop; whether it is readable. `milliseconds` blocks this thread: keep it short. */
-export function isReadable(fd: number, milliseconds = 0): boolean {
-  const POLLIN = 1;
+const POLLIN = 1;
+const POLLOUT = 4;
+
+/** poll(2) on one descriptor without the event loop. `milliseconds` blocks this thread: keep it short. */
+function pollOne(fd: number, events: number, milliseconds: number): boolean {
   const set = new DataView(new ArrayBuffer(8));
   set.setInt32(0, fd, true);
-  set.setInt16(4, POLLIN, true);
+  set.setInt16(4, events, true);
   const timeout = new DataView(new ArrayBuffer(16));
   timeout.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), true);
   timeout.setBigInt64(8, BigInt(Math.round((milliseconds % 1000) * 1e6)), true);
   const buffers = [new Uint8Array(set.buffer), new Uint8Array(timeout.buffer)];
   const result = withPinned(buffers, (fds, time) => rawSyscall("ppoll", fds as bigint, 1, time as bigint, 0, 8));
-  return checked("poll", result === -4 ? 0 : result) > 0;
+  const EINTR = -4;
+  return checked("poll", result === EINTR ? 0 : result) > 0;
+}
+
+export function isReadable(fd: number, milliseconds = 0): boolean {
+  return pollOne(fd, POLLIN, milliseconds);
+}
+
+export function isWritable(fd: number, milliseconds = 0): boolean {
+  return pollOne(fd, POLLOUT, milliseconds);
 }

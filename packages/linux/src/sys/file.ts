@@ -65,31 +65,54 @@ export function readAll(descriptor: Descriptor): Uint8Array {
   return whole;
 }
 
-/**
- * A file system that is mounted nowhere (fsopen, fsmount): its root as a descriptor, gone when that is closed.
- * `options` are set as `fsconfig` strings. Since Linux 5.2.
- */
-export function detachedMount(type: string, options: Readonly<Record<string, string>> = {}): Descriptor {
-  const FSCONFIG_SET_STRING = 1;
-  const FSCONFIG_CMD_CREATE = 6;
-  const CLOEXEC = 1;
-  const context = new Descriptor(
-    checked(
-      "fsopen",
-      withPinned([cString(type)], (name) => rawSyscall("fsopen", name, CLOEXEC)),
-      type,
-    ),
-    "filesystem",
-  );
+/** A file system that is being set up (fsopen(2), Linux 5.2). It belongs to the user namespace of this process. */
+export class FileSystemContext {
+  readonly descriptor: Descriptor;
+  readonly #type: string;
+
+  constructor(type: string, descriptor?: Descriptor) {
+    this.#type = type;
+    this.descriptor = descriptor ?? new Descriptor(checked("fsopen", openContext(type), type), "filesystem");
+  }
+
+  /** Sets an option, such as `mode`. */
+  set(key: string, value: string): void {
+    const FSCONFIG_SET_STRING = 1;
+    const result = withPinned([cString(key), cString(value)], (name, text) =>
+      rawSyscall("fsconfig", this.descriptor.fd, FSCONFIG_SET_STRING, name as bigint, text as bigint, 0),
+    );
+    checked("fsconfig", result, `${key}=${value}`);
+  }
+
+  /** Makes the file system. */
+  create(): void {
+    const FSCONFIG_CMD_CREATE = 6;
+    checked("fsconfig", rawSyscall("fsconfig", this.descriptor.fd, FSCONFIG_CMD_CREATE, 0, 0, 0), this.#type);
+  }
+
+  /** Its root, mounted nowhere: gone when the descriptor is closed. */
+  mount(): Descriptor {
+    const FSMOUNT_CLOEXEC = 1;
+    const fd = rawSyscall("fsmount", this.descriptor.fd, FSMOUNT_CLOEXEC, 0);
+    return new Descriptor(checked("fsmount", fd, this.#type), "mount");
+  }
+
+  close(): void {
+    this.descriptor.close();
+  }
+}
+
+function openContext(type: string): number {
+  const FSOPEN_CLOEXEC = 1;
+  return withPinned([cString(type)], (name) => rawSyscall("fsopen", name, FSOPEN_CLOEXEC));
+}
+
+/** A file system that is mounted nowhere: its root as a descriptor. */
+export function detachedMount(type: string): Descriptor {
+  const context = new FileSystemContext(type);
   try {
-    for (const [key, value] of Object.entries(options)) {
-      const result = withPinned([cString(key), cString(value)], (name, text) =>
-        rawSyscall("fsconfig", context.fd, FSCONFIG_SET_STRING, name as bigint, text as bigint, 0),
-      );
-      checked("fsconfig", result, `${key}=${value}`);
-    }
-    checked("fsconfig", rawSyscall("fsconfig", context.fd, FSCONFIG_CMD_CREATE, 0, 0, 0), type);
-    return new Descriptor(checked("fsmount", rawSyscall("fsmount", context.fd, CLOEXEC, 0), type), "mount");
+    context.create();
+    return context.mount();
   } finally {
     context.close();
   }

@@ -49,7 +49,7 @@ export function attachPerf(program: Program, event: Descriptor, cookie: bigint |
 }
 
 /** Kernels before 5.15 have no links of perf events. */
-function attachPerfOld(program: Program, event: Descriptor): Link {
+export function attachPerfOld(program: Program, event: Descriptor): Link {
   setPerfProgram(event, descriptorOf(program));
   enablePerfEvent(event);
   return new ManualLink({
