@@ -12,7 +12,12 @@ export interface Outcome {
   readonly winners: readonly Filter[];
   /** A plain rule allows too: the proxy lets everything pass. */
   readonly widened: boolean;
+  /** Allowed, and the winners would deny it if they were not only audited. */
+  readonly audit?: true;
 }
+
+/** What the filters that match a packet come to; null: nothing. */
+export type Decider = (matching: readonly Filter[]) => Outcome | null;
 
 export interface DecisionContext {
   readonly levels: Levels;

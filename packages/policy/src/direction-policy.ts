@@ -1,25 +1,22 @@
-import { builtinRule } from "./builtin.ts";
+import { auditDecider } from "./audit.ts";
 import type { Cookies } from "./cookies.ts";
-import { decide, type DecisionContext, type Outcome } from "./decision.ts";
+import { decide, type Decider, type Outcome } from "./decision.ts";
 import { filtersOf, namedPort, releaseFilters, type Filter, type FilterContext } from "./filters.ts";
-import type { NamedPort, Peer } from "./identity.ts";
+import type { NamedPort } from "./identity.ts";
 import type { ProxyPorts } from "./l7-need.ts";
 import { Levels } from "./levels.ts";
 import type { PolicyMapEntry } from "./map-state.ts";
-import type { Direction, Rule, Tier } from "./rule.ts";
+import { planRules, type PlanContext } from "./plan.ts";
+import type { Direction, Rule } from "./rule.ts";
 import type { CachedSelector, SelectorCache } from "./selector-cache.ts";
 import { buildEntries, PrefixTable, type BoundFilter, type TemplateEntry } from "./template.ts";
 
-/** When endpoints are default-deny: where a rule says so, always, or never (then no rule counts). */
-export type Enforcement = "default" | "always" | "never";
-
-export interface DirectionContext {
+export interface DirectionContext extends PlanContext {
   readonly cache: SelectorCache;
   readonly cookies: Cookies;
-  readonly enforcement: Enforcement;
-  readonly allowLocalhost: boolean;
   readonly proxyPorts: ProxyPorts;
-  readonly subject: Peer;
+  /** Everything that would be denied is allowed and told. */
+  readonly auditAll: boolean;
   readonly namedPorts: readonly NamedPort[];
   /** Of the policy that this is made for. */
   readonly version: number;
@@ -45,7 +42,9 @@ export class DirectionPolicy {
   readonly hasOpenNames: boolean;
   private readonly cache: SelectorCache;
   private readonly cookies: Cookies;
-  private readonly context: DecisionContext;
+  /** What filters come to for an identity, or for everybody (0). */
+  private readonly decider: (id: number) => Decider;
+  private readonly isAudited: boolean;
   private readonly any: PrefixTable;
   private readonly anyBound: readonly BoundFilter[];
   private readonly anyNeedsMerge: boolean;
@@ -59,10 +58,16 @@ export class DirectionPolicy {
   constructor(direction: Direction, selecting: readonly Rule[], context: DirectionContext) {
     const { cache, cookies, subject, namedPorts, proxyPorts, version } = context;
     const own = selecting.filter((rule) => rule.direction === direction);
-    const plan = planRules(direction, own, context);
+    const audited = own.filter((rule) => rule.audit || context.auditAll);
+    const plan = planRules(
+      direction,
+      own.filter((rule) => !audited.includes(rule)),
+      context,
+    );
+    const whole = audited.length > 0 ? planRules(direction, own, context) : plan;
     this.direction = direction;
     this.enforced = plan.enforced;
-    this.rules = plan.rules;
+    this.rules = [...new Map([...whole.rules, ...plan.rules].map((rule) => [rule.key, rule])).values()];
     this.cache = cache;
     this.cookies = cookies;
     const filterContext: FilterContext = {
@@ -72,10 +77,14 @@ export class DirectionPolicy {
       proxyPorts,
       ruleId: (rule) => cookies.ruleId(rule.key, rule.origin),
     };
-    this.filters = plan.rules.flatMap((rule) => filtersOf(rule, filterContext));
+    this.filters = this.rules.flatMap((rule) => filtersOf(rule, filterContext));
     this.levels = new Levels(this.filters);
     this.hasOpenNames = this.filters.some(({ selectors, ports }) => selectors === null && typeof ports === "string");
-    this.context = { levels: this.levels, openByDefault: plan.openByDefault };
+    this.isAudited = audited.length > 0;
+    const { levels } = this;
+    this.decider = this.isAudited
+      ? auditDecider({ plan, whole, levels, filters: this.filters, audited: new Set(audited) })
+      : () => (matching) => decide(matching, { levels, openByDefault: plan.openByDefault });
     for (const [i, filter] of this.filters.entries()) {
       this.order.set(filter, i);
       for (const selector of filter.selectors ?? []) {
@@ -164,10 +173,7 @@ export class DirectionPolicy {
   /** The verdict of the rules themselves, without the detour over entries. */
   evaluate(id: number, protocol: number, port: number): Outcome | null {
     const matching = this.filtersFor(id).filter((bound) => matchesPort(bound, protocol, port));
-    return decide(
-      matching.map(({ filter }) => filter),
-      this.context,
-    );
+    return this.decider(id)(matching.map(({ filter }) => filter));
   }
 
   private rowsFor(id: number): readonly PolicyMapEntry[] {
@@ -182,6 +188,7 @@ export class DirectionPolicy {
       deny: outcome.deny,
       proxyPort: outcome.proxyPort,
       cookie: this.cookies.cookie(outcome.winners.map(({ ruleId }) => ruleId)),
+      ...(outcome.audit ? { audit: true } : {}),
     }));
   }
 
@@ -198,10 +205,10 @@ export class DirectionPolicy {
   }
 
   private build(own: readonly BoundFilter[]): TemplateEntry[] {
-    if (own.length === 0) return buildEntries(this.any, null, this.context);
-    const merge = this.anyNeedsMerge || own.some(({ filter }) => filter.need !== null);
+    if (own.length === 0) return buildEntries(this.any, null, this.decider(0));
+    const merge = this.isAudited || this.anyNeedsMerge || own.some(({ filter }) => filter.need !== null);
     const table = new PrefixTable(merge ? [...this.anyBound, ...own] : own);
-    return buildEntries(table, this.any, this.context);
+    return buildEntries(table, this.isAudited ? null : this.any, this.decider(1));
   }
 
   /** Filters that name the peer, in their order, with the peer's named ports. */
@@ -241,36 +248,7 @@ function sameEntry(a: PolicyMapEntry, b: PolicyMapEntry | undefined): boolean {
     a.precedence === b.precedence &&
     a.deny === b.deny &&
     a.proxyPort === b.proxyPort &&
-    a.cookie === b.cookie
+    a.cookie === b.cookie &&
+    a.audit === b.audit
   );
-}
-
-interface Plan {
-  readonly enforced: boolean;
-  readonly openByDefault: boolean;
-  readonly rules: readonly Rule[];
-}
-
-/** Which rules count, with those that stand for the defaults. Cilium: computePolicyEnforcementAndRules. */
-function planRules(direction: Direction, own: readonly Rule[], context: DirectionContext): Plan {
-  const { enforcement, subject, allowLocalhost } = context;
-  const isAlways = enforcement === "always" || subject.labels.has("reserved:init");
-  const selected = enforcement === "never" ? [] : own;
-  if (selected.length === 0 && (!isAlways || enforcement === "never"))
-    return { enforced: false, openByDefault: true, rules: [builtinRule("notEnforced", direction)] };
-  const deniesByDefault = isAlways || selected.some(({ defaultDeny }) => defaultDeny);
-  if (!deniesByDefault)
-    return { enforced: true, openByDefault: true, rules: [...selected, builtinRule("allowAny", direction)] };
-  // A policy that isolates has the last word in its tier: what it does not allow is not asked of the tiers below.
-  const tier = selected.some((rule) => rule.defaultDeny && rule.tier === "Normal") ? "Normal" : "Default";
-  const isHost = subject.labels.has("reserved:host");
-  const passes = selected.some(({ verdict }) => verdict === "pass");
-  const rules = [...selected];
-  // What passes over the end of the tier of policies meets the same end after the last tier.
-  const ends: readonly Tier[] = passes && tier === "Normal" ? ["Normal", "Default"] : [tier];
-  for (const at of ends) {
-    if (direction === "ingress" && allowLocalhost && !isHost) rules.push(builtinRule("allowHost", direction, at));
-    if (passes || selected.some((rule) => rule.tier === "Baseline")) rules.push(builtinRule("denyAny", direction, at));
-  }
-  return { enforced: true, openByDefault: false, rules };
 }

@@ -1,6 +1,8 @@
-import { DirectionPolicy, type DirectionContext, type Enforcement, type RowChange } from "./direction-policy.ts";
+import { DirectionPolicy, type DirectionContext, type RowChange } from "./direction-policy.ts";
+import type { Enforcement } from "./plan.ts";
 import { Peer, type CidrMatching, type NamedPort, type PolicyIdentity } from "./identity.ts";
 import { formatLabels, type Labels } from "./labels.ts";
+import { DEFAULT_MAX_ENTRIES, limitEntries, overflowOf } from "./limit.ts";
 import type { ProxyPorts } from "./l7-need.ts";
 import type { EndpointPolicy, PolicyMapEntry } from "./map-state.ts";
 import { Repository } from "./repository.ts";
@@ -13,6 +15,10 @@ export interface EngineOptions extends CidrMatching {
   readonly allowLocalhost?: boolean;
   /** Whether policies with a nodeSelector are in force on the host. Default false. */
   readonly hostFirewall?: boolean;
+  /** Entries that the map of an endpoint holds. Default 16,384. */
+  readonly maxEntries?: number;
+  /** Namespaces at whose workloads nothing is denied; what would be is told. */
+  readonly auditNamespaces?: readonly string[];
   /** Ports of proxies; without it none serves anything. */
   readonly proxyPorts?: ProxyPorts;
 }
@@ -24,6 +30,8 @@ export interface PolicySubject {
   readonly identity: PolicyIdentity;
   /** Of the endpoint itself. */
   readonly namedPorts?: readonly NamedPort[];
+  /** Nothing is denied at this endpoint; what would be is told. */
+  readonly audit?: boolean;
 }
 
 export interface PolicyDelta {
@@ -58,6 +66,8 @@ export class PolicyEngine {
       hostFirewall: options.hostFirewall ?? false,
       dualStack: options.dualStack ?? false,
       cidrMatchesPods: options.cidrMatchesPods ?? false,
+      auditNamespaces: options.auditNamespaces ?? [],
+      maxEntries: options.maxEntries ?? DEFAULT_MAX_ENTRIES,
       proxyPorts: options.proxyPorts ?? (() => 0),
     };
     this.repository = repository;
@@ -107,15 +117,20 @@ export class PolicyEngine {
     }
   }
 
+  /** The policy as its map is to hold it; with `overflow` where it does not hold all. */
   resolve(subject: PolicySubject): EndpointPolicy {
     const { ingress, egress } = this.subject(subject);
-    return {
+    const { maxEntries } = this.options;
+    const entries = [...ingress.entries(), ...egress.entries()];
+    const policy = {
       endpoint: subject.id,
       revision: this.repository.revision,
       ingressEnforced: ingress.enforced,
       egressEnforced: egress.enforced,
-      entries: [...ingress.entries(), ...egress.entries()],
     };
+    if (entries.length <= maxEntries) return { ...policy, entries };
+    const overflow = overflowOf(entries.length, maxEntries, [...ingress.costs(), ...egress.costs()]);
+    return { ...policy, entries: limitEntries(entries, maxEntries), overflow };
   }
 
   /**
@@ -124,6 +139,7 @@ export class PolicyEngine {
    */
   delta(subject: PolicySubject, since: number): PolicyDelta | null {
     const policy = this.subject(subject);
+    if (policy.ingress.size + policy.egress.size > this.options.maxEntries) return null;
     const changes = [policy.ingress, policy.egress].map((direction) => direction.changesSince(since));
     const all: RowChange[] = [];
     for (const part of changes) {
@@ -206,6 +222,7 @@ export class PolicyEngine {
       enforcement: isOpenHost ? "never" : this.options.enforcement,
       allowLocalhost: this.options.allowLocalhost,
       proxyPorts: this.options.proxyPorts,
+      auditAll: subject.audit === true || this.options.auditNamespaces.includes(peer.labels.namespace ?? ""),
       subject: peer,
       namedPorts: subject.namedPorts ?? [],
     };
@@ -250,9 +267,9 @@ function broadFirst(a: PolicyMapEntry, b: PolicyMapEntry): number {
   return depthOf(a) - depthOf(b);
 }
 
-function subjectKey({ identity, namedPorts }: PolicySubject): string {
+function subjectKey({ identity, namedPorts, audit }: PolicySubject): string {
   const ports = (namedPorts ?? []).map(({ name, protocol, port }) => `${name}/${protocol}=${port}`).sort();
-  return `${identity.id} ${ports.join(",")}`;
+  return `${identity.id} ${ports.join(",")}${audit ? " audit" : ""}`;
 }
 
 /** Resolves one endpoint's policy from scratch. */

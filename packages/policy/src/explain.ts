@@ -7,9 +7,9 @@ import type { PolicyMapEntry } from "./map-state.ts";
 import type { Direction, RuleOrigin } from "./rule.ts";
 import { formatOrigin, formatPort } from "./text.ts";
 
-/** Why a side says what it says. `proxy`: an L7 rule matches that no proxy serves. */
+/** Why a side says what it says. `proxy`: an L7 rule matches that no proxy serves. `audit`: the rules would deny. */
 export type Reason =
-  "not-enforced" | "rule" | "default-allow" | "localhost" | "default-deny" | "proxy" | "authentication";
+  "not-enforced" | "rule" | "default-allow" | "localhost" | "default-deny" | "proxy" | "authentication" | "audit";
 
 /** The nearest rule that would have allowed, and by what it misses. */
 export interface NearMiss {
@@ -97,6 +97,7 @@ function reasonOf(
   { entry, rules }: { entry: PolicyMapEntry | null; rules: readonly RuleOrigin[] },
 ): Reason {
   if (!entry) return "default-deny";
+  if (entry.audit) return "audit";
   const builtin = rules.every(({ kind }) => kind === "builtin") ? rules[0]?.name : undefined;
   if (builtin === builtinNames.notEnforced) return "not-enforced";
   if (builtin === builtinNames.allowAny) return "default-allow";
@@ -136,6 +137,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   "default-deny": "no rule allows it",
   proxy: "the rule needs a proxy, and none serves it",
   authentication: "the rule needs an authentication, which nobody performs",
+  audit: "it would be denied, and is only audited",
 };
 
 /** `egress denied (no rule allows it)` and, on lines of their own, the rules or the nearest one. */

@@ -1,3 +1,5 @@
+import type { RuleOrigin } from "./rule.ts";
+
 /** What a policy resolves to for one endpoint: the rows of its policy map. */
 export interface PolicyMapEntry {
   readonly direction: "ingress" | "egress";
@@ -16,6 +18,16 @@ export interface PolicyMapEntry {
   readonly proxyPort: number;
   /** Names the set of rules behind the entry. Never 0. */
   readonly cookie: number;
+  /** Allowed because what denies it is only audited: the rules of the cookie are those that would deny. */
+  readonly audit?: true;
+}
+
+/** The policy has more entries than the map holds: `entries` deny what does not fit. */
+export interface PolicyOverflow {
+  readonly entries: number;
+  readonly limit: number;
+  /** How many entries each rule has a part in, the costliest first. */
+  readonly costs: readonly { readonly rule: RuleOrigin; readonly entries: number }[];
 }
 
 /**
@@ -29,4 +41,5 @@ export interface EndpointPolicy {
   readonly ingressEnforced: boolean;
   readonly egressEnforced: boolean;
   readonly entries: readonly PolicyMapEntry[];
+  readonly overflow?: PolicyOverflow;
 }

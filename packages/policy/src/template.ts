@@ -3,7 +3,7 @@
  * The entries of one peer: verdicts of overlapping filters turned into prefixes over protocol and port of which the longest is right.
  */
 import type { PortPrefix } from "@skep/net";
-import { decide, type DecisionContext, type Outcome } from "./decision.ts";
+import type { Decider, Outcome } from "./decision.ts";
 import type { Filter } from "./filters.ts";
 
 /** A filter with the ports that it has for the peer. */
@@ -77,17 +77,17 @@ export function* chain(key: number): IterableIterator<number> {
  * Entries for which the longest matching prefix has the right verdict; what a shorter one says already is left out. With `any`, the
  * table of the filters for everybody, also what the entries for everybody say already.
  */
-export function buildEntries(own: PrefixTable, any: PrefixTable | null, context: DecisionContext): TemplateEntry[] {
+export function buildEntries(own: PrefixTable, any: PrefixTable | null, decide: Decider): TemplateEntry[] {
   const keys = own.keys.sort((a, b) => depth(a) - depth(b) || a - b);
   const outcomes = new Map<number, Outcome | null>();
   const entries: TemplateEntry[] = [];
   for (const key of keys) {
-    const outcome = decide(own.covering(key), context);
+    const outcome = decide(own.covering(key));
     outcomes.set(key, outcome);
     if (outcome === null) continue;
     const shorter = nearest(key, outcomes);
     if (shorter && sameOutcome(shorter, outcome)) continue;
-    const common = any && decide(any.covering(key), context);
+    const common = any && decide(any.covering(key));
     if (common && covers(common, outcome)) continue;
     entries.push({ ...splitKey(key), outcome });
   }
@@ -109,7 +109,8 @@ function nearest(key: number, outcomes: ReadonlyMap<number, Outcome | null>): Ou
 
 function sameOutcome(a: Outcome, b: Outcome): boolean {
   if (a.precedence !== b.precedence || a.deny !== b.deny || a.proxyPort !== b.proxyPort) return false;
-  return a.proxyPort === 0 || sameWinners(a, b);
+  if (a.audit !== b.audit) return false;
+  return (a.proxyPort === 0 && !a.audit) || sameWinners(a, b);
 }
 
 /** Whether the entries for everybody give the outcome, or win over it, wherever the prefix matches. */

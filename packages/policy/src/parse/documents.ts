@@ -83,9 +83,21 @@ function parseObject(result: ParsedFile, { root, text, path }: ObjectSource, set
   const parsed = kind.parse(reader, head, settings);
   result.diagnostics.push(...reader.diagnostics);
   if (!parsed || hasErrors(reader.diagnostics)) return;
-  const document = { cidrGroup: null, ...parsed, apiVersion: head.apiVersion, span: root.span, text };
+  const audit = isAudited(root);
+  const rules = audit ? parsed.rules.map((rule) => ({ ...rule, audit })) : parsed.rules;
+  const document = { cidrGroup: null, ...parsed, rules, apiVersion: head.apiVersion, span: root.span, text };
   result.documents.push(document);
   result.diagnostics.push(...warnings(document));
+}
+
+/** Annotation of a policy whose denials are only told. */
+export const AUDIT_ANNOTATION = "policy.skep.io/audit";
+
+function isAudited(root: SourceNode): boolean {
+  const child = (node: SourceNode | undefined, key: string): SourceNode | undefined =>
+    node?.kind === "map" ? node.entries.get(key)?.value : undefined;
+  const value = child(child(child(root, "metadata"), "annotations"), AUDIT_ANNOTATION);
+  return value?.kind === "scalar" && value.value === "true";
 }
 
 function readHead(reader: Reader, root: Field): ObjectHead | null {
