@@ -50,6 +50,13 @@ describe.skipIf(reason !== null)("objects in bpftool", () => {
     place.remove();
   });
 
+  it("load when their maps had no types", () => {
+    const file = join(place.folder, "legacy.o");
+    writeFileSync(file, writeObject(golden("legacy-maps")));
+    bpftool("prog", "loadall", file, join(place.pins, "legacy"));
+    expect(readdirSync(join(place.pins, "legacy"))).toEqual(["legacy"]);
+  });
+
   it("load when they were written, and the kernel shows their lines", () => {
     const file = join(place.folder, "sample.o");
     writeFileSync(file, writeObject(sampleSpec()));

@@ -6,6 +6,7 @@ import type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from "../elf/read.
 import { resolveType } from "../btf/query.ts";
 import { ObjectError } from "../errors.ts";
 import type { FunctionSpec, ProgramSpec, Reference } from "../spec.ts";
+import type { MapPlaces } from "./read-maps.ts";
 import type { ExternSymbol, ObjectTypes } from "./read-btf.ts";
 import { ARENA_SECTION, isDataSection, isTextSection } from "./sections.ts";
 
@@ -32,7 +33,7 @@ export interface CodeContext {
   readonly btf: ObjectTypes | null;
   readonly externs: ReadonlyMap<string, ExternSymbol>;
   readonly code: CodeMap;
-  readonly mapsByOffset: ReadonlyMap<number, string>;
+  readonly maps: MapPlaces;
   /** Offsets in the map `.kconfig`, by variable. */
   readonly kconfig: ReadonlyMap<string, number>;
   /** Name of the arena whose variables the object has; null without. */
@@ -276,17 +277,14 @@ function loadReference(context: CodeContext, { insn, relocation, at, place }: At
   const target = context.elf.sections[symbol.section];
   const addend = insn.imm;
   if (target === undefined) throw failure(`${symbol.name} lies in no section`, section, offset);
-  if (target.name === ".maps") {
-    const map = context.mapsByOffset.get(symbol.value + addend);
-    if (map === undefined) throw failure(`${symbol.name} is no map`, section, offset);
-    return { at, kind: "map", map };
-  }
+  const map = context.maps.at(target.index, symbol.value + addend);
+  if (map !== null) return { at, kind: "map", map };
   if (isDataSection(target.name) || target.name === ARENA_SECTION) {
-    const map = target.name === ARENA_SECTION ? context.arena : target.name;
+    const holder = target.name === ARENA_SECTION ? context.arena : target.name;
     const place = symbol.value + addend;
-    if (map === null || place < 0 || place > target.size)
+    if (holder === null || place < 0 || place > target.size)
       throw failure(`${symbol.name} lies outside of ${target.name}`, section, offset);
-    return { at, kind: "data", map, offset: place };
+    return { at, kind: "data", map: holder, offset: place };
   }
   if ((target.flags & SHF.execinstr) !== 0) {
     const callee = context.code.functionAt(symbol, addend);

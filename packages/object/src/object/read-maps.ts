@@ -3,10 +3,11 @@ import { alignOf, resolveType, sizeOf } from "../btf/query.ts";
 import type { BtfOf } from "../btf/types.ts";
 import { R_BPF, SHN, SHT, STB, STT } from "../elf/format.ts";
 import type { ElfFile, ElfSection, ElfSymbol } from "../elf/read.ts";
+import { ByteReader } from "../bytes.ts";
 import { ObjectError } from "../errors.ts";
 import type { DataSection, MapSpec } from "../spec.ts";
 import { parseMapDefinition } from "./map-def.ts";
-import { MAP_FLAGS } from "./map-types.ts";
+import { MAP_FLAGS, mapTypeName } from "./map-types.ts";
 import type { ExternSymbol, ObjectTypes } from "./read-btf.ts";
 import { ARENA_SECTION, isDataSection, isReadOnlyData, isStructOpsSection } from "./sections.ts";
 
@@ -16,8 +17,24 @@ const MAX_KCONFIG = 1 << 16;
 
 export interface ReadMaps {
   readonly maps: Readonly<Record<string, MapSpec>>;
-  /** Names of the maps in `.maps` by the offset of their variable. */
-  readonly byOffset: ReadonlyMap<number, string>;
+  readonly places: MapPlaces;
+}
+
+/** Where the variables of the maps lie. */
+export class MapPlaces {
+  private readonly names = new Map<string, string>();
+
+  /** The map whose variable begins there; null where none does. */
+  at(section: number, offset: number): string | null {
+    return this.names.get(`${section}:${offset}`) ?? null;
+  }
+
+  add(section: ElfSection, offset: number, name: string): void {
+    if (this.at(section.index, offset) !== null) {
+      throw new ObjectError("map", "two maps at one place", { section: section.name, offset });
+    }
+    this.names.set(`${section.index}:${offset}`, name);
+  }
 }
 
 export interface MapContext {
@@ -31,11 +48,11 @@ export interface MapContext {
 /** Every map of the object: `.maps`, data sections, `.kconfig`, `.struct_ops`. Throws `ObjectError`. */
 export function readMaps(context: MapContext): ReadMaps {
   const all: MapSpec[] = [];
-  const byOffset = new Map<number, string>();
-  const legacy = context.elf.sections.find(({ name }) => name === "maps");
-  if (legacy !== undefined)
-    throw new ObjectError("unsupported", "maps without types (section `maps`) are not supported", { section: "maps" });
-  readDefinedMaps(context, all, byOffset);
+  const places = new MapPlaces();
+  readDefinedMaps(context, all, places);
+  for (const section of context.elf.sections) {
+    if (isLegacyMapSection(section.name)) all.push(...readLegacyMaps(context.elf, section, places));
+  }
   for (const section of context.elf.sections) {
     const hasData = section.type === SHT.progbits || section.type === SHT.nobits;
     if (hasData && section.size > 0 && isDataSection(section.name)) all.push(readDataSection(context, section));
@@ -48,7 +65,7 @@ export function readMaps(context: MapContext): ReadMaps {
     if (maps.has(map.name)) throw new ObjectError("map", `there are two maps ${map.name}`);
     maps.set(map.name, map);
   }
-  return { maps: Object.fromEntries(maps), byOffset };
+  return { maps: Object.fromEntries(maps), places };
 }
 
 interface DefinedMap {
@@ -60,7 +77,7 @@ interface DefinedMap {
 }
 
 /** Section `.maps`. */
-function readDefinedMaps(context: MapContext, all: MapSpec[], byOffset: Map<number, string>): void {
+function readDefinedMaps(context: MapContext, all: MapSpec[], places: MapPlaces): void {
   const { elf, btf, externs } = context;
   const section = elf.sections.find(({ name }) => name === ".maps");
   const described = btf?.sections.get(".maps");
@@ -84,12 +101,11 @@ function readDefinedMaps(context: MapContext, all: MapSpec[], byOffset: Map<numb
     if (section === undefined || offset + Math.max(size, 1) > section.size) {
       throw new ObjectError("map", `map ${variable.name} lies outside`, { section: ".maps", offset });
     }
-    if (byOffset.has(offset)) throw new ObjectError("map", "two maps at one place", { section: ".maps", offset });
-    byOffset.set(offset, variable.name);
+    places.add(section, offset, variable.name);
     defined.push({ spec, offset, valuesAt: valuesOffset === null ? null : offset + valuesOffset, end: section.size });
   }
   if (section === undefined) return;
-  const values = readInitialValues(context, { section, defined, byOffset });
+  const values = readInitialValues(context, { section, defined, places });
   const arena = readArena(context);
   for (const { spec } of defined) {
     const own = values.get(spec.name);
@@ -118,7 +134,7 @@ type InitialValues = NonNullable<MapSpec["values"]>;
 /** Pointers in the `values` of maps of maps and program arrays: by map name, ascending. */
 function readInitialValues(
   context: MapContext,
-  input: { section: ElfSection; defined: readonly DefinedMap[]; byOffset: ReadonlyMap<number, string> },
+  input: { section: ElfSection; defined: readonly DefinedMap[]; places: MapPlaces },
 ): Map<string, InitialValues> {
   const values = new Map<string, InitialValues>();
   const ascending = [...input.defined].sort((a, b) => a.offset - b.offset);
@@ -135,7 +151,7 @@ function readInitialValues(
     ) {
       throw fail("not in the `values` of a map");
     }
-    const target = holder.spec.inner === undefined ? context.functionAt(symbol) : mapAt(symbol, input);
+    const target = holder.spec.inner === undefined ? context.functionAt(symbol) : mapAt(symbol, input.places);
     if (target === null) throw fail(`${symbol.name} is no ${holder.spec.inner === undefined ? "program" : "map"}`);
     const entry = { index: (offset - holder.valuesAt) / 8, name: target };
     values.set(holder.spec.name, [...(values.get(holder.spec.name) ?? []), entry]);
@@ -143,13 +159,49 @@ function readInitialValues(
   return values;
 }
 
-function mapAt(
-  symbol: ElfSymbol,
-  input: { section: ElfSection; byOffset: ReadonlyMap<number, string> },
-): string | null {
+function mapAt(symbol: ElfSymbol, places: MapPlaces): string | null {
   // A map of another object has nothing but its name.
   if (symbol.section === SHN.undef && symbol.name !== "") return symbol.name;
-  return symbol.section === input.section.index ? (input.byOffset.get(symbol.value) ?? null) : null;
+  return places.at(symbol.section, symbol.value);
+}
+
+/** Sections of `struct bpf_map_def`, from before maps had types. */
+function isLegacyMapSection(name: string): boolean {
+  return name === "maps" || name.startsWith("maps/");
+}
+
+const LEGACY_SIZE = 20;
+
+/** Each map is five numbers: type, sizes of key and value, entries, flags. More than that must be zero. */
+function readLegacyMaps(elf: ElfFile, section: ElfSection, places: MapPlaces): MapSpec[] {
+  const symbols = elf.symbols.filter(
+    (each) => each.section === section.index && each.name !== "" && each.type !== STT.section,
+  );
+  symbols.sort((a, b) => a.value - b.value);
+  const reader = new ByteReader(section.data, elf.byteOrder, section.name);
+  return symbols.map((symbol, index) => {
+    const offset = symbol.value;
+    const end = symbols[index + 1]?.value ?? section.data.length;
+    if (end - offset < LEGACY_SIZE)
+      throw new ObjectError("map", `map ${symbol.name} is cut off`, { section: section.name, offset });
+    places.add(section, offset, symbol.name);
+    if (reader.slice(offset + LEGACY_SIZE, end - offset - LEGACY_SIZE).some((byte) => byte !== 0)) {
+      throw new ObjectError("unsupported", `map ${symbol.name} has more than the kernel's members`, {
+        section: section.name,
+        offset,
+      });
+    }
+    const number = (at: number) => reader.u32(offset + at);
+    return {
+      name: symbol.name,
+      type: mapTypeName(number(0), symbol.name),
+      keySize: number(4),
+      valueSize: number(8),
+      maxEntries: number(12),
+      flags: number(16),
+      pinning: "none",
+    };
+  });
 }
 
 function readDataSection(context: MapContext, section: ElfSection): MapSpec {

@@ -17,10 +17,10 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
   const btf = readObjectBtf(elf);
   const externs = readExterns(elf, btf);
   const code = findFunctions(elf);
-  const { maps, byOffset } = readMaps({ elf, btf, externs, functionAt: code.functionAt });
+  const { maps, places } = readMaps({ elf, btf, externs, functionAt: code.functionAt });
   const kconfig = new Map((maps[".kconfig"]?.data?.variables ?? []).map(({ name, offset }) => [name, offset]));
   const arena = Object.values(maps).find(({ type }) => type === "arena")?.name ?? null;
-  const { programs, functions } = readCode({ elf, btf, externs, code, mapsByOffset: byOffset, kconfig, arena });
+  const { programs, functions } = readCode({ elf, btf, externs, code, maps: places, kconfig, arena });
   const version = kernelVersion(elf);
   return {
     license: license(elf),
