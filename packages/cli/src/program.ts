@@ -3,6 +3,7 @@ import { CliError, EXIT_FAILED, EXIT_USAGE } from "./errors.ts";
 import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
 import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
+import { definePolicyTools } from "./define/policy.ts";
 import { defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
 import {
   defineCompile,
@@ -31,7 +32,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   program.commandsGroup("What it does:");
   defineStatus(program, finish);
   defineLists(program, finish);
-  definePolicy(program, finish);
+  definePolicyTools(definePolicy(program, finish), finish);
   defineObserve(program, finish, observeFlags);
   defineWhy(program, finish, observeFlags);
   defineListOf(program, finish);

@@ -12,7 +12,6 @@ import {
   documentKey,
   explain,
   formatExplanation,
-  parseDocuments,
   parseLabels,
   PolicyEngine,
   type PolicyIdentity,
@@ -23,6 +22,7 @@ import { type AgentClient, withClient } from "../client.ts";
 import { CliError, usageError } from "../errors.ts";
 import type { FilterBuilder } from "../observe/filters.ts";
 import { flowsOfFile } from "../observe/file.ts";
+import { agentDocuments } from "../policy/agent.ts";
 import { hasColor, write } from "../output/print.ts";
 
 export interface WhyOptions {
@@ -65,12 +65,8 @@ function requestOf(uuid: string, builder: FilterBuilder): observer.GetFlowsReque
 // ---- the policies of the agent, and who is who ----
 
 async function engineOf(client: AgentClient): Promise<PolicyEngine> {
-  const [{ rules }, { identities }] = await Promise.all([client.agent.getPolicy({}), client.agent.listIdentities({})]);
+  const [documents, { identities }] = await Promise.all([agentDocuments(client), client.agent.listIdentities({})]);
   const engine = new PolicyEngine();
-  // Empty lines before the document: positions are those of the file that it stands in.
-  const documents = rules.flatMap(
-    ({ file, line, text }) => parseDocuments(file, "\n".repeat(Math.max(0, line - 1)) + text).documents,
-  );
   engine.update(new Map(documents.map((document) => [documentKey(document), document])).values());
   for (const { id, labels } of identities) engine.upsertIdentity(identityOf(id, labels));
   return engine;

@@ -47,7 +47,7 @@ export function defineLists(program: Command, finish: Finish): void {
   );
 }
 
-export function definePolicy(program: Command, finish: Finish): void {
+export function definePolicy(program: Command, finish: Finish): Command {
   const policy = program.command("policy").summary("policies").description("Policies, and what they resolve to.");
   examples(
     listed(policy.command("get"))
@@ -72,6 +72,7 @@ export function definePolicy(program: Command, finish: Finish): void {
       .action((options: PolicyWaitOptions) => finish(async () => (await state()).policyWait(options))),
     ["cp policy.yaml /etc/skep/ && skep policy wait --timeout 2s"],
   );
+  return policy;
 }
 
 export function defineListOf(program: Command, finish: Finish): void {
