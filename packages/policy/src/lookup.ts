@@ -13,7 +13,11 @@ export interface PacketKey {
 /** The entry that the kernel finds for a packet, by its two look-ups. Null: denied by default. */
 export function lookupEntry(policy: Pick<EndpointPolicy, "entries">, packet: PacketKey): PolicyMapEntry | null {
   const exact = packet.identity === 0 ? null : longest(policy.entries, packet, packet.identity);
-  const any = longest(policy.entries, packet, 0);
+  return choose(exact, longest(policy.entries, packet, 0));
+}
+
+/** The higher precedence, on a tie the longer prefix, then the entry for the identity. */
+function choose(exact: PolicyMapEntry | null, any: PolicyMapEntry | null): PolicyMapEntry | null {
   if (!exact || !any) return exact ?? any;
   if (any.precedence !== exact.precedence) return any.precedence > exact.precedence ? any : exact;
   return prefixLength(any) > prefixLength(exact) ? any : exact;
@@ -33,9 +37,10 @@ export class PolicyIndex {
   }
 
   lookup(packet: PacketKey): PolicyMapEntry | null {
-    const own = this.filed.get(`${packet.direction} ${packet.identity}`) ?? [];
-    const any = packet.identity === 0 ? [] : (this.filed.get(`${packet.direction} 0`) ?? []);
-    return lookupEntry({ entries: [...own, ...any] }, packet);
+    const { direction, identity } = packet;
+    const any = longest(this.filed.get(`${direction} 0`) ?? [], packet, 0);
+    const own = identity === 0 ? undefined : this.filed.get(`${direction} ${identity}`);
+    return own ? choose(longest(own, packet, identity), any) : any;
   }
 }
 

@@ -3,7 +3,7 @@ import type { PolicyEngine } from "./engine.ts";
 import type { PortQuery } from "./ports-text.ts";
 import { formatTable } from "./table.ts";
 import { formatPort } from "./text.ts";
-import { Verdicts, type ConnectionVerdict } from "./verdicts.ts";
+import { bothVerdicts, Verdicts, type ConnectionVerdict } from "./verdicts.ts";
 
 export interface TableEnd extends ConnectionEnd {
   readonly name: string;
@@ -30,9 +30,9 @@ export function truthTable(engine: PolicyEngine, ends: readonly TableEnd[], port
       if (source === destination) continue;
       for (const { protocol, port } of ports) {
         const query = { source, destination, protocol, port };
-        const egress = verdicts.verdict({ ...query, destination: { ...destination, subject: null } });
-        const ingress = verdicts.verdict({ ...query, source: { ...source, subject: null } });
-        const verdict = verdicts.verdict(query);
+        const egress = verdicts.side("egress", query);
+        const ingress = verdicts.side("ingress", query);
+        const verdict = bothVerdicts(egress, ingress);
         rows.push({ from: source.name, to: destination.name, protocol, port, egress, ingress, verdict });
       }
     }

@@ -6,6 +6,12 @@ import type { Direction } from "./rule.ts";
 
 export type ConnectionVerdict = "allowed" | "denied" | "redirected";
 
+/** A connection passes where both ends let it pass. */
+export function bothVerdicts(egress: ConnectionVerdict, ingress: ConnectionVerdict): ConnectionVerdict {
+  if (egress === "denied" || ingress === "denied") return "denied";
+  return egress === "redirected" || ingress === "redirected" ? "redirected" : "allowed";
+}
+
 /** Verdicts of many connections between the same ends, with what decided. */
 export class Verdicts {
   readonly engine: PolicyEngine;
@@ -16,9 +22,7 @@ export class Verdicts {
   }
 
   verdict(query: ConnectionQuery): ConnectionVerdict {
-    const sides = [this.side("egress", query), this.side("ingress", query)];
-    if (sides.includes("denied")) return "denied";
-    return sides.includes("redirected") ? "redirected" : "allowed";
+    return bothVerdicts(this.side("egress", query), this.side("ingress", query));
   }
 
   /** The entry that the kernel would find at one end; undefined where that end has no policy, null where it denies by default. */
@@ -29,7 +33,8 @@ export class Verdicts {
     return this.index(own).lookup({ direction, identity: other.identity.id, protocol, port });
   }
 
-  private side(direction: Direction, query: ConnectionQuery): ConnectionVerdict {
+  /** What the policy of one end says; allowed where it has none. */
+  side(direction: Direction, query: ConnectionQuery): ConnectionVerdict {
     const entry = this.entry(direction, query);
     if (entry === undefined) return "allowed";
     if (entry === null || entry.deny) return "denied";

@@ -5,7 +5,7 @@ import {
   formatTruthTable,
   hasErrors,
   ipProtocolOf,
-  parseDocuments,
+  parseValue,
   PolicyModel,
   truthTable,
   type TruthRow,
@@ -23,12 +23,10 @@ function modelOf(policies: readonly NetworkPolicy[]): PolicyModel {
       labels: { ...labels },
       namedPorts: ports.map((port) => ({ ...port, protocol: ipProtocolOf(port.protocol) })),
     });
-  const { documents, diagnostics } = parseDocuments(
-    "policies.yaml",
-    policies.map((policy) => stringify(policy)).join("---\n"),
-  );
+  const parsed = policies.map((policy) => parseValue("policy", policy));
+  const diagnostics = parsed.flatMap((each) => each.diagnostics);
   if (hasErrors(diagnostics)) throw new Error(JSON.stringify(diagnostics));
-  model.setDocuments(documents);
+  model.setDocuments(parsed.flatMap(({ documents }) => documents));
   return model;
 }
 
