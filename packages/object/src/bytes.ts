@@ -162,8 +162,18 @@ export function cString(bytes: Uint8Array, offset: number): string | null {
   return end < 0 ? null : decodeText(bytes.subarray(offset, end));
 }
 
+/** Longer texts are faster through the decoder. */
+const SHORT_TEXT = 40;
+
+/** UTF-8; what is none becomes U+FFFD. */
 export function decodeText(bytes: Uint8Array): string {
-  return textDecoder.decode(bytes);
+  if (bytes.length > SHORT_TEXT) return textDecoder.decode(bytes);
+  let text = "";
+  for (const byte of bytes) {
+    if (byte >= 0x80) return textDecoder.decode(bytes);
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 export function encodeText(text: string): Uint8Array<ArrayBuffer> {

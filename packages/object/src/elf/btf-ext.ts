@@ -43,6 +43,13 @@ export function decodeBtfExt(bytes: Uint8Array, byteOrder: ByteOrder, strings: B
     sections.set(name, known);
     return known;
   };
+  // A source line's text is in many records.
+  const known = new Map<number, string>();
+  const textAt = (offset: number) => {
+    const text = known.get(offset) ?? btfString(strings, offset);
+    known.set(offset, text);
+    return text;
+  };
   const part = (at: number, minimum: number) => ({
     start: header + reader.u32(at),
     size: reader.u32(at + 4),
@@ -54,13 +61,13 @@ export function decodeBtfExt(bytes: Uint8Array, byteOrder: ByteOrder, strings: B
   });
   forEachRecord(reader, part(16, 16), (name, at) => {
     const place = reader.u32(at + 12);
-    const file = btfString(strings, reader.u32(at + 4));
-    const text = btfString(strings, reader.u32(at + 8));
+    const file = textAt(reader.u32(at + 4));
+    const text = textAt(reader.u32(at + 8));
     of(name).lines.push({ offset: reader.u32(at), file, text, line: place >>> 10, column: place & 0x3ff });
   });
   if (header < BTF_EXT_HEADER_SIZE) return sections;
   forEachRecord(reader, part(24, 16), (name, at) => {
-    const access = btfString(strings, reader.u32(at + 8));
+    const access = textAt(reader.u32(at + 8));
     of(name).relocations.push({
       offset: reader.u32(at),
       typeId: reader.u32(at + 4),
