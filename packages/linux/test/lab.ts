@@ -3,7 +3,7 @@
  * A host and pods in namespaces of their own, with interfaces between them, and sockets in any of them: what the kernel tests of this
  * package play on. Everything is made under names of its own and removed by `close`.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -88,6 +88,7 @@ export class Lab {
   #open: { close(): void }[] = [];
 
   constructor(name: string) {
+    reap();
     this.name = `skep-${name}-${process.pid}`;
     this.run = mkdtempSync(join(tmpdir(), `${this.name}-`));
     this.#outer = openNet({ run: this.run });
@@ -205,6 +206,18 @@ export function sendText(socket: Descriptor, text: string, to?: Uint8Array): voi
   sendTo(socket.fd, new TextEncoder().encode(text), to ? { to } : {});
 }
 
+/** Takes away what a killed run left: run folders and their namespaces whose process is gone. */
+function reap(): void {
+  for (const folder of readdirSync(tmpdir())) {
+    const pid = /^skep-[a-z]+-(\d+)-/.exec(folder)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const run = join(tmpdir(), folder);
+    const net = openNet({ run });
+    for (const name of net.namespaces()) net.deleteNamespace(name);
+    rmSync(run, { recursive: true });
+  }
+}
+
 const rows: string[] = [];
 
 /** A row of the table of what the kernel does: a test that is listed with its outcome. */
@@ -234,6 +247,6 @@ export function refusedRow(name: string, error: string, run: () => void): void {
 /** Prints the rows of this file. */
 export function printTable(title: string): void {
   afterAll(() => {
-    console.log([`${title}:`, ...rows.splice(0)].join("\n  "));
+    if (rows.length > 0) console.log([`${title}:`, ...rows.splice(0)].join("\n  "));
   });
 }

@@ -137,12 +137,13 @@ describe.skipIf(!enabled)("maps", () => {
     const collection = load("emit_perf");
     let lost = 0;
     const seen: bigint[] = [];
-    const reader = lab.keep(
-      collection.maps["perf"]!.readRing((record) => seen.push(number(record)), {
-        bytes: 4096,
-        onLost: (count) => (lost += count),
-      }),
-    ) as PerfReader;
+    let wake: () => void = () => {};
+    const onRecord = (record: Uint8Array) => {
+      seen.push(number(record));
+      wake();
+    };
+    const onLost = (count: number) => (lost += count);
+    const reader = lab.keep(collection.maps["perf"]!.readRing(onRecord, { bytes: 4096, onLost })) as PerfReader;
     const link = lab.keep(
       lab.bpf.attach(collection.programs["emit_perf"]!, { hook: "raw_tracepoint", name: "sys_enter" }),
     );
@@ -156,12 +157,10 @@ describe.skipIf(!enabled)("maps", () => {
     reader.drain();
     expect(lost).toBeGreaterThan(0);
     expect(reader.lost).toBe(lost);
-    const before = seen.length;
+    const woken = new Promise<void>((resolve) => (wake = resolve));
     reader.start();
     rawSyscall("getpid");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    for (let at = 0; at < 100 && seen.length === before; at++) await new Promise((resolve) => setImmediate(resolve));
-    expect(seen.length).toBeGreaterThan(before);
+    await woken;
     reader.stop();
     link.close();
   });

@@ -5,6 +5,9 @@ export { parseUsdtArguments, type UsdtArgument } from "./attach/usdt-arguments.t
 export { UserFile, UserFileError, type StaticProbe, type UserSymbol } from "./elf-file.ts";
 export * from "./objects.ts";
 export { PinKindError } from "./pins.ts";
+export { programCode, type KernelLine, type ProgramCode } from "./code.ts";
+export { readStream, type StreamName } from "./streams.ts";
+export { queryTask, type TaskAttachment } from "./task-query.ts";
 export { BtfError } from "./btf-load.ts";
 export { MissingCapabilityError } from "./capabilities.ts";
 export { ConfigError } from "./config.ts";
@@ -15,7 +18,7 @@ export { MappedMemory } from "./mapped.ts";
 export { PerfReader, type PerfOptions } from "./perf-ring.ts";
 export { features, InconclusiveError } from "./probes/index.ts";
 export type { Attached, QueryResult, QueryTarget } from "./query.ts";
-export { enableStatistics, memoryOf } from "./statistics.ts";
+export { enableStatistics, fdInfo, memoryOf } from "./statistics.ts";
 export { BpfToken } from "./token.ts";
 export { UserRingWriter } from "./user-ring.ts";
 export { kernelTypes, moduleTypes, moduleNames } from "./kernel-btf.ts";

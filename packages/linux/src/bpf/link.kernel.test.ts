@@ -21,7 +21,9 @@ import {
 } from "../sys/index.ts";
 import type { AttachTarget, Link } from "@skep/machine";
 import { add, call, exit, jmp, ldMap, ldx, mem, mov64, r0, r1, r2, r10, st, stx } from "./testing-isa.ts";
+import { attachCgroupByCommand, attachClsBpf, attachXdpByNetlink } from "./attach/without-links.ts";
 import { LinuxBpf } from "./machine.ts";
+import { NotSupportedError } from "./not-supported.ts";
 import { bytes, canUseBpf, mapSpec, number, objectSpec, type SmallProgram } from "./testing.ts";
 
 /** Counts its runs in `count[0]` and gives `verdict`. */
@@ -262,6 +264,78 @@ describe.skipIf(!enabled)("links", () => {
     expect(() => attached(counting("cgroup_skb", 1), { hook: "cgroup", path: "/sys/fs/cgroup" })).toThrow(
       "its spec names no attach type",
     );
+  });
+
+  describe("as kernels without links attach", () => {
+    const context = { inHost: <T>(run: () => T): T => inNamespace(host, run) };
+    const loaded = (program: SmallProgram) => {
+      const collection = machine.load(objectSpec([program], [mapSpec("count", "array", { maxEntries: 1 })]));
+      open.push(collection);
+      const runs = () => Number(number(collection.maps["count"]!.get(bytes(0, 4))));
+      return { program: collection.programs["counting"]!, runs };
+    };
+
+    test("cls_bpf: several in order, replaced, taken off", () => {
+      const target = { hook: "tcx", interface: index, direction: "ingress" } as const;
+      const pass = loaded(counting("sched_cls", -1));
+      const drop = loaded(counting("sched_cls", 2));
+      const next = loaded(counting("sched_cls", -1));
+      const first = attachClsBpf(pass.program, target, context);
+      const second = attachClsBpf(drop.program, { ...target, order: "first" }, context);
+      expect(ping()).toBe(false);
+      expect([pass.runs(), drop.runs() > 0]).toEqual([0, true]);
+      second.update(next.program);
+      expect(ping()).toBe(true);
+      expect([pass.runs() > 0, next.runs() > 0]).toEqual([true, true]);
+      expect(second.info).toMatchObject({ type: "tc", programId: next.program.info.id });
+      expect(() => second.pin("/x")).toThrow("pinning a tc");
+      first.close();
+      second.close();
+      const before = next.runs();
+      expect(ping()).toBe(true);
+      expect(next.runs()).toBe(before);
+      expect(() => attachClsBpf(pass.program, { ...target, before: drop.program }, context)).toThrow(NotSupportedError);
+    });
+
+    test("XDP through netlink", () => {
+      const drop = loaded(counting("xdp", 1, "xdp"));
+      const pass = loaded(counting("xdp", 2, "xdp"));
+      const target = { hook: "xdp", interface: index, mode: "generic" } as const;
+      const link = attachXdpByNetlink(drop.program, target, context);
+      expect(ping()).toBe(false);
+      expect(() => attachXdpByNetlink(pass.program, target, context)).toThrow("EBUSY");
+      link.update(pass.program);
+      expect(ping()).toBe(true);
+      link.close();
+      const before = pass.runs();
+      ping();
+      expect(pass.runs()).toBe(before);
+    });
+
+    test("cgroup programs by command", async () => {
+      const { openProcesses } = await import("../processes/index.ts");
+      const processes = openProcesses();
+      const cgroup = processes.createCgroup(`${name}-command`);
+      try {
+        const target = { hook: "cgroup", path: cgroup.path } as const;
+        const deny = loaded(counting("cgroup_sock_addr", 0, "cgroup_inet4_connect"));
+        const allow = loaded(counting("cgroup_sock_addr", 1, "cgroup_inet4_connect"));
+        const link = attachCgroupByCommand(deny.program, target);
+        const attempt = () =>
+          spawnSync("bash", ["-c", `echo $$ > ${cgroup.path}/cgroup.procs; exec 3<>/dev/tcp/127.0.0.1/9`], {
+            encoding: "utf8",
+          }).stderr;
+        expect(attempt()).toContain("Operation not permitted");
+        link.update(allow.program);
+        expect(attempt()).toContain("Connection refused");
+        expect(allow.runs()).toBe(1);
+        link.close();
+        attempt();
+        expect(allow.runs()).toBe(1);
+      } finally {
+        await processes.deleteCgroup(`${name}-command`);
+      }
+    });
   });
 
   test("opening and closing everything many times leaves no descriptor", () => {

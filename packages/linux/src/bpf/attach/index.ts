@@ -18,6 +18,7 @@ import {
   attachTracepoint,
   attachTracing,
 } from "./tracing.ts";
+import { attachCgroupByCommand, attachClsBpf, attachXdpByNetlink } from "./without-links.ts";
 import { attachUprobe, attachUprobeMulti, attachUsdt } from "./user.ts";
 
 /** The link that each hook is made of, where it is made of one. */
@@ -35,8 +36,8 @@ const linkOfHook: Readonly<Partial<Record<AttachTarget["hook"], string>>> = {
 };
 
 /**
- * Attaches a program. Throws `SyscallError`, `AttachError`, `MissingCapabilityError`, or `NotSupportedError` where the kernel has no links of
- * the hook.
+ * Attaches a program; on a kernel without links of the hook in the way that was there before. Throws `SyscallError`, `AttachError`,
+ * `MissingCapabilityError`, or `NotSupportedError` where the kernel has no such hook.
  */
 export function attachProgram(program: Program, target: AttachTarget, context: AttachContext): Link {
   try {
@@ -44,8 +45,26 @@ export function attachProgram(program: Program, target: AttachTarget, context: A
   } catch (error) {
     const link = linkOfHook[target.hook];
     const isRefused = isErrno(error, "EINVAL", "EOPNOTSUPP", "ENOTSUPP");
-    if (isRefused && link !== undefined && !features.linkType(link)) throw notSupported("link", link, error);
-    throw error;
+    if (!isRefused || link === undefined || features.linkType(link)) throw error;
+    return attachWithoutLink(program, target, context) ?? refuse(link, error);
+  }
+}
+
+function refuse(link: string, cause: unknown): never {
+  throw notSupported("link", link, cause);
+}
+
+/** Null for hooks that there are only links of. */
+function attachWithoutLink(program: Program, target: AttachTarget, context: AttachContext): Link | null {
+  switch (target.hook) {
+    case "tcx":
+      return attachClsBpf(program, target, context);
+    case "xdp":
+      return attachXdpByNetlink(program, target, context);
+    case "cgroup":
+      return attachCgroupByCommand(program, target);
+    default:
+      return null;
   }
 }
 
