@@ -23,8 +23,6 @@ struct item {
 };
 
 struct holder {
-	struct task_struct __tag("kptr") *task;
-	struct task_struct __tag("kptr_untrusted") *other;
 	struct bpf_spin_lock lock;
 	struct bpf_list_head head __decl("contains:item:node");
 };
@@ -35,6 +33,17 @@ struct {
 	__type(key, int);
 	__type(value, struct holder);
 } holders SEC(".maps");
+
+struct slot {
+	struct task_struct __tag("kptr_untrusted") *other;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, int);
+	__type(value, struct slot);
+} slots SEC(".maps");
 
 extern void bpf_throw(__u64 cookie) __ksym;
 
@@ -48,7 +57,7 @@ int caught(__u64 cookie)
 
 __noinline int checked(struct __sk_buff *skb __decl("arg:ctx"), int *value __decl("arg:nonnull"))
 {
-	return *value;
+	return *value + skb->len;
 }
 
 SEC("tc") __decl("exception_callback:caught")
@@ -59,7 +68,7 @@ int tagged(struct __sk_buff *skb)
 
 	if (!holder)
 		bpf_throw(3);
-	return checked(skb, &key);
+	return checked(skb, &key) + (bpf_map_lookup_elem(&slots, &key) != 0);
 }
 
 char _license[] SEC("license") = "GPL";

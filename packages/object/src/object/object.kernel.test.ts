@@ -34,7 +34,6 @@ const LOADABLE = [
   "plain",
   "rings",
   "subprograms",
-  "tags",
   "tail-calls",
   "types",
 ];
