@@ -76,7 +76,9 @@ export class Module implements Unit {
       if (ts.isBinaryExpression(node) && isAssignment(node.operatorToken.kind)) this.#noteTarget(node.left);
       else if ((ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) && isStep(node.operator)) {
         this.#noteTarget(node.operand);
-      } else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression)) this.#noteCall(node.expression);
+      } else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && !isPrelude(file)) {
+        this.#noteCall(node.expression);
+      }
       ts.forEachChild(node, visit);
     };
     visit(file);

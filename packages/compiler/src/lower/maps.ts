@@ -252,7 +252,7 @@ function output(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
 function integerArgument(
   cx: Cx,
   node: ts.Expression | undefined,
-  type: typeof INTS.u64 | typeof INTS.u32,
+  type: typeof INTS.u64,
 ): Inst | null {
   if (!node) return null;
   return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), INTS.u64, node);

@@ -8,8 +8,8 @@ import type { Cx } from "./cx.ts";
 import { declaredTypeOf } from "./declare.ts";
 
 const MIN_SITES = 4;
-/** Nodes of the syntax tree, callees included. */
-const MIN_WEIGHT = 200;
+/** What inlining would add: nodes of the syntax tree, callees included, at each site but one. */
+const MIN_GROWTH = 2500;
 const MAX_PARAMETERS = 5;
 
 const weights = new WeakMap<ts.Node, number>();
@@ -56,8 +56,9 @@ export function isOutlined(cx: Cx, fn: FunctionValue, args: readonly Value[]): b
   if (!ts.isFunctionDeclaration(node) || !node.name || !node.body || !node.type) return false;
   if (node.parameters.length > MAX_PARAMETERS || args.length !== node.parameters.length) return false;
   const symbol = cx.unit.checker.getSymbolAtLocation(node.name);
-  if (!symbol || (cx.unit.callSites.get(symbol) ?? 0) < MIN_SITES) return false;
+  const sites = symbol ? (cx.unit.callSites.get(symbol) ?? 0) : 0;
+  if (sites < MIN_SITES) return false;
   const returns = declaredTypeOf(cx, node.type);
   const simple = returns?.kind === "void" || returns?.type?.kind === "int" || returns?.type?.kind === "bool";
-  return simple && args.every(isPassable) && weigh(cx, node.body) >= MIN_WEIGHT;
+  return simple && args.every(isPassable) && weigh(cx, node.body) * (sites - 1) >= MIN_GROWTH;
 }

@@ -8,6 +8,11 @@ import type { Inst } from "../ir.ts";
 
 const DEPTH = 8;
 
+/** Bits below the lowest that may be set. */
+function trailingZeros(bits: bigint): bigint {
+  return bits === 0n ? 0n : BigInt((bits & -bits).toString(2).length - 1);
+}
+
 const full = (inst: Inst): bigint => (widthOf(inst.type) === 32 ? 0xffff_ffffn : 0xffff_ffff_ffff_ffffn);
 
 /** All bits up to the highest of `value`. */
@@ -72,11 +77,17 @@ function binaryBits(inst: Extract<Inst, { op: "binary" }>, of: (arg: Inst | unde
     }
     case "add": {
       const sum = below(of(a)) + below(of(b));
-      return sum > all ? all : below(sum);
+      const low = trailingZeros(of(a) | of(b));
+      return (sum > all ? all : below(sum)) & ~((1n << low) - 1n);
     }
     case "mul": {
-      const product = below(of(a)) * below(of(b));
-      return product > all ? all : below(product);
+      const [x, y] = [of(a), of(b)];
+      if (x === 0n || y === 0n) return 0n;
+      if (x === 1n) return y;
+      if (y === 1n) return x;
+      const product = below(x) * below(y);
+      const low = trailingZeros(x) + trailingZeros(y);
+      return (product > all ? all : below(product)) & ~((1n << low) - 1n);
     }
     default:
       return all;

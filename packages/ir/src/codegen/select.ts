@@ -85,6 +85,7 @@ class Selector {
   /** Constants and addresses at hand in this block since the last call. */
   #cache = new Map<string, { reg: Reg; base: number }>();
   #out: MInst[] = [];
+  #current: readonly Inst[] = [];
   #loc: Loc | undefined;
 
   constructor(fn: IrFunction, target: Target) {
@@ -307,6 +308,7 @@ class Selector {
   #block(block: Block): void {
     const code = this.#blocks.get(block) as MBlock;
     this.#out = code.insts;
+    this.#current = block.insts;
     this.#cache = new Map();
     for (const inst of block.insts) {
       this.#loc = inst.loc;
@@ -623,8 +625,21 @@ class Selector {
 
   #storedImmediate(inst: InstOf<"store">, value: Inst): number | null {
     if (value.op !== "const" || this.#cache.has(`c${value.value}`)) return null;
+    if (this.#storedAgain(inst, value)) return null;
     const signed = BigInt.asIntN(inst.size * 8, value.value);
     return fits32(signed) ? Number(signed) : null;
+  }
+
+  /** Whether the constant is stored again before a call: then a register is shorter than two immediates. */
+  #storedAgain(inst: InstOf<"store">, value: InstOf<"const">): boolean {
+    const insts = this.#current;
+    for (let i = insts.indexOf(inst) + 1; i < insts.length; i++) {
+      const later = insts[i] as Inst;
+      if (isCall(later)) return false;
+      const stored = later.op === "store" ? later.args[1] : undefined;
+      if (stored?.op === "const" && stored.value === value.value) return true;
+    }
+    return false;
   }
 
   #atomic(inst: InstOf<"atomic">): void {

@@ -74,6 +74,6 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
 function finishArithmetic(fn: IrFunction, options: OptimizeOptions): void {
   multiplyInstead(fn, new ConstantPool(fn));
   cleanUp(fn, options, true);
-  if (normalizeIndexes(fn, new ConstantPool(fn))) cleanUp(fn, options, true);
+  for (let round = 0; round < 3 && normalizeIndexes(fn, new ConstantPool(fn)); round++) cleanUp(fn, options, true);
   if (scaleCounters(fn, new ConstantPool(fn))) cleanUp(fn, options, true);
 }

@@ -299,11 +299,22 @@ class Simplifier {
       if (rest === 0n)
         return this.#change(inst, [a.args[0] as Inst, inst.args[1] as Inst], { op: "binary", binary: "and" });
     }
+    const part = this.#maskedPart(a, c);
+    if (part) return this.#change(inst, [part, inst.args[1] as Inst], { op: "binary", binary: "and" });
     if (a.op === "ext" && !a.signed && a.from === 32 && c <= 0xffff_ffffn && this.#isOnlyUse(a)) {
       const narrow = this.#binary("and", a.args[0] as Inst, c);
       if (narrow.type === "i32") return this.#change(inst, [narrow], { op: "ext", from: 32, signed: false });
     }
     return this.#reassociate(inst, a, c);
+  }
+
+  /** The operand that alone reaches the masked bits: the other is 0 there and, for a sum, below. */
+  #maskedPart(a: Inst, mask: bigint): Inst | null {
+    if (a.op !== "binary" || !["xor", "or", "add"].includes(a.binary)) return null;
+    const reach = a.binary === "add" ? (1n << BigInt(mask.toString(2).length)) - 1n : mask;
+    const [x, y] = a.args as [Inst, Inst];
+    if ((possibleBits(y) & reach) === 0n) return x;
+    return (possibleBits(x) & reach) === 0n ? y : null;
   }
 
   /**

@@ -4,14 +4,15 @@
  */
 import { buildCfg, findLoops, retarget, successors, terminatorArgs } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
-import { Ranges } from "../analysis/range.ts";
-import type { Counter } from "../analysis/range.ts";
-import { cloneBlocks, makeInst } from "../edit.ts";
+import { isCall } from "../analysis/alias.ts";
+import { cloneBlocks, makeInst, widthOf } from "../edit.ts";
+import { evaluateBinary, extend } from "../evaluate/arithmetic.ts";
 import type { Block, Inst, IrFunction, Local, Terminator } from "../ir.ts";
+import { evaluatePredicate } from "../predicate.ts";
 import { LocalNames } from "./duplicate.ts";
 import { constructSsa } from "./ssa.ts";
 
-const MOST_ITERATIONS = 32n;
+const MOST_ITERATIONS = 32;
 /** Instructions of the straight code. */
 const MOST_COPIED = 160;
 
@@ -24,9 +25,9 @@ export function unrollLoops(fn: IrFunction): boolean {
     const loop = loops.find((known) => known.header === header);
     // Only innermost ones; what is around them may be so in the next round.
     if (!loop || loops.some((other) => other !== loop && loop.blocks.has(other.header))) continue;
-    const count = iterations(fn, cfg, loop);
+    const count = iterations(cfg, loop);
     if (count === null) continue;
-    unroll(fn, loop, Number(count));
+    unroll(fn, loop, count);
     constructSsa(fn);
     changed = true;
   }
@@ -34,23 +35,64 @@ export function unrollLoops(fn: IrFunction): boolean {
 }
 
 /** How often the loop runs at most, if that is worth it. */
-function iterations(fn: IrFunction, cfg: Cfg, loop: Loop): bigint | null {
-  const ranges = new Ranges(fn, cfg);
-  const counters = [...ranges.counters.values()].filter((counter: Counter) => counter.loop.header === loop.header);
-  const counter = counters[0];
-  if (!counter) return null;
-  const count = (counter.bounds.max - counter.start) / counter.step + 1n;
-  let size = 0n;
+function iterations(cfg: Cfg, loop: Loop): number | null {
+  let size = 0;
   for (const block of loop.blocks) {
-    if (
-      block.insts.some(
-        (inst) => inst.op === "stack" || inst.op === "helper" || inst.op === "call" || inst.op === "kfunc",
-      )
-    )
-      return null;
-    size += BigInt(block.insts.filter((inst) => inst.op !== "phi" && inst.op !== "const").length + 1);
+    if (block.insts.some((inst) => inst.op === "stack" || isCall(inst))) return null;
+    size += block.insts.filter((inst) => inst.op !== "phi" && inst.op !== "const").length + 1;
   }
-  return count <= MOST_ITERATIONS && count * size <= BigInt(MOST_COPIED) ? count : null;
+  const most = Math.min(MOST_ITERATIONS, Math.floor(MOST_COPIED / size));
+  let best: number | null = null;
+  for (const block of loop.blocks) {
+    if (!loop.latches.every((latch) => cfg.dominates(block, latch))) continue;
+    const count = countUntilExit(block, loop, most);
+    if (count !== null && (best === null || count < best)) best = count;
+  }
+  return best;
+}
+
+/** Plays the loop until the block's test leaves it; null where it does not within `most` iterations or depends on more than constants. */
+function countUntilExit(block: Block, loop: Loop, most: number): number | null {
+  const terminator = block.terminator;
+  if (terminator?.op !== "branch" || loop.blocks.has(terminator.then) === loop.blocks.has(terminator.else)) return null;
+  const state = new Map<Inst, bigint>();
+  const phis = loop.header.insts.filter((inst) => inst.op === "phi");
+  for (const phi of phis) {
+    const outer = phi.args.filter((_, i) => !loop.blocks.has(phi.blocks[i] as Block));
+    const first = outer[0];
+    if (first?.op === "const" && outer.every((arg) => arg === first)) state.set(phi, first.value);
+  }
+  for (let count = 1; count <= most; count++) {
+    const [a, b] = terminator.args.map((arg) => play(arg, state, 6)) as [bigint | null, bigint | null];
+    if (a === null || b === null) return null;
+    const holds = evaluatePredicate(terminator.predicate, [a, b], widthOf(terminator.args[0].type));
+    if (!loop.blocks.has(holds ? terminator.then : terminator.else)) return count;
+    const next = new Map<Inst, bigint>();
+    for (const phi of state.keys()) {
+      if (phi.op !== "phi") continue;
+      const inner = new Set(phi.args.filter((_, i) => loop.blocks.has(phi.blocks[i] as Block)));
+      const [value] = inner;
+      const played = inner.size === 1 ? play(value as Inst, state, 6) : null;
+      if (played !== null) next.set(phi, played);
+    }
+    state.clear();
+    for (const [phi, value] of next) state.set(phi, value);
+  }
+  return null;
+}
+
+function play(inst: Inst, state: ReadonlyMap<Inst, bigint>, depth: number): bigint | null {
+  if (inst.op === "const") return inst.value;
+  const known = state.get(inst);
+  if (known !== undefined) return known;
+  if (depth === 0) return null;
+  const args = inst.args.map((arg) => play(arg, state, depth - 1));
+  const [a, b] = args as [bigint | null, bigint | null];
+  if (inst.op === "binary" && a !== null && b !== null) return evaluateBinary(inst.binary, [a, b], widthOf(inst.type));
+  if (inst.op === "ext" && a !== null)
+    return extend(a, { from: inst.from, signed: inst.signed, to: widthOf(inst.type) });
+  if (inst.op === "trunc" && a !== null) return BigInt.asUintN(32, a);
+  return null;
 }
 
 /** Chains `count` copies of the loop in front of it; the loop itself stays for what would come after the last. */
