@@ -1,5 +1,12 @@
 // Policy at scale: 10,000 identities, 1,000 policies, 50 endpoints. Full resolution, one identity added, and what it weighs.
-import { parseDocuments, PolicyEngine, type PolicyIdentity, type PolicySubject } from "@skep/policy";
+import {
+  parseDocuments,
+  parseSuites,
+  PolicyEngine,
+  runSuite,
+  type PolicyIdentity,
+  type PolicySubject,
+} from "@skep/policy";
 import { median, print } from "./_lines.ts";
 
 const IDENTITIES = 10_000;
@@ -121,5 +128,33 @@ print({
   skep: milliseconds(() => {
     engine.update(edited);
     for (const subject of subjects) engine.resolve(subject);
+  }),
+});
+
+const suiteText = `apiVersion: skep.io/v1
+kind: PolicyTest
+name: bench
+workloads:
+${Array.from({ length: 20 }, (_, i) => `  - { name: w${i}, namespace: ns-${i}, labels: { app: app-${i % 5}, tier: front, team: team-${i} } }`).join("\n")}
+tests:
+${Array.from({ length: 100 }, (_, i) => `  - { from: ns-${i % 20}/w${i % 20}, to: ns-${(i * 7) % 20}/w${(i * 7) % 20}, port: ${1024 + i}/TCP, verdict: denied }`).join("\n")}
+`;
+const { suites } = parseSuites("bench.yaml", suiteText);
+print({
+  ...line,
+  case: `100 tests of ${POLICIES} policies, read and run`,
+  unit: "ms",
+  skep: milliseconds(() => {
+    const parsed = parseDocuments("policies.yaml", text);
+    for (const suite of suites) runSuite(suite, parsed);
+  }),
+});
+print({
+  ...line,
+  case: "100 tests of 10 policies, read and run",
+  unit: "ms",
+  skep: milliseconds(() => {
+    const parsed = parseDocuments("policies.yaml", text.split("---").slice(0, 10).join("---"));
+    for (const suite of suites) runSuite(suite, parsed);
   }),
 });

@@ -12,6 +12,8 @@ export interface Outcome {
   readonly winners: readonly Filter[];
   /** A plain rule allows too: the proxy lets everything pass. */
   readonly widened: boolean;
+  /** Rules of other L7 kinds on the same ports: one proxy serves them, and it is not theirs. */
+  readonly shadowed?: readonly Filter[];
   /** Allowed, and the winners would deny it if they were not only audited. */
   readonly audit?: true;
 }
@@ -63,7 +65,9 @@ function allowance(allows: readonly Filter[], { level, openByDefault }: Decision
   const proxyPort = proxied.find((filter) => filter.proxyPort > 0)?.proxyPort ?? 0;
   const precedence = precedenceOf(level, byte);
   if (proxied.length === 0) return { precedence, deny: false, proxyPort: 0, winners, widened: false };
-  if (proxyPort > 0) return { precedence, deny: false, proxyPort, winners, widened };
+  const shadowed = shadowedBy(proxied, allows);
+  const odd = shadowed.length > 0 ? { shadowed } : {};
+  if (proxyPort > 0) return { precedence, deny: false, proxyPort, winners, widened, ...odd };
   if (!widened) return denial(winners, precedence);
   return {
     precedence: precedenceOf(level, WIDENED_BYTE),
@@ -72,4 +76,10 @@ function allowance(allows: readonly Filter[], { level, openByDefault }: Decision
     winners: plain.length > 0 ? plain : winners,
     widened,
   };
+}
+
+/** TLS alone is looked at by every proxy that terminates it. */
+function shadowedBy(winners: readonly Filter[], allows: readonly Filter[]): Filter[] {
+  const kind = winners[0]?.need?.kind;
+  return allows.filter(({ need }) => need !== null && need.kind !== kind && need.kind !== "tls");
 }

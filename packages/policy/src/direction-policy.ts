@@ -77,8 +77,9 @@ export class DirectionPolicy {
       proxyPorts,
       ruleId: (rule) => cookies.ruleId(rule.key, rule.origin),
     };
-    this.filters = this.rules.flatMap((rule) => filtersOf(rule, filterContext));
-    this.levels = new Levels(this.filters);
+    this.levels = new Levels(this.rules);
+    // Priorities that the kernel cannot tell apart would be guesses: nothing is allowed.
+    this.filters = this.levels.overflows ? [] : this.rules.flatMap((rule) => filtersOf(rule, filterContext));
     this.hasOpenNames = this.filters.some(({ selectors, ports }) => selectors === null && typeof ports === "string");
     this.isAudited = audited.length > 0;
     const { levels } = this;
@@ -163,6 +164,18 @@ export class DirectionPolicy {
         for (const { rule } of outcome.winners) costs.set(rule, (costs.get(rule) ?? 0) + 1);
     }
     return costs;
+  }
+
+  /** Where rules of several L7 kinds stand on the same ports: those that are asked and those that are not. */
+  conflicts(): { readonly protocol: number; readonly port: number; readonly asked: Rule; readonly shadowed: Rule }[] {
+    const found = new Map<string, ReturnType<DirectionPolicy["conflicts"]>[number]>();
+    for (const entries of this.templates.values())
+      for (const { protocol, port, outcome } of entries) {
+        const [asked] = outcome.winners;
+        for (const { rule } of outcome.shadowed ?? [])
+          if (asked) found.set(`${asked.rule.key} ${rule.key}`, { protocol, port, asked: asked.rule, shadowed: rule });
+      }
+    return [...found.values()];
   }
 
   /** The filters that concern a peer, with their ports. */

@@ -38,7 +38,7 @@ export interface RecordedFlow {
 
 export interface FlowFile {
   readonly flows: RecordedFlow[];
-  /** Replies, and what is neither TCP, UDP, SCTP nor ICMP. */
+  /** Replies, events that are no flows, and what is neither TCP, UDP, SCTP nor ICMP. */
   readonly skipped: number;
   readonly diagnostics: Diagnostic[];
 }
@@ -72,7 +72,8 @@ function readLine(line: string, number: number): RecordedFlow | string | null {
   }
   const event = record(value);
   const flow = "flow" in event ? record(event["flow"]) : event;
-  if (!("source" in flow) && !("destination" in flow)) return "flow" in event ? "no flow with two ends" : null;
+  // Such as a dropped ARP packet, or events that were lost.
+  if (!("source" in flow) && !("destination" in flow)) return null;
   return readFlow(flow, number);
 }
 

@@ -20,6 +20,7 @@ export type { ProxyNeed, ProxyPorts } from "./l7-need.ts";
 export * from "./engine.ts";
 export * from "./lookup.ts";
 export * from "./limit.ts";
+export * from "./problems.ts";
 export { builtinNames } from "./builtin.ts";
 export * from "./text.ts";
 export * from "./consider.ts";

@@ -162,3 +162,44 @@ describe.skipIf(!crds || !cnp)("the schemas of Cilium's resources", () => {
     expect(differences.slice(0, 20)).toEqual([]);
   });
 });
+
+/** A value of the schema with one field and what it needs around it, for each field: its path and the value. */
+function samples(schema: Schema, path: string): { path: string; value: unknown }[] {
+  if (schema.items) {
+    const inner = samples(schema.items, `${path}[]`);
+    return inner.length > 0
+      ? inner.map(({ path: at, value }) => ({ path: at, value: [value] }))
+      : [{ path, value: [scalar(schema.items)] }];
+  }
+  const fields = Object.entries(schema.properties ?? {});
+  if (fields.length === 0) return schema.type === "object" ? [{ path, value: {} }] : [];
+  return fields.flatMap(([name, child]) => {
+    const inner = samples(child, `${path}.${name}`);
+    const values = inner.length > 0 ? inner : [{ path: `${path}.${name}`, value: scalar(child) }];
+    return values.map(({ path: at, value }) => ({ path: at, value: { [name]: value } }));
+  });
+}
+
+function scalar(schema: Schema): unknown {
+  if (schema.enum) return schema.enum[0];
+  if (schema.type === "boolean") return true;
+  if (schema.type === "integer") return schema.minimum ?? 0;
+  return "x";
+}
+
+describe.skipIf(!crds)("every field of the schemas", () => {
+  const known = schemas();
+  it.each(["CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "CiliumCIDRGroup"])("of %s is known", (kind) => {
+    const spec = known.get(`cilium.io/v2 ${kind}`)?.properties?.["spec"];
+    const all = spec ? samples(spec, "spec") : [];
+    expect(all.length).toBeGreaterThan(kind === "CiliumCIDRGroup" ? 0 : 200);
+    const unknown = all.flatMap(({ path, value }) => {
+      const object = { apiVersion: "cilium.io/v2", kind, metadata: { name: "p" }, spec: value };
+      const { diagnostics } = parseValue("field", object);
+      return diagnostics
+        .filter(({ code }) => code === "SKEP6003" || code === "SKEP6037")
+        .map(({ message }) => `${path}: ${message}`);
+    });
+    expect(unknown).toEqual([]);
+  });
+});

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
   checkPolicies,
@@ -11,6 +12,7 @@ import {
   suggest,
   type PolicyDocument,
 } from "../src/index.ts";
+import { sharedData } from "./data.ts";
 import { empireOnly, galaxy, landingOnly } from "./worlds.ts";
 
 function documents(text: string): PolicyDocument[] {
@@ -185,6 +187,34 @@ spec:
     );
     expect([flows.length, skipped]).toEqual([1, 1]);
     expect(diagnostics).toMatchObject([{ severity: "error", span: { file: "f.jsonl", line: 2 } }]);
+  });
+});
+
+const recorded = sharedData("hubble/observe-output.jsonl");
+describe.skipIf(!recorded)("flows that hubble printed", () => {
+  it("are read, replies and other events left out", () => {
+    const lines = recorded ? readFileSync(recorded, "utf8").trim().split("\n") : [];
+    const responses = new Map(
+      lines
+        .map((line) => JSON.parse(line) as { name: string; response: object })
+        .map((each) => [each.name, each.response]),
+    );
+    const { flows, skipped, diagnostics } = parseFlows(
+      "observe",
+      [...responses.values()].map((each) => JSON.stringify(each)).join("\n"),
+    );
+    expect(diagnostics).toEqual([]);
+    expect(flows.length + skipped).toBe(responses.size);
+    expect(flows.length).toBeGreaterThan(15);
+    expect(flows[0]).toMatchObject({
+      protocol: 6,
+      port: 8080,
+      sourcePort: 41000,
+      source: { pod: "frontend-6d5f8-abcde" },
+      forwarded: true,
+    });
+    expect(flows.some(({ request }) => request?.kind === "http")).toBe(true);
+    expect(simulate({ after: [], flows }).unknown).toEqual([]);
   });
 });
 
