@@ -249,11 +249,7 @@ function output(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   return typed(b.helper(helperId("perf_event_output"), args, "i64"), INTS.i64);
 }
 
-function integerArgument(
-  cx: Cx,
-  node: ts.Expression | undefined,
-  type: typeof INTS.u64,
-): Inst | null {
+function integerArgument(cx: Cx, node: ts.Expression | undefined, type: typeof INTS.u64): Inst | null {
   if (!node) return null;
   return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), INTS.u64, node);
 }
