@@ -106,6 +106,8 @@ export class Lab {
   /** A pod `10.77.number.2` at the host's `10.77.number.1`, both ends up and knowing each other. */
   pair(number: number): Pair {
     const namespace = this.namespace(`pod${number}`);
+    // Only new interfaces take the default: IPv6 would send packets of its own, and programs count every packet.
+    for (const each of [this.net.host, namespace]) each.setSysctl("net/ipv6/conf/default/disable_ipv6", "1");
     const { host: near, peer: far } = this.net.host.createVeth(`veth${number}`, { namespace, name: "eth0" });
     const nearAddress: Address = [10, 77, number, 1];
     const farAddress: Address = [10, 77, number, 2];
@@ -113,7 +115,6 @@ export class Lab {
       address: { family: 4 as const, bytes: new Uint8Array(address) },
       length: 24,
     });
-    for (const each of [this.net.host, namespace]) each.setSysctl("net/ipv6/conf/default/disable_ipv6", "1");
     this.net.host.addAddress(near.index, prefix(nearAddress));
     namespace.addAddress(far.index, prefix(farAddress));
     this.net.host.setUp(near.index, true);
