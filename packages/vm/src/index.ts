@@ -12,6 +12,8 @@ export { LpmMap } from "./maps/lpm.ts";
 export { QueueMap } from "./maps/queue.ts";
 export { RingMap } from "./maps/ring.ts";
 export { MapOfMaps, ProgramArray } from "./maps/nested.ts";
+export type * from "./host.ts";
+export { KernelObject } from "./object.ts";
 export type { Redirect } from "./run-state.ts";
 export { Vm } from "./vm.ts";
 export type { RunInput, RunResult, VmLoadOptions, VmObject, VmOptions, VmProgram } from "./vm.ts";

@@ -6,7 +6,7 @@ const PAGE_SHIFT = 12;
 const MAX_BYTES = 0x8000_0000;
 
 /** What an address may belong to. */
-export type RegionKind = "stack" | "context" | "packet" | "map" | "ring" | "memory";
+export type RegionKind = "stack" | "context" | "packet" | "map" | "ring" | "memory" | "object" | "hidden";
 
 /**
  * A run of bytes with one owner. With a `stride` it is a row of objects of `size` bytes each, and no access may leave the object that it

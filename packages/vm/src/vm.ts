@@ -5,6 +5,8 @@ import type { Code } from "./code.ts";
 import { Cpu } from "./cpu.ts";
 import type { HelperFunction } from "./cpu.ts";
 import { LoadError, MapError, Trap, errno } from "./error.ts";
+import type { Host } from "./host.ts";
+import { KernelObject } from "./object.ts";
 import { coreHelpers } from "./helpers/core.ts";
 import type { HelperMachine } from "./helpers/machine.ts";
 import { mapHelpers } from "./helpers/maps.ts";
@@ -31,6 +33,8 @@ export interface VmOptions {
   readonly budget?: number;
   /** More helpers, or others, by number. */
   readonly helpers?: ReadonlyMap<number, HelperFunction>;
+  /** What programs may ask of the machine around them. */
+  readonly host?: Host;
 }
 
 export interface VmLoadOptions {
@@ -59,6 +63,8 @@ export interface RunInput {
   readonly packet?: Uint8Array;
   /** The context's bytes. For xdp and tc programs the members that show the packet are filled in. */
   readonly context?: Uint8Array;
+  /** What differs from the machine's host for this run. */
+  readonly host?: Host;
 }
 
 export interface RunResult {
@@ -119,6 +125,11 @@ export class Vm {
     const map = this.maps[(handle - MAP_BASE) / 16];
     if (map === undefined) throw new Trap("argument", `0x${handle.toString(16)} is no map`);
     return map;
+  }
+
+  /** A kernel object that programs may be handed a pointer to. `kind`: the struct's name. */
+  createObject(kind: string, bytes: Uint8Array): KernelObject {
+    return new KernelObject(this.memory, kind, bytes);
   }
 
   /** Throws `LoadError`. */
