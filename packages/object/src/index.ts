@@ -1,5 +1,5 @@
 export * from "./btf/builder.ts";
-export { decodeBtf } from "./btf/decode.ts";
+export { btfString, decodeBtf } from "./btf/decode.ts";
 export type { BtfStrings, DecodeBtfOptions } from "./btf/decode.ts";
 export { encodeBtf } from "./btf/encode.ts";
 export type { EncodeBtfOptions } from "./btf/encode.ts";

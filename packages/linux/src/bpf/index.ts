@@ -1,5 +1,6 @@
 export { AttachError } from "./attach/common.ts";
 export { autoTarget } from "./attach/auto.ts";
+export { attachPersistent, detachPersistent, type PersistentTarget } from "./attach/persistent.ts";
 export { readIterator } from "./attach/iterator.ts";
 export { parseUsdtArguments, type UsdtArgument } from "./attach/usdt-arguments.ts";
 export { UserFile, UserFileError, type StaticProbe, type UserSymbol } from "./elf-file.ts";
@@ -16,13 +17,21 @@ export type { LinuxCollection, LinuxLoadOptions } from "./load.ts";
 export { ManualLink, LinkGroup } from "./manual-link.ts";
 export { MappedMemory } from "./mapped.ts";
 export { PerfReader, type PerfOptions } from "./perf-ring.ts";
-export { features, InconclusiveError } from "./probes/index.ts";
+export {
+  features,
+  InconclusiveError,
+  type InstructionFeature,
+  linkTypesSince,
+  mapTypesSince,
+  programTypesSince,
+} from "./probes/index.ts";
 export type { Attached, QueryResult, QueryTarget } from "./query.ts";
 export { enableStatistics, fdInfo, memoryOf } from "./statistics.ts";
 export { BpfToken } from "./token.ts";
 export { UserRingWriter } from "./user-ring.ts";
 export { kernelTypes, moduleTypes, moduleNames } from "./kernel-btf.ts";
 export { kernelConfig } from "./kernel-config.ts";
+export { kernelSymbolAddress, kernelSymbolsAt } from "./kernel-symbols.ts";
 export { LinuxLink } from "./link.ts";
 export { LinuxMap, MapOperationError } from "./map.ts";
 export { LinuxProgram } from "./program.ts";
@@ -34,3 +43,5 @@ export { VerifierError } from "./verifier-error.ts";
 export * from "./verifier-log.ts";
 export type { KernelLinkInfo, KernelMapInfo, KernelProgramInfo } from "./info.ts";
 export { unmountPins } from "./pins.ts";
+export { followTraceLog, type TraceLog } from "./trace-log.ts";
+export { onlineCpus, possibleCpus } from "./cpus.ts";

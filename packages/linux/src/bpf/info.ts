@@ -157,6 +157,17 @@ export interface KernelLinkInfo {
   readonly count?: number;
   readonly missed?: bigint;
   readonly pid?: number;
+  /** Probes: of the function's end. */
+  readonly isReturn?: boolean;
+  /** `perf_event`: what the event is. */
+  readonly event?: "uprobe" | "uretprobe" | "kprobe" | "kretprobe" | "tracepoint" | "event";
+  /** `perf_event`: in the file, or in the function. */
+  readonly offset?: number;
+  /** `perf_event` of a kernel function, where the kernel shows addresses. */
+  readonly address?: bigint;
+  /** `perf_event` of other kinds: PERF_TYPE_* and its number. */
+  readonly eventType?: number;
+  readonly eventConfig?: bigint;
 }
 
 const LINK_INFO = 64;
@@ -197,14 +208,18 @@ function linkDetails(fd: number, type: string, view: DataView): Details {
       return { mapId: u32(16) };
     case "sockmap":
       return { mapId: u32(16), ...attachName(u32(20)) };
-    case "iter":
-      return { target: linkText(fd, 16, 24) };
+    case "iter": {
+      const target = linkText(fd, 16, 24);
+      return target.startsWith("bpf_map") || target.startsWith("bpf_sk_storage")
+        ? { target, mapId: u32(32) }
+        : { target };
+    }
     case "netfilter":
       return { netfilter: { family: u32(16), hook: u32(20), priority: view.getInt32(24, true), flags: u32(28) } };
     case "kprobe_multi":
-      return { count: u32(24), missed: u64(32) };
+      return { count: u32(24), isReturn: (u32(28) & 1) === 1, missed: u64(32) };
     case "uprobe_multi":
-      return { target: linkText(fd, 16, 48), count: u32(52), pid: u32(60) };
+      return { target: linkText(fd, 16, 48), count: u32(52), isReturn: (u32(56) & 1) === 1, pid: u32(60) };
     case "perf_event":
       return perfDetails(fd, view);
     default:
@@ -213,17 +228,30 @@ function linkDetails(fd: number, type: string, view: DataView): Details {
 }
 
 // enum bpf_perf_event_type
+const perfEvents = ["", "uprobe", "uretprobe", "kprobe", "kretprobe", "tracepoint", "event"] as const;
+
 function perfDetails(fd: number, view: DataView): Details {
+  const u32 = (offset: number) => view.getUint32(offset, true);
   const u64 = (offset: number) => view.getBigUint64(offset, true);
-  switch (view.getUint32(16, true)) {
-    case 1:
-    case 2:
-      return { target: linkText(fd, 24, 32), cookie: u64(40) };
-    case 3:
-    case 4:
-      return { target: linkText(fd, 24, 32), missed: u64(48), cookie: u64(56) };
-    case 5:
-      return { target: linkText(fd, 24, 32), cookie: u64(40) };
+  const event = perfEvents[u32(16)];
+  switch (event) {
+    case "uprobe":
+    case "uretprobe":
+      return { event, target: linkText(fd, 24, 32), offset: u32(36), cookie: u64(40) };
+    case "kprobe":
+    case "kretprobe":
+      return {
+        event,
+        target: linkText(fd, 24, 32),
+        offset: u32(36),
+        address: u64(40),
+        missed: u64(48),
+        cookie: u64(56),
+      };
+    case "tracepoint":
+      return { event, target: linkText(fd, 24, 32), cookie: u64(40) };
+    case "event":
+      return { event, eventConfig: u64(24), eventType: u32(32), cookie: u64(40) };
     default:
       return {};
   }

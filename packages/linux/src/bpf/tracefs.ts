@@ -16,7 +16,7 @@ const PLACES = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const text = new TextDecoder();
 
 /** The root of tracefs: where it is mounted, else one that is mounted nowhere and leaves no trace. */
-function openTracefs(): Descriptor {
+export function openTracefs(): Descriptor {
   const place = PLACES.find((each) => fileSystemType(each) === TRACEFS_MAGIC);
   if (place !== undefined) return openFile(place, O.RDONLY | O.DIRECTORY, { kind: "tracefs" });
   try {
