@@ -265,6 +265,14 @@ export class Cx {
     return false;
   }
 
+  /** The youngest epoch whose references are good in all of these. */
+  commonEpoch(epochs: readonly number[]): number | undefined {
+    const [first, ...rest] = epochs;
+    let at: number | undefined = first;
+    while (at !== undefined && !rest.every((epoch) => this.isFresh(at as number, epoch))) at = this.#parents[at];
+    return at;
+  }
+
   /** From here on instructions belong to `node`'s line. */
   at(node: ts.Node): void {
     if (this.builder === null) return;

@@ -295,5 +295,6 @@ export function mergeEpochs(cx: Cx, epochs: readonly number[]): void {
   if (first === undefined) return;
   const last = Math.max(...epochs);
   if (epochs.every((epoch) => cx.isFresh(epoch, last))) cx.epoch = last;
-  else cx.newEpoch();
+  // What was good before the ways parted, and on each of them, is good behind them.
+  else cx.newEpoch(cx.commonEpoch(epochs));
 }

@@ -295,7 +295,7 @@ function loop(cx: Cx, shape: LoopShape): void {
     jump(cx, next, node);
   }
   finishLoop(cx, shape, { head, body, next, exit }, frame);
-  if (next.reached && cx.epoch !== entry) reportStaleUses(cx, uses, entry);
+  if (next.reached && !cx.isFresh(entry)) reportStaleUses(cx, uses, entry);
   goOn(cx, exit, frame.breakEpochs, node);
 }
 
