@@ -37,7 +37,7 @@ export function output(command: string, args: readonly string[]): string {
 }
 
 /** Builds bench/twins/NAME.c against libbpf; null, said on stderr, where there is no C compiler or no libbpf. */
-export function buildTwin(name: string, folder: string): string | null {
+export function buildTwin(name: string, folder: string, flags: readonly string[] = []): string | null {
   const program = join(folder, name);
   const includes = "#include <bpf/bpf.h>\n#include <bpf/libbpf.h>\nint main(void){return libbpf_major_version()<0;}\n";
   const probe = spawnSync("cc", ["-x", "c", "-", "-o", join(folder, "probe"), "-lbpf"], { input: includes });
@@ -45,7 +45,7 @@ export function buildTwin(name: string, folder: string): string | null {
     console.error("cc or libbpf's headers are not installed: no peer in this run");
     return null;
   }
-  output("cc", ["-O2", "-Wall", join(root, "bench/twins", `${name}.c`), "-o", program, "-lbpf"]);
+  output("cc", ["-O2", "-Wall", join(root, "bench/twins", `${name}.c`), "-o", program, "-lbpf", ...flags]);
   return program;
 }
 

@@ -19,6 +19,18 @@ export interface IntCodec extends Codec {
   readonly bigEndian: boolean;
 }
 
+/** Of a struct or a union, in order. */
+export interface AggregateCodec extends Codec {
+  readonly kind: "struct" | "union";
+  readonly members: readonly Member[];
+}
+
+export interface ArrayCodec extends Codec {
+  readonly kind: "array";
+  readonly element: Codec;
+  readonly length: number;
+}
+
 export interface BitsCodec extends Codec {
   readonly kind: "bits";
   readonly bits: number;
@@ -159,8 +171,10 @@ export function bitField<T>(type: IntType<T>, width: number): BitsType<T> {
 export function fixedArray<T, N extends number>(element: Type<T>, length: N): Type<FixedArray<T, N>> {
   const inner = codecOf(element as Type<unknown>);
   if (!Number.isInteger(length) || length < 0) throw new RangeError(`an array has no ${length} elements`);
-  return finish<Codec>({
+  return finish<ArrayCodec>({
     kind: "array",
+    element: inner,
+    length,
     name: `${inner.name}[${length}]`,
     size: inner.size * length,
     align: inner.align,
@@ -176,10 +190,12 @@ export function fixedArray<T, N extends number>(element: Type<T>, length: N): Ty
   }) as unknown as Type<FixedArray<T, N>>;
 }
 
-interface Member {
+export interface Member {
   readonly name: string;
   readonly codec: Codec;
+  /** Bytes; of a bit field, of its unit. */
   readonly offset: number;
+  /** Of a bit field: its first bit in the unit. */
   readonly shift: number;
 }
 
@@ -244,6 +260,7 @@ export function structure<const F extends Fields>(name: string, fields: F, optio
     size: layout.size,
     align: layout.align,
     fields,
+    members,
     write: (view: DataView, offset: number, value: unknown): void => {
       if (value === null || typeof value !== "object") throw new RangeError(`${name} wants an object`);
       for (const member of members) {
@@ -255,7 +272,7 @@ export function structure<const F extends Fields>(name: string, fields: F, optio
     read: (view: DataView, offset: number): unknown => readMembers(view, offset, members),
     zero: (): unknown => Object.fromEntries(members.map((member) => [member.name, member.codec.zero()])),
   } as const;
-  return finish<Codec>(parts) as unknown as StructType<F>;
+  return finish<AggregateCodec>(parts) as unknown as StructType<F>;
 }
 
 /** Encoding takes the first field that is given; decoding gives every view. */
@@ -269,6 +286,7 @@ export function unionOf<const F extends Fields>(name: string, fields: F): UnionT
     size: layout.size,
     align: layout.align,
     fields,
+    members,
     write: (view: DataView, offset: number, value: unknown): void => {
       if (value === null || typeof value !== "object") throw new RangeError(`${name} wants an object`);
       const given = members.find((member) => (value as Record<string, unknown>)[member.name] !== undefined);
@@ -278,5 +296,5 @@ export function unionOf<const F extends Fields>(name: string, fields: F): UnionT
     read: (view: DataView, offset: number): unknown => readMembers(view, offset, members),
     zero: (): unknown => Object.fromEntries(members.map((member) => [member.name, member.codec.zero()])),
   } as const;
-  return finish<Codec>(parts) as unknown as UnionType<F>;
+  return finish<AggregateCodec>(parts) as unknown as UnionType<F>;
 }

@@ -9,5 +9,14 @@ export {
   type ProgramDescriptor,
   type VariableDescriptor,
 } from "./descriptors.ts";
+export {
+  codecOf,
+  type AggregateCodec,
+  type ArrayCodec,
+  type BitsCodec,
+  type Codec,
+  type IntCodec,
+  type Member as CodecMember,
+} from "./codec.ts";
 export { layoutStruct, layoutUnion, type FieldPlace, type FieldShape, type Layout } from "./layout.ts";
 export { PROGRAM_KINDS, type ProgramKind } from "./programs.ts";

@@ -104,7 +104,7 @@ export declare function array<V>(
 export declare function percpuArray<V>(
   name: string,
   options: { readonly value: Type<V>; readonly maxEntries: number; readonly flags?: number },
-): BpfMap<u32, V>;
+): PerCpuMap<u32, V>;
 /** The first field of the key is a `u32` that counts bits of the rest. */
 export declare function lpmTrie<K, V>(name: string, options: KeyValue<K, V>): BpfMap<K, V>;
 export declare function hashOfMaps<K, M>(

@@ -3,6 +3,15 @@
  * Ring buffers as asynchronous iterables.
  */
 import type { PlacedCodec, ValueCodec } from "./codec/codec.ts";
+import {
+  type FieldPath,
+  type FieldReader,
+  fieldReader,
+  type FieldValue,
+  numberReader,
+  type WidePath,
+} from "./codec/fields.ts";
+import type { Shape } from "./codec/shape.ts";
 import type { RawMap, RingReader } from "./machine.ts";
 
 export interface EventOptions {
@@ -17,21 +26,21 @@ export class EventStreamError extends Error {
   override readonly name = "EventStreamError";
 }
 
-type Decode<T> = (record: Uint8Array) => T;
+type Decode<T> = (view: DataView, at: number, length: number) => T;
 
-/**
- * Reads records where they lie. The view of the ring is kept from record to record, and let go with the reader: nothing here reads
- * it after.
- */
+/** Reads records where they lie. */
 function decoder<T>(codec: ValueCodec<T> | PlacedCodec<T>): Decode<T> {
-  if (!("read" in codec)) return (record) => codec.decode(record);
-  let view: DataView = new DataView(new ArrayBuffer(0));
-  return (record) => {
-    if (record.length < codec.size)
-      throw new RangeError(`an event has ${codec.size} bytes, the record ${record.length}`);
-    if (view.buffer !== record.buffer) view = new DataView(record.buffer);
-    return codec.read(view, record.byteOffset);
+  if (!("read" in codec))
+    return (view, at, length) => codec.decode(new Uint8Array(view.buffer, view.byteOffset + at, length));
+  const { size } = codec;
+  return (view, at, length) => {
+    if (length < size) tooShort(size, length);
+    return codec.read(view, at);
   };
+}
+
+function tooShort(size: number, length: number): never {
+  throw new RangeError(`an event has ${size} bytes, the record ${length}`);
 }
 
 /**
@@ -40,6 +49,7 @@ function decoder<T>(codec: ValueCodec<T> | PlacedCodec<T>): Decode<T> {
  */
 export class EventStream<T> implements AsyncIterable<T> {
   readonly raw: RawMap;
+  readonly #codec: ValueCodec<T> | PlacedCodec<T>;
   readonly #decode: Decode<T>;
   readonly #limit: number;
   readonly #drops: boolean;
@@ -53,6 +63,7 @@ export class EventStream<T> implements AsyncIterable<T> {
 
   constructor(raw: RawMap, codec: ValueCodec<T>, options: EventOptions = {}) {
     this.raw = raw;
+    this.#codec = codec;
     this.#decode = decoder(codec);
     this.#limit = options.limit ?? 65_536;
     this.#drops = options.overflow === "drop";
@@ -96,6 +107,44 @@ export class EventStream<T> implements AsyncIterable<T> {
     }
   }
 
+  /**
+   * A reader that hands events to `onEvent` where they lie, in place of a loop: nothing is made for an event. `field` gives what reads
+   * the fields. The reader is the stream's consumer until it is closed; a record that is too short throws RangeError from `drain`.
+   */
+  inPlace(onEvent: (view: DataView, at: number) => void): RingReader {
+    this.#mustBeFree();
+    const { size } = this.#codec;
+    const reader = this.raw.readRingInPlace((view, at, length) => {
+      if (length < size) tooShort(size, length);
+      onEvent(view, at);
+    });
+    this.#reader = reader;
+    return {
+      drain: () => reader.drain(),
+      start: () => reader.start(),
+      ...(reader.stop ? { stop: () => reader.stop?.() } : {}),
+      close: () => {
+        if (this.#reader === reader) this.#reader = null;
+        reader.close();
+      },
+    };
+  }
+
+  /** Reads one field of an event that lies somewhere: `field("key.port")`. Throws `ShapeError` where there is none. */
+  field<P extends FieldPath<T>>(path: P): FieldReader<FieldValue<T, P>> {
+    return fieldReader(this.#shape(), path) as FieldReader<FieldValue<T, P>>;
+  }
+
+  /** As `field`, of 64 bits as a number: exact up to 2^53, and without a bigint for each event. */
+  numberField(path: WidePath<T>): FieldReader<number> {
+    return numberReader(this.#shape(), path);
+  }
+
+  #shape(): Shape {
+    if ("shape" in this.#codec) return this.#codec.shape;
+    throw new TypeError(`the object has no type for the events of ${this.raw.info.name}`);
+  }
+
   /** Ends a running loop after what is decoded already. */
   close(): void {
     this.#isClosed = true;
@@ -107,15 +156,19 @@ export class EventStream<T> implements AsyncIterable<T> {
     this.close();
   }
 
-  #open(): void {
+  #mustBeFree(): void {
     if (this.#isClosed) throw new EventStreamError(`the events of ${this.raw.info.name} are closed`);
     if (this.#reader) throw new EventStreamError(`the events of ${this.raw.info.name} have a consumer`);
-    this.#reader = this.raw.readRing((record) => this.#take(record));
+  }
+
+  #open(): void {
+    this.#mustBeFree();
+    this.#reader = this.raw.readRingInPlace((view, at, length) => this.#take(view, at, length));
     this.#isStopped = false;
     this.#reader.start();
   }
 
-  #take(record: Uint8Array): void {
+  #take(view: DataView, at: number, length: number): void {
     // With `wait` the rest of one drain is taken beyond the limit: no more than the ring holds.
     const isFull = this.#queue.length >= this.#limit;
     const canWait = !this.#drops && this.#reader?.stop !== undefined;
@@ -124,7 +177,7 @@ export class EventStream<T> implements AsyncIterable<T> {
       return;
     }
     try {
-      this.#queue.push(this.#decode(record));
+      this.#queue.push(this.#decode(view, at, length));
     } catch (error) {
       this.#failure ??= error;
     }

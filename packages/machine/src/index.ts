@@ -3,6 +3,7 @@ export type * from "./app.ts";
 export { describeLayout, layoutHash } from "./layout.ts";
 export { compareCodecs, LayoutMismatchError, type LayoutDifference } from "./check.ts";
 export { bytesCodec, codecOfType, type PlacedCodec, type ValueCodec } from "./codec/codec.ts";
+export type { FieldPath, FieldReader, FieldValue, WidePath } from "./codec/fields.ts";
 export { ShapeError } from "./codec/shape.ts";
 export { EventStream, EventStreamError, type EventOptions } from "./events.ts";
 export { load } from "./load.ts";

@@ -6,7 +6,8 @@ import type { MapDescriptor, ProgramDescriptor, Type, VariableDescriptor } from 
 import { findByName, type BtfTypes, type MapSpec, type ObjectSpec } from "@skep/object";
 import type { App, AppOptions } from "./app.ts";
 import { compareCodecs, LayoutMismatchError } from "./check.ts";
-import { bytesCodec, codecOfType, type ValueCodec } from "./codec/codec.ts";
+import { bytesCodec, codecOfShape, codecOfType, type ValueCodec } from "./codec/codec.ts";
+import { shapeOfDescriptor } from "./codec/descriptor.ts";
 import { EventStream } from "./events.ts";
 import type { BpfMachine, Collection, Machine, RawMap } from "./machine.ts";
 import { isPerCpu, mapOfMaps, perCpuMap, progArray, typedMap } from "./typed-map.ts";
@@ -66,7 +67,7 @@ function codecFor(
   fromModule: Type<unknown> | undefined,
 ): ValueCodec<unknown> {
   // Without BTF for it the module's word is the only one.
-  if (fromModule && !(btf && side.typeId)) return fromModule as ValueCodec<unknown>;
+  if (fromModule && !(btf && side.typeId)) return codecOfShape(shapeOfDescriptor(fromModule));
   return agreed(subject, sideCodec(btf, side.typeId, side.size), fromModule);
 }
 
@@ -81,7 +82,7 @@ function recordCodec(
   if (btf && spec.valueTypeId) return agreed(subject, codecOfType(btf, spec.valueTypeId), fromModule);
   const named = btf && fromModule ? findByName(btf, fromModule.name, "struct") : null;
   if (btf && named) return agreed(subject, codecOfType(btf, named.id), fromModule);
-  return (fromModule as ValueCodec<unknown> | undefined) ?? null;
+  return fromModule ? codecOfShape(shapeOfDescriptor(fromModule)) : null;
 }
 
 /** Records as they are, copied. */

@@ -26,6 +26,8 @@ export interface Clock {
 // ---- BPF ----
 
 export interface BpfMachine {
+  /** How many values a per-CPU map holds under one key. */
+  readonly possibleCpus: number;
   /** Loads maps and programs. All or nothing: what was made is closed when a later step fails. */
   load(spec: ObjectSpec, options?: LoadOptions): Collection;
   createMap(spec: MapSpec): RawMap;
@@ -94,8 +96,13 @@ export interface RawMap {
   setProgram(key: Uint8Array, program: Program): void;
   /** For ring buffers: `onRecord` gets a view that is valid only during the call. */
   readRing(onRecord: (record: Uint8Array) => void): RingReader;
+  /** As `readRing`, without an object for each record: for readers of some fields. */
+  readRingInPlace(onRecord: OnRecordInPlace): RingReader;
   close(): void;
 }
+
+/** The record is the `length` bytes at `at` of the view, which holds more than it. Valid only during the call. */
+export type OnRecordInPlace = (view: DataView, at: number, length: number) => void;
 
 export interface RingReader {
   /** Reads what is there now; returns how many records. */

@@ -1,10 +1,41 @@
 import type { MapSpec } from "@skep/object";
-import { describe, expect, test } from "vitest";
-import { type EventOptions, EventStream, EventStreamError } from "../src/index.ts";
+import { describe, expect, expectTypeOf, test } from "vitest";
+import { type EventOptions, EventStream, EventStreamError, ShapeError } from "../src/index.ts";
 import { codecOfShape } from "../src/codec/codec.ts";
+import type { Shape } from "../src/codec/shape.ts";
 import { FakeMap } from "./fake-machine.ts";
 
 const codec = codecOfShape<number>({ kind: "int", size: 4, signed: false, bigEndian: false });
+interface Event {
+  readonly sequence: bigint;
+  readonly key: { readonly port: number; readonly deep: { readonly bit: number } };
+}
+const int = (size: 1 | 2 | 8, bigEndian = false): Shape => ({ kind: "int", size, signed: false, bigEndian });
+const bit: Shape = {
+  kind: "struct",
+  size: 1,
+  members: [{ name: "bit", shape: int(1), offset: 0, bits: { shift: 2, width: 3 } }],
+};
+const eventShape: Shape = {
+  kind: "struct",
+  size: 16,
+  members: [
+    { name: "sequence", shape: int(8), offset: 0 },
+    {
+      name: "key",
+      offset: 10,
+      shape: {
+        kind: "struct",
+        size: 5,
+        members: [
+          { name: "port", shape: int(2, true), offset: 1 },
+          { name: "deep", shape: bit, offset: 4 },
+        ],
+      },
+    },
+  ],
+};
+
 const spec: MapSpec = {
   name: "ring",
   type: "ringbuf",
@@ -125,5 +156,35 @@ describe("EventStream", () => {
     };
     await expect(loop()).rejects.toThrow("an event has 4 bytes, the record 2");
     expect(seen).toEqual([1]);
+  });
+
+  test("in place: fields are read where they lie, by one consumer, until it is closed", () => {
+    const map = new FakeMap(spec, 1);
+    const record = codecOfShape<Event>(eventShape);
+    const stream = new EventStream(map, record);
+    const [port, sequence, deep] = [
+      stream.field("key.port"),
+      stream.numberField("sequence"),
+      stream.field("key.deep.bit"),
+    ];
+    expectTypeOf(port).returns.toEqualTypeOf<number>();
+    const seen: number[][] = [];
+    const reader = stream.inPlace((view, at) => seen.push([port(view, at), sequence(view, at), deep(view, at)]));
+    expect(() => stream.inPlace(() => undefined)).toThrow(EventStreamError);
+    map.emit(record.encode({ sequence: 2n ** 53n - 1n, key: { port: 443, deep: { bit: 5 } } }));
+    map.emit(record.encode({ sequence: 1n, key: { port: 80, deep: { bit: 1 } } }));
+    expect(reader.drain()).toBe(2);
+    expect(seen).toEqual([
+      [443, 2 ** 53 - 1, 5],
+      [80, 1, 1],
+    ]);
+    map.emit(new Uint8Array(3));
+    expect(() => reader.drain()).toThrow("an event has 16 bytes, the record 3");
+    reader.close();
+    stream.inPlace(() => undefined).close();
+    // @ts-expect-error no such field
+    expect(() => stream.field("key.none")).toThrow(ShapeError);
+    // @ts-expect-error not of 64 bits
+    expect(() => stream.numberField("key.port")).toThrow(ShapeError);
   });
 });

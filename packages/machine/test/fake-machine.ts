@@ -2,7 +2,16 @@
  * A machine of maps in memory, for tests of what is built on the interface. Programs are names.
  */
 import type { MapSpec, ObjectSpec } from "@skep/object";
-import type { BpfMachine, Collection, Link, LoadOptions, Program, RawMap, RingReader } from "../src/machine.ts";
+import type {
+  BpfMachine,
+  Collection,
+  Link,
+  LoadOptions,
+  OnRecordInPlace,
+  Program,
+  RawMap,
+  RingReader,
+} from "../src/machine.ts";
 
 export const CPUS = 2;
 
@@ -132,6 +141,10 @@ export class FakeMap implements RawMap {
     return this.ring;
   }
 
+  readRingInPlace(onRecord: OnRecordInPlace): RingReader {
+    return this.readRing((record) => onRecord(new DataView(record.buffer), record.byteOffset, record.byteLength));
+  }
+
   /** What a program does. */
   emit(record: Uint8Array): void {
     this.records.push(record);
@@ -182,6 +195,7 @@ export function fakeBpf(): FakeBpf {
     return collection;
   };
   return {
+    possibleCpus: CPUS,
     loads,
     load,
     createMap: (spec) => new FakeMap(spec, nextId++),

@@ -1,6 +1,7 @@
 import { inNamespace } from "../sys/index.ts";
 import type { AttachTarget, BpfMachine, Link, Program } from "@skep/machine";
 import type { MapSpec, ObjectSpec } from "@skep/object";
+import { possibleCpus } from "./cpus.ts";
 import { autoTarget } from "./attach/auto.ts";
 import type { AttachContext } from "./attach/common.ts";
 import { attachProgram } from "./attach/index.ts";
@@ -22,6 +23,11 @@ export interface LinuxBpfOptions {
 /** BPF in the running kernel. */
 export class LinuxBpf implements BpfMachine {
   readonly #context: AttachContext;
+
+  /** How many values a per-CPU map holds under one key: CPUs that may ever be there. */
+  get possibleCpus(): number {
+    return possibleCpus();
+  }
 
   constructor(options: LinuxBpfOptions = {}) {
     const { netns } = options;

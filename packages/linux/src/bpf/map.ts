@@ -1,5 +1,5 @@
 import { commands, elementFlags } from "@skep/isa";
-import type { Program, RawMap, RingReader } from "@skep/machine";
+import type { OnRecordInPlace, Program, RawMap, RingReader } from "@skep/machine";
 import { type Descriptor, keepUntilHere, PAGE_SIZE, rawBpf, Scratch } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, updateBatch, type Shape } from "./batch.ts";
@@ -246,7 +246,17 @@ export class LinuxMap implements RawMap {
   /** Ring buffers, and the buffers of all CPUs of a perf event array. */
   readRing(onRecord: (record: Uint8Array) => void, options?: PerfOptions): RingReader {
     if (this.info.type === "perf_event_array") return this.readPerf(onRecord, options);
-    return new LinuxRingReader(this.#descriptor, this.info, onRecord);
+    return new LinuxRingReader(this.#descriptor, this.info, (view, at, length) =>
+      onRecord(new Uint8Array(view.buffer, view.byteOffset + at, length)),
+    );
+  }
+
+  readRingInPlace(onRecord: OnRecordInPlace, options?: PerfOptions): RingReader {
+    if (this.info.type !== "perf_event_array") return new LinuxRingReader(this.#descriptor, this.info, onRecord);
+    return this.readPerf(
+      (record) => onRecord(new DataView(record.buffer), record.byteOffset, record.byteLength),
+      options,
+    );
   }
 
   readPerf(onRecord: OnPerfRecord, options?: PerfOptions): PerfReader {

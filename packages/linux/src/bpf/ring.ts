@@ -1,4 +1,4 @@
-import type { MapInfo, RingReader } from "@skep/machine";
+import type { MapInfo, OnRecordInPlace, RingReader } from "@skep/machine";
 import { MAP, Mapping, PAGE_SIZE, PROT, watchReadable, type Descriptor, type Watch } from "../sys/index.ts";
 
 // Header of a record: length with two flags, page offset (struct bpf_ringbuf_hdr, kernel/bpf/ringbuf.c).
@@ -7,9 +7,6 @@ const BUSY = 0x8000_0000;
 const DISCARDED = 0x4000_0000;
 const LENGTH = 0x3fff_ffff;
 const CARRY = 0x1_0000_0000;
-
-/** What a reader gets of one record: where it lies in the ring. Valid only during the call. */
-export type OnRawRecord = (data: DataView, offset: number, length: number) => void;
 
 /**
  * Reads a BPF ring buffer. The data pages are mapped twice in a row, so no record wraps. The consumer's position is a counter of 64
@@ -23,16 +20,15 @@ export class LinuxRingReader implements RingReader {
   readonly #consumerWhole: BigUint64Array;
   readonly #producer: Uint32Array;
   readonly #headers: Uint32Array;
-  readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #mask: number;
-  readonly #onRecord: (record: Uint8Array) => void;
+  readonly #onRecord: OnRecordInPlace;
   #watch: Watch | null = null;
   #isDraining = false;
   #isClosed = false;
   #isStopped = false;
 
-  constructor(map: Descriptor, info: MapInfo, onRecord: (record: Uint8Array) => void) {
+  constructor(map: Descriptor, info: MapInfo, onRecord: OnRecordInPlace) {
     if (info.type !== "ringbuf") throw new TypeError(`map ${info.name} is no ring buffer but ${info.type}`);
     const size = info.maxEntries;
     // A descriptor of its own: the event loop watches each number once, and the map may be closed first.
@@ -51,7 +47,6 @@ export class LinuxRingReader implements RingReader {
     this.#consumerWhole = new BigUint64Array(this.#consumerPage.buffer, 0, 1);
     this.#producer = new Uint32Array(data, 0, 2);
     this.#headers = new Uint32Array(data, PAGE_SIZE, (2 * size) / 4);
-    this.#bytes = new Uint8Array(data, PAGE_SIZE, 2 * size);
     this.#view = new DataView(data, PAGE_SIZE, 2 * size);
     this.#mask = size - 1;
     this.#onRecord = onRecord;
@@ -67,19 +62,12 @@ export class LinuxRingReader implements RingReader {
   }
 
   drain(): number {
-    const bytes = this.#bytes;
-    const onRecord = this.#onRecord;
-    return this.drainRaw((_, offset, length) => onRecord(bytes.subarray(offset, offset + length)));
-  }
-
-  /** As `drain`, without making an object for each record. */
-  drainRaw(onRecord: OnRawRecord): number {
     if (this.#isClosed) throw new Error("use of a ring buffer reader that is closed");
     if (this.#isDraining) throw new Error("drain called from a record's callback");
     this.#isDraining = true;
     this.#isStopped = false;
     try {
-      return this.#walk(onRecord);
+      return this.#walk();
     } finally {
       this.#isDraining = false;
       if (this.#isClosed) this.#unmap();
@@ -87,8 +75,10 @@ export class LinuxRingReader implements RingReader {
   }
 
   /** What was produced when it began: a fast producer does not keep it for ever. */
-  #walk(onRecord: OnRawRecord): number {
+  #walk(): number {
     const headers = this.#headers;
+    const onRecord = this.#onRecord;
+    const view = this.#view;
     const mask = this.#mask;
     const start = Atomics.load(this.#consumer, 0);
     const available = (Atomics.load(this.#producer, 0) - start) >>> 0;
@@ -106,7 +96,7 @@ export class LinuxRingReader implements RingReader {
         passed += ((length + 7) & ~7) + HEADER;
         if ((header & DISCARDED) !== 0) continue;
         records++;
-        onRecord(this.#view, at + HEADER, length);
+        onRecord(view, at + HEADER, length);
         if (passed - given >= step) {
           this.#give(start, given, passed);
           given = passed;

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { array, be16, be32, bool, bits, i32, i8, struct, u16, u32, u64, u8 } from "@skep/bpf";
 import { BtfBuilder, type BtfTypes } from "@skep/object";
 import { bytesCodec, codecOfShape, codecOfType } from "./codec.ts";
+import { shapeOfDescriptor } from "./descriptor.ts";
+import { fieldReader, numberReader } from "./fields.ts";
 import { type Shape, ShapeError, shapeOf } from "./shape.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -176,6 +178,91 @@ describe("codecs of a shape", () => {
 
   test("fewer bytes than the type has are refused", () => {
     expect(() => bytesCodec(4).decode(new Uint8Array(3))).toThrow(RangeError);
+  });
+});
+
+/** Every field of a struct with its path. */
+function pathsOf(shape: Shape, prefix = ""): string[] {
+  if (shape.kind !== "struct") return [];
+  return shape.members.flatMap((member) => [
+    `${prefix}${member.name}`,
+    ...pathsOf(member.shape, `${prefix}${member.name}.`),
+  ]);
+}
+
+describe("readers of fields", () => {
+  const followed = (value: unknown, path: string): unknown =>
+    path.split(".").reduce((each, name) => (each as Record<string, unknown>)[name], value);
+
+  test("read what decoding the whole gives, at any distance", () => {
+    const cases = structOf(fc.oneof(leaf, arrayOf(leaf), structOf(leaf)));
+    fc.assert(
+      fc.property(cases, fc.uint8Array({ minLength: 800, maxLength: 800 }), fc.nat(50), ({ shape }, noise, at) => {
+        if (shape.size + at > noise.length) return;
+        const view = new DataView(noise.buffer, noise.byteOffset, noise.byteLength);
+        const whole = codecOfShape<unknown>(shape).read(view, at);
+        for (const path of pathsOf(shape)) {
+          expect(fieldReader(shape, path)(view, at)).toEqual(followed(whole, path));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("64 bits as a number, in both byte orders, of both signs", () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(2n ** 53n), max: 2n ** 53n }), fc.boolean(), (value, bigEndian) => {
+        const int: Shape = { kind: "int", size: 8, signed: true, bigEndian };
+        const shape: Shape = { kind: "struct", size: 16, members: [{ name: "n", shape: int, offset: 8 }] };
+        const view = new DataView(codecOfShape<unknown>(shape).encode({ n: value }).buffer);
+        expect(numberReader(shape, "n")(view, 0)).toBe(Number(value));
+      }),
+    );
+  });
+
+  test("the fields of anonymous members are the outer's; bits are read by their place", () => {
+    const inner: Shape = {
+      kind: "union",
+      size: 4,
+      members: [
+        {
+          name: "low",
+          shape: { kind: "int", size: 4, signed: false, bigEndian: false },
+          offset: 0,
+          bits: { shift: 3, width: 7 },
+        },
+      ],
+    };
+    const shape: Shape = { kind: "struct", size: 8, members: [{ name: "", shape: inner, offset: 4 }] };
+    const view = new DataView(codecOfShape<unknown>(shape).encode({ low: 77 }).buffer);
+    expect(fieldReader(shape, "low")(view, 0)).toBe(77);
+    expect(() => fieldReader(shape, "high")).toThrow(ShapeError);
+  });
+});
+
+describe("types of @skep/bpf", () => {
+  const Deep = struct("Deep", { a: bits(u32, 5), b: bits(u32, 27), c: i8 });
+  const Wide = struct("Wide", {
+    flag: bool,
+    at: be16,
+    deep: Deep,
+    list: array(be32, 3),
+    total: u64,
+    small: u8,
+    odd: i32,
+    port: u16,
+  });
+
+  test("have the shape that they read and write", () => {
+    const codec = codecOfShape<unknown>(shapeOfDescriptor(Wide));
+    expect(codec.size).toBe(Wide.size);
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: Wide.size, maxLength: Wide.size }), (bytes) => {
+        const value = Wide.decode(bytes);
+        expect(codec.decode(bytes)).toEqual(value);
+        expect(hex(codec.encode(value as never))).toBe(hex(Wide.encode(value)));
+      }),
+    );
   });
 });
 

@@ -21,6 +21,7 @@ export interface ValueCodec<T> {
 
 /** A codec that reads in place, for rings and tables. */
 export interface PlacedCodec<T> extends ValueCodec<T> {
+  readonly shape: Shape;
   read(view: DataView, at: number): T;
   write(view: DataView, at: number, value: Loose<T>): void;
 }
@@ -42,6 +43,7 @@ export function codecOfShape<T>(shape: Shape, options: { readonly plain?: boolea
   const write = (view: DataView, at: number, value: unknown) => made.write(view, at, value, "value");
   return {
     size,
+    shape,
     read: made.read as (view: DataView, at: number) => T,
     write,
     encode(value) {

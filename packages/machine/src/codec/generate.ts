@@ -163,14 +163,24 @@ function membersStatement(shape: Shape, place: Place, names: Names): string {
   return [...cases, `{ throw new RangeError(${place.path} + ${wanted}); }`].join(" else ");
 }
 
+/** Reads what lies at a distance from where its struct begins; null where the environment forbids generated code. */
+export function generateAt(shape: Shape, distance: number): Read | null {
+  return compileSource(`return (v, o) => ${readExpression(shape, `o + ${distance}`, new Names())};`) as Read | null;
+}
+
 /** Null where the environment forbids generated code (a content security policy). */
 export function generate(shape: Shape): { readonly read: Read; readonly write: Write } | null {
   const readSource = `return (v, o) => ${readExpression(shape, "o", new Names())};`;
   const writeSource = `return (v, o, x, path) => { ${writeStatement(shape, { value: "x", at: "o", path: "path" }, new Names())} };`;
+  const read = compileSource(readSource);
+  const write = compileSource(writeSource);
+  return read && write ? { read: read as Read, write: write as Write } : null;
+}
+
+function compileSource(source: string): unknown {
   try {
     // oxlint-disable-next-line no-new-func, typescript/no-implied-eval
-    const make = (source: string): unknown => new Function("p", `"use strict"; ${source}`)(p);
-    return { read: make(readSource) as Read, write: make(writeSource) as Write };
+    return new Function("p", `"use strict"; ${source}`)(p);
   } catch (error) {
     if (error instanceof EvalError) return null;
     throw error;
