@@ -13,6 +13,7 @@ import type { ConstantPool } from "./pool.ts";
 
 const COMMUTATIVE = new Set<BinaryOp>(["add", "mul", "and", "or", "xor"]);
 const ASSOCIATIVE = COMMUTATIVE;
+const BPF_LOOP = 181;
 
 export interface SimplifyOptions {
   readonly byteOrder: "little" | "big";
@@ -111,6 +112,13 @@ class Simplifier {
     return (this.#uses[inst.id] ?? 0) <= 1;
   }
 
+  /** A loop of no rounds: the kernel never looks at its callback, and then has no program for it (jit_subprogs in kernel/bpf/verifier.c). */
+  #simplifyHelper(inst: InstOf<"helper">): Inst | null {
+    const [times] = inst.args;
+    const isEmpty = inst.helper === BPF_LOOP && times?.op === "const" && times.value === 0n;
+    return isEmpty && inst.type !== undefined ? this.#constant(inst.type, 0n) : null;
+  }
+
   // Dispatch
 
   /** What the instruction's value is instead, the instruction itself if it was changed in place, or null. */
@@ -135,6 +143,8 @@ class Simplifier {
         return this.#simplifyPtradd(inst);
       case "ptrsub":
         return this.#simplifyPtrsub(inst);
+      case "helper":
+        return this.#simplifyHelper(inst);
       case "load":
       case "store":
       case "atomic":
