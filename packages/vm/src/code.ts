@@ -6,7 +6,7 @@ import { LoadError } from "./error.ts";
 
 /** Addresses of functions: no memory, one every eight bytes by instruction index. */
 export const FUNCTION_BASE = 0xe000_0000;
-/** Handles of maps: no memory, one every sixteen bytes by map id. */
+/** Handles of maps: no memory, one every `CONTROL_BYTES` by map id. */
 export const MAP_BASE = 0xc000_0000;
 
 /** Instructions in columns, with jumps as indexes of instructions. */
@@ -88,3 +88,5 @@ function sourceFinder(slotOf: Int32Array, lines: readonly LinkedLine[]): (index:
     return line === undefined ? null : { file: line.file, line: line.line, text: line.text };
   };
 }
+
+export const emptyCode: Code = prepare([], { name: "" });

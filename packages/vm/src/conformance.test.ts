@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { assemble } from "@skep/isa";
 import { prepare } from "./code.ts";
-import { Cpu } from "./cpu.ts";
+import { Interpreter } from "./interpreter/interpreter.ts";
 import { Memory } from "./memory.ts";
 import { blocks, hexBytes, ubpfHelpers } from "./testing-conformance.ts";
 
@@ -25,7 +25,7 @@ function run(asm: string, mem: Uint8Array): bigint {
   const { instructions, diagnostics } = assemble(asm, { notation: "conformance" });
   expect(diagnostics).toEqual([]);
   const memory = new Memory();
-  const cpu = new Cpu(memory, { helpers: ubpfHelpers, budget: 10_000_000 });
+  const cpu = new Interpreter(memory, { helpers: ubpfHelpers, budget: 10_000_000 });
   const region = memory.allocate("memory", mem.length);
   memory.bytes.set(mem, region.base);
   return cpu.run(prepare(instructions, { name: "test" }), mem.length === 0 ? 0 : region.base, mem.length);

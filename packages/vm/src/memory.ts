@@ -1,82 +1,185 @@
 import { Trap } from "./error.ts";
+import { PAGE_TABLE, REGIONS, descriptor, regionFlags } from "./layout.ts";
+import { wasm } from "./wasm/api.ts";
+import type { WasmMemory } from "./wasm/api.ts";
 
 const PAGE = 4096;
 const PAGE_SHIFT = 12;
+const WASM_PAGE = 65_536;
 /** Addresses are offsets in one linear memory; 2 GiB leave room above for handles that are no memory. */
 const MAX_BYTES = 0x8000_0000;
+const INITIAL_BYTES = 0x100_0000;
+export const MEMORY_PAGES = { minimum: INITIAL_BYTES / WASM_PAGE, maximum: MAX_BYTES / WASM_PAGE } as const;
 
 /** What an address may belong to. */
-export type RegionKind = "stack" | "context" | "packet" | "map" | "ring" | "memory" | "object" | "hidden";
+export type RegionKind = "stack" | "context" | "packet" | "map" | "ring" | "memory" | "object";
+
+type Holds = (address: number, size: number) => boolean;
 
 /**
  * A run of bytes with one owner. With a `stride` it is a row of objects of `size` bytes each, and no access may leave the object that it
- * begins in.
+ * begins in. Its bounds also stand in linear memory, where compiled programs read them.
  */
 export class Region {
   readonly kind: RegionKind;
   readonly base: number;
   /** Bytes that were reserved, from `base`. */
   readonly capacity: number;
-  /** Addresses that may be used: from `start` up to `end`. */
-  start: number;
-  end: number;
-  stride = 0;
-  size = 0;
-  writable = true;
-  /** Where objects come and go: whether the bytes from `address` on are in one of them. */
-  holds: ((address: number, size: number) => boolean) | null = null;
+  private readonly memory: Memory;
+  /** Address of the descriptor. */
+  readonly descriptor: number;
+  private first: number;
+  private behind: number;
+  private rowStride = 0;
+  private objectSize = 0;
+  private mayWrite = true;
+  private finder: Holds | null = null;
 
-  constructor(kind: RegionKind, base: number, capacity: number) {
-    this.kind = kind;
-    this.base = base;
-    this.capacity = capacity;
-    this.start = base;
-    this.end = base + capacity;
+  constructor(memory: Memory, place: { kind: RegionKind; base: number; capacity: number; descriptor: number }) {
+    this.memory = memory;
+    this.kind = place.kind;
+    this.base = place.base;
+    this.capacity = place.capacity;
+    this.descriptor = place.descriptor;
+    this.first = place.base;
+    this.behind = place.base + place.capacity;
+    this.put(descriptor.start, this.first);
+    this.put(descriptor.end, this.behind);
+    this.put(descriptor.stride, 0);
+    this.putFlags();
+  }
+
+  private put(offset: number, value: number): void {
+    this.memory.u32[(this.descriptor + offset) >>> 2] = value;
+  }
+
+  private putFlags(): void {
+    const flags =
+      (this.mayWrite ? regionFlags.writable : 0) |
+      (this.finder === null ? 0 : regionFlags.dynamic) |
+      (this.kind === "stack" ? regionFlags.stack : 0);
+    this.put(descriptor.flags, flags);
+  }
+
+  /** Addresses that may be used: from `start` up to `end`. */
+  get start(): number {
+    return this.first;
+  }
+  set start(address: number) {
+    this.first = address;
+    this.put(descriptor.start, address);
+  }
+  get end(): number {
+    return this.behind;
+  }
+  set end(address: number) {
+    this.behind = address;
+    this.put(descriptor.end, address);
+  }
+  get stride(): number {
+    return this.rowStride;
+  }
+  get size(): number {
+    return this.objectSize;
+  }
+  /** Makes it a row of objects of `size` bytes, `stride` apart. */
+  split(stride: number, size: number): void {
+    this.rowStride = stride;
+    this.objectSize = size;
+    this.put(descriptor.stride, stride);
+    this.put(descriptor.size, size);
+  }
+  get writable(): boolean {
+    return this.mayWrite;
+  }
+  set writable(may: boolean) {
+    this.mayWrite = may;
+    this.putFlags();
+  }
+  /** Where objects come and go: whether the bytes from `address` on are in one of them. */
+  get holds(): Holds | null {
+    return this.finder;
+  }
+  set holds(finder: Holds | null) {
+    this.finder = finder;
+    this.putFlags();
   }
 }
 
 /**
- * One linear memory. Regions begin on a page of their own and have an unused page behind them, so that a small step out of a region
- * ends in none. Growing replaces `bytes` and `view`: take them anew after every allocation.
+ * One linear memory, a WebAssembly one. Regions begin on a page of their own and have an unused page behind them, so that a small step out
+ * of a region ends in none. Growing replaces the views: take them anew after every allocation.
  */
 export class Memory {
-  bytes = new Uint8Array(1 << 16);
-  view = new DataView(this.bytes.buffer);
+  readonly wasm: WasmMemory = new wasm.Memory({ initial: MEMORY_PAGES.minimum, maximum: MEMORY_PAGES.maximum });
+  bytes = new Uint8Array(this.wasm.buffer);
+  view = new DataView(this.wasm.buffer);
+  u32 = new Uint32Array(this.wasm.buffer);
+  i32 = new Int32Array(this.wasm.buffer);
   private readonly owners: (Region | undefined)[] = [];
-  /** The first page stays free: null points to nothing. */
-  private nextPage = 1;
+  private nextPage = REGIONS >>> PAGE_SHIFT;
   private readonly free = new Map<number, number[]>();
+  private readonly descriptors: number[] = [];
 
   allocate(kind: RegionKind, capacity: number): Region {
-    const pages = Math.max(1, Math.ceil(capacity / PAGE));
-    const page = this.free.get(pages)?.pop() ?? this.takePages(pages);
-    const region = new Region(kind, page * PAGE, capacity);
-    for (let i = 0; i < pages; i++) this.owners[page + i] = region;
-    this.bytes.fill(0, region.base, region.base + pages * PAGE);
+    const place = this.descriptors.pop() ?? this.takeDescriptors();
+    const base = this.takeBytes(capacity);
+    const region = new Region(this, { kind, base, capacity, descriptor: place });
+    for (let i = 0; i < pagesOf(capacity); i++) this.own((base >>> PAGE_SHIFT) + i, region);
     return region;
   }
 
   release(region: Region): void {
-    const pages = Math.max(1, Math.ceil(region.capacity / PAGE));
-    const page = region.base >>> PAGE_SHIFT;
-    for (let i = 0; i < pages; i++) this.owners[page + i] = undefined;
+    for (let i = 0; i < pagesOf(region.capacity); i++) this.own((region.base >>> PAGE_SHIFT) + i, undefined);
+    this.descriptors.push(region.descriptor);
+    this.giveBytes(region.base, region.capacity);
+  }
+
+  /** Zeroed bytes that belong to no region: programs cannot reach them while their accesses are checked. */
+  takeBytes(capacity: number): number {
+    const pages = pagesOf(capacity);
+    const again = this.free.get(pages)?.pop();
+    if (again === undefined) return this.takePages(pages) * PAGE;
+    this.bytes.fill(0, again * PAGE, (again + pages) * PAGE);
+    return again * PAGE;
+  }
+
+  giveBytes(base: number, capacity: number): void {
+    const pages = pagesOf(capacity);
     const list = this.free.get(pages);
-    if (list === undefined) this.free.set(pages, [page]);
-    else list.push(page);
+    if (list === undefined) this.free.set(pages, [base >>> PAGE_SHIFT]);
+    else list.push(base >>> PAGE_SHIFT);
+  }
+
+  private own(page: number, region: Region | undefined): void {
+    this.owners[page] = region;
+    this.u32[(PAGE_TABLE >>> 2) + page] = region?.descriptor ?? 0;
+  }
+
+  private takeDescriptors(): number {
+    const base = this.takeBytes(PAGE);
+    for (let at = PAGE - descriptor.bytes; at > 0; at -= descriptor.bytes) this.descriptors.push(base + at);
+    return base;
   }
 
   private takePages(pages: number): number {
     const page = this.nextPage;
-    this.nextPage += pages + 1;
-    const needed = this.nextPage * PAGE;
+    const needed = (page + pages + 1) * PAGE;
     if (needed > MAX_BYTES) throw new RangeError(`the machine's memory of ${MAX_BYTES} bytes is full`);
-    if (needed > this.bytes.length) {
-      const grown = new Uint8Array(Math.min(MAX_BYTES, Math.max(needed, this.bytes.length * 2)));
-      grown.set(this.bytes);
-      this.bytes = grown;
-      this.view = new DataView(grown.buffer);
-    }
+    if (needed > this.bytes.length) this.grow(needed);
+    this.nextPage += pages + 1;
     return page;
+  }
+
+  private grow(needed: number): void {
+    const now = this.bytes.length;
+    const wanted = Math.min(MAX_BYTES, Math.max(needed, now + Math.min(now, 1 << 28)));
+    this.wasm.grow(Math.ceil((wanted - now) / WASM_PAGE));
+    const { buffer } = this.wasm;
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
   }
 
   /** The region of an address, null where there is none. */
@@ -84,20 +187,19 @@ export class Memory {
     return this.owners[address >>> PAGE_SHIFT] ?? null;
   }
 
-  /** The address itself if all `size` bytes are in one object that may be used so; throws a `Trap` otherwise. */
-  check(address: number, size: number, write: boolean): number {
+  /** Whether all `size` bytes are in one object that may be used so. */
+  allows(address: number, size: number, write: boolean): boolean {
     const region = this.owners[address >>> PAGE_SHIFT];
-    if (region === undefined || address < region.start || address + size > region.end) this.fail(address, size, write);
-    if (region.stride !== 0 && ((address - region.start) % region.stride) + size > region.size) {
-      this.fail(address, size, write);
-    }
-    if (write && !region.writable) this.fail(address, size, write);
-    if (region.holds !== null && !region.holds(address, size)) this.fail(address, size, write);
-    return address;
+    if (region === undefined || address < region.start || address + size > region.end) return false;
+    if (region.stride !== 0 && ((address - region.start) % region.stride) + size > region.size) return false;
+    if (write && !region.writable) return false;
+    return region.holds === null || region.holds(address, size);
   }
 
-  private fail(address: number, size: number, write: boolean): never {
-    throw new Trap("memory", this.explain(address, size, write));
+  /** The address itself if the access is allowed; throws a `Trap` otherwise. */
+  check(address: number, size: number, write: boolean): number {
+    if (!this.allows(address, size, write)) throw new Trap("memory", this.explain(address, size, write));
+    return address;
   }
 
   private explain(address: number, size: number, write: boolean): string {
@@ -125,4 +227,8 @@ export class Memory {
     this.check(address, data.length, true);
     this.bytes.set(data, address);
   }
+}
+
+function pagesOf(capacity: number): number {
+  return Math.max(1, Math.ceil(capacity / PAGE));
 }

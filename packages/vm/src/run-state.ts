@@ -1,3 +1,4 @@
+import { cells } from "./layout.ts";
 import type { Region } from "./memory.ts";
 import type { Memory } from "./memory.ts";
 
@@ -47,8 +48,11 @@ export class RunState {
     const { shape } = this;
     this.packet.start = this.meta;
     this.packet.end = this.dataEnd;
+    const { view, u32 } = this.memory;
+    // What `ld abs` reads.
+    u32[cells.packetStart >>> 2] = shape?.kind === "skb" ? this.data : 0;
+    u32[cells.packetEnd >>> 2] = this.dataEnd;
     if (shape === null) return;
-    const { view } = this.memory;
     const base = this.context.base;
     view.setUint32(base + shape.data, this.data, true);
     view.setUint32(base + shape.dataEnd, this.dataEnd, true);

@@ -2,9 +2,10 @@ import { linkProgram, relocate } from "@skep/object";
 import type { BtfTypes, LinkedProgram, MapSpec, ObjectSpec } from "@skep/object";
 import { MAP_BASE, prepare } from "./code.ts";
 import type { Code } from "./code.ts";
-import { Cpu } from "./cpu.ts";
 import type { HelperFunction } from "./cpu.ts";
+import { Interpreter } from "./interpreter/interpreter.ts";
 import { LoadError, MapError, Trap, errno } from "./error.ts";
+import { CONTROL_BYTES } from "./layout.ts";
 import type { Host } from "./host.ts";
 import { KernelObject } from "./object.ts";
 import { coreHelpers } from "./helpers/core.ts";
@@ -92,7 +93,7 @@ export class Vm {
   private readonly options: VmOptions;
   private readonly maps: VmMap[] = [];
   private readonly host: MapHost;
-  private readonly processor: Cpu;
+  private readonly processor: Interpreter;
   private readonly packet: Region;
   private readonly context: Region;
   private readonly machine: HelperMachine & { state: RunState };
@@ -118,11 +119,14 @@ export class Vm {
       ...packetHelpers(this.machine),
       ...(options.helpers ?? []),
     ]);
-    this.processor = new Cpu(memory, { helpers, ...(options.budget === undefined ? {} : { budget: options.budget }) });
+    this.processor = new Interpreter(memory, {
+      helpers,
+      ...(options.budget === undefined ? {} : { budget: options.budget }),
+    });
   }
 
   private mapOf(handle: number): VmMap {
-    const map = this.maps[(handle - MAP_BASE) / 16];
+    const map = this.maps[(handle - MAP_BASE) / CONTROL_BYTES];
     if (map === undefined) throw new Trap("argument", `0x${handle.toString(16)} is no map`);
     return map;
   }
@@ -198,7 +202,6 @@ export class Vm {
     this.placePacket(state, packet, shape);
     if (shape?.kind === "skb" && input.context === undefined)
       bytes.set(packet.subarray(12, 14), this.context.base + 16);
-    this.processor.packet = shape?.kind === "skb" ? this.packet : null;
     const r0 = this.processor.run(program.code, this.context.base, 0);
     return {
       returned: Number(r0 & 0xffff_ffffn),

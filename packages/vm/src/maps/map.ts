@@ -1,5 +1,6 @@
 import type { MapSpec } from "@skep/object";
 import { MAP_BASE } from "../code.ts";
+import { CONTROL_BYTES } from "../layout.ts";
 import type { Code } from "../code.ts";
 import { MapError, errno } from "../error.ts";
 import type { Memory } from "../memory.ts";
@@ -30,7 +31,7 @@ export abstract class VmMap {
     this.host = host;
     this.spec = spec;
     this.id = id;
-    this.handle = MAP_BASE + id * 16;
+    this.handle = MAP_BASE + id * CONTROL_BYTES;
   }
 
   /** Bytes of a value as user space sees it: all CPUs' of a per-CPU map, each rounded up to eight. */

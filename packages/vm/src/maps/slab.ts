@@ -33,8 +33,7 @@ export class Slab {
   takeRun(count: number): number {
     const size = this.stride * this.cpus;
     const region = this.memory.allocate("map", count * size);
-    region.stride = this.stride;
-    region.size = this.valueSize;
+    region.split(this.stride, this.valueSize);
     return region.base;
   }
 
