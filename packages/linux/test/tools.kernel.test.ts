@@ -11,7 +11,7 @@ import {
   kernelSymbolAddress,
   kernelSymbolsAt,
 } from "../src/bpf/index.ts";
-import { symbolsAt } from "../src/bpf/kernel-symbols.ts";
+import { addressOf, symbolsAt } from "../src/bpf/kernel-symbols.ts";
 import { canUseBpf, objectSpec } from "../src/bpf/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import { Lab } from "./lab.ts";
@@ -53,6 +53,9 @@ describe.skipIf(!canUseBpf())("tools", () => {
       [0xffff_ffff_8100_0010n, "a_function"],
       [0xffff_ffff_8100_0000n, "_text"],
     ]);
+    expect(addressOf("a_function", text)).toBe(0xffff_ffff_8100_0010n);
+    expect(addressOf("_text", text)).toBe(0xffff_ffff_8100_0000n);
+    expect(addressOf("text", text)).toBeNull();
   });
 
   test("what a program prints is followed", async () => {

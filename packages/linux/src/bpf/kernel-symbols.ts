@@ -1,28 +1,26 @@
 import { readFileSync } from "node:fs";
 
-let symbols: Map<string, bigint> | undefined;
+let symbols: string | undefined;
 
 /** Address of a kernel symbol from /proc/kallsyms; null where there is none, or where addresses are hidden. */
 export function kernelSymbolAddress(name: string): bigint | null {
-  symbols ??= readSymbols(readFileSync("/proc/kallsyms", "utf8"));
-  const address = symbols.get(name);
-  return address === undefined || address === 0n ? null : address;
+  symbols ??= readFileSync("/proc/kallsyms", "utf8");
+  const address = addressOf(name, symbols);
+  return address === null || address === 0n ? null : address;
 }
 
-/** By name; of several with one name the first. */
-export function readSymbols(text: string): Map<string, bigint> {
-  const found = new Map<string, bigint>();
-  for (const line of text.split("\n")) {
-    const [address, , rest] = line.split(" ", 3);
-    const name = rest?.split("\t", 1)[0];
-    if (name && address && !found.has(name)) found.set(name, BigInt(`0x${address}`));
-  }
-  return found;
+/** Of several symbols with one name the first. The whole is searched: some milliseconds, where a table of all names takes a hundred times that. */
+export function addressOf(name: string, text: string): bigint | null {
+  const places = [text.indexOf(` ${name}\n`), text.indexOf(` ${name}\t`)].filter((at) => at >= 0);
+  if (places.length === 0) return null;
+  const start = text.lastIndexOf("\n", Math.min(...places)) + 1;
+  return BigInt(`0x${text.slice(start, text.indexOf(" ", start))}`);
 }
 
 /** Names of the symbols that begin at these addresses. Those of other addresses, or where addresses are hidden, are left out. */
 export function kernelSymbolsAt(addresses: Iterable<bigint>): Map<bigint, string> {
-  return symbolsAt(addresses, readFileSync("/proc/kallsyms", "utf8"));
+  symbols ??= readFileSync("/proc/kallsyms", "utf8");
+  return symbolsAt(addresses, symbols);
 }
 
 /** As `kernelSymbolsAt`, in the text of /proc/kallsyms; of several symbols at one address the first. */

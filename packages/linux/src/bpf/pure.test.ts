@@ -11,7 +11,7 @@ import {
 import { encodeVariable } from "./config.ts";
 import { parseCpuList } from "./cpus.ts";
 import { kernelName } from "./attributes.ts";
-import { readSymbols } from "./kernel-symbols.ts";
+import { addressOf } from "./kernel-symbols.ts";
 import { ringSize } from "./map-create.ts";
 
 test.each([
@@ -82,12 +82,11 @@ test.each([
 });
 
 test("kernel symbols: first of a name, modules without their suffix", () => {
-  const symbols = readSymbols(
-    "ffffffff81000000 T _text\nffffffff81000010 t same\nffffffff81000020 t same\n00000 t m\t[mod]\n",
-  );
-  expect(symbols.get("_text")).toBe(0xffffffff81000000n);
-  expect(symbols.get("same")).toBe(0xffffffff81000010n);
-  expect(symbols.has("m")).toBe(true);
+  const text = "ffffffff81000000 T _text\nffffffff81000010 t same\nffffffff81000020 t same\n00000 t m\t[mod]\n";
+  expect(addressOf("_text", text)).toBe(0xffffffff81000000n);
+  expect(addressOf("same", text)).toBe(0xffffffff81000010n);
+  expect(addressOf("m", text)).toBe(0n);
+  expect(addressOf("text", text)).toBeNull();
 });
 
 test.each([
