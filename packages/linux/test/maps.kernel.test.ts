@@ -9,7 +9,14 @@ import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { createMap } from "../src/bpf/map-create.ts";
 import { possibleCpus } from "../src/bpf/cpus.ts";
 import { bytes, canUseBpf, mapSpec, number } from "../src/bpf/testing.ts";
-import { enableStatistics, memoryOf, type LinuxCollection, type LinuxMap, type PerfReader } from "../src/bpf/index.ts";
+import {
+  enableStatistics,
+  memoryOf,
+  unmountPins,
+  type LinuxCollection,
+  type LinuxMap,
+  type PerfReader,
+} from "../src/bpf/index.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import {
   FileSystemContext,
@@ -18,7 +25,6 @@ import {
   takeDescriptor,
   processDescriptor,
   rawSyscall,
-  unmount,
 } from "../src/sys/index.ts";
 import { countOf, Lab, printTable, refusedRow, row, sendText, sockaddr, testObject, u32 } from "./lab.ts";
 
@@ -305,7 +311,7 @@ describe.skipIf(!enabled)("maps", () => {
     } finally {
       lab.reset();
       lab.bpf.removePins(`${folder}/pins`);
-      if (mountPoint) unmount(mountPoint);
+      if (mountPoint) unmountPins(mountPoint);
       rmSync(folder, { recursive: true });
     }
   });
@@ -335,7 +341,7 @@ describe.skipIf(!enabled)("maps", () => {
     try {
       lab.keep(lab.bpf.createToken(folder));
     } finally {
-      if (mountPoint) unmount(mountPoint);
+      if (mountPoint) unmountPins(mountPoint);
       rmSync(folder, { recursive: true });
     }
   });

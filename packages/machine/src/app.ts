@@ -9,19 +9,49 @@ import type {
   Global,
   Loose,
   MapOfMaps,
+  PerfEventArray,
   ProgArray,
   Program as KernelProgram,
   RingBuf,
 } from "@skep/bpf";
 import type { EventOptions, EventStream } from "./events.ts";
 import type { AttachTarget, Collection, Link, LoadOptions, Program } from "./machine.ts";
-import type { PerCpuMap, TypedMap, TypedMapOfMaps, TypedProgArray } from "./typed-map.ts";
+import type {
+  PerCpuMap,
+  TypedBloomFilter,
+  TypedMap,
+  TypedMapOfMaps,
+  TypedProgArray,
+  TypedQueue,
+  TypedReferences,
+  TypedStacks,
+  TypedStorage,
+} from "./typed-map.ts";
 
 /** Marks per-CPU maps among the exports. */
 type IsPerCpu<T> = "~percpu" extends keyof T ? true : false;
 
+/** Kinds are told apart by the marks of their types: their methods alone are alike. */
+type Mark<T, Name extends string> = Name extends keyof T ? NonNullable<T[Name]> : never;
+
 /** What user space has of a map that the kernel program declares. */
-export type MapHandle<T> =
+export type MapHandle<T> = "~queue" extends keyof T
+  ? TypedQueue<Mark<T, "~queue">>
+  : "~bloom" extends keyof T
+    ? TypedBloomFilter<Mark<T, "~bloom">>
+    : "~storage" extends keyof T
+      ? TypedStorage<Mark<T, "~storage">>
+      : "~sockets" extends keyof T
+        ? TypedReferences<Mark<T, "~sockets">>
+        : "~redirect" extends keyof T
+          ? TypedReferences<number>
+          : "~cgroups" extends keyof T
+            ? TypedReferences<number>
+            : "~stacks" extends keyof T
+              ? TypedStacks
+              : KeyedHandle<T>;
+
+type KeyedHandle<T> =
   T extends BpfMap<infer K, infer V>
     ? IsPerCpu<T> extends true
       ? PerCpuMap<K, V>
@@ -43,7 +73,7 @@ type IsConfig<T> = T extends { readonly value: unknown }
     : true
   : false;
 
-type EventOf<T> = T extends RingBuf<infer E> ? E : never;
+type EventOf<T> = T extends RingBuf<infer E> ? E : T extends PerfEventArray<infer E> ? E : never;
 
 export interface Variable<T> {
   /** Of all CPUs. Setting writes the whole section: not while the program writes other variables of it. */
@@ -53,7 +83,9 @@ export interface Variable<T> {
 /** The exports of `M` that are `K` in user space. */
 export type Maps<M> = { readonly [K in keyof M as [MapHandle<M[K]>] extends [never] ? never : K]: MapHandle<M[K]> };
 export type Events<M> = {
-  readonly [K in keyof M as M[K] extends RingBuf<unknown> ? K : never]: EventStream<EventOf<M[K]>>;
+  readonly [K in keyof M as M[K] extends RingBuf<unknown> | PerfEventArray<unknown> ? K : never]: EventStream<
+    EventOf<M[K]>
+  >;
 };
 export type Programs<M> = { readonly [K in keyof M as M[K] extends KernelProgram<Context> ? K : never]: Program };
 export type Globals<M> = {

@@ -69,9 +69,12 @@ export class EventStream<T> implements AsyncIterable<T> {
     this.#drops = options.overflow === "drop";
   }
 
-  /** Events that were thrown away because the consumer was slow. What the program could not put into a full ring it alone knows. */
+  /**
+   * Events that were thrown away because the consumer was slow; of perf event arrays also those that the kernel could not write. What a
+   * program could not put into a full ring it alone knows.
+   */
   get lost(): number {
-    return this.#lost;
+    return this.#lost + (this.#reader?.lost ?? 0);
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<T> {
@@ -124,8 +127,8 @@ export class EventStream<T> implements AsyncIterable<T> {
       start: () => reader.start(),
       ...(reader.stop ? { stop: () => reader.stop?.() } : {}),
       close: () => {
-        if (this.#reader === reader) this.#reader = null;
-        reader.close();
+        if (this.#reader === reader) this.#release();
+        else reader.close();
       },
     };
   }
@@ -198,6 +201,7 @@ export class EventStream<T> implements AsyncIterable<T> {
   }
 
   #release(): void {
+    this.#lost += this.#reader?.lost ?? 0;
     this.#reader?.close();
     this.#reader = null;
   }

@@ -10,7 +10,17 @@ import { bytesCodec, codecOfShape, codecOfType, type ValueCodec } from "./codec/
 import { shapeOfDescriptor } from "./codec/descriptor.ts";
 import { EventStream } from "./events.ts";
 import type { BpfMachine, Collection, Machine, RawMap } from "./machine.ts";
-import { isPerCpu, mapOfMaps, perCpuMap, progArray, typedMap } from "./typed-map.ts";
+import {
+  isPerCpu,
+  mapOfMaps,
+  perCpuMap,
+  progArray,
+  references,
+  stackTraces,
+  typedBloomFilter,
+  typedMap,
+  typedQueue,
+} from "./typed-map.ts";
 import { openVariable } from "./variables.ts";
 
 type Descriptor = MapDescriptor | ProgramDescriptor | VariableDescriptor;
@@ -101,6 +111,25 @@ interface Context {
   readonly btf: BtfTypes | undefined;
 }
 
+const events: ReadonlySet<string> = new Set(["ringbuf", "perf_event_array"]);
+const referring: ReadonlySet<string> = new Set([
+  ...["devmap", "devmap_hash", "cpumap", "xskmap", "sockmap", "sockhash", "reuseport_sockarray", "cgroup_array"],
+]);
+
+/** Maps whose values are no data that can be read back, or that have no keys; null for the others. */
+function specialHandle(raw: RawMap, type: string, codecs: Codecs): unknown {
+  if (type === "prog_array") return progArray(raw);
+  if (type === "stack_trace") return stackTraces(raw);
+  if (type === "queue" || type === "stack") return typedQueue(raw, codecs.value());
+  if (type === "bloom_filter") return typedBloomFilter(raw, codecs.value());
+  return referring.has(type) ? references(raw, codecs.key()) : null;
+}
+
+interface Codecs {
+  key(): ValueCodec<unknown>;
+  value(): ValueCodec<unknown>;
+}
+
 const mapsOfMaps: ReadonlySet<string> = new Set(["hash_of_maps", "array_of_maps"]);
 
 /** What user space works with: see `MapHandle`. */
@@ -108,15 +137,17 @@ function mapHandle(raw: RawMap, spec: MapSpec, descriptor: MapDescriptor | undef
   const subject = `map ${spec.name}`;
   const key = () =>
     codecFor(`${subject}, key`, { typeId: spec.keyTypeId, size: spec.keySize }, context.btf, descriptor?.key);
-  if (spec.type === "prog_array") return progArray(raw);
+  const side = { typeId: spec.valueTypeId, size: spec.valueSize };
+  const value = () => codecFor(`${subject}, value`, side, context.btf, descriptor?.value);
+  const special = specialHandle(raw, spec.type, { key, value });
+  if (special !== null) return special;
   const { inner } = spec;
   if (mapsOfMaps.has(spec.type) && inner) {
     const typed = (each: RawMap) => mapHandle(each, inner, descriptor?.inner, context);
     return mapOfMaps<unknown, unknown>(raw, { key: key(), inner, bpf: context.bpf, typed });
   }
-  const side = { typeId: spec.valueTypeId, size: spec.valueSize };
-  const value = codecFor(`${subject}, value`, side, context.btf, descriptor?.value);
-  return isPerCpu(spec.type) ? perCpuMap(raw, { key: key(), value }) : typedMap(raw, { key: key(), value });
+  const types = { key: key(), value: value() };
+  return isPerCpu(spec.type) ? perCpuMap(raw, types) : typedMap(raw, types);
 }
 
 /** An unknown name is a mistake that `undefined` would hide until later. */
@@ -174,7 +205,7 @@ function build(parts: {
     const program = collection.programs[specName];
     if (map && raw && map.data === undefined) {
       const mapDescriptor = descriptor?.kind === "map" ? descriptor : undefined;
-      if (map.type === "ringbuf") {
+      if (events.has(map.type)) {
         const codec = recordCodec(map, context.btf, mapDescriptor) ?? plainRecords;
         handles.events[exportName] = new EventStream<unknown>(raw, codec, options.events);
       } else handles.maps[exportName] = mapHandle(raw, map, mapDescriptor, context);

@@ -40,7 +40,7 @@ export interface BpfMachine {
   /** Names in a pin folder. */
   pins(folder: string): string[];
   unpin(pin: string): void;
-  /** Unpins everything in a pin folder and below and removes the folders; a BPF file system mounted there stays. */
+  /** Unpins everything in a pin folder and below and removes the folders, with what `preparePins` mounted there. */
   removePins(folder: string): void;
   attach(program: Program, target: AttachTarget): Link;
 }
@@ -84,6 +84,10 @@ export interface RawMap {
   set(key: Uint8Array, value: Uint8Array, mode?: "any" | "new" | "existing"): void;
   /** False where the key was absent. */
   delete(key: Uint8Array): boolean;
+  /** The value that was there, which is gone; null where there was none. For hashes, and with an empty key for queues and stacks. */
+  take(key: Uint8Array): Uint8Array | null;
+  /** For bloom filters: whether the value may be in it. False is certain. */
+  mayHold(value: Uint8Array): boolean;
   /** Batched where the kernel can; a snapshot that tolerates concurrent change. */
   entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]>;
   setAll(entries: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): void;
@@ -92,9 +96,11 @@ export interface RawMap {
   pin(path: string): void;
   /** For maps of maps: puts `inner` under `key`. */
   setMap(key: Uint8Array, inner: RawMap): void;
+  /** For maps of maps: a handle of its own on what stands under `key`, to be closed; null where nothing does. */
+  getMap(key: Uint8Array): RawMap | null;
   /** For program arrays. */
   setProgram(key: Uint8Array, program: Program): void;
-  /** For ring buffers: `onRecord` gets a view that is valid only during the call. */
+  /** For ring buffers and perf event arrays: `onRecord` gets a view that is valid only during the call. */
   readRing(onRecord: (record: Uint8Array) => void): RingReader;
   /** As `readRing`, without an object for each record: for readers of some fields. */
   readRingInPlace(onRecord: OnRecordInPlace): RingReader;
@@ -111,6 +117,8 @@ export interface RingReader {
   start(): void;
   /** Undoes `start`: records stay in the ring. Where it is absent a slow reader loses events instead of waiting. */
   stop?(): void;
+  /** Records that the kernel threw away because a buffer was full, where it counts them (perf event arrays). */
+  readonly lost?: number;
   close(): void;
 }
 

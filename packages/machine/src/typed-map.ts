@@ -31,6 +31,8 @@ export interface TypedMap<K, V> extends Iterable<[K, V]> {
   set(key: Loose<K>, value: Loose<V>, mode?: UpdateMode): void;
   /** False where the key was absent. */
   delete(key: Loose<K>): boolean;
+  /** The value that was there, which is gone; null where there was none. For hashes. */
+  take(key: Loose<K>): V | null;
   /** A snapshot that tolerates concurrent change. */
   entries(): IterableIterator<[K, V]>;
   keys(): IterableIterator<K>;
@@ -79,6 +81,11 @@ class CodedMap<K, V, W> {
 
   delete(key: Loose<K>): boolean {
     return this.raw.delete(this.#coding.key.encode(key));
+  }
+
+  take(key: Loose<K>): V | null {
+    const bytes = this.raw.take(this.#coding.key.encode(key));
+    return bytes === null ? null : this.#coding.decode(bytes);
   }
 
   *entries(): IterableIterator<[K, V]> {
@@ -168,10 +175,12 @@ export function perCpuMap<K, V>(raw: RawMap, types: MapTypes<K, V>): PerCpuMap<K
 
 // ---- maps that hold objects ----
 
-/** A map of maps. What it holds cannot be read back as a map, only replaced. */
+/** A map of maps. */
 export interface TypedMapOfMaps<K, M> {
   readonly raw: RawMap;
   set(key: Loose<K>, inner: { readonly raw: RawMap }): void;
+  /** A handle of its own, to be closed; null where there is none. */
+  get(key: Loose<K>): M | null;
   delete(key: Loose<K>): boolean;
   has(key: Loose<K>): boolean;
   keys(): IterableIterator<K>;
@@ -192,6 +201,10 @@ export function mapOfMaps<K, M>(raw: RawMap, parts: MapOfMapsParts<K, M>): Typed
   return {
     raw,
     set: (each, inner) => raw.setMap(key.encode(each), inner.raw),
+    get(each) {
+      const inner = raw.getMap(key.encode(each));
+      return inner && parts.typed(inner);
+    },
     delete: (each) => raw.delete(key.encode(each)),
     has: (each) => raw.get(key.encode(each)) !== null,
     *keys() {
@@ -221,6 +234,114 @@ export function progArray(raw: RawMap): TypedProgArray {
     raw,
     set: (index, program) => raw.setProgram(indexBytes(index), program),
     delete: (index) => raw.delete(indexBytes(index)),
+    close: () => raw.close(),
+  };
+}
+
+// ---- maps without keys ----
+
+const noKey = new Uint8Array(0);
+
+/** A queue or a stack. */
+export interface TypedQueue<V> {
+  readonly raw: RawMap;
+  /** Fails with E2BIG where it is full, unless `replaceOldest`. */
+  push(value: Loose<V>, options?: { readonly replaceOldest?: boolean }): void;
+  /** Takes the next value; null where it is empty. */
+  pop(): V | null;
+  /** The next value, which stays. */
+  peek(): V | null;
+  close(): void;
+}
+
+function checkValue(raw: RawMap, value: ValueCodec<unknown>): void {
+  const { name, valueSize } = raw.info;
+  if (value.size !== valueSize)
+    throw new MapTypeError(`map ${name} has values of ${valueSize} bytes, the type has ${value.size}`);
+}
+
+/** Throws `MapTypeError` where sizes differ. */
+export function typedQueue<V>(raw: RawMap, value: ValueCodec<V>): TypedQueue<V> {
+  checkValue(raw, value as ValueCodec<unknown>);
+  const decoded = (bytes: Uint8Array | null): V | null => (bytes === null ? null : value.decode(bytes));
+  return {
+    raw,
+    // BPF_EXIST makes room in queues and stacks (queue_stack_map_push_elem).
+    push: (each, options) => raw.set(noKey, value.encode(each), options?.replaceOldest ? "existing" : "any"),
+    pop: () => decoded(raw.take(noKey)),
+    peek: () => decoded(raw.get(noKey)),
+    close: () => raw.close(),
+  };
+}
+
+export interface TypedBloomFilter<V> {
+  readonly raw: RawMap;
+  add(value: Loose<V>): void;
+  /** False is certain. */
+  mayHold(value: Loose<V>): boolean;
+  close(): void;
+}
+
+/** Throws `MapTypeError` where sizes differ. */
+export function typedBloomFilter<V>(raw: RawMap, value: ValueCodec<V>): TypedBloomFilter<V> {
+  checkValue(raw, value as ValueCodec<unknown>);
+  return {
+    raw,
+    add: (each) => raw.set(noKey, value.encode(each)),
+    mayHold: (each) => raw.mayHold(value.encode(each)),
+    close: () => raw.close(),
+  };
+}
+
+// ---- maps of descriptors and stacks ----
+
+/** Values by the descriptor of their owner: a socket, a process (pidfd), a file, a cgroup's folder. */
+export type TypedStorage<V> = Pick<TypedMap<number, V>, "raw" | "get" | "has" | "set" | "delete" | "close">;
+
+/** Sockets, cgroups, interfaces, CPUs: numbers go in, and what is held cannot be read back as such. */
+export interface TypedReferences<K> {
+  readonly raw: RawMap;
+  /** `value`: a descriptor of a socket or cgroup; of redirect maps the index of an interface, the queue size of a CPU. */
+  set(key: Loose<K>, value: number): void;
+  delete(key: Loose<K>): boolean;
+  close(): void;
+}
+
+export function references<K>(raw: RawMap, key: ValueCodec<K>): TypedReferences<K> {
+  return {
+    raw,
+    set(each, value) {
+      // Where a program's descriptor follows (bpf_devmap_val, bpf_cpumap_val) zero is none.
+      const bytes = new Uint8Array(raw.info.valueSize);
+      new DataView(bytes.buffer).setUint32(0, value, true);
+      raw.set(key.encode(each), bytes);
+    },
+    delete: (each) => raw.delete(key.encode(each)),
+    close: () => raw.close(),
+  };
+}
+
+/** Stacks by the number that the program got. */
+export interface TypedStacks {
+  readonly raw: RawMap;
+  /** Return addresses, the innermost first; null where there is no such stack. */
+  get(id: number): bigint[] | null;
+  delete(id: number): boolean;
+  close(): void;
+}
+
+export function stackTraces(raw: RawMap): TypedStacks {
+  return {
+    raw,
+    get(id) {
+      const bytes = raw.get(indexBytes(id));
+      if (!bytes) return null;
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const frames = Array.from({ length: bytes.length >> 3 }, (_, at) => view.getBigUint64(at * 8, true));
+      const end = frames.indexOf(0n);
+      return end < 0 ? frames : frames.slice(0, end);
+    },
+    delete: (id) => raw.delete(indexBytes(id)),
     close: () => raw.close(),
   };
 }

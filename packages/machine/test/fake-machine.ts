@@ -103,6 +103,16 @@ export class FakeMap implements RawMap {
     return this.rows.delete(text(key));
   }
 
+  take(key: Uint8Array): Uint8Array | null {
+    const value = this.get(key);
+    this.delete(key);
+    return value;
+  }
+
+  mayHold(value: Uint8Array): boolean {
+    return [...this.rows.values()].some(([, each]) => text(each) === text(value));
+  }
+
   entries(): IterableIterator<[Uint8Array, Uint8Array]> {
     return [...this.rows.values()]
       .map(([key, value]): [Uint8Array, Uint8Array] => [key.slice(), value.slice()])
@@ -128,6 +138,11 @@ export class FakeMap implements RawMap {
   setMap(key: Uint8Array, inner: RawMap): void {
     this.held.set(text(key), inner);
     this.rows.set(text(key), [key.slice(), Uint8Array.of(inner.info.id, 0, 0, 0)]);
+  }
+
+  getMap(key: Uint8Array): RawMap | null {
+    const held = this.held.get(text(key));
+    return held instanceof FakeMap ? held : null;
   }
 
   setProgram(key: Uint8Array, program: Program): void {

@@ -201,6 +201,8 @@ describe("load", () => {
     const held = bpf.loads[0]!.collection.maps["policies"]!.held;
     expect([...held.values()]).toEqual([inner.raw]);
     expect([...app.maps.policies.keys()]).toEqual([42]);
+    expect(app.maps.policies.get(42)?.get(7)).toEqual({ low: 1, high: 2 });
+    expect(app.maps.policies.get(43)).toBeNull();
     expect(app.maps.policies.has(42)).toBe(true);
     expect(app.maps.policies.delete(42)).toBe(true);
     app.maps.jumps.set(1, app.programs.count);

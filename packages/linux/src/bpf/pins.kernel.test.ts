@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { isErrno, unmount } from "../sys/index.ts";
+import { isErrno, mount } from "../sys/index.ts";
 import { exit, mov64, r0 } from "./testing-isa.ts";
 import { LinuxBpf } from "./machine.ts";
+import { unmountPins } from "./pins.ts";
 import { bytes, canUseBpf, mapSpec, number, objectSpec } from "./testing.ts";
 
 const machine = new LinuxBpf();
@@ -17,7 +18,7 @@ describe.skipIf(!canUseBpf())("pins", () => {
     mounted = machine.preparePins(`${folder}/bpf`).mountPoint;
   });
   afterEach(() => {
-    if (mounted !== undefined) unmount(mounted);
+    if (mounted !== undefined) unmountPins(mounted);
     rmSync(folder, { recursive: true });
   });
 
@@ -81,8 +82,24 @@ describe.skipIf(!canUseBpf())("pins", () => {
     machine.removePins(pins);
     expect(existsSync(pins)).toBe(false);
     machine.removePins(pins);
-    machine.removePins(`${folder}/bpf`);
-    expect(machine.preparePins(`${folder}/bpf`)).toEqual({ mounted: false });
+  });
+
+  test("the file system that was mounted for the folder goes with it, another's stays", () => {
+    const pins = `${folder}/bpf`;
+    const map = machine.createMap(mapSpec("gone", "hash"));
+    map.pin(`${pins}/one`);
+    map.close();
+    machine.removePins(pins);
+    expect(existsSync(pins)).toBe(false);
+    expect(machine.pins(pins)).toEqual([]);
+    machine.removePins(pins);
+    unmountPins(pins);
+    mkdirSync(pins);
+    mount("other", pins, { type: "bpf" });
+    machine.removePins(pins);
+    expect(machine.preparePins(pins)).toEqual({ mounted: false });
+    unmountPins(pins);
+    expect(machine.preparePins(pins)).toEqual({ mounted: true, mountPoint: pins });
   });
 
   test("pinning outside a BPF file system is an error that says where", () => {

@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { BPF_FS_MAGIC, Descriptor, fileSystemType, mount, MS, unmount } from "../sys/index.ts";
+import { BPF_FS_MAGIC, Descriptor, fileSystemType, isErrno, MNT_DETACH, mount, MS, unmount } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 
 /** BPF_OBJ_PIN. Throws EEXIST where something is pinned, EINVAL where the folder is not on a BPF file system. */
@@ -56,6 +56,9 @@ function existing(path: string): string {
 /** The usual place, which is mounted rather than a folder in it. */
 const USUAL = "/sys/fs/bpf";
 
+/** The source that the mount table shows for what `preparePins` mounted: how a later process knows it. */
+const OURS = "skep";
+
 export interface PreparedPins {
   /** Whether a BPF file system was mounted here and now. */
   readonly mounted: boolean;
@@ -76,14 +79,31 @@ export function preparePins(folder: string): PreparedPins {
   const isUsual = path === USUAL || path.startsWith(`${USUAL}/`);
   const mountPoint = isUsual && fileSystemType(USUAL) !== null ? USUAL : path;
   mkdirSync(mountPoint, { recursive: true });
-  mount("bpf", mountPoint, { type: "bpf", flags: MS.NOSUID | MS.NODEV | MS.NOEXEC, data: "mode=0700" });
+  mount(OURS, mountPoint, { type: "bpf", flags: MS.NOSUID | MS.NODEV | MS.NOEXEC, data: "mode=0700" });
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return { mounted: true, mountPoint };
 }
 
-/** Takes away what `preparePins` mounted. */
+/** Takes away what `preparePins` mounted; nothing happens where nothing is mounted any more. */
 export function unmountPins(mountPoint: string): void {
-  unmount(mountPoint);
+  try {
+    unmount(mountPoint);
+  } catch (error) {
+    if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
+  }
+}
+
+/** Whether the file system at this mount point is one that `preparePins` mounted (proc_pid_mountinfo(5)). */
+function isOurMount(mountPoint: string): boolean {
+  const real = realpathSync(mountPoint);
+  const unescape = (text: string) =>
+    text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+  // The last one is on top.
+  const line = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .findLast((each) => unescape(each.split(" ")[4] ?? "") === real);
+  const [type, source] = line?.split(" - ")[1]?.split(" ") ?? [];
+  return type === "bpf" && source === OURS;
 }
 
 /** Names of what is pinned in a folder, without its folders; empty where there is no folder. */
@@ -105,7 +125,10 @@ function isKernels(name: string): boolean {
   return name.includes(".");
 }
 
-/** Removes everything in a folder of pins, and the folder unless a file system is mounted there. */
+/**
+ * Removes everything in a folder of pins, and the folder. A file system that is mounted there goes where `preparePins` mounted it for this
+ * folder; another one, and the one at the usual place, stays.
+ */
 export function removePinFolder(folder: string): void {
   const path = resolve(folder);
   if (fileSystemType(path) === null) return;
@@ -116,5 +139,7 @@ export function removePinFolder(folder: string): void {
     else unpin(below);
   }
   const isMountPoint = statSync(path).dev !== statSync(dirname(path)).dev;
-  if (!isMountPoint) rmdirSync(path);
+  if (isMountPoint && (path === USUAL || !isOurMount(path))) return;
+  if (isMountPoint) unmount(path, MNT_DETACH);
+  rmdirSync(path);
 }
