@@ -84,6 +84,7 @@ function preheader(fn: IrFunction, cfg: Cfg, loop: Loop): Block {
     if (phi.op !== "phi") break;
     mergeIncoming(fn, phi, { entering: new Set(entering), made });
   }
+  for (let outer = loop.parent; outer; outer = outer.parent) outer.blocks.add(made);
   // The graph of the caller knows the new block from here on.
   (cfg.preds as Map<Block, Block[]>).set(made, entering);
   (cfg.preds as Map<Block, Block[]>).set(header, [made, ...loop.latches]);
