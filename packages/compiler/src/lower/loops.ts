@@ -3,7 +3,8 @@
  * Helpers that call back: bpf_loop, bpf_for_each_map_elem, timers.
  */
 import type ts from "typescript";
-import type { Inst } from "@skep/ir";
+import type { FunctionBuilder, Inst } from "@skep/ir";
+import { DYNPTR } from "../kernel-structs.ts";
 import { cellType, INTS, type ArrayT, type MemoryType, type StructT } from "../types.ts";
 import { describe, UNDEFINED, type FunctionValue, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
@@ -11,6 +12,7 @@ import { withCallback, type CallbackParameter } from "./callbacks.ts";
 import type { Cx } from "./cx.ts";
 import { coerce, instOf, typed } from "./ints.ts";
 import { checkHelper, helperId } from "./helpers.ts";
+import { kernelPointer } from "./kernel.ts";
 import { mapInst } from "./maps.ts";
 import { asInt, read } from "./memory.ts";
 
@@ -25,6 +27,21 @@ const pointer = (name: string): CallbackParameter => ({ name, type: "ptr", shape
 
 /** BPF_MAX_LOOPS. */
 const MAX_LOOPS = 8n << 20n;
+
+/**
+ * A loop that the kernel knows to have no rounds is one whose callback it never looks at, and then has no program for (jit_subprogs in
+ * kernel/bpf/verifier.c): it must not be called.
+ */
+function unlessZero(b: FunctionBuilder, count: Inst, run: () => Inst): Inst {
+  const result = b.local("rounds", "i64");
+  const [some, after] = [b.block("some"), b.block("after")];
+  b.set(result, b.i64(0));
+  b.branch("ne", [count, b.i32(0)], [some, after]);
+  b.at(some);
+  b.set(result, run());
+  b.jump(after);
+  return b.at(after).get(result);
+}
 
 /** `loop(times, (index) => ...)`: how often the body ran. */
 function loop(cx: Cx, node: ts.CallExpression): Value {
@@ -46,8 +63,9 @@ function loop(cx: Cx, node: ts.CallExpression): Value {
       },
       call: (outer, callback, context) => {
         const b = outer.emit(node);
-        const args = [instOf(outer, times, INTS.u32, timesNode), callback, context, b.i64(0)];
-        const result = b.helper(helperId("loop"), args, "i64");
+        const count = instOf(outer, times, INTS.u32, timesNode);
+        const run = (): Inst => b.helper(helperId("loop"), [count, callback, context, b.i64(0)], "i64");
+        const result = times.min > 0n ? run() : unlessZero(b, count, run);
         return typed(result, INTS.i64, { min: -(1n << 31n), max: MAX_LOOPS, soft: true });
       },
     },
@@ -83,6 +101,58 @@ export function forEachElement(cx: Cx, map: MapValue, node: ts.CallExpression): 
         const b = outer.emit(node);
         const args = [mapInst(outer, map, node), callback, context, b.i64(0)];
         return typed(b.helper(helperId("for_each_map_elem"), args, "i64"), INTS.i64);
+      },
+    },
+    node,
+  );
+}
+
+/** `ring.drain((record) => ...)`: how many records user space had sent. */
+export function drainRing(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const body = closure(cx, node.arguments[0], node);
+  return withCallback(
+    cx,
+    body,
+    {
+      parameters: [pointer("record"), CONTEXT],
+      captures: 1,
+      bind: (_inner, params) => [
+        { kind: "ref", type: DYNPTR, ptr: params[0] as Inst, offset: 0, space: "unknown", align: 8, nullable: false },
+      ],
+      call: (outer, callback, context) => {
+        const b = outer.emit(node);
+        const args = [mapInst(outer, map, node), callback, context, b.i64(0)];
+        return typed(b.helper(helperId("user_ringbuf_drain"), args, "i64"), INTS.i64);
+      },
+    },
+    node,
+  );
+}
+
+/** `findArea(task, address, (task, area) => ...)`: 0, or -ENOENT where nothing is mapped there. */
+function findArea(cx: Cx, node: ts.CallExpression): Value {
+  const [taskNode, addressNode, bodyNode] = node.arguments;
+  const body = closure(cx, bodyNode, node);
+  const task = taskNode ? cx.lower.value(cx, taskNode) : UNDEFINED;
+  const [argument] = node.typeArguments ?? [];
+  const area = argument ? cx.unit.kernel.structOf(cx.unit.checker.getTypeFromTypeNode(argument)) : null;
+  if (!area) return cx.refuse(node, "needsKernelType", ["findArea"]);
+  if (task.kind !== "kernel" || !addressNode) return cx.refuse(node, "wantsType", [describe(task), "a task"]);
+  const address = coerce(cx, asInt(cx, cx.lower.value(cx, addressNode, INTS.u64), addressNode), INTS.u64, addressNode);
+  return withCallback(
+    cx,
+    body,
+    {
+      parameters: [pointer("task"), pointer("area"), CONTEXT],
+      captures: 2,
+      bind: (_inner, params) => [
+        kernelPointer(params[0] as Inst, task.root, { trusted: true, nullable: false }),
+        kernelPointer(params[1] as Inst, area, { trusted: true, nullable: false }),
+      ],
+      call: (outer, callback, context) => {
+        const b = outer.emit(node);
+        const args = [task.ptr, instOf(outer, address, INTS.u64, addressNode), callback, context, b.i64(0)];
+        return typed(b.helper(helperId("find_vma"), args, "i64"), INTS.i64);
       },
     },
     node,
@@ -176,6 +246,7 @@ function lock(cx: Cx, helper: string, node: ts.CallExpression): Value {
 
 const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Value>> = {
   loop,
+  findArea,
   timerInit,
   timerSetCallback,
   timerStart,
