@@ -160,6 +160,8 @@ export interface DataSection {
     readonly typeId: number;
     /** Absent: global, seen from outside. */
     readonly linkage?: "static";
+    /** Global for other objects, static for the kernel (`__hidden`). */
+    readonly hidden?: true;
     /** Gives way to a strong one when objects are linked; in `.kconfig`: may be missing. */
     readonly weak?: true;
   }[];

@@ -7,6 +7,7 @@ import type { Collection, LoadOptions, Program, RawMap } from "@skep/machine";
 import {
   CoreRelocator,
   linkProgram,
+  ObjectError,
   resolveKconfig,
   type CoreResult,
   type LinkedProgram,
@@ -14,18 +15,19 @@ import {
   type ObjectSpec,
   type ProgramSpec,
 } from "@skep/object";
-import { attachPoint, noPoint, type AttachPoint } from "./attach-point.ts";
-import { loadTypes, type LoadedTypes } from "./btf-load.ts";
+import { SyscallError } from "../sys/index.ts";
+import { attachPoint, type AttachPoint } from "./attach-point.ts";
+import { BtfError, loadTypes, type LoadedTypes } from "./btf-load.ts";
 import { capabilitiesOfType, needCapabilities } from "./capabilities.ts";
 import { configuredData } from "./config.ts";
-import { allModuleTypes, kernelTypes } from "./kernel-btf.ts";
+import { allModuleTypes, kernelTypes, openModuleBtf } from "./kernel-btf.ts";
 import { kconfigSource } from "./kernel-config.ts";
 import { checkFits, createMap } from "./map-create.ts";
 import { LinuxMap } from "./map.ts";
 import { openPinned } from "./pins.ts";
 import { loadProgram } from "./program-load.ts";
 import type { LinuxProgram } from "./program.ts";
-import { memberIndex, structOpsLayout, structOpsValue, type StructOpsLayout } from "./struct-ops.ts";
+import { memberIndex, prepareStructOps, structOpsLayout, type StructOpsLayout } from "./struct-ops.ts";
 import type { BpfToken } from "./token.ts";
 
 export interface LinuxLoadOptions extends LoadOptions {
@@ -43,6 +45,8 @@ export interface LinuxLoadOptions extends LoadOptions {
 export interface LinuxCollection extends Collection {
   readonly maps: Readonly<Record<string, LinuxMap>>;
   readonly programs: Readonly<Record<string, LinuxProgram>>;
+  /** Why the kernel refused the object's types, where it did: maps and programs are then without them. */
+  readonly refusedTypes: Error | null;
 }
 
 /** Loads maps and programs, all or nothing. Throws what the first failing step throws. */
@@ -68,6 +72,7 @@ class Loading {
   readonly #made: { close(): void }[] = [];
   readonly #structOps = new Map<string, StructOpsLayout>();
   #types: LoadedTypes | null = null;
+  #refusedTypes: Error | null = null;
 
   constructor(spec: ObjectSpec, options: LinuxLoadOptions) {
     this.#spec = spec;
@@ -77,18 +82,19 @@ class Loading {
   run(): LinuxCollection {
     const spec = this.#spec;
     if (spec.byteOrder !== "little") throw new TypeError("the object is for machines of the other byte order");
-    const programs = this.#wanted();
+    const maps = this.#wantedMaps();
+    const programs = this.#wantedPrograms();
     if (!this.#options.token) {
       for (const each of programs) needCapabilities(`loading ${each.name}`, ...capabilitiesOfType(each.type));
     }
     const contents = configuredData(spec, this.#options.config ?? {});
     if (spec.maps[".kconfig"]) this.#fillKconfig(contents);
     const linked = this.#link(programs.map((each) => each.name));
-    this.#types = loadTypes(spec, linked, { token: this.#options.token?.fd ?? 0 });
-    for (const map of Object.values(spec.maps)) this.#makeMap(map, contents.get(map.name));
+    this.#loadTypes(linked);
+    for (const map of maps) this.#makeMap(map, contents.get(map.name));
     for (const each of linked) this.#makeProgram(each);
-    for (const map of Object.values(spec.maps)) this.#fill(map);
-    return collection(this.#maps, this.#programs);
+    for (const map of maps) this.#fill(map);
+    return collection(this.#maps, this.#programs, this.#refusedTypes);
   }
 
   undo(): void {
@@ -99,15 +105,46 @@ class Loading {
     this.#types?.descriptor.close();
   }
 
-  #wanted(): ProgramSpec[] {
+  /** All, but for struct_ops of a section that begins with `?`: those that a wanted program belongs to. */
+  #wantedMaps(): MapSpec[] {
+    const names = new Set(this.#options.programs ?? []);
+    const maps = Object.values(this.#spec.maps).filter(({ structOps }) => {
+      return !structOps?.section.startsWith("?") || structOps.programs.some(({ program }) => names.has(program));
+    });
+    for (const { name, structOps } of maps)
+      if (structOps) this.#structOps.set(name, structOpsLayout(structOps.typeName));
+    return maps;
+  }
+
+  #wantedPrograms(): ProgramSpec[] {
     const { programs } = this.#spec;
     const names = this.#options.programs;
-    if (!names) return Object.values(programs).filter((program) => program.autoload !== false);
+    if (!names) return Object.values(programs).filter((program) => this.#isLoadedByDefault(program));
     return names.map((name) => {
       const program = programs[name];
       if (!program) throw new RangeError(`the object has no program ${name}`);
       return program;
     });
+  }
+
+  /** For programs of struct_ops their maps decide, and whether the kernel has their place (libbpf: bpf_object_adjust_struct_ops_autoload). */
+  #isLoadedByDefault(program: ProgramSpec): boolean {
+    const isUsed = Object.values(this.#spec.maps).some(({ structOps }) => {
+      return structOps?.programs.some((each) => each.program === program.name);
+    });
+    if (program.type !== "struct_ops" || !isUsed) return program.autoload !== false;
+    return this.#structOpsPlace(program) !== null;
+  }
+
+  /** An object without struct_ops can do without types (libbpf: bpf_object__sanitize_and_load_btf). */
+  #loadTypes(linked: readonly LinkedProgram[]): void {
+    try {
+      this.#types = loadTypes(this.#spec, linked, { token: this.#options.token?.fd ?? 0 });
+    } catch (error) {
+      const isRefusal = error instanceof BtfError || (error instanceof SyscallError && error.code !== "EPERM");
+      if (!isRefusal || this.#structOps.size > 0) throw error;
+      this.#refusedTypes = error;
+    }
   }
 
   #fillKconfig(contents: Map<string, Uint8Array>): void {
@@ -134,8 +171,12 @@ class Loading {
       this.#maps[spec.name] = map;
       return;
     }
-    const layout = spec.structOps ? structOpsLayout(spec.structOps.typeName) : null;
-    if (layout) this.#structOps.set(spec.name, layout);
+    if (spec.extern)
+      throw new ObjectError(
+        "symbol",
+        `map ${spec.name} is defined by another object: link them, or give it in \`maps\``,
+      );
+    const layout = this.#structOps.get(spec.name);
     const map = createMap(spec, {
       btf: this.#types?.descriptor ?? null,
       token: this.#options.token?.fd ?? 0,
@@ -171,6 +212,10 @@ class Loading {
       license: this.#spec.license,
       localTypes: this.#spec.btf ?? { types: [] },
       maps: this.#maps,
+      bound: Object.values(this.#spec.maps).flatMap(({ name, data }) => {
+        const map = this.#maps[name];
+        return map && data?.readOnly && name !== ".kconfig" ? [map] : [];
+      }),
       types: this.#types,
       point: this.#pointOf(spec),
       ...(this.#spec.kernelVersion === undefined ? {} : { kernelVersion: this.#spec.kernelVersion }),
@@ -184,12 +229,22 @@ class Loading {
 
   #pointOf(spec: ProgramSpec): AttachPoint {
     if (spec.type !== "struct_ops") return attachPoint(spec, this.#options.targets?.[spec.name]);
+    const place = this.#structOpsPlace(spec);
+    if (!place) throw new TypeError(`${spec.name}: no struct_ops map has a place for it`);
+    const { layout, index } = place;
+    const module = layout.module === null ? null : openModuleBtf(layout.module);
+    const fd = module?.fd ?? 0;
+    return { btfId: layout.typeId, attachType: index, fd, close: () => module?.close() };
+  }
+
+  #structOpsPlace(program: ProgramSpec): { readonly layout: StructOpsLayout; readonly index: number } | null {
     for (const [name, layout] of this.#structOps) {
-      const member = this.#spec.maps[name]?.structOps?.programs.find((each) => each.program === spec.name)?.member;
-      if (member !== undefined)
-        return { ...noPoint, btfId: layout.typeId, attachType: memberIndex(layout, member, name) };
+      const { programs = [] } = this.#spec.maps[name]?.structOps ?? {};
+      const member = programs.find((each) => each.program === program.name)?.member;
+      const index = member === undefined ? null : memberIndex(layout, member);
+      if (index !== null) return { layout, index };
     }
-    throw new TypeError(`${spec.name}: no struct_ops map names it`);
+    return null;
   }
 
   /** What a spec puts into program arrays and maps of maps; not into maps that were there. */
@@ -197,10 +252,7 @@ class Loading {
     const map = this.#maps[spec.name];
     if (!map || !this.#made.includes(map)) return;
     const layout = this.#structOps.get(spec.name);
-    if (layout) {
-      const context = { btf: this.#spec.btf ?? { types: [] }, programs: this.#programs };
-      map.set(new Uint8Array(4), structOpsValue(spec, layout, context));
-    }
+    if (layout) prepareStructOps(map, spec, { layout, btf: this.#spec.btf ?? { types: [] }, programs: this.#programs });
     for (const { index, name } of spec.values ?? []) {
       const key = new Uint8Array(new Uint32Array([index]).buffer);
       if (spec.type === "prog_array") {
@@ -231,10 +283,15 @@ function ownMap(map: RawMap, name: string): LinuxMap {
   throw new TypeError(`map ${name} belongs to another machine`);
 }
 
-function collection(maps: Record<string, LinuxMap>, programs: Record<string, LinuxProgram>): LinuxCollection {
+function collection(
+  maps: Record<string, LinuxMap>,
+  programs: Record<string, LinuxProgram>,
+  refusedTypes: Error | null,
+): LinuxCollection {
   return {
     maps,
     programs,
+    refusedTypes,
     close() {
       for (const each of [...Object.values(programs), ...Object.values(maps)]) each.close();
     },

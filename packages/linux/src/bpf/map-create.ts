@@ -35,12 +35,11 @@ const DEFAULT_RING = 256 * 1024;
 function entriesOf(spec: MapSpec, wanted: number | undefined): number {
   const given = wanted ?? spec.maxEntries;
   if (spec.type === "ringbuf" || spec.type === "user_ringbuf") return ringSize(given || DEFAULT_RING);
-  if (spec.type === "perf_event_array") return given === 0 ? possibleCpus() : Math.min(given, possibleCpus());
-  if (spec.type === "cpumap" && given === 0) return possibleCpus();
+  if ((spec.type === "perf_event_array" || spec.type === "cpumap") && given === 0) return possibleCpus();
   return given;
 }
 
-// Types whose key and value are not the program's own: the kernel refuses BTF for them (map_check_btf).
+// Types whose key and value are not the program's own: the kernel refuses BTF for them (map_check_btf; libbpf: bpf_object__create_map).
 const withoutTypes = new Set([
   "perf_event_array",
   "cgroup_array",
@@ -49,57 +48,69 @@ const withoutTypes = new Set([
   "hash_of_maps",
   "devmap",
   "devmap_hash",
-  "sockmap",
-  "sockhash",
   "cpumap",
   "xskmap",
-  "prog_array",
-  "reuseport_sockarray",
-  "ringbuf",
-  "user_ringbuf",
+  "sockmap",
+  "sockhash",
   "queue",
   "stack",
-  "bloom_filter",
+  "arena",
 ]);
 
 // Types that the kernel sets a size and flags of its own for, or that live with what they describe.
 const storages = new Set(["sk_storage", "task_storage", "inode_storage", "cgrp_storage"]);
 
-/** BPF_MAP_CREATE. Without BTF where the spec has none or the type takes none. */
+/**
+ * BPF_MAP_CREATE. Without BTF where the spec has none, the type takes none, or the kernel refuses the map with it (libbpf:
+ * bpf_object__create_map).
+ */
 export function createMap(spec: MapSpec, options: CreateMapOptions = {}): LinuxMap {
   if (!options.token) needCapabilities(`creating map ${spec.name}`, "CAP_BPF");
-  const type = mapTypeNumber(spec.type);
-  if (type === null) throw new TypeError(`map ${spec.name}: unknown type ${spec.type}`);
   const innerOptions = { btf: options.btf ?? null, token: options.token ?? 0 };
   const inner = spec.inner ? createMap({ ...spec.inner, name: `${spec.name}.inner` }, innerOptions) : null;
   const module = options.structOps?.module ? openModuleBtf(options.structOps.module) : null;
   try {
-    const attributes = new Attributes()
-      .u32(0, type)
-      .u32(4, spec.keySize)
-      .u32(8, options.structOps?.valueSize ?? spec.valueSize)
-      .u32(12, entriesOf(spec, options.maxEntries))
-      .u32(16, flagsOf(spec) | (options.token ? mapFlags.token_fd : 0) | (module ? mapFlags.vtype_btf_obj_fd : 0))
-      .u32(20, inner?.fd ?? 0)
-      .u32(24, spec.numaNode ?? 0)
-      .name(28, spec.name)
-      .u32(60, options.structOps?.valueTypeId ?? 0)
-      .u64(64, spec.mapExtra ?? 0n)
-      .u32(72, module?.fd ?? 0)
-      .u32(76, options.token ?? 0);
-    // For struct_ops the BTF is there, but the types are the kernel's.
-    if (options.btf && options.structOps) attributes.u32(48, options.btf.fd);
-    else if (options.btf && !withoutTypes.has(spec.type)) {
-      attributes
-        .u32(48, options.btf.fd)
-        .u32(52, spec.keyTypeId ?? 0)
-        .u32(56, spec.valueTypeId ?? 0);
-    }
-    return madeMap(attributes.try("map_create"), spec);
+    const create = () => attributesOf(spec, options, { inner: inner?.fd ?? 0, module: module?.fd ?? 0 });
+    const isTyped = options.btf && !options.structOps && !withoutTypes.has(spec.type);
+    const typed = isTyped && ((spec.keyTypeId ?? 0) !== 0 || (spec.valueTypeId ?? 0) !== 0);
+    const result = typed ? withTypes(create(), spec, options.btf.fd).try("map_create") : create().try("map_create");
+    return madeMap(typed && result < 0 ? create().try("map_create") : result, spec);
   } finally {
     inner?.close();
     module?.close();
   }
+}
+
+function attributesOf(
+  spec: MapSpec,
+  options: CreateMapOptions,
+  fds: { readonly inner: number; readonly module: number },
+): Attributes {
+  const type = mapTypeNumber(spec.type);
+  if (type === null) throw new TypeError(`map ${spec.name}: unknown type ${spec.type}`);
+  const { structOps, token = 0 } = options;
+  const attributes = new Attributes()
+    .u32(0, type)
+    .u32(4, spec.keySize)
+    .u32(8, structOps?.valueSize ?? spec.valueSize)
+    .u32(12, entriesOf(spec, options.maxEntries))
+    .u32(16, flagsOf(spec) | (token ? mapFlags.token_fd : 0) | (fds.module ? mapFlags.vtype_btf_obj_fd : 0))
+    .u32(20, fds.inner)
+    .u32(24, spec.numaNode ?? 0)
+    .name(28, spec.name)
+    .u32(60, structOps?.valueTypeId ?? 0)
+    .u64(64, spec.mapExtra ?? 0n)
+    .u32(72, fds.module)
+    .u32(76, token);
+  // For struct_ops the BTF is there, but the types are the kernel's.
+  return structOps && options.btf ? attributes.u32(48, options.btf.fd) : attributes;
+}
+
+function withTypes(attributes: Attributes, spec: MapSpec, btf: number): Attributes {
+  return attributes
+    .u32(48, btf)
+    .u32(52, spec.keyTypeId ?? 0)
+    .u32(56, spec.valueTypeId ?? 0);
 }
 
 function flagsOf(spec: MapSpec): number {

@@ -1,7 +1,8 @@
 import { commands, elementFlags } from "@skep/isa";
 import type { OnRecordInPlace, Program, RawMap, RingReader } from "@skep/machine";
-import { type Descriptor, keepUntilHere, PAGE_SIZE, rawBpf, Scratch } from "../sys/index.ts";
+import { Descriptor, keepUntilHere, PAGE_SIZE, rawBpf, Scratch } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
+import { needCapabilities } from "./capabilities.ts";
 import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, updateBatch, type Shape } from "./batch.ts";
 import { possibleCpus } from "./cpus.ts";
 import { mapInfo, type KernelMapInfo } from "./info.ts";
@@ -239,6 +240,17 @@ export class LinuxMap implements RawMap {
     this.setDescriptor(key, descriptorOf(inner));
   }
 
+  getMap(key: Uint8Array): LinuxMap | null {
+    // User space is given the inner map's id (kernel/bpf/map_in_map.c: bpf_map_fd_sys_lookup_elem).
+    const value = this.get(key);
+    if (!value) return null;
+    needCapabilities("opening an inner map", "CAP_SYS_ADMIN");
+    const id = new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+    const result = new Attributes().u32(0, id).try("map_get_fd_by_id");
+    if (result === ENOENT) return null;
+    return new LinuxMap(new Descriptor(bpfChecked("map_get_fd_by_id", result, `map ${id}`), "map"));
+  }
+
   setProgram(key: Uint8Array, program: Program): void {
     this.setDescriptor(key, descriptorOf(program));
   }
@@ -278,7 +290,9 @@ export class LinuxMap implements RawMap {
   mmap(options: { readonly readOnly?: boolean } = {}): MappedMemory {
     const size = this.info.type === "arena" ? PAGE_SIZE : Math.ceil(this.info.valueSize / 8) * 8;
     const length = Math.ceil((size * this.info.maxEntries) / PAGE_SIZE) * PAGE_SIZE;
-    return new MappedMemory(this.#descriptor, length, { isWritable: !options.readOnly });
+    // An arena may have been made for one address alone.
+    const address = this.info.type === "arena" ? this.info.mapExtra : 0n;
+    return new MappedMemory(this.#descriptor, length, { isWritable: !options.readOnly, address });
   }
 
   /** An arena's pages in this process, mapped as long as the handle is open. A page that no program has allocated must not be touched. */

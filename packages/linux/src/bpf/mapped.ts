@@ -11,11 +11,16 @@ export class MappedMemory {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
 
-  constructor(descriptor: Descriptor, length: number, options: { readonly isWritable: boolean }) {
+  constructor(
+    descriptor: Descriptor,
+    length: number,
+    options: { readonly isWritable: boolean; readonly address?: bigint },
+  ) {
     this.length = length;
     this.isWritable = options.isWritable;
     const protection = options.isWritable ? PROT.READ | PROT.WRITE : PROT.READ;
-    this.#mapping = new Mapping({ length, protection, flags: MAP.SHARED, descriptor });
+    const { address = 0n } = options;
+    this.#mapping = new Mapping({ length, protection, flags: MAP.SHARED, descriptor, address });
     this.#view = new DataView(this.#mapping.buffer);
     this.#bytes = new Uint8Array(this.#mapping.buffer);
   }

@@ -4,6 +4,7 @@
  */
 import { attachTypeNumber, encode, programTypeNumber, slotCount, type Instruction } from "@skep/isa";
 import {
+  ObjectError,
   resolveSymbols,
   type BtfTypes,
   type CoreResult,
@@ -34,6 +35,8 @@ export interface ProgramParts {
   readonly license: string;
   readonly localTypes: BtfTypes;
   readonly maps: Readonly<Record<string, LinuxMap>>;
+  /** Maps that belong to the program also where it does not use them: read-only data, in which tools find what describes it. */
+  readonly bound: readonly LinuxMap[];
   readonly types: LoadedTypes | null;
   /** Closed here. */
   readonly point: AttachPoint;
@@ -128,6 +131,8 @@ function resolved(parts: ProgramParts, modules: ModuleFds): Instruction[] {
 
 function numbersOf(parts: ProgramParts): { readonly type: number; readonly attachType: number } {
   const { spec, point } = parts;
+  if (spec.type === "unspec")
+    throw new ObjectError("program", `${spec.name}: the name of section ${spec.section} is of no type of program`);
   const type = programTypeNumber(spec.type);
   if (type === null) throw new TypeError(`${spec.name}: unknown program type ${spec.type}`);
   const attachType = spec.attachType === undefined ? 0 : attachTypeNumber(spec.attachType);
@@ -226,7 +231,12 @@ function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): 
 function load(parts: ProgramParts, modules: ModuleFds): LinuxProgram {
   const attributes = argument(parts, modules);
   const origin = originOf(parts.spec);
-  const made = (fd: number, log = "") => new LinuxProgram(new Descriptor(fd, "program"), { origin, log });
+  const made = (fd: number, log = "") => {
+    const descriptor = new Descriptor(fd, "program");
+    // A kernel before 5.10 cannot, and nothing that runs depends on it (libbpf: bpf_object_load_prog).
+    for (const map of parts.bound) new Attributes().u32(0, fd).u32(4, map.fd).try("prog_bind_map");
+    return new LinuxProgram(descriptor, { origin, log });
+  };
   const failed = (result: number) => bpfError("prog_load", -result, parts.spec.name);
   if (parts.logLevel) {
     const logged = loadLogged(attributes, parts.logLevel);

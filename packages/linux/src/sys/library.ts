@@ -60,12 +60,23 @@ export function rawBpf(command: number, attributes: bigint, size: number): numbe
 
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
+export interface MmapOptions {
+  readonly length: number;
+  readonly protection: number;
+  readonly flags: number;
+  /** -1 without a file. */
+  readonly fd: number;
+  readonly offset: number;
+  /** Where it is to lie; 0n where the kernel chooses. */
+  readonly address: bigint;
+}
+
 /** The address of a new mapping. Throws `SyscallError`. */
-export function rawMmap(length: number, protection: number, flags: number, fd: number, offset: number): bigint {
+export function rawMmap({ length, protection, flags, fd, offset, address }: MmapOptions): bigint {
   check([length, protection, flags, fd, offset], "mmap");
-  const address = BigInt(nativeMmap(0n, length, protection, flags, fd, offset));
-  if (address === MAP_FAILED) throw new SyscallError("mmap", koffi.errno());
-  return address;
+  const mapped = BigInt(nativeMmap(address, length, protection, flags, fd, offset));
+  if (mapped === MAP_FAILED) throw new SyscallError("mmap", koffi.errno());
+  return mapped;
 }
 
 /** The address of a buffer's first byte. Valid only while the buffer is referenced: see `memory.ts`. */

@@ -3,7 +3,7 @@ import { rawMmap, rawView, syscall } from "./library.ts";
 import type { Descriptor } from "./descriptor.ts";
 
 export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
-export const MAP = { SHARED: 1, PRIVATE: 2, ANONYMOUS: 0x20, POPULATE: 0x8000 } as const;
+export const MAP = { SHARED: 1, PRIVATE: 2, ANONYMOUS: 0x20, POPULATE: 0x8000, FIXED_NOREPLACE: 0x10_0000 } as const;
 export const PAGE_SIZE = pageSize();
 
 /** arm64 may have pages of 16 or 64 KiB; the auxiliary vector says (AT_PAGESZ, 6). */
@@ -38,10 +38,13 @@ export class Mapping {
     readonly flags: number;
     readonly descriptor?: Descriptor;
     readonly offset?: number;
+    /** Where it must lie. Throws EEXIST where something else does. */
+    readonly address?: bigint;
   }) {
-    const fd = options.descriptor?.fd ?? -1;
-    this.length = options.length;
-    this.#address = rawMmap(options.length, options.protection, options.flags, fd, options.offset ?? 0);
+    const { length, protection, address = 0n, offset = 0 } = options;
+    const flags = options.flags | (address === 0n ? 0 : MAP.FIXED_NOREPLACE);
+    this.length = length;
+    this.#address = rawMmap({ length, protection, flags, fd: options.descriptor?.fd ?? -1, offset, address });
     this.#buffer = rawView(this.#address, options.length);
     live++;
   }

@@ -3,10 +3,10 @@ import type { BtfOf, BtfType, BtfTypes } from "./types.ts";
 
 /**
  * The object's types as BPF_BTF_LOAD takes them, ids unchanged (libbpf: bpf_object__collect_externs and
- * bpf_object__sanitize_btf): what is extern becomes something that a kernel knows, hidden functions become static.
+ * bpf_object__sanitize_btf): what is extern becomes something that a kernel knows, what is hidden becomes static.
  */
 export function kernelBtf(spec: ObjectSpec, btf: BtfTypes): BtfTypes {
-  const hidden = hiddenFunctions(spec);
+  const hidden = new Set([...hiddenFunctions(spec), ...hiddenVariables(spec, btf)]);
   const kconfig = kconfigVariables(spec, btf);
   const externProtos = new Set<number>();
   for (const type of btf.types) if (type.kind === "func" && type.linkage === "extern") externProtos.add(type.typeId);
@@ -19,7 +19,8 @@ export function kernelBtf(spec: ObjectSpec, btf: BtfTypes): BtfTypes {
       case "func_proto":
         return externProtos.has(id) ? namedParams(type) : type;
       case "var":
-        return type.linkage === "extern" ? externVariable(type, kconfig.variables.has(id)) : type;
+        if (type.linkage === "extern") return externVariable(type, kconfig.variables.has(id));
+        return hidden.has(id) ? { ...type, linkage: "static" } : type;
       case "datasec":
         if (type.name === ".ksyms") return { kind: "struct", name: "", size: 0, members: [], hasBitfields: false };
         return id === kconfig.sectionId ? (kconfig.section ?? type) : type;
@@ -30,9 +31,20 @@ export function kernelBtf(spec: ObjectSpec, btf: BtfTypes): BtfTypes {
   return { ...btf, types };
 }
 
-function hiddenFunctions(spec: ObjectSpec): Set<number> {
+function hiddenFunctions(spec: ObjectSpec): number[] {
   const all = [...Object.values(spec.functions), ...Object.values(spec.programs)];
-  return new Set(all.flatMap((fn) => (fn.hidden === true && fn.typeId !== undefined ? [fn.typeId] : [])));
+  return all.flatMap((fn) => (fn.hidden === true && fn.typeId !== undefined ? [fn.typeId] : []));
+}
+
+/** The VARs of data sections. */
+function hiddenVariables(spec: ObjectSpec, btf: BtfTypes): number[] {
+  const names = new Set<string>();
+  for (const { data } of Object.values(spec.maps))
+    for (const each of data?.variables ?? []) if (each.hidden === true) names.add(each.name);
+  if (names.size === 0) return [];
+  return btf.types.flatMap((type, index) =>
+    type.kind === "var" && type.linkage === "global" && names.has(type.name) ? [index + 1] : [],
+  );
 }
 
 /** A kernel wants names for the parameters of a FUNC; clang gives extern functions none. */

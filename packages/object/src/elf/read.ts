@@ -1,7 +1,7 @@
 import { ByteReader, cString } from "../bytes.ts";
 import type { ByteOrder } from "../bytes.ts";
 import { ObjectError } from "../errors.ts";
-import { ELF_HEADER_SIZE, EM_BPF, ET_REL, REL_SIZE, SECTION_HEADER_SIZE, SHT, SYMBOL_SIZE } from "./format.ts";
+import { ELF_HEADER_SIZE, EM_BPF, ET_REL, REL_SIZE, SECTION_HEADER_SIZE, SHT, STV, SYMBOL_SIZE } from "./format.ts";
 
 export interface ElfSection {
   readonly index: number;
@@ -41,6 +41,11 @@ export interface ElfFile {
   readonly symbols: readonly ElfSymbol[];
   /** Of the section with that index, by offset. */
   readonly relocations: ReadonlyMap<number, readonly ElfRelocation[]>;
+}
+
+/** Seen by other objects that are linked with it, and by nothing outside of what they make. */
+export function isHidden(symbol: ElfSymbol): boolean {
+  return symbol.visibility === STV.hidden || symbol.visibility === STV.internal;
 }
 
 /** Reads the frame of a relocatable eBPF file. Throws `ObjectError` for anything else. */

@@ -1,7 +1,8 @@
 import { CALL, LDDW, decode, programTypeOfSection, pseudo, pseudoCall, slots } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
 import type { SectionExt } from "../elf/btf-ext.ts";
-import { R_BPF, SHF, SHN, SHT, STB, STT, STV } from "../elf/format.ts";
+import { R_BPF, SHF, SHN, SHT, STB, STT } from "../elf/format.ts";
+import { isHidden } from "../elf/read.ts";
 import type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from "../elf/read.ts";
 import { resolveType } from "../btf/query.ts";
 import { ObjectError } from "../errors.ts";
@@ -119,11 +120,14 @@ export function sectionMeaning(
   };
 }
 
+/** A register above 10 is the verifier's to refuse: it need not be loaded with the rest of the object. */
+const NO_REGISTER = "ISA1003";
+
 function readFunction(context: CodeContext, place: Place): FunctionSpec {
   const { section, start, end, symbol } = place;
   const where = { section: section.name, offset: start };
   const { instructions, diagnostics } = decode(section.data.subarray(start, end), { byteOrder: context.elf.byteOrder });
-  const damage = diagnostics.find(({ severity }) => severity === "error");
+  const damage = diagnostics.find(({ severity, code }) => severity === "error" && code !== NO_REGISTER);
   if (damage !== undefined) throw new ObjectError("program", `${place.name}: ${damage.message}`, where);
   const body: Body = { place, instructions: [...instructions], indexAt: slotIndexes(instructions) };
   const references = readReferences(context, body);
@@ -136,7 +140,7 @@ function readFunction(context: CodeContext, place: Place): FunctionSpec {
     name: place.name,
     ...(typeId === undefined ? {} : { typeId }),
     linkage: symbol.bind === STB.local ? "static" : symbol.bind === STB.weak ? "weak" : "global",
-    ...(symbol.visibility === STV.hidden || symbol.visibility === STV.internal ? { hidden: true } : {}),
+    ...(isHidden(symbol) ? { hidden: true } : {}),
     instructions: body.instructions,
     references,
     lines: extWithin(ext?.lines, body).map(({ at, entry: { file, line, column, text } }) => ({

@@ -2,6 +2,7 @@ import { essentialName } from "../btf/flavor.ts";
 import { alignOf, resolveType, sizeOf } from "../btf/query.ts";
 import type { BtfOf } from "../btf/types.ts";
 import { R_BPF, SHN, SHT, STB, STT } from "../elf/format.ts";
+import { isHidden } from "../elf/read.ts";
 import type { ElfFile, ElfSection, ElfSymbol } from "../elf/read.ts";
 import { ByteReader } from "../bytes.ts";
 import { ObjectError } from "../errors.ts";
@@ -221,7 +222,7 @@ function readDataSection(context: MapContext, section: ElfSection): MapSpec {
 /** The map of a data section, as every loader makes it (libbpf: bpf_object__init_internal_map). */
 export function dataMap(input: { name: string; data: DataSection; sectionId?: number }): MapSpec {
   const { name, data, sectionId } = input;
-  const shared = data.variables.some(({ linkage }) => linkage !== "static");
+  const shared = data.variables.some(({ linkage, hidden }) => linkage !== "static" && hidden !== true);
   return {
     name,
     type: "array",
@@ -240,10 +241,10 @@ function dataVariables(
   described: BtfOf<"datasec">,
   section: ElfSection,
 ): DataSection["variables"] {
-  const weak = new Set<string>();
+  const symbols = new Map<string, ElfSymbol>();
   for (const symbol of context.elf.symbols) {
-    if (symbol.section === section.index && symbol.type === STT.object && symbol.bind === STB.weak)
-      weak.add(symbol.name);
+    if (symbol.section === section.index && symbol.type === STT.object && symbol.bind !== STB.local)
+      symbols.set(symbol.name, symbol);
   }
   return described.variables.flatMap(({ typeId, offset, size }) => {
     const variable = context.btf?.view.get(typeId);
@@ -253,14 +254,17 @@ function dataVariables(
     if (offset + size > section.size) {
       throw new ObjectError("btf", `variable ${variable.name} lies outside`, { section: section.name, offset });
     }
+    const isStatic = variable.linkage === "static";
+    const symbol = isStatic ? undefined : symbols.get(variable.name);
     return [
       {
         name: variable.name,
         offset,
         size,
         typeId: variable.typeId,
-        ...(variable.linkage === "static" ? { linkage: "static" as const } : {}),
-        ...(variable.linkage === "global" && weak.has(variable.name) ? { weak: true as const } : {}),
+        ...(isStatic ? { linkage: "static" as const } : {}),
+        ...(symbol !== undefined && isHidden(symbol) ? { hidden: true as const } : {}),
+        ...(symbol?.bind === STB.weak ? { weak: true as const } : {}),
       },
     ];
   });

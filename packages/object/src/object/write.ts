@@ -272,6 +272,7 @@ class ObjectWriter {
         size: variable.size,
         type: STT.object,
         bind,
+        ...(variable.hidden === true ? { visibility: STV.hidden } : {}),
       });
     }
   }

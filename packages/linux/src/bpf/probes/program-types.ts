@@ -54,7 +54,8 @@ export function tinyProgram(type: string, attachType: string | undefined = defau
 function structOpsProgram(program: TinyProgram): TinyProgram | null {
   try {
     const layout = structOpsLayout("tcp_congestion_ops");
-    return { ...program, btfId: layout.typeId, attachType: memberIndex(layout, "undo_cwnd", "tcp_congestion_ops") };
+    const attachType = memberIndex(layout, "undo_cwnd");
+    return attachType === null ? null : { ...program, btfId: layout.typeId, attachType };
   } catch (error) {
     if (error instanceof NotSupportedError) return null;
     throw error;
