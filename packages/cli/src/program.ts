@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "./errors.ts";
 import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
+import { defineKernel } from "./define/kernel.ts";
 import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { definePolicyTools } from "./define/policy.ts";
 import { defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
@@ -37,6 +38,8 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineWhy(program, finish, observeFlags);
   defineListOf(program, finish);
   defineRelay(program, finish);
+  program.commandsGroup("In the kernel:");
+  defineKernel(program, finish);
   program.commandsGroup("Tools:");
   defineDoctor(program, finish);
   defineCompile(program, finish);
