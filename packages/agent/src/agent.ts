@@ -226,7 +226,6 @@ export class Agent {
     // A new identity is in the policies before an address has it; a gone one leaves its address first.
     for (const endpoint of this.world.endpoints())
       attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
-    attempt("revoked connections", () => void this.datapath.revokeDenied());
     attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
     attempt("services", () => void this.datapath.syncServices(services));
     this.#settleFailures(failures);

@@ -1,4 +1,5 @@
 import type { Address, Mac, Prefix } from "@skep/net";
+import type { NamedPort } from "@skep/policy";
 
 /** Labels with their source as `k8s:org` to `empire`; `reserved:host` has the value "". */
 export type Labels = Readonly<Record<string, string>>;
@@ -11,6 +12,12 @@ export interface Endpoint {
   readonly labels: Labels;
   readonly identity: number;
   readonly address: Address;
+  /** Where the machine has IPv6. */
+  readonly address6?: Address;
+  /** Ports that policies and services may name. */
+  readonly namedPorts?: readonly NamedPort[];
+  /** Nothing is denied here; what would be is told. */
+  readonly audit?: boolean;
   /** Host side of the veth. */
   readonly interfaceName: string;
   readonly interfaceIndex: number;

@@ -1,6 +1,12 @@
 import type { Address } from "@skep/net";
 import type { Endpoint, IpcacheRow, ServiceRow } from "@skep/control";
-import type { EndpointPolicy, PolicyMapEntry } from "@skep/policy";
+import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
+
+/** What the maps hold of an endpoint. The host's own has interface 0. */
+export type DatapathEndpoint = Pick<
+  Endpoint,
+  "id" | "identity" | "address" | "address6" | "interfaceName" | "interfaceIndex" | "mac" | "hostMac"
+>;
 
 /**
  * Control state into map state. Every operation is idempotent and leaves no intermediate state that allows more than before or after.
@@ -10,21 +16,21 @@ export interface Datapath {
   /** What was found pinned at start: endpoints in the maps, so that the agent adopts or removes them. */
   readonly adopted: { readonly endpoints: readonly number[]; readonly restarted: boolean };
   /** Puts the endpoint into the maps (its policy must be set before). */
-  setEndpoint(endpoint: Endpoint): void;
+  setEndpoint(endpoint: DatapathEndpoint): void;
   /** Attaches both hooks of the interface, pinned, or replaces their programs where pinned links are found. */
-  attachEndpoint(endpoint: Endpoint): void;
+  attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void;
   /** Takes the endpoint out of the maps, purges its connections and unpins its links. */
-  removeEndpoint(endpoint: Pick<Endpoint, "id" | "address" | "interfaceIndex" | "interfaceName">): void;
-  /** Swaps the whole policy of an endpoint. Connections that it no longer allows go on until `revokeDenied`. */
+  removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void;
+  /** Swaps the whole policy of an endpoint. The next packet of every connection is asked of the new one, replies too. */
   setPolicy(policy: EndpointPolicy): void;
-  /** Holds the connections of endpoints whose policy was set since against it, in one pass; how many were revoked. */
-  revokeDenied(): number;
+  /** Changes single entries of a policy that was set, in the order given. */
+  updatePolicy(endpoint: number, delta: PolicyDelta): void;
   policyOf(endpoint: number): PolicyMapEntry[] | null;
   /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */
   syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number };
   syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number };
   /** Deletes endpoints, policies and links of endpoints not in `keep`: what a dead agent left. */
-  prune(keep: readonly Endpoint[]): { endpoints: number };
+  prune(keep: readonly Pick<DatapathEndpoint, "id" | "interfaceName">[]): { endpoints: number };
   /** Calls for every event, in order; batched on the kernel's wake-up. */
   readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
   counters(): readonly Counter[];

@@ -3,12 +3,14 @@
  * Rows of control as keys and values of the maps in `bpf/maps.bpf.ts`.
  */
 import { type Address, mappedBytes, fromMappedBytes, type Prefix } from "@skep/net";
-import type { Endpoint, ServiceRow } from "@skep/control";
+import type { ServiceRow } from "@skep/control";
 import type { PolicyMapEntry } from "@skep/policy";
 import * as maps from "./bpf/maps.bpf.ts";
+import type { DatapathEndpoint } from "./datapath.ts";
 
 const DIRECTION = { ingress: 1, egress: 2 } as const;
 const DENY = 1;
+const AUDIT = 2;
 /** Bits of a policy key before the protocol: direction and identity. */
 const IDENTITY_BITS = 40;
 
@@ -39,16 +41,18 @@ export function decodeU32(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 }
 
-export function encodeEndpoint(endpoint: Endpoint): Uint8Array {
+/** `generation`: of the policy in force. */
+export function encodeEndpoint(endpoint: DatapathEndpoint, generation: number): Uint8Array {
   return maps.Endpoint.encode({
     address: encodeAddress(endpoint.address),
+    address6: endpoint.address6 ? encodeAddress(endpoint.address6) : { w0: 0, w1: 0, w2: 0, w3: 0 },
     id: endpoint.id,
     identity: endpoint.identity,
     ifindex: endpoint.interfaceIndex,
     flags: 0,
     mac: { bytes: [...endpoint.mac] },
     hostMac: { bytes: [...endpoint.hostMac] },
-    pad: 0,
+    generation,
   });
 }
 
@@ -78,11 +82,16 @@ export function encodePolicyEntry(entry: PolicyMapEntry): [key: Uint8Array, valu
   const value = maps.PolicyEntry.encode({
     precedence: entry.precedence,
     cookie: entry.cookie,
-    flags: entry.deny ? DENY : 0,
+    flags: entry.deny ? DENY : entry.audit ? AUDIT : 0,
     prefixLength,
     proxyPort: entry.proxyPort,
   });
   return [key, value];
+}
+
+/** The part of an entry that is its key in the map. */
+export function policyKeyText({ direction, identity, protocol, port, portPrefix }: PolicyMapEntry): string {
+  return `${direction} ${identity} ${protocol} ${portPrefix === 0 ? 0 : port}/${portPrefix}`;
 }
 
 interface ServiceMaps {

@@ -1,4 +1,3 @@
 export type * from "./datapath.ts";
-export { allows, type PolicyQuestion } from "./connections.ts";
 export { decodeEvent } from "./events.ts";
 export { LayoutError, openDatapath, type DatapathOptions } from "./open.ts";

@@ -5,12 +5,11 @@
 import type { Collection, Link, Machine, RawMap } from "@skep/machine";
 import { layoutHash } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
-import { formatAddress, type Address } from "@skep/net";
-import type { Endpoint, IpcacheRow, ServiceRow } from "@skep/control";
-import type { EndpointPolicy, PolicyMapEntry } from "@skep/policy";
+import type { Address } from "@skep/net";
+import type { IpcacheRow, ServiceRow } from "@skep/control";
+import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import * as maps from "./bpf/maps.bpf.ts";
-import { allows } from "./connections.ts";
-import type { Counter, Datapath, DatapathEvent } from "./datapath.ts";
+import type { Counter, Datapath, DatapathEndpoint, DatapathEvent } from "./datapath.ts";
 import {
   decodeAddress,
   decodeU32,
@@ -21,6 +20,7 @@ import {
   encodeServices,
   encodeU32,
   keyText,
+  policyKeyText,
 } from "./encode.ts";
 import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
@@ -32,6 +32,12 @@ export interface DatapathOptions {
   readonly cgroup: string;
   /** Overrides of map sizes by map name. */
   readonly maxEntries?: Readonly<Record<string, number>>;
+  /** Packets of IPv6 are taken. Default true. */
+  readonly ipv6?: boolean;
+  /** The host's own policy is asked for what goes between it and its workloads. Default false. */
+  readonly hostFirewall?: boolean;
+  /** Every question to a policy leaves an event, not only those that were audited. Default false. */
+  readonly verdictEvents?: boolean;
 }
 
 /** A pinned map whose layout is not that of this version: it is never reinterpreted. */
@@ -50,8 +56,8 @@ const HOOKS = [
 ] as const;
 const SOCKET_PROGRAMS = ["skep_connect4", "skep_getpeer4"] as const;
 
-/** `CT_REVOKED` in bpf/policy.bpf.ts. */
-const REVOKED = 16;
+/** Index of a counter: direction times this, and the reason. */
+const REASONS = 256;
 
 /** Map name to the hash of its layout. */
 const LAYOUTS = "skep_layouts";
@@ -67,9 +73,10 @@ class KernelDatapath implements Datapath {
   readonly #spec: ObjectSpec;
   readonly #collection: Collection;
   readonly #links = new Map<string, Link>();
-  readonly #policies = new Map<number, readonly PolicyMapEntry[]>();
-  /** Endpoints whose policy has changed since connections were last held against it. */
-  readonly #unswept = new Set<number>();
+  readonly #policies = new Map<number, Map<string, PolicyMapEntry>>();
+  /** Endpoints as they stand in the maps, and the generations of their policies. */
+  readonly #endpoints = new Map<number, DatapathEndpoint>();
+  readonly #generations = new Map<number, number>();
 
   constructor(machine: Machine, options: DatapathOptions) {
     this.#machine = machine;
@@ -79,6 +86,11 @@ class KernelDatapath implements Datapath {
     const pinned = this.#openPinned();
     this.#collection = machine.bpf.load(this.#spec, {
       maps: pinned,
+      config: {
+        ipv6_enabled: options.ipv6 === false ? 0 : 1,
+        host_firewall: options.hostFirewall ? 1 : 0,
+        verdict_events: options.verdictEvents ? 1 : 0,
+      },
       ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
     });
     try {
@@ -215,7 +227,7 @@ class KernelDatapath implements Datapath {
     link.close();
   }
 
-  attachEndpoint(endpoint: Endpoint): void {
+  attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void {
     for (const { program, direction } of HOOKS) {
       const name = `tcx_${direction}-${endpoint.interfaceName}`;
       if (this.#links.has(name)) continue;
@@ -230,22 +242,41 @@ class KernelDatapath implements Datapath {
     return [...this.#map("skep_ep_if").entries()].map(([, value]) => maps.Endpoint.decode(value).id);
   }
 
-  setEndpoint(endpoint: Endpoint): void {
-    const value = encodeEndpoint(endpoint);
-    this.#map("skep_ep_if").set(encodeU32(endpoint.interfaceIndex), value);
-    this.#map("skep_ep_addr").set(maps.Address.encode(encodeAddress(endpoint.address)), value);
+  setEndpoint(endpoint: DatapathEndpoint): void {
+    this.#endpoints.set(endpoint.id, endpoint);
+    this.#writeEndpoint(endpoint);
   }
 
-  removeEndpoint(endpoint: Pick<Endpoint, "id" | "address" | "interfaceIndex" | "interfaceName">): void {
-    this.#map("skep_ep_addr").delete(maps.Address.encode(encodeAddress(endpoint.address)));
+  #writeEndpoint(endpoint: DatapathEndpoint): void {
+    const value = encodeEndpoint(endpoint, this.#generations.get(endpoint.id) ?? 0);
+    for (const address of addressesOf(endpoint))
+      this.#map("skep_ep_addr").set(maps.Address.encode(encodeAddress(address)), value);
+    this.#map("skep_ep_if").set(encodeU32(endpoint.interfaceIndex), value);
+  }
+
+  /**
+   * What the endpoint's policy said before holds no longer: the next packet of each connection is asked of the map as it is now. Numbers never
+   * come again, also not after a restart.
+   */
+  #nextGeneration(id: number): void {
+    const now = Number(BigInt.asUintN(32, this.#machine.clock.monotonic() / 1_000_000n));
+    this.#generations.set(id, Math.max((this.#generations.get(id) ?? 0) + 1, now, 1));
+    const endpoint = this.#endpoints.get(id);
+    if (endpoint) this.#writeEndpoint(endpoint);
+  }
+
+  removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void {
+    for (const address of addressesOf(endpoint))
+      this.#map("skep_ep_addr").delete(maps.Address.encode(encodeAddress(address)));
     this.#map("skep_ep_if").delete(encodeU32(endpoint.interfaceIndex));
+    this.#endpoints.delete(endpoint.id);
     for (const { direction } of HOOKS) this.#dropLink(`tcx_${direction}-${endpoint.interfaceName}`);
     this.#map("skep_policy").delete(encodeU32(endpoint.id));
     this.#policies.delete(endpoint.id);
-    this.#purge((connection) => connection.endpoint === endpoint.id || connection.touches(endpoint.address));
+    this.#purge(addressesOf(endpoint));
   }
 
-  prune(keep: readonly Endpoint[]): { endpoints: number } {
+  prune(keep: readonly Pick<DatapathEndpoint, "id" | "interfaceName">[]): { endpoints: number } {
     const ids = new Set(keep.map((endpoint) => endpoint.id));
     const names = new Set(keep.map((endpoint) => endpoint.interfaceName));
     let removed = 0;
@@ -256,6 +287,7 @@ class KernelDatapath implements Datapath {
       this.removeEndpoint({
         id: row.id,
         address: decodeAddress(row.address),
+        ...(isZero(row.address6) ? {} : { address6: decodeAddress(row.address6) }),
         interfaceIndex: row.ifindex,
         interfaceName: "",
       });
@@ -282,47 +314,42 @@ class KernelDatapath implements Datapath {
     } finally {
       inner.close();
     }
-    this.#policies.set(policy.endpoint, policy.entries);
-    this.#unswept.add(policy.endpoint);
+    this.#policies.set(policy.endpoint, new Map(policy.entries.map((entry) => [policyKeyText(entry), entry])));
+    this.#nextGeneration(policy.endpoint);
+  }
+
+  updatePolicy(endpoint: number, { put, take }: PolicyDelta): void {
+    const entries = this.#policies.get(endpoint);
+    const inner = entries && this.#map("skep_policy").getMap(encodeU32(endpoint));
+    if (!inner) throw new Error(`endpoint ${endpoint} has no policy to change`);
+    try {
+      for (const entry of put) {
+        inner.set(...encodePolicyEntry(entry));
+        entries.set(policyKeyText(entry), entry);
+      }
+      for (const entry of take) {
+        inner.delete(encodePolicyEntry(entry)[0]);
+        entries.delete(policyKeyText(entry));
+      }
+    } finally {
+      inner.close();
+      this.#nextGeneration(endpoint);
+    }
   }
 
   policyOf(endpoint: number): PolicyMapEntry[] | null {
     const entries = this.#policies.get(endpoint);
-    return entries ? [...entries] : null;
+    return entries ? [...entries.values()] : null;
   }
 
-  /**
-   * The entry of a revoked connection stays, so that a server that goes on sending is known for what it is: without it its packets would
-   * open a connection anew, and let the other side answer.
-   */
-  revokeDenied(): number {
-    if (this.#unswept.size === 0) return 0;
-    const map = this.#map("skep_ct");
-    const revoked: [Uint8Array, Uint8Array][] = [];
-    for (const [key, value] of map.entries()) {
-      const connection = new TrackedConnection(key, value);
-      if (!this.#unswept.has(connection.endpoint)) continue;
-      if (allows(this.#policies.get(connection.endpoint) ?? [], connection.question)) continue;
-      const entry = maps.Connection.decode(value);
-      revoked.push([key, maps.Connection.encode({ ...entry, flags: entry.flags | REVOKED })]);
-    }
-    for (const [key, value] of revoked) {
-      try {
-        map.set(key, value, "existing");
-      } catch (error) {
-        // Evicted or ended meanwhile: nothing is left to revoke.
-        if ((error as { code?: string }).code !== "ENOENT") throw error;
-      }
-    }
-    this.#unswept.clear();
-    return revoked.length;
-  }
-
-  #purge(dead: (connection: TrackedConnection) => boolean): void {
+  /** Connections of addresses that another workload may get. */
+  #purge(addresses: readonly Address[]): void {
+    const gone = new Set(addresses.map((address) => keyText(maps.Address.encode(encodeAddress(address)))));
     const map = this.#map("skep_ct");
     const keys: Uint8Array[] = [];
-    for (const [key, value] of map.entries()) {
-      if (dead(new TrackedConnection(key, value))) keys.push(key);
+    for (const [key] of map.entries()) {
+      // The two ends are the key's first 32 bytes.
+      if (gone.has(keyText(key.subarray(0, 16))) || gone.has(keyText(key.subarray(16, 32)))) keys.push(key);
     }
     map.deleteAll(keys);
   }
@@ -360,7 +387,7 @@ class KernelDatapath implements Datapath {
   counters(): readonly Counter[] {
     const counters: Counter[] = [];
     for (const [key, value] of this.#map("skep_metrics").entries()) {
-      const { reason, direction } = maps.MetricKey.decode(key);
+      const index = decodeU32(key);
       let packets = 0n;
       let bytes = 0n;
       for (let at = 0; at < value.length; at += maps.Metric.size) {
@@ -368,7 +395,9 @@ class KernelDatapath implements Datapath {
         packets += metric.packets;
         bytes += metric.bytes;
       }
-      counters.push({ reason, direction: direction === 1 ? "ingress" : "egress", packets, bytes });
+      if (packets === 0n) continue;
+      const direction = index >= 2 * REASONS ? "egress" : "ingress";
+      counters.push({ reason: index % REASONS, direction, packets, bytes });
     }
     return counters.sort((a, b) => a.reason - b.reason || a.direction.localeCompare(b.direction));
   }
@@ -395,37 +424,15 @@ class KernelDatapath implements Datapath {
   }
 }
 
-/** A row of the connection map. */
-class TrackedConnection {
-  readonly endpoint: number;
-  readonly #key: ReturnType<typeof maps.ConnectionKey.decode>;
-  readonly #identity: number;
+function isZero(words: { w0: number; w1: number; w2: number; w3: number }): boolean {
+  return (words.w0 | words.w1 | words.w2 | words.w3) === 0;
+}
 
-  constructor(key: Uint8Array, value: Uint8Array) {
-    this.#key = maps.ConnectionKey.decode(key);
-    const connection = maps.Connection.decode(value);
-    this.endpoint = connection.endpoint;
-    this.#identity = connection.identity;
-  }
-
-  get question(): { direction: "ingress" | "egress"; identity: number; protocol: number; port: number } {
-    const icmp = this.#key.protocol === 1;
-    return {
-      direction: this.#key.direction === 1 ? "ingress" : "egress",
-      identity: this.#identity,
-      protocol: this.#key.protocol,
-      // What opens an ICMP exchange is an echo request.
-      port: icmp ? 8 : this.#key.destinationPort,
-    };
-  }
-
-  touches(address: Address): boolean {
-    const text = formatAddress(address);
-    return (
-      formatAddress(decodeAddress(this.#key.source)) === text ||
-      formatAddress(decodeAddress(this.#key.destination)) === text
-    );
-  }
+/** The host's own endpoint has none: what goes to its addresses is the stack's. */
+function addressesOf(endpoint: Pick<DatapathEndpoint, "address" | "address6" | "interfaceIndex">): Address[] {
+  const { address, address6 } = endpoint;
+  if (endpoint.interfaceIndex === 0) return [];
+  return address6 ? [address, address6] : [address];
 }
 
 type Rows = ReadonlyMap<string, readonly [key: Uint8Array, value: Uint8Array]>;

@@ -1,10 +1,29 @@
 // Both directions of the host side of every workload's veth. One program per hook, shared by all endpoints.
-import { redirectPeer, tc, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
-import { Ethernet, Ipv4 } from "@skep/bpf/net";
+import { config, redirectPeer, tc, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
+import { clock, find, open, touch } from "./connection.bpf.ts";
 import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report, TO_ENDPOINT, TO_STACK } from "./events.bpf.ts";
-import { endpointsByAddress, endpointsByInterface, type Endpoint } from "./maps.bpf.ts";
-import { DROP, ETHERTYPE_ARP, ETHERTYPE_IPV4, Packet, parseIpv4, STATE_FIRST_REPLY, STATE_NEW } from "./packet.bpf.ts";
-import { admit, DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
+import { endpointsByAddress, endpointsByInterface, type Connection, type Endpoint } from "./maps.bpf.ts";
+import {
+  DROP,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ipv6Enabled,
+  Packet,
+  parseIpv4,
+  parseIpv6,
+  sameAddress,
+  STATE_FIRST_REPLY,
+  STATE_NEW,
+} from "./packet.bpf.ts";
+import { admit, DIRECTION_EGRESS, DIRECTION_INGRESS, IDENTITY_HOST, identityOf, type Question } from "./policy.bpf.ts";
+
+/** Policies that select the node are in force between it and its workloads. */
+export const hostFirewall = config("host_firewall", u8, 0);
+
+/** Where the host's own endpoint stands in the map of interfaces. */
+const HOST_INTERFACE = 0;
 
 function drop(ctx: TcContext, packet: Packet, reason: u32, direction: u8, endpoint: u32): i32 {
   count(u8(reason), direction, ctx.length);
@@ -25,8 +44,15 @@ function trace(ctx: TcContext, packet: Packet, point: u8, direction: u8, endpoin
   }
 }
 
-/** The hop between two workloads is a routed one: one TTL less, and the checksum mended (RFC 1624). */
-function decrementTtl(ctx: TcContext): u32 {
+/** The hop between two workloads is a routed one: one TTL less, and IPv4's checksum mended (RFC 1624). */
+function decrementTtl(ctx: TcContext, packet: Packet): u32 {
+  if (packet.isIpv6 !== 0) {
+    const ip = ctx.header(Ipv6, Ethernet.size);
+    if (!ip) return DROP.INVALID_PACKET;
+    if (ip.hopLimit <= 1) return DROP.TTL_EXCEEDED;
+    ip.hopLimit -= 1;
+    return 0;
+  }
   const ip = ctx.header(Ipv4, Ethernet.size);
   if (!ip) return DROP.INVALID_PACKET;
   if (ip.ttl <= 1) return DROP.TTL_EXCEEDED;
@@ -46,6 +72,37 @@ function deliver(ctx: TcContext, target: Endpoint): i32 {
   return redirectPeer(target.ifindex, 0n);
 }
 
+/** 0 or a drop code. */
+function parse(ctx: TcContext, packet: Packet, etherType: u16): u32 {
+  if (etherType === ETHERTYPE_IPV4) return parseIpv4(ctx, packet);
+  if (etherType === ETHERTYPE_IPV6 && ipv6Enabled.value !== 0) return parseIpv6(ctx, packet);
+  return DROP.UNSUPPORTED_L3;
+}
+
+/** Neighbour solicitations and advertisements (RFC 4861), between link and link: they are the stack's. */
+function isNeighbourDiscovery(packet: Packet): boolean {
+  return packet.protocol === PROTOCOL.ICMPV6 && (packet.icmpType === 135 || packet.icmpType === 136);
+}
+
+/** Router advertisements and redirects (RFC 4861) are no workload's to send: the host would believe them. */
+function isForbidden(packet: Packet): boolean {
+  return packet.protocol === PROTOCOL.ICMPV6 && (packet.icmpType === 134 || packet.icmpType === 137);
+}
+
+function isOwn(packet: Packet, endpoint: Endpoint): boolean {
+  if (packet.isIpv6 !== 0) return sameAddress(packet.source, endpoint.address6);
+  return packet.source.w3 === endpoint.address.w3;
+}
+
+/** Between two ends of which this hook has judged both: the entry is kept or made. 0 or a drop code. */
+function track(packet: Packet, connection: Connection | null, egress: u32, ingress: u32, now: u32, length: u32): u32 {
+  if (connection) {
+    touch(packet, connection, now, length);
+    return 0;
+  }
+  return open(packet, { egress, ingress }, now, length);
+}
+
 /** From the workload: ingress of the host side. */
 export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   const packet = Packet.zero();
@@ -58,13 +115,13 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   if (!ethernet) return drop(ctx, packet, DROP.INVALID_PACKET, DIRECTION_EGRESS, endpoint.id);
   // The gateway's address is answered by the stack.
   if (ethernet.type === ETHERTYPE_ARP) return TC.OK;
-  if (ethernet.type !== ETHERTYPE_IPV4) return drop(ctx, packet, DROP.UNSUPPORTED_L3, DIRECTION_EGRESS, endpoint.id);
-
-  const invalid = parseIpv4(ctx, packet);
+  const invalid = parse(ctx, packet, ethernet.type);
   if (invalid !== 0) return drop(ctx, packet, invalid, DIRECTION_EGRESS, endpoint.id);
-  if (packet.source.w3 !== endpoint.address.w3) {
-    return drop(ctx, packet, DROP.INVALID_SOURCE_IP, DIRECTION_EGRESS, endpoint.id);
+  if (packet.isIpv6 !== 0) {
+    if (isNeighbourDiscovery(packet)) return TC.OK;
+    if (isForbidden(packet)) return drop(ctx, packet, DROP.FORBIDDEN_ICMPV6, DIRECTION_EGRESS, endpoint.id);
   }
+  if (!isOwn(packet, endpoint)) return drop(ctx, packet, DROP.INVALID_SOURCE_IP, DIRECTION_EGRESS, endpoint.id);
 
   const target = endpointsByAddress.get(packet.destination);
   if (target) {
@@ -75,9 +132,36 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   }
 
   const length = ctx.length;
-  const refused = admit(packet, endpoint.id, DIRECTION_EGRESS, length);
+  const now = clock();
+  const connection = find(packet, now);
+  const own: Question = {
+    endpoint: endpoint.id,
+    generation: endpoint.generation,
+    direction: DIRECTION_EGRESS,
+    peer: packet.destinationIdentity,
+  };
+  const refused = admit(ctx, packet, connection, own);
   if (refused !== 0) return drop(ctx, packet, refused, DIRECTION_EGRESS, endpoint.id);
+
   if (!target) {
+    let ingress: u32 = 0;
+    if (hostFirewall.value !== 0 && packet.destinationIdentity === IDENTITY_HOST) {
+      packet.egressCookie = packet.cookie;
+      packet.cookie = 0;
+      const host = endpointsByInterface.get(HOST_INTERFACE);
+      if (!host) return drop(ctx, packet, DROP.ENDPOINT_NOT_READY, DIRECTION_INGRESS, 0);
+      ingress = host.generation;
+      const asked: Question = {
+        endpoint: host.id,
+        generation: host.generation,
+        direction: DIRECTION_INGRESS,
+        peer: packet.sourceIdentity,
+      };
+      const kept = admit(ctx, packet, connection, asked);
+      if (kept !== 0) return drop(ctx, packet, kept, DIRECTION_INGRESS, host.id);
+    }
+    const full = track(packet, connection, endpoint.generation, ingress, now, length);
+    if (full !== 0) return drop(ctx, packet, full, DIRECTION_EGRESS, endpoint.id);
     trace(ctx, packet, TO_STACK, DIRECTION_EGRESS, endpoint.id);
     return TC.OK;
   }
@@ -86,10 +170,18 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   count(0, DIRECTION_EGRESS, length);
   packet.egressCookie = packet.cookie;
   packet.cookie = 0;
-  const denied = admit(packet, target.id, DIRECTION_INGRESS, length);
+  const peer: Question = {
+    endpoint: target.id,
+    generation: target.generation,
+    direction: DIRECTION_INGRESS,
+    peer: packet.sourceIdentity,
+  };
+  const denied = admit(ctx, packet, connection, peer);
   if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, target.id);
-  const expired = decrementTtl(ctx);
+  const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired, DIRECTION_INGRESS, target.id);
+  const full = track(packet, connection, endpoint.generation, target.generation, now, length);
+  if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, target.id);
   trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, target.id);
   return deliver(ctx, target);
 });
@@ -105,14 +197,40 @@ export const toEndpoint = tc("skep_to_ep", (ctx) => {
   const ethernet = ctx.header(Ethernet, 0);
   if (!ethernet) return drop(ctx, packet, DROP.INVALID_PACKET, DIRECTION_INGRESS, endpoint.id);
   if (ethernet.type === ETHERTYPE_ARP) return TC.OK;
-  if (ethernet.type !== ETHERTYPE_IPV4) return drop(ctx, packet, DROP.UNSUPPORTED_L3, DIRECTION_INGRESS, endpoint.id);
-
-  const invalid = parseIpv4(ctx, packet);
+  const invalid = parse(ctx, packet, ethernet.type);
   if (invalid !== 0) return drop(ctx, packet, invalid, DIRECTION_INGRESS, endpoint.id);
+  if (packet.isIpv6 !== 0 && isNeighbourDiscovery(packet)) return TC.OK;
   packet.sourceIdentity = identityOf(packet.source);
 
-  const denied = admit(packet, endpoint.id, DIRECTION_INGRESS, ctx.length);
+  const length = ctx.length;
+  const now = clock();
+  const connection = find(packet, now);
+  let egress: u32 = 0;
+  if (hostFirewall.value !== 0 && packet.sourceIdentity === IDENTITY_HOST) {
+    const host = endpointsByInterface.get(HOST_INTERFACE);
+    if (!host) return drop(ctx, packet, DROP.ENDPOINT_NOT_READY, DIRECTION_EGRESS, 0);
+    egress = host.generation;
+    const asked: Question = {
+      endpoint: host.id,
+      generation: host.generation,
+      direction: DIRECTION_EGRESS,
+      peer: packet.destinationIdentity,
+    };
+    const kept = admit(ctx, packet, connection, asked);
+    if (kept !== 0) return drop(ctx, packet, kept, DIRECTION_EGRESS, host.id);
+    packet.egressCookie = packet.cookie;
+    packet.cookie = 0;
+  }
+  const own: Question = {
+    endpoint: endpoint.id,
+    generation: endpoint.generation,
+    direction: DIRECTION_INGRESS,
+    peer: packet.sourceIdentity,
+  };
+  const denied = admit(ctx, packet, connection, own);
   if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, endpoint.id);
+  const full = track(packet, connection, egress, endpoint.generation, now, length);
+  if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, endpoint.id);
   trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, endpoint.id);
   return TC.OK;
 });

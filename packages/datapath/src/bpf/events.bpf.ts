@@ -1,11 +1,20 @@
 // What the datapath tells: counters of everything, one record for a new flow, its first reply and every drop.
-import { ktimeGetNs, u32, u64, u8, type TcContext } from "@skep/bpf";
+import { config, ktimeGetNs, u32, u64, u8, type TcContext } from "@skep/bpf";
 import { Ethernet } from "@skep/bpf/net";
-import { events, lostEvents, Metric, metrics } from "./maps.bpf.ts";
+import { events, lostEvents, metrics } from "./maps.bpf.ts";
 import { STATE_REPLY, type Packet } from "./packet.bpf.ts";
 
 export const EVENT_DROP = 1;
 export const EVENT_TRACE = 4;
+export const EVENT_VERDICT = 5;
+
+/** `reason` of a verdict. */
+export const VERDICT_DENIED = 0;
+export const VERDICT_ALLOWED = 1;
+export const VERDICT_AUDIT = 3;
+
+/** Every question to a policy leaves a record; else only those that were audited. */
+export const verdictEvents = config("verdict_events", u8, 0);
 
 export const TO_ENDPOINT = 0;
 export const TO_STACK = 3;
@@ -14,17 +23,10 @@ export const FLAG_REPLY = 1;
 export const FLAG_FROM_HOST = 2;
 
 export function count(reason: u8, direction: u8, length: u32): void {
-  const key = { reason, direction, pad: 0 };
-  const metric = metrics.get(key);
-  if (metric) {
-    metric.packets += 1n;
-    metric.bytes += u64(length);
-    return;
-  }
-  const first = Metric.zero();
-  first.packets = 1n;
-  first.bytes = u64(length);
-  metrics.set(key, first);
+  const metric = metrics.get((u32(direction) << 8) | u32(reason));
+  if (!metric) return;
+  metric.packets += 1n;
+  metric.bytes += u64(length);
 }
 
 export interface EventOptions {

@@ -8,7 +8,6 @@ import {
   lpmTrie,
   lruHash,
   percpuArray,
-  percpuHash,
   ringBuf,
   struct,
   u16,
@@ -26,9 +25,11 @@ export const Mac = struct("Mac", { bytes: array(u8, 6) });
 
 // ---- endpoints ----
 
-/** A local workload. Found by the interface that its packets come in on, and by its address. */
+/** A local workload. Found by the interface that its packets come in on, and by its addresses. The host itself stands under interface 0. */
 export const Endpoint = struct("Endpoint", {
   address: Address,
+  /** The second family's; zero where it has none. */
+  address6: Address,
   id: u32,
   identity: u32,
   /** Host side of the veth, in the host's namespace. */
@@ -38,7 +39,8 @@ export const Endpoint = struct("Endpoint", {
   mac: Mac,
   /** Of the host side. */
   hostMac: Mac,
-  pad: u32,
+  /** Of the policy in force: rises with every change of it. */
+  generation: u32,
 });
 export type Endpoint = Of<typeof Endpoint>;
 
@@ -73,7 +75,7 @@ export const PolicyEntry = struct("PolicyEntry", {
   precedence: u32,
   /** Names the rules behind the entry to the agent; repeated in events. */
   cookie: u32,
-  /** Bit 0: deny. */
+  /** Bits: 1 deny; 2 audit: allowed because what denies it only reports. */
   flags: u8,
   /** Length of the prefix that the entry was written with, for counters and events. */
   prefixLength: u8,
@@ -87,31 +89,34 @@ export const policy = hashOfMaps("skep_policy", {
 
 // ---- connection tracking ----
 
-/** Seen from the endpoint that the entry belongs to: `source` opened the connection. */
+/** Both directions of a connection have one key: of its two ends the one with the lower address (on a tie: port) is the first. */
 export const ConnectionKey = struct("ConnectionKey", {
-  source: Address,
-  destination: Address,
-  sourcePort: be16,
-  destinationPort: be16,
+  first: Address,
+  second: Address,
+  firstPort: u16,
+  secondPort: u16,
   protocol: u8,
-  /** 0 opened by the endpoint (egress), 1 towards it (ingress). */
-  direction: u8,
-  pad: u16,
+  pad0: u8,
+  pad1: u16,
 });
 export type ConnectionKey = Of<typeof ConnectionKey>;
 export const Connection = struct("Connection", {
   /** Seconds of CLOCK_MONOTONIC after which the entry is dead. */
   expires: u32,
-  /** Bits: 1 reply seen, 2 FIN of the original direction, 4 FIN of the reply, 8 RST, 16 revoked: policy has since denied it. */
+  /** Bits: 1 reply seen, 2 FIN of the opener, 4 FIN of the other, 8 RST, 16 opened by the key's second end. */
   flags: u32,
-  /** Of the peer when the connection was opened: the source's of an ingress entry, the destination's of an egress entry. */
-  identity: u32,
-  endpoint: u32,
+  /** Generation of the opener's egress policy and of the other end's ingress policy that allowed it; 0: not asked, or not local. */
+  egressGeneration: u32,
+  ingressGeneration: u32,
+  /** Whom they were asked for: the identity of the other end, and of the opener. */
+  egressIdentity: u32,
+  ingressIdentity: u32,
   packets: u64,
   bytes: u64,
   replyPackets: u64,
   replyBytes: u64,
 });
+export type Connection = Of<typeof Connection>;
 export const connections = lruHash("skep_ct", { key: ConnectionKey, value: Connection, maxEntries: 262_144 });
 
 // ---- services ----
@@ -143,7 +148,7 @@ export const Event = struct("Event", {
   time: u64,
   /** Cilium's monitor types: 1 drop, 4 trace, 5 policy verdict. */
   type: u8,
-  /** Drop code (133 ...) where type is 1; Cilium's observation point where it is 4: 0 to endpoint, 3 to stack. */
+  /** Drop code (133 ...) where type is 1; Cilium's observation point where it is 4: 0 to endpoint, 3 to stack; where it is 5: 0 denied, 1 allowed, 3 audit. */
   reason: u8,
   /** 1 ingress, 2 egress: of the endpoint whose policy or hook this is. */
   direction: u8,
@@ -178,10 +183,9 @@ export const Event = struct("Event", {
 export type Event = Of<typeof Event>;
 export const events = ringBuf("skep_events", Event, { bytes: 8 << 20 });
 
-/** Cilium's metrics map: reason 0 is forwarded. */
-export const MetricKey = struct("MetricKey", { reason: u8, direction: u8, pad: u16 });
+/** By direction (1 ingress, 2 egress) times 256 and reason (0 forwarded, else the drop code). */
 export const Metric = struct("Metric", { packets: u64, bytes: u64 });
-export const metrics = percpuHash("skep_metrics", { key: MetricKey, value: Metric, maxEntries: 1024 });
+export const metrics = percpuArray("skep_metrics", { value: Metric, maxEntries: 768 });
 
 /** Records that found the ring full. */
 export const lostEvents = percpuArray("skep_lost", { value: u64, maxEntries: 1 });

@@ -1,14 +1,11 @@
 // A packet's headers, read once into values on the stack.
-import { struct, u16, u32, u8, type Of, type TcContext } from "@skep/bpf";
-import { Ethernet, Icmp, Ipv4, Tcp, Udp } from "@skep/bpf/net";
+import { config, lruHash, struct, u16, u32, u8, type Of, type TcContext } from "@skep/bpf";
+import { Ethernet, Icmp, Ipv4, Ipv6, Ipv6Address, Ipv6Fragment, Ipv6Option, PROTOCOL, Tcp, Udp } from "@skep/bpf/net";
 import { Address } from "./maps.bpf.ts";
 
 export const ETHERTYPE_IPV4 = 0x0800;
+export const ETHERTYPE_IPV6 = 0x86dd;
 export const ETHERTYPE_ARP = 0x0806;
-
-export const PROTOCOL_ICMP = 1;
-export const PROTOCOL_TCP = 6;
-export const PROTOCOL_UDP = 17;
 
 export const TCP_FIN = 0x01;
 export const TCP_SYN = 0x02;
@@ -24,14 +21,16 @@ export const DROP = {
   CT_UNKNOWN_PROTOCOL: 137,
   UNSUPPORTED_L3: 139,
   CT_INSERT_FAILED: 155,
-  FRAGMENT: 157,
+  INVALID_EXTENSION_HEADER: 156,
+  FRAGMENT_NOT_FOUND: 175,
+  FORBIDDEN_ICMPV6: 176,
   PROXY_UNKNOWN_PROTOCOL: 180,
   POLICY_DENY: 181,
   TTL_EXCEEDED: 196,
   ENDPOINT_NOT_READY: 203,
 } as const;
 
-/** Connection tracking and policy look at this; addresses are IPv4 mapped. */
+/** Connection tracking and policy look at this; IPv4 addresses are mapped. */
 export const Packet = struct("Packet", {
   source: Address,
   destination: Address,
@@ -45,16 +44,22 @@ export const Packet = struct("Packet", {
   icmpCode: u8,
   /** 1: an ICMP error; `inner` is the packet that it is about, seen by its sender. */
   related: u8,
-  /** Set while the packet is judged: 1 reply, 2 a new connection, 4 the first reply. */
+  /** Set while the packet is judged: the STATE bits. */
   state: u8,
   sourceIdentity: u32,
   destinationIdentity: u32,
   sourceEndpoint: u32,
   destinationEndpoint: u32,
+  /** Of the policy that was asked last. */
   cookie: u32,
   egressCookie: u32,
-  innerSource: u32,
-  innerDestination: u32,
+  /** The packet that opened the connection, as policy knows it. */
+  askedPort: u16,
+  askedProtocol: u8,
+  /** 0 IPv4, 1 IPv6. */
+  isIpv6: u8,
+  innerSource: Address,
+  innerDestination: Address,
   innerSourcePort: u16,
   innerDestinationPort: u16,
   innerProtocol: u8,
@@ -65,35 +70,95 @@ export const STATE_REPLY = 1;
 export const STATE_NEW = 2;
 export const STATE_FIRST_REPLY = 4;
 
+/** Ports of the first fragment, for those that follow it (RFC 791, RFC 8200). */
+const FragmentKey = struct("FragmentKey", {
+  source: Address,
+  destination: Address,
+  identification: u32,
+  protocol: u8,
+  pad0: u8,
+  pad1: u16,
+});
+const Fragments = struct("Fragments", { sourcePort: u16, destinationPort: u16, policyPort: u16, pad: u16 });
+export const fragments = lruHash("skep_fragments", { key: FragmentKey, value: Fragments, maxEntries: 8192 });
+
+/** Packets of IPv6 are taken. Off where the machine has no IPv6. */
+export const ipv6Enabled = config("ipv6_enabled", u8, 1);
+
+const ICMP_ECHO = 8;
+const ICMP_ECHO_REPLY = 0;
+const ICMPV6_ECHO = 128;
+const ICMPV6_ECHO_REPLY = 129;
+
+const MAX_EXTENSIONS = 6;
+
 /** ICMP messages that speak about another packet (RFC 792): its header follows. */
 function isIcmpError(type: u8): boolean {
   return type === 3 || type === 11 || type === 12;
 }
 
-function parseInner(ctx: TcContext, packet: Packet, offset: u32): u32 {
-  const ip = ctx.header(Ipv4, offset);
-  if (!ip) return DROP.CT_INVALID_HEADER;
+/** What ICMP, ICMPv6 and the three transports have in common at the head of an inner packet. */
+function parseInnerTransport(ctx: TcContext, packet: Packet, offset: u32): u32 {
   packet.related = 1;
-  packet.innerSource = ip.source;
-  packet.innerDestination = ip.destination;
-  packet.innerProtocol = ip.protocol;
-  const inner = offset + ip.ihl * 4;
-  if (ip.protocol === PROTOCOL_ICMP) {
-    const icmp = ctx.header(Icmp, inner);
+  if (packet.innerProtocol === PROTOCOL.ICMP || packet.innerProtocol === PROTOCOL.ICMPV6) {
+    const icmp = ctx.header(Icmp, offset);
     if (!icmp) return DROP.CT_INVALID_HEADER;
-    packet.innerSourcePort = icmp.identifier;
+    // An echo's identifier stands on the side of the one who asks.
+    if (icmp.type === ICMP_ECHO || icmp.type === ICMPV6_ECHO) packet.innerSourcePort = icmp.identifier;
+    else packet.innerDestinationPort = icmp.identifier;
     return 0;
   }
-  // TCP and UDP both begin with the two ports, and an error carries eight bytes of them at least.
-  const ports = ctx.header(Udp, inner);
+  // The others begin with the two ports, and an error carries eight bytes of them at least.
+  const ports = ctx.header(Udp, offset);
   if (!ports) return DROP.CT_INVALID_HEADER;
   packet.innerSourcePort = ports.source;
   packet.innerDestinationPort = ports.destination;
   return 0;
 }
 
+function parseInner4(ctx: TcContext, packet: Packet, offset: u32): u32 {
+  const ip = ctx.header(Ipv4, offset);
+  if (!ip) return DROP.CT_INVALID_HEADER;
+  packet.innerSource = { w0: 0, w1: 0, w2: 0xffff, w3: ip.source };
+  packet.innerDestination = { w0: 0, w1: 0, w2: 0xffff, w3: ip.destination };
+  packet.innerProtocol = ip.protocol;
+  return parseInnerTransport(ctx, packet, offset + ip.ihl * 4);
+}
+
+function parseInner6(ctx: TcContext, packet: Packet, offset: u32): u32 {
+  const ip = ctx.header(Ipv6, offset);
+  if (!ip) return DROP.CT_INVALID_HEADER;
+  packet.innerSource = wordsOf(ip.source);
+  packet.innerDestination = wordsOf(ip.destination);
+  packet.innerProtocol = ip.nextHeader;
+  return parseInnerTransport(ctx, packet, offset + Ipv6.size);
+}
+
+function wordsOf(address: Of<typeof Ipv6Address>): Address {
+  return { w0: address.w0, w1: address.w1, w2: address.w2, w3: address.w3 };
+}
+
+function parseIcmp(ctx: TcContext, packet: Packet, offset: u32): u32 {
+  const icmp = ctx.header(Icmp, offset);
+  if (!icmp) return DROP.CT_INVALID_HEADER;
+  const type = icmp.type;
+  packet.icmpType = type;
+  packet.icmpCode = icmp.code;
+  packet.policyPort = type;
+  if (packet.protocol === PROTOCOL.ICMP) {
+    if (type === ICMP_ECHO) packet.sourcePort = icmp.identifier;
+    if (type === ICMP_ECHO_REPLY) packet.destinationPort = icmp.identifier;
+    return isIcmpError(type) ? parseInner4(ctx, packet, offset + 8) : 0;
+  }
+  if (type === ICMPV6_ECHO) packet.sourcePort = icmp.identifier;
+  if (type === ICMPV6_ECHO_REPLY) packet.destinationPort = icmp.identifier;
+  // RFC 4443: errors are the types below 128.
+  return type < 128 ? parseInner6(ctx, packet, offset + 8) : 0;
+}
+
 function parseTransport(ctx: TcContext, packet: Packet, offset: u32): u32 {
-  if (packet.protocol === PROTOCOL_TCP) {
+  const protocol = packet.protocol;
+  if (protocol === PROTOCOL.TCP) {
     const tcp = ctx.header(Tcp, offset);
     if (!tcp) return DROP.CT_INVALID_HEADER;
     packet.sourcePort = tcp.source;
@@ -102,27 +167,48 @@ function parseTransport(ctx: TcContext, packet: Packet, offset: u32): u32 {
     packet.tcpFlags = tcp.flags;
     return 0;
   }
-  if (packet.protocol === PROTOCOL_UDP) {
-    const udp = ctx.header(Udp, offset);
-    if (!udp) return DROP.CT_INVALID_HEADER;
-    packet.sourcePort = udp.source;
-    packet.destinationPort = udp.destination;
-    packet.policyPort = udp.destination;
+  if (protocol === PROTOCOL.UDP || protocol === PROTOCOL.SCTP) {
+    // SCTP's header is longer, and begins with the ports as well.
+    const ports = ctx.header(Udp, offset);
+    if (!ports) return DROP.CT_INVALID_HEADER;
+    packet.sourcePort = ports.source;
+    packet.destinationPort = ports.destination;
+    packet.policyPort = ports.destination;
     return 0;
   }
-  if (packet.protocol === PROTOCOL_ICMP) {
-    const icmp = ctx.header(Icmp, offset);
-    if (!icmp) return DROP.CT_INVALID_HEADER;
-    packet.icmpType = icmp.type;
-    packet.icmpCode = icmp.code;
-    packet.policyPort = icmp.type;
-    // An echo's identifier stands on the side of the one who asks.
-    if (icmp.type === 8) packet.sourcePort = icmp.identifier;
-    if (icmp.type === 0) packet.destinationPort = icmp.identifier;
-    if (isIcmpError(icmp.type)) return parseInner(ctx, packet, offset + 8);
-    return 0;
-  }
+  if (protocol === PROTOCOL.ICMP || protocol === PROTOCOL.ICMPV6) return parseIcmp(ctx, packet, offset);
   return DROP.CT_UNKNOWN_PROTOCOL;
+}
+
+function fragmentKey(packet: Packet, identification: u32): Of<typeof FragmentKey> {
+  const key = FragmentKey.zero();
+  key.source = packet.source;
+  key.destination = packet.destination;
+  key.identification = identification;
+  key.protocol = packet.protocol;
+  return key;
+}
+
+/** The first fragment says what the others belong to. One that comes before it is dropped, as Cilium does. */
+function parseFragment(ctx: TcContext, packet: Packet, offset: u32, identification: u32, isFirst: boolean): u32 {
+  const key = fragmentKey(packet, identification);
+  if (isFirst) {
+    const refused = parseTransport(ctx, packet, offset);
+    if (refused !== 0) return refused;
+    const ports = Fragments.zero();
+    ports.sourcePort = packet.sourcePort;
+    ports.destinationPort = packet.destinationPort;
+    ports.policyPort = packet.policyPort;
+    return fragments.set(key, ports) < 0n ? DROP.FRAGMENT_NOT_FOUND : 0;
+  }
+  const known = fragments.get(key);
+  if (!known) return DROP.FRAGMENT_NOT_FOUND;
+  packet.sourcePort = known.sourcePort;
+  packet.destinationPort = known.destinationPort;
+  packet.policyPort = known.policyPort;
+  // The type of an ICMP message is in its first fragment.
+  if (packet.protocol === PROTOCOL.ICMP || packet.protocol === PROTOCOL.ICMPV6) packet.icmpType = u8(known.policyPort);
+  return 0;
 }
 
 /** Fills `packet` from an IPv4 packet; 0 or a drop code. */
@@ -132,7 +218,52 @@ export function parseIpv4(ctx: TcContext, packet: Packet): u32 {
   packet.source = { w0: 0, w1: 0, w2: 0xffff, w3: ip.source };
   packet.destination = { w0: 0, w1: 0, w2: 0xffff, w3: ip.destination };
   packet.protocol = ip.protocol;
-  // More fragments, or an offset: ports cannot be told.
-  if ((ip.fragment & 0x3fff) !== 0) return DROP.FRAGMENT;
-  return parseTransport(ctx, packet, Ethernet.size + ip.ihl * 4);
+  const offset: u32 = Ethernet.size + ip.ihl * 4;
+  const fragment = ip.fragment;
+  // More fragments, or an offset.
+  if ((fragment & 0x3fff) !== 0)
+    return parseFragment(ctx, packet, offset, u32(ip.identification), (fragment & 0x1fff) === 0);
+  return parseTransport(ctx, packet, offset);
+}
+
+function isExtension(header: u8): boolean {
+  return (
+    header === PROTOCOL.HOP_BY_HOP ||
+    header === PROTOCOL.ROUTING ||
+    header === PROTOCOL.DESTINATION_OPTIONS ||
+    header === PROTOCOL.FRAGMENT
+  );
+}
+
+/** Fills `packet` from an IPv6 packet, extension headers passed over; 0 or a drop code. */
+export function parseIpv6(ctx: TcContext, packet: Packet): u32 {
+  const ip = ctx.header(Ipv6, Ethernet.size);
+  if (!ip || ip.versionClassFlow >>> 28 !== 6) return DROP.INVALID_PACKET;
+  packet.isIpv6 = 1;
+  packet.source = wordsOf(ip.source);
+  packet.destination = wordsOf(ip.destination);
+  let next: u8 = ip.nextHeader;
+  let offset: u32 = Ethernet.size + Ipv6.size;
+  for (let i = 0; i < MAX_EXTENSIONS; i++) {
+    if (!isExtension(next)) {
+      packet.protocol = next;
+      return parseTransport(ctx, packet, offset);
+    }
+    if (next === PROTOCOL.FRAGMENT) {
+      const fragment = ctx.header(Ipv6Fragment, offset);
+      if (!fragment) return DROP.INVALID_EXTENSION_HEADER;
+      packet.protocol = fragment.nextHeader;
+      if (isExtension(packet.protocol)) return DROP.INVALID_EXTENSION_HEADER;
+      return parseFragment(ctx, packet, offset + 8, fragment.identification, (fragment.offset & 0xfff8) === 0);
+    }
+    const option = ctx.header(Ipv6Option, offset);
+    if (!option) return DROP.INVALID_EXTENSION_HEADER;
+    next = option.nextHeader;
+    offset += (u32(option.length) + 1) * 8;
+  }
+  return DROP.INVALID_EXTENSION_HEADER;
+}
+
+export function sameAddress(a: Address, b: Address): boolean {
+  return a.w3 === b.w3 && a.w2 === b.w2 && a.w1 === b.w1 && a.w0 === b.w0;
 }

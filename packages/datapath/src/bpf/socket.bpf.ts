@@ -10,7 +10,7 @@ import {
   type SockAddrContext,
 } from "@skep/bpf";
 import { backends, reverse, ReverseEntry, ReverseKey, ServiceKey, services } from "./maps.bpf.ts";
-import { PROTOCOL_TCP } from "./packet.bpf.ts";
+import { PROTOCOL } from "@skep/bpf/net";
 
 const ALLOW = 1;
 const REJECT = 0;
@@ -27,12 +27,12 @@ function serviceKey(ctx: SockAddrContext): Of<typeof ServiceKey> {
   const key = ServiceKey.zero();
   key.address = { w0: 0, w1: 0, w2: 0xffff, w3: ctx.userIp4 };
   key.port = ctx.userPort;
-  key.protocol = PROTOCOL_TCP;
+  key.protocol = PROTOCOL.TCP;
   return key;
 }
 
 export const connect4 = cgroupConnect4("skep_connect4", (ctx) => {
-  if (ctx.protocol !== PROTOCOL_TCP) return ALLOW;
+  if (ctx.protocol !== PROTOCOL.TCP) return ALLOW;
   const key = serviceKey(ctx);
   const service = services.get(key);
   if (!service) return ALLOW;

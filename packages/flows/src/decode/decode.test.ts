@@ -127,6 +127,21 @@ describe("a policy verdict", () => {
     expect(flowOf({ type: 5, reason: 1 })).toMatchObject(allowed);
     expect(flowOf({ type: 5, reason: 0 })).toMatchObject({ verdict: flow.Verdict.DROPPED, dropReason: 133 });
   });
+
+  it("is audited: nothing is dropped, and the policies that would deny are named", () => {
+    const audited = flowOf({ type: 5, reason: 3 });
+    expect(audited).toMatchObject({ verdict: flow.Verdict.AUDIT, dropReason: 0, ingressAllowedBy: [] });
+    expect(audited.ingressDeniedBy).toHaveLength(1);
+  });
+});
+
+describe("a reply that is dropped", () => {
+  it("names the policy that no longer allows its connection", () => {
+    const dropped = flowOf({ type: 1, reason: 133, reply: true, direction: "egress", endpoint: 12 });
+    expect(dropped).toMatchObject({ verdict: flow.Verdict.DROPPED, isReply: true, egressDeniedBy: [] });
+    expect(dropped.ingressDeniedBy).toHaveLength(1);
+    expect(dropped.trafficDirection).toBe(flow.TrafficDirection.INGRESS);
+  });
 });
 
 describe("what an event meant", () => {

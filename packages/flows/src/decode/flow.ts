@@ -15,9 +15,17 @@ export function timestampOf(nanoseconds: bigint): Timestamp {
 }
 
 const POLICY_DENIED = 133;
+/** `reason` of a policy verdict (datapath: bpf/events.bpf.ts). */
+const POLICY_VERDICT = { denied: 0, audit: 3 } as const;
 
-/** Reasons that only the first packet of a direction can have: a reply is never asked of the policy. */
-const POLICY_DROPS: readonly number[] = [133, 180, 181, 189, 203];
+/** Reasons that come from a policy. */
+export const POLICY_DROPS: readonly number[] = [133, 180, 181, 189, 203];
+
+/** The direction of the policy that was asked: a reply is asked of the one that opened its connection. */
+export function askedDirection(event: DatapathEvent): "ingress" | "egress" {
+  if (!event.reply) return event.direction;
+  return event.direction === "ingress" ? "egress" : "ingress";
+}
 
 /** What Hubble calls a reply: null where the datapath cannot know. */
 function isReply(event: DatapathEvent): boolean | null {
@@ -34,7 +42,10 @@ function trafficDirection(event: DatapathEvent): flow.TrafficDirection {
 
 function verdictOf(event: DatapathEvent): flow.Verdict {
   if (event.type === EventType.drop) return flow.Verdict.DROPPED;
-  if (event.type === EventType.policyVerdict && event.reason === 0) return flow.Verdict.DROPPED;
+  if (event.type === EventType.policyVerdict) {
+    if (event.reason === POLICY_VERDICT.denied) return flow.Verdict.DROPPED;
+    if (event.reason === POLICY_VERDICT.audit) return flow.Verdict.AUDIT;
+  }
   return flow.Verdict.FORWARDED;
 }
 
@@ -110,9 +121,15 @@ function decisionsOf(event: DatapathEvent, facts: FlowFacts): Decisions {
   const none = { egressAllowed: [], ingressAllowed: [], egressDenied: [], ingressDenied: [] };
   const { egressPolicies, ingressPolicies } = facts;
   const code = dropCode(event);
+  if (verdictOf(event) === flow.Verdict.AUDIT) {
+    // What is only audited would have been denied.
+    return event.direction === "egress"
+      ? { ...none, egressDenied: egressPolicies }
+      : { ...none, egressAllowed: egressPolicies, ingressDenied: ingressPolicies };
+  }
   if (code === 0) return { ...none, egressAllowed: egressPolicies, ingressAllowed: ingressPolicies };
   if (!POLICY_DROPS.includes(code)) return none;
-  if (event.direction === "egress") return { ...none, egressDenied: egressPolicies };
+  if (askedDirection(event) === "egress") return { ...none, egressDenied: egressPolicies };
   // Denied on the way in: the way out had allowed it.
   return { ...none, egressAllowed: egressPolicies, ingressDenied: ingressPolicies };
 }

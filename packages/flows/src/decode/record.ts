@@ -2,7 +2,7 @@ import type { DatapathEvent } from "@skep/datapath";
 import type { flow } from "@skep/api";
 import { EventType } from "../names/event-types.ts";
 import type { Decision, EndpointInfo, FlowContext, PolicyName, ServiceName } from "./context.ts";
-import { buildFlow } from "./flow.ts";
+import { askedDirection, buildFlow, POLICY_DROPS } from "./flow.ts";
 import { protocols } from "./layer4.ts";
 
 /** What an event's numbers meant when it was read. */
@@ -86,9 +86,21 @@ class EventRecord implements FlowRecord, FlowFacts {
     this.destinationService = ip ? context.service(event.destination, event.destinationPort, event.protocol) : null;
     this.interfaceName = event.interfaceIndex === 0 ? "" : context.interfaceName(event.interfaceIndex);
     if (!event.reply) this.#judge(event, context);
+    else if (event.type === EventType.drop && POLICY_DROPS.includes(event.reason)) this.#judgeReply(event, context);
   }
 
-  /** A reply is never asked of a policy; the first packet between two local ends is asked of both. */
+  /** A reply that is dropped: the policy that had allowed its connection does so no longer. */
+  #judgeReply(event: DatapathEvent, context: FlowContext): void {
+    const direction = askedDirection(event);
+    // Seen from the packet that opened the connection.
+    const peer = event.direction === "ingress" ? event.sourceIdentity : event.destinationIdentity;
+    const { endpoint, cookie, protocol, sourcePort: port } = event;
+    const policies = context.policies({ endpoint, direction, cookie, peer, protocol, port });
+    if (direction === "egress") this.egressPolicies = policies;
+    else this.ingressPolicies = policies;
+  }
+
+  /** Replies pass unnamed; the first packet between two local ends is asked of both. */
   #judge(event: DatapathEvent, context: FlowContext): void {
     const incoming = event.direction === "ingress";
     const both = incoming && event.sourceEndpoint !== 0;

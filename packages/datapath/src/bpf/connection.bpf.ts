@@ -1,0 +1,188 @@
+// One entry for each connection, found from both of its ends; what its ends' policies said of it is kept with it.
+import { ktimeGetCoarseNs, u16, u32, u64 } from "@skep/bpf";
+import { PROTOCOL } from "@skep/bpf/net";
+import { Connection, ConnectionKey, connections } from "./maps.bpf.ts";
+import {
+  DROP,
+  sameAddress,
+  STATE_FIRST_REPLY,
+  STATE_NEW,
+  STATE_REPLY,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_RST,
+  TCP_SYN,
+  type Packet,
+} from "./packet.bpf.ts";
+import type { Address } from "./maps.bpf.ts";
+
+const CT_REPLY_SEEN = 1;
+const CT_FIN = 2;
+const CT_FIN_REPLY = 4;
+const CT_RST = 8;
+/** Opened by the second of the key's two ends. */
+const CT_OPENED_BY_SECOND = 16;
+
+// Seconds, Cilium's defaults (pkg/option/config.go).
+const LIFETIME_TCP = 8000;
+const LIFETIME_SYN = 60;
+const LIFETIME_CLOSING = 10;
+const LIFETIME_ANY = 60;
+
+const ICMP_ECHO = 8;
+const ICMPV6_ECHO = 128;
+
+/** Seconds of CLOCK_MONOTONIC. */
+export function clock(): u32 {
+  return u32(ktimeGetCoarseNs() / 1_000_000_000n);
+}
+
+/** The two ends have one order, whoever sends. */
+function isSwapped(a: Address, b: Address, aPort: number, bPort: number): boolean {
+  if (a.w3 !== b.w3) return a.w3 > b.w3;
+  if (a.w2 !== b.w2) return a.w2 > b.w2;
+  if (a.w1 !== b.w1) return a.w1 > b.w1;
+  if (a.w0 !== b.w0) return a.w0 > b.w0;
+  return aPort > bPort;
+}
+
+/** Fills the key; whether the source is the second of its ends. */
+function fill(key: ConnectionKey, packet: Packet, isInner: boolean): boolean {
+  if (isInner) {
+    key.protocol = packet.innerProtocol;
+    const swapped = isSwapped(
+      packet.innerSource,
+      packet.innerDestination,
+      packet.innerSourcePort,
+      packet.innerDestinationPort,
+    );
+    if (swapped) {
+      key.first = packet.innerDestination;
+      key.second = packet.innerSource;
+      key.firstPort = packet.innerDestinationPort;
+      key.secondPort = packet.innerSourcePort;
+    } else {
+      key.first = packet.innerSource;
+      key.second = packet.innerDestination;
+      key.firstPort = packet.innerSourcePort;
+      key.secondPort = packet.innerDestinationPort;
+    }
+    return swapped;
+  }
+  key.protocol = packet.protocol;
+  const swapped = isSwapped(packet.source, packet.destination, packet.sourcePort, packet.destinationPort);
+  if (swapped) {
+    key.first = packet.destination;
+    key.second = packet.source;
+    key.firstPort = packet.destinationPort;
+    key.secondPort = packet.sourcePort;
+  } else {
+    key.first = packet.source;
+    key.second = packet.destination;
+    key.firstPort = packet.sourcePort;
+    key.secondPort = packet.destinationPort;
+  }
+  return swapped;
+}
+
+/** An ICMP error concerns the sender of what it quotes; from a workload it must come from the other end. */
+function isAboutIts(packet: Packet): boolean {
+  if (!sameAddress(packet.destination, packet.innerSource)) return false;
+  return packet.sourceEndpoint === 0 || sameAddress(packet.source, packet.innerDestination);
+}
+
+/** The port that policy was asked for when the connection was opened. */
+function openedTo(packet: Packet, isReply: boolean): u16 {
+  const protocol = packet.related !== 0 ? packet.innerProtocol : packet.protocol;
+  if (protocol === PROTOCOL.ICMP) return ICMP_ECHO;
+  if (protocol === PROTOCOL.ICMPV6) return ICMPV6_ECHO;
+  if (packet.related !== 0) return isReply ? packet.innerDestinationPort : packet.innerSourcePort;
+  return isReply ? packet.sourcePort : packet.destinationPort;
+}
+
+/**
+ * The live connection that the packet belongs to, or that an ICMP error is about. Sets what the packet is in it, and what policy is to be
+ * asked. Null: the packet stands for itself.
+ */
+export function find(packet: Packet, now: u32): Connection | null {
+  packet.askedPort = packet.policyPort;
+  packet.askedProtocol = packet.protocol;
+  const isRelated = packet.related !== 0 && isAboutIts(packet);
+  const key = ConnectionKey.zero();
+  const sourceIsSecond = fill(key, packet, isRelated);
+  const connection = connections.get(key);
+  if (!connection || connection.expires <= now) return null;
+  const openedBySecond = (connection.flags & CT_OPENED_BY_SECOND) !== 0;
+  // An error goes against the direction of the packet that it is about.
+  const isReply = isRelated ? sourceIsSecond === openedBySecond : sourceIsSecond !== openedBySecond;
+  if (!isRelated && packet.protocol === PROTOCOL.TCP && (packet.tcpFlags & (TCP_SYN | TCP_ACK)) === TCP_SYN) {
+    // Nothing that opens a connection is a reply, and one that ends is opened anew.
+    if (isReply || (connection.flags & (CT_FIN | CT_FIN_REPLY | CT_RST)) !== 0) return null;
+  }
+  if (packet.related !== 0 && !isRelated) return null;
+  if (isReply) {
+    packet.state |= STATE_REPLY;
+    if (!isRelated && (connection.flags & CT_REPLY_SEEN) === 0) packet.state |= STATE_FIRST_REPLY;
+  }
+  if (isReply || isRelated) {
+    packet.askedPort = openedTo(packet, isReply);
+    if (isRelated) packet.askedProtocol = packet.innerProtocol;
+  }
+  return connection;
+}
+
+function lifetime(packet: Packet, flags: u32): u32 {
+  if (packet.protocol !== PROTOCOL.TCP) return LIFETIME_ANY;
+  if ((flags & CT_RST) !== 0 || (flags & (CT_FIN | CT_FIN_REPLY)) === (CT_FIN | CT_FIN_REPLY)) return LIFETIME_CLOSING;
+  return (flags & CT_REPLY_SEEN) !== 0 ? LIFETIME_TCP : LIFETIME_SYN;
+}
+
+function closing(packet: Packet, fin: u32): u32 {
+  let flags: u32 = 0;
+  if (packet.protocol !== PROTOCOL.TCP) return flags;
+  if ((packet.tcpFlags & TCP_FIN) !== 0) flags |= fin;
+  if ((packet.tcpFlags & TCP_RST) !== 0) flags |= CT_RST;
+  return flags;
+}
+
+/** Counts the packet and keeps its connection alive. */
+export function touch(packet: Packet, connection: Connection, now: u32, length: u32): void {
+  // What speaks about a connection is not part of it.
+  if (packet.related !== 0) return;
+  if ((packet.state & STATE_REPLY) !== 0) {
+    const flags = connection.flags | CT_REPLY_SEEN | closing(packet, CT_FIN_REPLY);
+    connection.flags = flags;
+    connection.expires = now + lifetime(packet, flags);
+    connection.replyPackets += 1n;
+    connection.replyBytes += u64(length);
+    return;
+  }
+  const flags = connection.flags | closing(packet, CT_FIN);
+  connection.flags = flags;
+  connection.expires = now + lifetime(packet, flags);
+  connection.packets += 1n;
+  connection.bytes += u64(length);
+}
+
+/** The policies that have allowed it: generations of the endpoints' policies, 0 where none was asked. */
+export interface Allowed {
+  egress: u32;
+  ingress: u32;
+}
+
+/** Makes the entry of the connection that this packet opens; 0 or a drop code. */
+export function open(packet: Packet, allowed: Allowed, now: u32, length: u32): u32 {
+  const key = ConnectionKey.zero();
+  const sourceIsSecond = fill(key, packet, false);
+  const fresh = Connection.zero();
+  fresh.flags = closing(packet, CT_FIN) | (sourceIsSecond ? CT_OPENED_BY_SECOND : 0);
+  fresh.expires = now + lifetime(packet, fresh.flags);
+  fresh.egressGeneration = allowed.egress;
+  fresh.ingressGeneration = allowed.ingress;
+  fresh.egressIdentity = packet.destinationIdentity;
+  fresh.ingressIdentity = packet.sourceIdentity;
+  fresh.packets = 1n;
+  fresh.bytes = u64(length);
+  packet.state |= STATE_NEW;
+  return connections.set(key, fresh) < 0n ? DROP.CT_INSERT_FAILED : 0;
+}
