@@ -116,6 +116,8 @@ export interface BpfMap<K, V> {
 /** A map with a value for every CPU; programs see their own CPU's. */
 export interface PerCpuMap<K, V> extends BpfMap<K, V> {
   readonly "~percpu"?: true;
+  /** The value of another CPU. */
+  getOn(key: K, cpu: u32): V | null;
 }
 
 /** A place in memory that holds a T. */
@@ -127,9 +129,55 @@ export interface Ref<T> {
 export interface LocalStorage<V> {
   readonly "~storage"?: V;
   readonly name: string;
-  /** Of a socket: the value, or null where there is none; made (zero, or a copy of `initial`) where `create` is true. */
-  get(owner: Socket, create?: boolean, initial?: V): V | null;
-  delete(owner: Socket): i64;
+  /**
+   * Of a socket, or of a task, inode or cgroup as the kernel's types have it: the value, or null where there is none; made (zero, or a copy
+   * of `initial`) where `create` is true.
+   */
+  get(owner: Socket | object, create?: boolean, initial?: V): V | null;
+  delete(owner: Socket | object): i64;
+}
+
+/** A value for each cgroup that a program is attached to. */
+export interface CgroupLocalStorage<V> {
+  readonly "~cgroupStorage"?: V;
+  readonly name: string;
+  /** The value of the cgroup whose hook runs. */
+  get(): V extends number | bigint | boolean ? Ref<V> : V;
+}
+
+/** Memory whose size is known at run time alone. Offsets and sizes are bytes. */
+export interface Dynptr {
+  readonly "~dynptr"?: true;
+  readonly size: u32;
+  /** Copies from `offset` into `target`; 0, or -E2BIG where there is not so much. */
+  read<T>(target: T, offset: u64): i64;
+  /** Copies `value` to `offset`; 0 or a negative errno. Moves packet data. */
+  write<T>(offset: u64, value: T, flags?: u64): i64;
+  /** A view of a ring's record or of memory; null where it does not fit. */
+  data<F extends Fields>(type: StructType<F>, offset: u64): StructOf<F> | null;
+  /** A view of a packet, read only; null where it does not fit or does not lie in one piece. */
+  slice<F extends Fields>(type: StructType<F>, offset: u32): StructOf<F> | null;
+  sliceMutable<F extends Fields>(type: StructType<F>, offset: u32): StructOf<F> | null;
+  /** Leaves only what lies from `start` to `end`. */
+  adjust(start: u32, end: u32): i32;
+  isNull(): boolean;
+  isReadOnly(): boolean;
+  /** A second one of the same memory. */
+  clone(): Dynptr;
+}
+
+/** Messages from user space. */
+export interface UserRing {
+  readonly "~userRing"?: true;
+  readonly name: string;
+  /** Takes every message until `body` gives true; gives how many, or a negative errno. */
+  drain(body: (message: Dynptr) => boolean | void): i64;
+}
+
+/** A setting of the running kernel. */
+export interface Kconfig<T> {
+  readonly name: string;
+  readonly value: T;
 }
 
 /** Events for user space by CPU; `emit` copies. A ring is better where there is no need for order within a CPU. */
@@ -238,6 +286,12 @@ export interface RingBuf<T> {
   reserve(): T | null;
   submit(record: T): void;
   discard(record: T): void;
+  /** A record of any size: ends in `submitBytes` or `discardBytes` on every path, also where there was no room (then it is null). */
+  reserveBytes(size: u32): Dynptr;
+  submitBytes(record: Dynptr): void;
+  discardBytes(record: Dynptr): void;
+  /** Bytes that wait, the ring's size, or the positions. */
+  query(what: "available" | "size" | "consumer" | "producer"): u64;
 }
 
 export interface ProgArray {
@@ -278,6 +332,19 @@ export interface PacketContext extends Context {
 export interface TcContext extends PacketContext {
   /** Ethertype. */
   readonly protocol: u16;
+  /** PACKET_HOST and the like. */
+  readonly packetType: u32;
+  queueMapping: u32;
+  readonly vlanPresent: u32;
+  readonly vlanTag: u32;
+  readonly vlanProtocol: u16;
+  tcIndex: u32;
+  readonly napiId: u32;
+  /** Departure or arrival in nanoseconds. */
+  timestamp: u64;
+  readonly wireLength: u32;
+  readonly hardwareTimestamp: u64;
+  readonly socket: Socket | null;
   readonly ifindex: u32;
   readonly ingressIfindex: u32;
   mark: u32;
@@ -288,6 +355,8 @@ export interface TcContext extends PacketContext {
   readonly gsoSize: u32;
   /** cb[0] to cb[4]. */
   readonly cb: FixedArray<u32, 5>;
+  /** What XDP has left before the packet (`xdpAdjustMeta`); null where it is less than a T. */
+  metadata<F extends Fields>(type: StructType<F>): StructOf<F> | null;
 }
 
 /** struct __sk_buff as a cgroup's hook sees it: the packet starts with its IP header. */
@@ -303,7 +372,11 @@ export interface CgroupSkbContext extends PacketContext {
   readonly localIp4: u32;
   readonly remotePort: u16;
   readonly localPort: u32;
+  readonly remoteIp6: Ip6Words;
+  readonly localIp6: Ip6Words;
+  readonly timestamp: u64;
   readonly cb: FixedArray<u32, 5>;
+  readonly socket: Socket | null;
 }
 
 /** struct xdp_md. */
@@ -311,6 +384,8 @@ export interface XdpContext extends PacketContext {
   readonly ingressIfindex: u32;
   readonly rxQueueIndex: u32;
   readonly egressIfindex: u32;
+  /** What lies before the packet (`xdpAdjustMeta`); null where it is less than a T. */
+  metadata<F extends Fields>(type: StructType<F>): StructOf<F> | null;
 }
 
 /** struct __sk_buff of a socket filter: the packet is read with `skbLoadBytes`. */
@@ -356,6 +431,7 @@ export interface SkMsgContext extends PacketContext {
   readonly remotePort: u16;
   readonly localPort: u32;
   readonly size: u32;
+  readonly socket: Socket | null;
 }
 
 /** struct sk_reuseport_md. */
@@ -364,6 +440,9 @@ export interface SkReuseportContext extends PacketContext {
   readonly ipProtocol: u32;
   readonly bindInany: u32;
   readonly hash: u32;
+  readonly socket: Socket | null;
+  /** The socket whose request moves to another of the group. */
+  readonly migrating: Socket | null;
 }
 
 /** struct bpf_cgroup_dev_ctx. */
@@ -380,8 +459,9 @@ export interface CgroupSysctlContext extends Context {
   filePos: u32;
 }
 
-/** struct bpf_sockopt. */
-export interface CgroupSockoptContext extends Context {
+/** struct bpf_sockopt. `header(type, 0)` is the option's value, `length` its room. */
+export interface CgroupSockoptContext extends PacketContext {
+  readonly socket: Socket | null;
   level: i32;
   optname: i32;
   optlen: i32;
@@ -401,6 +481,7 @@ export interface SockAddrContext extends Context {
   /** Four words of the IPv6 address. */
   readonly userIp6: Ip6Words;
   readonly msgSrcIp6: Ip6Words;
+  readonly socket: Socket | null;
 }
 
 /** An IPv6 address in a context: words in host order; indices are constant. */
@@ -445,6 +526,28 @@ export interface SockOpsContext extends Context {
   readonly segsIn: u32;
   readonly bytesReceived: u64;
   readonly bytesAcked: u64;
+  readonly callbackFlags: u32;
+  readonly sndSsthresh: u32;
+  readonly rcvNxt: u32;
+  readonly sndNxt: u32;
+  readonly sndUna: u32;
+  readonly mssCache: u32;
+  readonly ecnFlags: u32;
+  readonly rateDelivered: u32;
+  readonly rateIntervalUs: u32;
+  readonly packetsOut: u32;
+  readonly retransOut: u32;
+  readonly totalRetrans: u32;
+  readonly dataSegsIn: u32;
+  readonly dataSegsOut: u32;
+  readonly lostOut: u32;
+  readonly sackedOut: u32;
+  /** Where TCP options are parsed or written. */
+  readonly packetLength: u32;
+  readonly packetFlags: u32;
+  /** What the callback brings, such as the old and the new state. */
+  readonly args: Ip6Words;
+  readonly socket: Socket | null;
 }
 
 /** struct bpf_sk_lookup. */
@@ -458,6 +561,8 @@ export interface SkLookupContext extends Context {
   readonly localIp6: Ip6Words;
   readonly localPort: u32;
   readonly ingressIfindex: u32;
+  /** What an earlier program has chosen. */
+  readonly socket: Socket | null;
 }
 
 /** Arguments of a raw tracepoint, as 64-bit words. */
@@ -490,4 +595,59 @@ export interface Program<C extends Context> {
   readonly "~program"?: C;
   readonly name: string;
   readonly section: string;
+}
+
+/** The program may sleep: it is run where that is allowed, and may call what sleeps. */
+export interface SleepOptions {
+  readonly sleepable?: boolean;
+}
+
+/** struct bpf_flow_keys: what a flow dissector finds out. */
+export interface FlowKeys {
+  /** Offset of the network header. */
+  nhoff: u16;
+  /** Offset of the transport header. */
+  thoff: u16;
+  addrProto: u16;
+  isFrag: boolean;
+  isFirstFrag: boolean;
+  isEncap: boolean;
+  ipProto: u8;
+  nProto: u16;
+  sport: u16;
+  dport: u16;
+  ipv4Src: u32;
+  ipv4Dst: u32;
+  /** In the place of the IPv4 addresses. */
+  readonly ipv6Src: FixedArray<u32, 4>;
+  readonly ipv6Dst: FixedArray<u32, 4>;
+  flags: u32;
+  flowLabel: u32;
+}
+
+/** struct __sk_buff of a flow dissector. */
+export interface FlowDissectorContext extends PacketContext {
+  /** Ethertype. */
+  readonly protocol: u16;
+  readonly flowKeys: FlowKeys;
+}
+
+/** A function member of a kernel structure as `.d.ts` files have it: its arguments are there. */
+type Operation<P> = P extends (...args: infer A) => infer R
+  ? (...args: { [I in keyof A]: A[I] & {} }) => R | u32
+  : never;
+type Member<T> = "~pointer" extends keyof T
+  ? T extends { readonly "~pointer"?: infer P }
+    ? Operation<P & {}>
+    : never
+  : T extends readonly number[]
+    ? string | T
+    : T;
+
+/** What a program gives for a kernel structure of functions; what is left out is null. */
+export type StructOpsMembers<T> = { readonly [K in keyof T as K extends "~btf" ? never : K]?: Member<T[K] & {}> };
+
+export interface StructOps<T> {
+  readonly "~structOps"?: T;
+  readonly name: string;
 }

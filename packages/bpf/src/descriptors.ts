@@ -29,7 +29,14 @@ export type MapKind =
   | "reuseport_sockarray"
   | "cgroup_array"
   | "bloom_filter"
-  | "sk_storage";
+  | "sk_storage"
+  | "task_storage"
+  | "inode_storage"
+  | "cgrp_storage"
+  | "cgroup_storage"
+  | "percpu_cgroup_storage"
+  | "user_ringbuf"
+  | "arena";
 
 export interface MapDescriptor {
   readonly kind: "map";
@@ -92,6 +99,12 @@ const MAP_METHODS = [
   "redirect",
   "add",
   "has",
+  "getOn",
+  "drain",
+  "reserveBytes",
+  "submitBytes",
+  "discardBytes",
+  "query",
 ];
 
 export function mapDescriptor(parts: Omit<MapDescriptor, "kind">): MapDescriptor {

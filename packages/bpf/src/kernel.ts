@@ -9,15 +9,19 @@ import type {
   BpfMap,
   CgroupArray,
   CgroupDeviceContext,
+  CgroupLocalStorage,
   CgroupSkbContext,
   CgroupSockoptContext,
   CgroupSysctlContext,
   Config,
   Context,
+  Dynptr,
   Fields,
   FixedArray,
+  FlowDissectorContext,
   Global,
   IntType,
+  Kconfig,
   KeyValue,
   KprobeContext,
   LocalStorage,
@@ -41,10 +45,13 @@ import type {
   SockAddrContext,
   SockContext,
   SockOpsContext,
+  SleepOptions,
   Socket,
   SocketFilterContext,
   SocketMap,
   StackTraces,
+  StructOps,
+  StructOpsMembers,
   StructOptions,
   StructType,
   TcContext,
@@ -52,6 +59,7 @@ import type {
   TracepointContext,
   Type,
   UnionType,
+  UserRing,
   XdpContext,
 } from "./api.ts";
 import type * as Int from "./api.ts";
@@ -149,6 +157,26 @@ export declare function bloomFilter<V>(
   options: { readonly value: Type<V>; readonly maxEntries: number },
 ): BloomFilter<V>;
 export declare function skStorage<V>(name: string, options: { readonly value: Type<V> }): LocalStorage<V>;
+export declare function taskStorage<V>(name: string, options: { readonly value: Type<V> }): LocalStorage<V>;
+export declare function inodeStorage<V>(name: string, options: { readonly value: Type<V> }): LocalStorage<V>;
+export declare function cgroupStorage<V>(name: string, options: { readonly value: Type<V> }): LocalStorage<V>;
+/** The older kind, for the programs of a cgroup's hooks alone. */
+export declare function cgroupLocalStorage<V>(
+  name: string,
+  options: { readonly value: Type<V> },
+): CgroupLocalStorage<V>;
+export declare function percpuCgroupLocalStorage<V>(
+  name: string,
+  options: { readonly value: Type<V> },
+): CgroupLocalStorage<V>;
+/** `bytes` as for `ringBuf`. */
+export declare function userRing(name: string, options: { readonly bytes: number }): UserRing;
+
+/**
+ * A setting of the running kernel, such as `CONFIG_HZ` (0 or false where it has none), or `LINUX_KERNEL_VERSION`: known when the program is
+ * loaded, so that what it excludes is not even verified.
+ */
+export declare function kconfig<T>(name: string, type: Type<T>): Kconfig<T>;
 
 /** In `.rodata`: the loader sets it before the program is loaded, and the kernel folds it. */
 export declare function config<T>(name: string, type: Type<T>, value: T): Config<T>;
@@ -277,33 +305,162 @@ export declare function fentry<A extends readonly unknown[]>(
   name: string,
   target: string,
   run: (...args: A) => number,
+  options?: SleepOptions,
 ): Program<Context>;
 /** After a kernel function: its parameters, then its result. */
 export declare function fexit<A extends readonly unknown[]>(
   name: string,
   target: string,
   run: (...args: A) => number,
+  options?: SleepOptions,
 ): Program<Context>;
 /** Decides what the kernel function returns: 0 lets it run. */
 export declare function fmodRet<A extends readonly unknown[]>(
   name: string,
   target: string,
   run: (...args: A) => number,
+  options?: SleepOptions,
 ): Program<Context>;
 /** At a tracepoint, with its arguments typed. */
 export declare function tpBtf<A extends readonly unknown[]>(
   name: string,
   target: string,
   run: (...args: A) => number,
+  options?: SleepOptions,
 ): Program<Context>;
 /** At a hook of the security modules: 0, or a negative errno that refuses. */
 export declare function lsm<A extends readonly unknown[]>(
   name: string,
   hook: string,
   run: (...args: A) => number,
+  options?: SleepOptions,
 ): Program<Context>;
-/** For each task, map element ...: `run` has the iterator's context, such as bpf_iter__task. */
-export declare function iterator<C>(name: string, target: string, run: (ctx: C) => number): Program<Context>;
+/** The same for the processes of one cgroup: 1 allows, 0 refuses with EPERM. */
+export declare function lsmCgroup<A extends readonly unknown[]>(
+  name: string,
+  hook: string,
+  run: (...args: A) => number,
+): Program<Context>;
+/** For each task, map element ...: `run` has the iterator's context, such as bpf_iter__task. 0, or 1 to see the object once more. */
+export declare function iterator<C>(
+  name: string,
+  target: string,
+  run: (ctx: C) => number,
+  options?: SleepOptions,
+): Program<Context>;
+
+/** `target`: `path:function`, or "" where the place is said at attaching. */
+export declare function uprobe(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+  options?: SleepOptions,
+): Program<KprobeContext>;
+export declare function uretprobe(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+  options?: SleepOptions,
+): Program<KprobeContext>;
+/** Many functions by one link. */
+export declare function uprobeMulti(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+  options?: SleepOptions,
+): Program<KprobeContext>;
+export declare function uretprobeMulti(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+  options?: SleepOptions,
+): Program<KprobeContext>;
+/** On the way in and, where that gave 0, on the way out. */
+export declare function uprobeSession(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+  options?: SleepOptions,
+): Program<KprobeContext>;
+export declare function kprobeMulti(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+): Program<KprobeContext>;
+export declare function kretprobeMulti(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+): Program<KprobeContext>;
+export declare function kprobeSession(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+): Program<KprobeContext>;
+/** A static probe: `target` is `path:provider:name`, or "". */
+export declare function usdt(
+  name: string,
+  target: string,
+  run: (ctx: KprobeContext) => number,
+  options?: SleepOptions,
+): Program<KprobeContext>;
+export declare function rawTracepointWritable(
+  name: string,
+  target: string,
+  run: (ctx: RawTracepointContext) => number,
+): Program<RawTracepointContext>;
+
+/** At a hook of netfilter: `ctx` is bpf_nf_ctx; gives NF. */
+export declare function netfilter<C>(name: string, run: (ctx: C) => number): Program<Context>;
+/** Takes a packet apart for the kernel's flow hash; gives FLOW_DISSECTOR. */
+export declare function flowDissector(
+  name: string,
+  run: (ctx: FlowDissectorContext) => number,
+): Program<FlowDissectorContext>;
+/** Run by user space alone (`program.test`), with `T` as argument and answer. May sleep. */
+export declare function syscall<T>(name: string, type: Type<T>, run: (args: T) => number): Program<Context>;
+/** In place of a global function of another program; `ctx` is what that one has. */
+export declare function freplace<C extends Context>(
+  name: string,
+  target: string,
+  run: (ctx: C) => number,
+): Program<Context>;
+/** The verdict on what a socket of a sock map receives, without a parser; any kind of stream or datagram. */
+export declare function skSkb(name: string, run: (ctx: SkSkbContext) => number): Program<SkSkbContext>;
+export declare function skReuseportMigrate(
+  name: string,
+  run: (ctx: SkReuseportContext) => number,
+): Program<SkReuseportContext>;
+/** Behind a redirect, on the device or CPU that the map's entry names. */
+export declare function xdpDevmap(name: string, run: (ctx: XdpContext) => number): Program<XdpContext>;
+export declare function xdpCpumap(name: string, run: (ctx: XdpContext) => number): Program<XdpContext>;
+export declare function lwtSeg6local(name: string, run: (ctx: LwtContext) => number): Program<LwtContext>;
+export declare function tcAction(name: string, run: (ctx: TcContext) => number): Program<TcContext>;
+export declare function cgroupConnectUnix(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupSendmsgUnix(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupRecvmsgUnix(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupGetpeernameUnix(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+export declare function cgroupGetsocknameUnix(
+  name: string,
+  run: (ctx: SockAddrContext) => number,
+): Program<SockAddrContext>;
+/**
+ * A kernel structure whose functions are programs, such as `tcp_congestion_ops`: `T` is its type as `skep btf types` writes it. Texts fill
+ * arrays of bytes. Attached by `attachStructOps`.
+ */
+export declare function structOps<T>(name: string, members: StructOpsMembers<T>): StructOps<T>;
 
 /** Compiled as a function of its own (at most five parameters) instead of being inlined where it is called. */
 export declare function subprogram<F extends (...args: never[]) => unknown>(run: F): F;
@@ -333,6 +490,12 @@ export declare const XDP: {
   readonly REDIRECT: 4;
 };
 
+/** What netfilter programs return. */
+export declare const NF: { readonly DROP: 0; readonly ACCEPT: 1 };
+
+/** What flow dissectors return: `CONTINUE` leaves the packet to the kernel's own. */
+export declare const FLOW_DISSECTOR: { readonly OK: 0; readonly DROP: 2; readonly CONTINUE: 129 };
+
 /** What programs between sockets return. */
 export declare const SK: { readonly DROP: 0; readonly PASS: 1 };
 
@@ -342,8 +505,59 @@ export declare const SK: { readonly DROP: 0; readonly PASS: 1 };
 export declare function range(to: u32): Iterable<u32>;
 export declare function range(from: u32, to: u32): Iterable<u32>;
 
-/** To the kernel's trace pipe: at most three values. Needs a GPL-compatible licence. */
-export declare function printk(text: TemplateStringsArray, ...values: readonly (number | bigint | boolean)[]): void;
+/** What processes, threads, cgroups there are: `for..of` of the kernel's own iterators, `T` as `skep btf types` writes it. */
+export declare function numbers(from: i32, to: i32): Iterable<i32>;
+export declare function tasks<T>(which?: "processes" | "threads"): Iterable<T>;
+export declare function threadsOf<T>(task: object): Iterable<T>;
+/** `T` is cgroup_subsys_state. */
+export declare function cgroupsOf<T>(
+  start: object,
+  order?: "descendants_pre" | "descendants_post" | "ancestors_up",
+): Iterable<T>;
+export declare function tasksOf<T>(cgroup: object, which?: "threads" | "processes"): Iterable<T>;
+/** Mapped areas (vm_area_struct) from `address` on. */
+export declare function areasOf<T>(task: object, address: u64): Iterable<T>;
+/** The numbers of the bits that are set in an array of 64-bit words. */
+export declare function setBits(words: readonly u64[]): Iterable<i32>;
+/** The mapped area that holds `address`: 0, or a negative errno where there is none. `T` is vm_area_struct. */
+export declare function findArea<T, K extends object = object>(
+  task: K,
+  address: u64,
+  body: (task: K, area: T) => boolean | void,
+): i64;
+
+/** Ends the program with `verdict` (default 0) where the condition does not hold. */
+export declare function assert(condition: unknown, verdict?: number): asserts condition;
+/** Ends the program at once, also from within subprograms; its result is `cookie`. The kernel's bpf_throw. */
+export declare function raise(cookie: u64): never;
+/** The context of the running program, where its function is not given it. */
+export declare function currentContext(): Context;
+
+/** A packet (also one that is not in one piece) as a dynptr; `ctx` may be that of a netfilter program. */
+export declare function dynptrFromPacket(ctx: PacketContext | object): Dynptr;
+/** A map's value as a dynptr. */
+export declare function dynptrFromMemory<T extends object>(value: T): Dynptr;
+
+/** What follows must not sleep, and pointers that RCU guards stay good until the unlock. */
+export declare function rcuReadLock(): void;
+export declare function rcuReadUnlock(): void;
+export declare function preemptDisable(): void;
+export declare function preemptEnable(): void;
+
+/** Writes into what a reader of the iterator sees; `ctx` is the iterator's context. Arrays of bytes are texts. 0 or a negative errno. */
+export declare function seqPrint(ctx: object): Template;
+/** Writes a text with a final zero into `buffer`; gives its length with the zero. */
+export declare function format<T>(buffer: T): Template;
+export type Template = (
+  text: TemplateStringsArray,
+  ...values: readonly (number | bigint | boolean | readonly number[])[]
+) => i64;
+
+/** To the kernel's trace pipe: at most twelve values; arrays of bytes are texts. Needs a GPL-compatible licence. */
+export declare function printk(
+  text: TemplateStringsArray,
+  ...values: readonly (number | bigint | boolean | readonly number[])[]
+): void;
 
 /** Runs `body` up to `times` times (at most 8,388,608), until it gives true; gives how often it ran. The kernel's bpf_loop. */
 export declare function loop(times: u32, body: (index: u32) => boolean | void): i64;
@@ -422,10 +636,67 @@ export declare function sizeOfField(member: unknown): u64;
 export declare function typeExists<T>(): boolean;
 export declare function typeMatches<T>(): boolean;
 export declare function typeSize<T>(): u64;
+/** Number of the type in the running kernel's BTF. */
+export declare function typeId<T>(): u64;
+/** `enumValue(bpf_func_id.BPF_FUNC_loop)`: the number that the running kernel has for it. */
+export declare function enumValue(value: number | bigint): u64;
+export declare function enumExists(value: number | bigint): boolean;
+/** Whether the running kernel has a function that a `.d.ts` declares; where it has not, what stands behind the check is not verified. */
+export declare function kfuncExists(kfunc: (...args: never[]) => unknown): boolean;
+/** The number of a version, to compare with `kconfig("LINUX_KERNEL_VERSION", u32)`. */
+export declare function kernelVersion(major: number, minor: number, patch?: number): u32;
+/** The same pointer as one to another structure, such as a tcp_sock behind a sock. */
+export declare function cast<T>(pointer: object): T;
+
+export declare function probeRead<T>(target: T, source: u64): i64;
+export declare function probeReadStr<T>(target: T, source: u64): i64;
+/** Refused by locked-down kernels. */
+export declare function probeWriteUser<T>(target: u64, source: T): i64;
+export declare function copyFromUserTask<T>(target: T, source: u64, task: object, flags: u64): i64;
+/** Process and thread as the namespace with that device and inode numbers them; `target` is two u32. */
+export declare function getNsCurrentPidTgid<T>(device: u64, inode: u64, target: T): i64;
+export declare function kallsymsLookupName<N, T>(name: N, flags: i32, result: T): i64;
+export declare function getTaskStack<T>(task: object, target: T, flags: u64): i64;
+export declare function dPath<T>(path: object, target: T): i64;
+export declare function imaInodeHash<T>(inode: object, target: T): i64;
+export declare function imaFileHash<T>(file: object, target: T): i64;
+export declare function bprmOptsSet(bprm: object, flags: u64): i64;
+export declare function seqWrite<T>(seq: object, value: T): i64;
+export declare function tcpSendAck(socket: object, next: u32): i64;
+export declare function skbOutput<T>(skb: object, map: PerfEventArray<T>, flags: u64, value: T): i64;
+export declare function xdpOutput<T>(xdp: object, map: PerfEventArray<T>, flags: u64, value: T): i64;
+export declare function sysBpf<T>(command: i32, attributes: T): i64;
+export declare function sysClose(fd: u32): i64;
+export declare function btfFindByNameKind<N>(name: N, kind: i32, flags: i32): i64;
+export declare function readBranchRecords<T>(ctx: PerfEventContext, target: T, flags: u64): i64;
+export declare function getBranchSnapshot<T>(target: T, flags: u64): i64;
+/** Of fentry, fexit and fmod_ret: an argument by its number, written to `target` (u64). */
+export declare function getFuncArg<T>(ctx: Context, index: u32, target: T): i64;
+export declare function getFuncRet<T>(ctx: Context, target: T): i64;
+export declare function getFuncArgCnt(ctx: Context): i64;
+export declare function strtol<B, T>(text: B, flags: u64, result: T): i64;
+export declare function strtoul<B, T>(text: B, flags: u64, result: T): i64;
+export declare function perfEventOutput<T>(ctx: Context, map: PerfEventArray<T>, flags: u64, value: T): i64;
+export declare function perfEventRead<T>(map: PerfEventArray<T>, flags: u64): u64;
+export declare function perfEventReadValue<T, V>(map: PerfEventArray<T>, flags: u64, target: V): i64;
+export declare function perfProgReadValue<V>(ctx: PerfEventContext, target: V): i64;
+export declare function getStackid(ctx: Context, map: StackTraces, flags: u64): i64;
+/** Makes the probed function return `value` at once, where the kernel allows that for it. */
+export declare function overrideReturn(ctx: KprobeContext, value: u64): i64;
+export declare function taskPtRegs<T>(task: object): T | null;
+export declare function sockFromFile<T>(file: object): T | null;
+/** The socket as the kernel's own structure; null where it is of another kind. */
+export declare function skcToTcpSock<T>(socket: Socket | object): T | null;
+export declare function skcToTcp6Sock<T>(socket: Socket | object): T | null;
+export declare function skcToTcpTimewaitSock<T>(socket: Socket | object): T | null;
+export declare function skcToTcpRequestSock<T>(socket: Socket | object): T | null;
+export declare function skcToUdp6Sock<T>(socket: Socket | object): T | null;
+export declare function skcToUnixSock<T>(socket: Socket | object): T | null;
+export declare function skcToMptcpSock<T>(socket: Socket | object): T | null;
 
 // ---- helpers: sockets and namespaces ----
 
-export declare function getSocketCookie(ctx: Context): u64;
+export declare function getSocketCookie(ctx: Context | Socket): u64;
 export declare function getNetnsCookie(ctx: Context): u64;
 /** What the system call returns to the process where a cgroup program refuses; a negative errno. */
 export declare function setRetval(value: i32): i32;
@@ -463,7 +734,31 @@ export declare function sysctlGetCurrentValue<T>(ctx: CgroupSysctlContext, targe
 export declare function sysctlGetNewValue<T>(ctx: CgroupSysctlContext, target: T): i64;
 export declare function sysctlSetNewValue<T>(ctx: CgroupSysctlContext, value: T): i64;
 
+/** Looks for a TCP option (`target` begins with its kind) in the header; its length, or a negative errno. */
+export declare function loadHdrOpt<T>(ctx: SockOpsContext, target: T, flags: u64): i64;
+export declare function storeHdrOpt<T>(ctx: SockOpsContext, value: T, flags: u64): i64;
+export declare function reserveHdrOpt(ctx: SockOpsContext, length: u32, flags: u64): i64;
+export declare function tcpCheckSyncookie<I, T>(socket: Socket, ip: I, tcp: T): i64;
+export declare function tcpGenSyncookie<I, T>(socket: Socket, ip: I, tcp: T): i64;
+export declare function tcpRawGenSyncookieIpv4<I, T>(ip: I, tcp: T): i64;
+export declare function tcpRawGenSyncookieIpv6<I, T>(ip: I, tcp: T): i64;
+export declare function tcpRawCheckSyncookieIpv4<I, T>(ip: I, tcp: T): i64;
+export declare function tcpRawCheckSyncookieIpv6<I, T>(ip: I, tcp: T): i64;
+export declare function skAncestorCgroupId(socket: Socket, level: i32): u64;
+/** Infrared decoders. */
+export declare function rcRepeat(ctx: Context): i64;
+export declare function rcKeydown(ctx: Context, protocol: u32, scancode: u64, toggle: u32): i64;
+export declare function rcPointerRel(ctx: Context, x: i32, y: i32): i64;
+
 // ---- helpers: packets ----
+
+export declare function skbGetXfrmState<T>(ctx: TcContext, index: u32, target: T, flags: u64): i64;
+export declare function lwtSeg6StoreBytes<T>(ctx: LwtContext, offset: u32, value: T): i64;
+export declare function lwtSeg6AdjustSrh(ctx: LwtContext, offset: u32, delta: i32): i64;
+export declare function lwtSeg6Action<T>(ctx: LwtContext, action: u32, parameter: T): i64;
+export declare function skbAncestorCgroupId(ctx: PacketContext, level: i32): u64;
+export declare function skbCgroupClassid(ctx: TcContext): u64;
+export declare function getRouteRealm(ctx: PacketContext): u32;
 
 /** Gives the verdict to return. `flags` is BPF_F_INGRESS (1n) or 0n; XDP takes none. */
 export declare function redirect(ifindex: u32, flags: u64): i32;

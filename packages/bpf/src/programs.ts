@@ -13,6 +13,10 @@ export interface ProgramKind {
   readonly context: string;
   /** Whether the second argument of the constructor names a target. */
   readonly hasTarget?: boolean;
+  /** May sleep on demand (`.s` behind the section's first word): option `sleepable`. */
+  readonly maySleep?: boolean;
+  /** Always sleepable. */
+  readonly sleeps?: boolean;
   /** What the program may return, where the kernel checks it (kernel/bpf/verifier.c, check_return_code). */
   readonly returns?: readonly [min: number, max: number];
 }
@@ -35,6 +39,15 @@ const sock = (section: string, attachType: string): ProgramKind => ({
   attachType,
   context: "SockContext",
   returns: [0, 1],
+});
+
+const multi = (section: string, attachType: string, maySleep = false): ProgramKind => ({
+  section,
+  type: "kprobe",
+  attachType,
+  context: "KprobeContext",
+  hasTarget: true,
+  ...(maySleep ? { maySleep } : {}),
 });
 
 /** By the name of the constructor. */
@@ -146,14 +159,23 @@ export const PROGRAM_KINDS: Readonly<Record<string, ProgramKind>> = {
     attachType: "trace_fentry",
     context: "TracedContext",
     hasTarget: true,
+    maySleep: true,
   },
-  fexit: { section: "fexit/%", type: "tracing", attachType: "trace_fexit", context: "TracedContext", hasTarget: true },
+  fexit: {
+    section: "fexit/%",
+    type: "tracing",
+    attachType: "trace_fexit",
+    context: "TracedContext",
+    hasTarget: true,
+    maySleep: true,
+  },
   fmodRet: {
     section: "fmod_ret/%",
     type: "tracing",
     attachType: "modify_return",
     context: "TracedContext",
     hasTarget: true,
+    maySleep: true,
   },
   tpBtf: {
     section: "tp_btf/%",
@@ -161,14 +183,79 @@ export const PROGRAM_KINDS: Readonly<Record<string, ProgramKind>> = {
     attachType: "trace_raw_tp",
     context: "TracedContext",
     hasTarget: true,
+    maySleep: true,
   },
-  lsm: { section: "lsm/%", type: "lsm", attachType: "lsm_mac", context: "TracedContext", hasTarget: true },
+  lsm: {
+    section: "lsm/%",
+    type: "lsm",
+    attachType: "lsm_mac",
+    context: "TracedContext",
+    hasTarget: true,
+    maySleep: true,
+  },
+  lsmCgroup: {
+    section: "lsm_cgroup/%",
+    type: "lsm",
+    attachType: "lsm_cgroup",
+    context: "TracedContext",
+    hasTarget: true,
+    returns: [0, 1],
+  },
   iterator: {
     section: "iter/%",
     type: "tracing",
     attachType: "trace_iter",
     context: "IteratorContext",
     hasTarget: true,
+    maySleep: true,
+    returns: [0, 1],
   },
+  uprobe: { section: "uprobe/%", type: "kprobe", context: "KprobeContext", hasTarget: true, maySleep: true },
+  uretprobe: { section: "uretprobe/%", type: "kprobe", context: "KprobeContext", hasTarget: true, maySleep: true },
+  uprobeMulti: multi("uprobe.multi/%", "trace_uprobe_multi", true),
+  uretprobeMulti: multi("uretprobe.multi/%", "trace_uprobe_multi", true),
+  uprobeSession: { ...multi("uprobe.session/%", "trace_uprobe_session", true), returns: [0, 1] },
+  kprobeMulti: multi("kprobe.multi/%", "trace_kprobe_multi"),
+  kretprobeMulti: multi("kretprobe.multi/%", "trace_kprobe_multi"),
+  kprobeSession: { ...multi("kprobe.session/%", "trace_kprobe_session"), returns: [0, 1] },
+  usdt: { section: "usdt/%", type: "kprobe", context: "KprobeContext", hasTarget: true, maySleep: true },
+  rawTracepointWritable: {
+    section: "raw_tp.w/%",
+    type: "raw_tracepoint_writable",
+    context: "RawTracepointContext",
+    hasTarget: true,
+  },
+  netfilter: {
+    section: "netfilter",
+    type: "netfilter",
+    attachType: "netfilter",
+    context: "IteratorContext",
+    returns: [0, 1],
+  },
+  flowDissector: {
+    section: "flow_dissector",
+    type: "flow_dissector",
+    attachType: "flow_dissector",
+    context: "FlowDissectorContext",
+  },
+  syscall: { section: "syscall", type: "syscall", context: "SyscallContext", sleeps: true },
+  freplace: { section: "freplace/%", type: "ext", context: "ReplacedContext", hasTarget: true },
+  skSkb: { section: "sk_skb/verdict", type: "sk_skb", attachType: "sk_skb_verdict", context: "SkSkbContext" },
+  skReuseportMigrate: {
+    section: "sk_reuseport/migrate",
+    type: "sk_reuseport",
+    attachType: "sk_reuseport_select_or_migrate",
+    context: "SkReuseportContext",
+  },
+  xdpDevmap: { section: "xdp/devmap", type: "xdp", attachType: "xdp_devmap", context: "XdpContext" },
+  xdpCpumap: { section: "xdp/cpumap", type: "xdp", attachType: "xdp_cpumap", context: "XdpContext" },
+  lwtSeg6local: { section: "lwt_seg6local", type: "lwt_seg6local", context: "LwtContext" },
+  tcAction: { section: "action", type: "sched_act", context: "TcContext" },
+  cgroupConnectUnix: sockAddr("connect_unix", "cgroup_unix_connect"),
+  cgroupSendmsgUnix: sockAddr("sendmsg_unix", "cgroup_unix_sendmsg"),
+  cgroupRecvmsgUnix: sockAddr("recvmsg_unix", "cgroup_unix_recvmsg", [1, 1]),
+  cgroupGetpeernameUnix: sockAddr("getpeername_unix", "cgroup_unix_getpeername", [1, 1]),
+  cgroupGetsocknameUnix: sockAddr("getsockname_unix", "cgroup_unix_getsockname", [1, 1]),
+  structOps: { section: "struct_ops/%", type: "struct_ops", context: "TracedContext", hasTarget: true, maySleep: true },
   perfEvent: { section: "perf_event", type: "perf_event", context: "PerfEventContext" },
 };

@@ -102,13 +102,25 @@ export const sockHash: typeof Kernel.sockHash = maker("sockhash");
 export const reuseportSockArray: typeof Kernel.reuseportSockArray = maker("reuseport_sockarray", true);
 export const cgroupArray: typeof Kernel.cgroupArray = maker("cgroup_array", true);
 export const bloomFilter: typeof Kernel.bloomFilter = maker("bloom_filter");
-export const skStorage: typeof Kernel.skStorage = (name, { value }) =>
-  makeMap("sk_storage", name, {
-    key: u32 as Type<unknown>,
-    value: value as Type<unknown>,
-    maxEntries: 0,
-    flags: NO_PREALLOC,
-  }) as never;
+/** A constructor of maps whose values belong to kernel objects. */
+function storage(type: MapKind, flags: number) {
+  return <V>(name: string, { value }: { readonly value: Type<V> }): never =>
+    makeMap(type, name, { key: i32 as Type<unknown>, value: value as Type<unknown>, maxEntries: 0, flags }) as never;
+}
+export const skStorage: typeof Kernel.skStorage = storage("sk_storage", NO_PREALLOC);
+export const taskStorage: typeof Kernel.taskStorage = storage("task_storage", NO_PREALLOC);
+export const inodeStorage: typeof Kernel.inodeStorage = storage("inode_storage", NO_PREALLOC);
+export const cgroupStorage: typeof Kernel.cgroupStorage = storage("cgrp_storage", NO_PREALLOC);
+function cgroupLocal(type: MapKind) {
+  return <V>(name: string, { value }: { readonly value: Type<V> }): never =>
+    makeMap(type, name, { key: u64 as Type<unknown>, value: value as Type<unknown>, maxEntries: 0 }) as never;
+}
+export const cgroupLocalStorage: typeof Kernel.cgroupLocalStorage = cgroupLocal("cgroup_storage");
+export const percpuCgroupLocalStorage: typeof Kernel.percpuCgroupLocalStorage = cgroupLocal("percpu_cgroup_storage");
+export const userRing: typeof Kernel.userRing = (name, options) =>
+  makeMap("user_ringbuf", name, { maxEntries: options.bytes }) as never;
+export const kconfig: typeof Kernel.kconfig = (name) => ({ name }) as never;
+export const structOps: typeof Kernel.structOps = (name) => ({ name }) as never;
 
 export const config: typeof Kernel.config = (name, type, value) => ({ kind: "config", name, type, value }) as never;
 export const global: typeof Kernel.global = (name, type, value) =>
@@ -141,6 +153,10 @@ export const TC: typeof Kernel.TC = {
 };
 
 export const SK: typeof Kernel.SK = { DROP: 0, PASS: 1 };
+
+export const NF: typeof Kernel.NF = { DROP: 0, ACCEPT: 1 };
+
+export const FLOW_DISSECTOR: typeof Kernel.FLOW_DISSECTOR = { OK: 0, DROP: 2, CONTINUE: 129 };
 
 export const XDP: typeof Kernel.XDP = { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 };
 
@@ -200,6 +216,32 @@ export const fmodRet: typeof Kernel.fmodRet = program("fmodRet");
 export const tpBtf: typeof Kernel.tpBtf = program("tpBtf");
 export const lsm: typeof Kernel.lsm = program("lsm");
 export const iterator: typeof Kernel.iterator = program("iterator");
+export const lsmCgroup: typeof Kernel.lsmCgroup = program("lsmCgroup");
+export const uprobe: typeof Kernel.uprobe = program("uprobe");
+export const uretprobe: typeof Kernel.uretprobe = program("uretprobe");
+export const uprobeMulti: typeof Kernel.uprobeMulti = program("uprobeMulti");
+export const uretprobeMulti: typeof Kernel.uretprobeMulti = program("uretprobeMulti");
+export const uprobeSession: typeof Kernel.uprobeSession = program("uprobeSession");
+export const kprobeMulti: typeof Kernel.kprobeMulti = program("kprobeMulti");
+export const kretprobeMulti: typeof Kernel.kretprobeMulti = program("kretprobeMulti");
+export const kprobeSession: typeof Kernel.kprobeSession = program("kprobeSession");
+export const usdt: typeof Kernel.usdt = program("usdt");
+export const rawTracepointWritable: typeof Kernel.rawTracepointWritable = program("rawTracepointWritable");
+export const netfilter: typeof Kernel.netfilter = program("netfilter");
+export const flowDissector: typeof Kernel.flowDissector = program("flowDissector");
+export const syscall: typeof Kernel.syscall = program("syscall");
+export const freplace: typeof Kernel.freplace = program("freplace");
+export const skSkb: typeof Kernel.skSkb = program("skSkb");
+export const skReuseportMigrate: typeof Kernel.skReuseportMigrate = program("skReuseportMigrate");
+export const xdpDevmap: typeof Kernel.xdpDevmap = program("xdpDevmap");
+export const xdpCpumap: typeof Kernel.xdpCpumap = program("xdpCpumap");
+export const lwtSeg6local: typeof Kernel.lwtSeg6local = program("lwtSeg6local");
+export const tcAction: typeof Kernel.tcAction = program("tcAction");
+export const cgroupConnectUnix: typeof Kernel.cgroupConnectUnix = program("cgroupConnectUnix");
+export const cgroupSendmsgUnix: typeof Kernel.cgroupSendmsgUnix = program("cgroupSendmsgUnix");
+export const cgroupRecvmsgUnix: typeof Kernel.cgroupRecvmsgUnix = program("cgroupRecvmsgUnix");
+export const cgroupGetpeernameUnix: typeof Kernel.cgroupGetpeernameUnix = program("cgroupGetpeernameUnix");
+export const cgroupGetsocknameUnix: typeof Kernel.cgroupGetsocknameUnix = program("cgroupGetsocknameUnix");
 export const subprogram: typeof Kernel.subprogram = (run) => run;
 
 export const range: typeof Kernel.range = kernelOnly("range");

@@ -14,6 +14,7 @@ import { checkNames } from "./names.ts";
 import { Problems, Refused } from "./problems.ts";
 import { fill, PROBLEMS } from "./diagnostics.ts";
 import { checkSource, type CheckedSource, type CompilerHost } from "./source.ts";
+import { structOpsSpec } from "./struct-ops.ts";
 import { sizeOf } from "./types.ts";
 import type { MapDecl, ProgramDecl } from "./values.ts";
 
@@ -71,6 +72,9 @@ function collectExports(module: Module, entry: ts.SourceFile): void {
     if ((target.flags & (ts.SymbolFlags.Variable | ts.SymbolFlags.Function)) === 0) continue;
     const value = module.moduleValue(exported, target.valueDeclaration ?? entry);
     if (value.kind === "program") addProgram(module, value.program);
+    if (value.kind === "structOps") {
+      for (const member of value.decl.members) if ("program" in member) addProgram(module, member.program);
+    }
     if (exported.name === "license" && value.kind === "string") module.license = value.text;
   }
 }
@@ -124,6 +128,9 @@ const DESCRIBED: ReadonlySet<string> = new Set([
   "queue",
   "stack",
   "sk_storage",
+  "task_storage",
+  "inode_storage",
+  "cgrp_storage",
 ]);
 
 /** Maps that stand alone: an inner map is a template within its outer one. */
@@ -132,7 +139,10 @@ function mapSpecs(module: Module): MapSpec[] {
 }
 
 function irModule(module: Module, source: CheckedSource, entry: string): IrModule {
-  const maps = mapSpecs(module);
+  const maps = [
+    ...mapSpecs(module),
+    ...[...module.structOps.values()].map((decl) => structOpsSpec(decl, module.types)),
+  ];
   module.kernel.finish();
   const data = [...module.sections.values()].filter((section) => !section.isEmpty);
   const sources: Record<string, readonly string[]> = {};

@@ -33,11 +33,22 @@ export interface PacketPlace {
   readonly size?: 8;
 }
 
+export interface ContextPointer {
+  readonly offset: number;
+  readonly to: "socket" | "flowKeys";
+}
+
+const socketAt = (offset: number): { readonly socket: ContextPointer } => ({ socket: { offset, to: "socket" } });
+
 interface ContextShape {
   /** The kernel's struct. */
   readonly struct: string;
   readonly fields: Readonly<Record<string, ContextField>>;
   readonly arrays: Readonly<Record<string, readonly ContextField[]>>;
+  /** Pointers to structures: a socket (or none), the flow's keys. */
+  readonly pointers?: Readonly<Record<string, ContextPointer>>;
+  /** Offset of the pointer to what XDP left before the packet. */
+  readonly metadata?: number;
   /** Offsets of the packet's start and end; `size`: of each, 4 where it is not said. */
   readonly packet?: PacketPlace;
 }
@@ -60,11 +71,23 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
     struct: "__sk_buff",
     fields: {
       ...SK_BUFF,
+      packetType: field(4),
+      queueMapping: field(12, { writable: true }),
+      vlanPresent: field(20),
+      vlanTag: field(24),
+      vlanProtocol: field(28, { type: INTS.u16, order: "be16" }),
+      tcIndex: field(44, { writable: true }),
       tcClassid: field(72, { writable: true }),
+      napiId: field(84),
+      timestamp: field(152, { size: 8, type: INTS.u64, writable: true }),
+      wireLength: field(160),
       gsoSegs: field(164),
       gsoSize: field(176),
+      hardwareTimestamp: field(184, { size: 8, type: INTS.u64 }),
     },
     arrays: { cb: words(48, 5, { writable: true }) },
+    pointers: socketAt(168),
+    metadata: 140,
     packet: { data: 76, dataEnd: 80 },
   },
   CgroupSkbContext: {
@@ -76,14 +99,17 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       localIp4: field(96, { order: "be32" }),
       remotePort: field(132, { type: INTS.u16, order: "be32" }),
       localPort: field(136),
+      timestamp: field(152, { size: 8, type: INTS.u64 }),
     },
-    arrays: { cb: words(48, 5, { writable: true }) },
+    arrays: { cb: words(48, 5, { writable: true }), remoteIp6: words(100, 4, IP6), localIp6: words(116, 4, IP6) },
+    pointers: socketAt(168),
     packet: { data: 76, dataEnd: 80 },
   },
   XdpContext: {
     struct: "xdp_md",
     fields: { ingressIfindex: field(12), rxQueueIndex: field(16), egressIfindex: field(20) },
     arrays: {},
+    metadata: 8,
     packet: { data: 0, dataEnd: 4 },
   },
   SockAddrContext: {
@@ -98,6 +124,7 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       msgSrcIp4: field(40, { order: "be32", writable: true }),
     },
     arrays: { userIp6: words(8, 4, IP6_WRITABLE), msgSrcIp6: words(44, 4, IP6_WRITABLE) },
+    pointers: socketAt(64),
   },
   SockContext: {
     struct: "bpf_sock",
@@ -133,8 +160,27 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       segsIn: field(140),
       bytesReceived: field(168, { size: 8, type: INTS.u64 }),
       bytesAcked: field(176, { size: 8, type: INTS.u64 }),
+      callbackFlags: field(84),
+      sndSsthresh: field(96),
+      rcvNxt: field(100),
+      sndNxt: field(104),
+      sndUna: field(108),
+      mssCache: field(112),
+      ecnFlags: field(116),
+      rateDelivered: field(120),
+      rateIntervalUs: field(124),
+      packetsOut: field(128),
+      retransOut: field(132),
+      totalRetrans: field(136),
+      dataSegsIn: field(144),
+      dataSegsOut: field(152),
+      lostOut: field(156),
+      sackedOut: field(160),
+      packetLength: field(208),
+      packetFlags: field(212),
     },
-    arrays: { remoteIp6: words(32, 4, IP6), localIp6: words(48, 4, IP6) },
+    arrays: { args: words(4, 4), remoteIp6: words(32, 4, IP6), localIp6: words(48, 4, IP6) },
+    pointers: socketAt(184),
   },
   SkLookupContext: {
     struct: "bpf_sk_lookup",
@@ -148,6 +194,7 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       ingressIfindex: field(64),
     },
     arrays: { remoteIp6: words(20, 4, IP6), localIp6: words(44, 4, IP6) },
+    pointers: socketAt(0),
   },
   SocketFilterContext: {
     struct: "__sk_buff",
@@ -190,6 +237,7 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       size: field(68),
     },
     arrays: { remoteIp6: words(28, 4, IP6), localIp6: words(44, 4, IP6) },
+    pointers: socketAt(72),
     packet: { data: 0, dataEnd: 8, size: 8 },
   },
   SkReuseportContext: {
@@ -202,6 +250,7 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       hash: field(32),
     },
     arrays: {},
+    pointers: { ...socketAt(40), migrating: { offset: 48, to: "socket" } },
     packet: { data: 0, dataEnd: 8, size: 8 },
   },
   CgroupDeviceContext: {
@@ -223,7 +272,19 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       retval: field(36, { type: INTS.i32, writable: true }),
     },
     arrays: {},
+    pointers: socketAt(0),
+    // The option's value is checked as a packet is.
+    packet: { data: 8, dataEnd: 16, size: 8 },
   },
+  FlowDissectorContext: {
+    struct: "__sk_buff",
+    fields: { protocol: field(16, { type: INTS.u16, order: "be16" }) },
+    arrays: {},
+    pointers: { flowKeys: { offset: 144, to: "flowKeys" } },
+    packet: { data: 76, dataEnd: 80 },
+  },
+  SyscallContext: { struct: "void", fields: {}, arrays: {} },
+  ReplacedContext: { struct: "void", fields: {}, arrays: {} },
   TracedContext: { struct: "void", fields: {}, arrays: {} },
   IteratorContext: { struct: "void", fields: {}, arrays: {} },
   RawTracepointContext: { struct: "bpf_raw_tracepoint_args", fields: {}, arrays: {} },
@@ -258,6 +319,15 @@ export function contextField(program: string, name: string): ContextField | null
 
 export function contextArray(program: string, name: string): readonly ContextField[] | null {
   return contextShape(program)?.arrays[name] ?? null;
+}
+
+export function contextPointer(program: string, name: string): ContextPointer | null {
+  return contextShape(program)?.pointers?.[name] ?? null;
+}
+
+/** The program type that has a context of that interface: of several, the first. */
+export function programOfContext(context: string): string | null {
+  return Object.keys(PROGRAM_KINDS).find((name) => PROGRAM_KINDS[name]?.context === context) ?? null;
 }
 
 /** Offsets of the arguments' registers in x86-64's struct pt_regs. */

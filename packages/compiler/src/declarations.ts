@@ -5,7 +5,17 @@
 import type ts from "typescript";
 import { PROGRAM_KINDS } from "@skep/bpf";
 import { arrayType, BOOL, fits, INTS, sizeOf, structType, type MemoryType } from "./types.ts";
-import { describe, UNDEFINED, type FunctionValue, type MapDecl, type RecordValue, type Value } from "./values.ts";
+import {
+  describe,
+  UNDEFINED,
+  type FunctionValue,
+  type MapDecl,
+  type ProgramDecl,
+  type RecordValue,
+  type StructOpsMember,
+  type Value,
+} from "./values.ts";
+import type { KernelFieldType } from "./kernel-types.ts";
 import type { Cx } from "./lower/cx.ts";
 import { constantBytes } from "./constants.ts";
 
@@ -41,8 +51,15 @@ const OTHERS: ReadonlySet<string> = new Set([
   "perfEventArray",
   "stackTraces",
   "skStorage",
+  "taskStorage",
+  "inodeStorage",
+  "cgroupStorage",
+  "cgroupLocalStorage",
+  "percpuCgroupLocalStorage",
+  "userRing",
   "config",
   "global",
+  "kconfig",
 ]);
 
 /** Whether a builtin declares something: its call stands at the top level alone. */
@@ -217,6 +234,15 @@ function declareMap(cx: Cx, type: string, node: ts.CallExpression): Value {
   return { kind: "map", map };
 }
 
+const STORAGES: Readonly<Record<string, string>> = {
+  skStorage: "sk_storage",
+  taskStorage: "task_storage",
+  inodeStorage: "inode_storage",
+  cgroupStorage: "cgrp_storage",
+  cgroupLocalStorage: "cgroup_storage",
+  percpuCgroupLocalStorage: "percpu_cgroup_storage",
+};
+
 /** A map with a shape of its own, which no options say. */
 function declareSpecial(cx: Cx, kind: string, node: ts.CallExpression): Value {
   const name = nameOf(cx, node);
@@ -228,12 +254,17 @@ function declareSpecial(cx: Cx, kind: string, node: ts.CallExpression): Value {
     return { kind: "map", map: { ...base, type: "perf_event_array", key: INTS.u32, value, maxEntries: 0 } };
   }
   const record = options(cx, at);
-  if (kind === "skStorage") {
+  const storage = STORAGES[kind];
+  if (storage) {
     const value = layoutOption(cx, record, "value", node);
-    return {
-      kind: "map",
-      map: { ...base, type: "sk_storage", key: INTS.i32, value, maxEntries: 0, flags: NO_PREALLOC },
-    };
+    const local = storage.endsWith("cgroup_storage");
+    const key = local ? INTS.u64 : INTS.i32;
+    return { kind: "map", map: { ...base, type: storage, key, value, maxEntries: 0, flags: local ? 0 : NO_PREALLOC } };
+  }
+  if (kind === "userRing") {
+    const bytes = integerOption(cx, record, "bytes", node) ?? 0;
+    if (bytes < PAGE || (bytes & (bytes - 1)) !== 0) cx.refuse(node, "ringSize", [String(bytes)]);
+    return { kind: "map", map: { ...base, type: "user_ringbuf", key: null, value: null, maxEntries: bytes } };
   }
   const frames = integerOption(cx, record, "frames", node) ?? 0;
   const maxEntries = integerOption(cx, record, "maxEntries", node) ?? 0;
@@ -273,26 +304,87 @@ function declareVariable(cx: Cx, kind: "config" | "global", node: ts.CallExpress
   return { kind: "variable", variable: { name, section, type, initial, node } };
 }
 
+/** A setting of the running kernel (CONFIG_*, or LINUX_KERNEL_VERSION): known when the program is loaded. */
+function declareKconfig(cx: Cx, node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const at = argument(cx, node, 1);
+  const type = typeOf(cx, cx.lower.value(cx, at), at);
+  const initial = new Uint8Array(sizeOf(type));
+  const weak = name.startsWith("CONFIG_");
+  return { kind: "variable", variable: { name, section: ".kconfig", type, initial, node, ...(weak ? { weak } : {}) } };
+}
+
 // ---- programs ----
 
+const SLEEPABLE = 1 << 4;
 const XDP_FRAGS = 1 << 5;
+
+/** The type of what a system call's program is given. */
+function argumentType(cx: Cx, node: ts.CallExpression): MemoryType {
+  const at = argument(cx, node, 1);
+  const type = typeOf(cx, cx.lower.value(cx, at), at);
+  return type.kind === "struct" || type.kind === "union" ? type : cx.refuse(at, "wantsMemory", [type.name]);
+}
+
+function targetOf(cx: Cx, node: ts.CallExpression): string {
+  const at = argument(cx, node, 1);
+  const value = cx.lower.value(cx, at);
+  return value.kind === "string" ? value.text : cx.refuse(at, "notConstant", ["the target"]);
+}
 
 function declareProgram(cx: Cx, kind: string, node: ts.CallExpression): Value {
   const name = nameOf(cx, node);
-  const hasTarget = PROGRAM_KINDS[kind]?.hasTarget ?? false;
-  let target: string | null = null;
-  if (hasTarget) {
-    const at = argument(cx, node, 1);
-    const value = cx.lower.value(cx, at);
-    if (value.kind !== "string") return cx.refuse(at, "notConstant", ["the target"]);
-    target = value.text;
-  }
-  const at = argument(cx, node, hasTarget ? 2 : 1);
+  const { hasTarget = false, maySleep = false, sleeps = false } = PROGRAM_KINDS[kind] ?? {};
+  const target = hasTarget ? targetOf(cx, node) : null;
+  const type = kind === "syscall" ? argumentType(cx, node) : null;
+  const second = hasTarget || type !== null ? 2 : 1;
+  const at = argument(cx, node, second);
   const run = cx.lower.value(cx, at);
   if (run.kind !== "function") return cx.refuse(at, "notCallable", [describe(run)]);
-  const settings = options(cx, node.arguments[hasTarget ? 3 : 2]);
-  const flags = isSet(settings, "frags") ? XDP_FRAGS : 0;
-  return { kind: "program", program: { name, kind, target, run: named(run, name), flags, node } };
+  const settings = options(cx, node.arguments[second + 1]);
+  const sleepable = sleeps || (maySleep && isSet(settings, "sleepable"));
+  const flags = (isSet(settings, "frags") ? XDP_FRAGS : 0) | (sleepable ? SLEEPABLE : 0);
+  const program: ProgramDecl = { name, kind, target, run: named(run, name), flags, node };
+  return { kind: "program", program: type ? { ...program, argument: type } : program };
+}
+
+/** `structOps<T>(name, members)`: functions become programs, the rest is data. */
+function declareStructOps(cx: Cx, node: ts.CallExpression): Value {
+  const name = nameOf(cx, node);
+  const [typeNode] = node.typeArguments ?? [];
+  const struct = typeNode ? cx.unit.kernel.structOf(cx.unit.checker.getTypeFromTypeNode(typeNode)) : null;
+  if (!struct) return cx.refuse(node, "needsKernelType", ["structOps"]);
+  const at = argument(cx, node, 1);
+  const members = [...(options(cx, at)?.fields ?? [])].map(([member, binding]): StructOpsMember => {
+    const value = binding.kind === "value" ? binding.value : UNDEFINED;
+    if (value.kind === "function") {
+      const run = named(value, member);
+      return {
+        name: member,
+        program: { name: member, kind: "structOps", target: member, run, flags: 0, node: value.node },
+      };
+    }
+    const type = dataType(cx.unit.kernel.member(struct, member)?.type);
+    if (!type) return cx.refuse(at, "noMember", [struct.name, member]);
+    return { name: member, type, bytes: memberBytes(cx, type, value, at) };
+  });
+  return { kind: "structOps", decl: { name, typeName: struct.name, members, node } };
+}
+
+function dataType(type: KernelFieldType | undefined): MemoryType | null {
+  if (type?.kind === "int") return type.type;
+  const element = type?.kind === "array" ? dataType(type.element) : null;
+  return type?.kind === "array" && element ? arrayType(element, type.length) : null;
+}
+
+/** A text fills an array of bytes, with at least one zero behind it. */
+function memberBytes(cx: Cx, type: MemoryType, value: Value, node: ts.Node): Uint8Array {
+  if (value.kind !== "string") return constantBytes(cx, type, value, node);
+  const text = new TextEncoder().encode(value.text);
+  const bytes = new Uint8Array(sizeOf(type));
+  if (type.kind !== "array" || text.length >= bytes.length) cx.refuse(node, "wantsType", [describe(value), type.name]);
+  bytes.set(text);
+  return bytes;
 }
 
 function named(run: FunctionValue, name: string): FunctionValue {
@@ -315,10 +407,20 @@ function declare(cx: Cx, name: string, node: ts.CallExpression): Value {
     case "perfEventArray":
     case "stackTraces":
     case "skStorage":
+    case "taskStorage":
+    case "inodeStorage":
+    case "cgroupStorage":
+    case "cgroupLocalStorage":
+    case "percpuCgroupLocalStorage":
+    case "userRing":
       return declareSpecial(cx, name, node);
     case "config":
     case "global":
       return declareVariable(cx, name, node);
+    case "kconfig":
+      return declareKconfig(cx, node);
+    case "structOps":
+      return declareStructOps(cx, node);
     default: {
       const map = MAPS[name];
       return map ? declareMap(cx, map, node) : declareProgram(cx, name, node);

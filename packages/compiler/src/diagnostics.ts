@@ -159,6 +159,12 @@ export const PROBLEMS = {
     hint: "an interface that `skep btf types` wrote, such as task_struct",
   },
 
+  leavesFunction: {
+    code: "SKEP1415",
+    message: "{0} ends the program, which a subprogram or a callback cannot do",
+    hint: "return to where it was called, or raise()",
+  },
+
   internal: { code: "SKEP1999", message: "the compiler failed here: {0}", hint: "please report this with the source" },
 } as const satisfies Readonly<Record<string, Problem>>;
 

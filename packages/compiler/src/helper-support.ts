@@ -313,7 +313,29 @@ export function helperSupport(name: string): HelperSupport | null {
 }
 
 /** What the table calls a constructor whose type has several hooks. */
-const SAME: Readonly<Record<string, string>> = { skSkbVerdict: "skSkb", skSkbParser: "skSkb" };
+const SAME: Readonly<Record<string, string>> = {
+  skSkbVerdict: "skSkb",
+  skSkbParser: "skSkb",
+  xdpDevmap: "xdp",
+  xdpCpumap: "xdp",
+  tcAction: "tc",
+  skReuseportMigrate: "skReuseport",
+  uprobe: "kprobe",
+  uretprobe: "kprobe",
+  uprobeMulti: "kprobe",
+  uretprobeMulti: "kprobe",
+  uprobeSession: "kprobe",
+  kprobeMulti: "kprobe",
+  kretprobeMulti: "kprobe",
+  kprobeSession: "kprobe",
+  usdt: "kprobe",
+  rawTracepointWritable: "rawTracepoint",
+  cgroupConnectUnix: "cgroupConnect4",
+  cgroupSendmsgUnix: "cgroupSendmsg4",
+  cgroupRecvmsgUnix: "cgroupRecvmsg4",
+  cgroupGetpeernameUnix: "cgroupGetpeername4",
+  cgroupGetsocknameUnix: "cgroupGetsockname4",
+};
 
 /** Whether programs of that constructor may call the helper. */
 export function isAllowed(support: HelperSupport, program: string): boolean {

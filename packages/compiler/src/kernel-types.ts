@@ -38,6 +38,8 @@ export class KernelTypes {
   #intOf: (type: ts.Type) => IntT | BoolT | null;
   #named = new Map<string, KernelStruct>();
   #anonymous = new Map<ts.Type, KernelStruct>();
+  #enums = new Map<string, { readonly typeId: number; readonly values: { name: string; value: bigint }[] }>();
+  #opaque = new Map<string, number>();
 
   /** `intOf`: what a branded integer type or boolean is. */
   constructor(checker: ts.TypeChecker, btf: BtfBuilder, intOf: (type: ts.Type) => IntT | BoolT | null) {
@@ -139,6 +141,22 @@ export class KernelTypes {
     return { kind: "struct", struct: known };
   }
 
+  /** A value of an enum of the kernel, by name: what a relocation refers to. */
+  enumerator(name: string, value: string, number: bigint): { typeId: number; index: number } {
+    const known = this.#enums.get(name) ?? { typeId: this.#btf.reserve(), values: [] };
+    this.#enums.set(name, known);
+    let index = known.values.findIndex((one) => one.name === value);
+    if (index < 0) index = known.values.push({ name: value, value: number }) - 1;
+    return { typeId: known.typeId, index };
+  }
+
+  /** A structure that is only pointed to. */
+  opaque(name: string): number {
+    const known = this.#named.get(`struct ${name}`)?.typeId ?? this.#opaque.get(name) ?? this.#btf.reserve();
+    if (!this.#named.has(`struct ${name}`)) this.#opaque.set(name, known);
+    return known;
+  }
+
   /** BTF of a field's type. */
   #typeId(type: KernelFieldType): number {
     switch (type.kind) {
@@ -167,8 +185,20 @@ export class KernelTypes {
     }
   }
 
+  #finishNames(): void {
+    for (const [name, id] of this.#opaque) {
+      this.#btf.define(id, { kind: "struct", name, size: 0, members: [], hasBitfields: false });
+    }
+    for (const [name, { typeId, values }] of this.#enums) {
+      const signed = values.some(({ value }) => value < 0n);
+      const narrow = values.map((one) => ({ name: one.name, value: Number(one.value) }));
+      this.#btf.define(typeId, { kind: "enum", name, size: 4, signed, values: narrow });
+    }
+  }
+
   /** Gives every structure that was touched its members. */
   finish(): void {
+    this.#finishNames();
     const done = new Set<KernelStruct>();
     // Defining one may make another known.
     for (;;) {

@@ -3,7 +3,7 @@
  * The compilation: values of top-level declarations, evaluated once and without running anything.
  */
 import ts from "typescript";
-import { MAP, SK, TC, XDP } from "@skep/bpf";
+import { FLOW_DISSECTOR, MAP, NF, SK, TC, XDP } from "@skep/bpf";
 import type { IrFunction } from "@skep/ir";
 import { ModuleTypes } from "./btf.ts";
 import { declareBuiltin, TYPE_NAMES } from "./declarations.ts";
@@ -11,6 +11,7 @@ import { DeclaredTypes } from "./declared-types.ts";
 import { KernelTypes, type KernelStruct } from "./kernel-types.ts";
 import type { DeclaredType, FunctionShape, KernelFunction, Lower, Subprogram, Unit } from "./lower/cx.ts";
 import { Cx } from "./lower/cx.ts";
+import type { CFunction, CType } from "./lower/kernel-functions.ts";
 import { Refused, type Problems } from "./problems.ts";
 import { SectionBuilder } from "./sections.ts";
 import { isPrelude, type CheckedSource } from "./source.ts";
@@ -22,11 +23,12 @@ import {
   type Binding,
   type MapDecl,
   type ProgramDecl,
+  type StructOpsDecl,
   type Value,
   type VariableDecl,
 } from "./values.ts";
 
-const TABLES: Readonly<Record<string, Readonly<Record<string, number>>>> = { TC, XDP, MAP, SK };
+const TABLES: Readonly<Record<string, Readonly<Record<string, number>>>> = { TC, XDP, MAP, SK, NF, FLOW_DISSECTOR };
 
 function table(numbers: Readonly<Record<string, number>>, node: ts.Node): Value {
   const fields = Object.entries(numbers).map(([name, number]): [string, Binding] => [
@@ -47,6 +49,8 @@ export class Module implements Unit {
   readonly assigned = new Set<ts.Symbol>();
   readonly assignedProperties = new Set<string>();
   readonly callSites = new Map<ts.Symbol, number>();
+  readonly optional = new Set<ts.Symbol>();
+  readonly structOps = new Map<string, StructOpsDecl>();
   readonly declared = new Map<ts.Node, Value>();
   readonly functions: IrFunction[] = [];
   readonly subprograms = new Map<string, Subprogram>();
@@ -54,6 +58,7 @@ export class Module implements Unit {
   readonly sections = new Map<string, SectionBuilder>();
   readonly kernel: KernelTypes;
   #declaredTypes: DeclaredTypes;
+  #prototypes = new Map<string, number>();
   #kernelFunctions = new Map<ts.Node, KernelFunction>();
   #values = new Map<ts.Symbol, Value>();
   #evaluating = new Set<ts.Symbol>();
@@ -78,6 +83,7 @@ export class Module implements Unit {
         this.#noteTarget(node.operand);
       } else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && !isPrelude(file)) {
         this.#noteCall(node.expression);
+        if (node.expression.text === "kfuncExists") this.#noteOptional(node.arguments[0]);
       }
       ts.forEachChild(node, visit);
     };
@@ -88,6 +94,11 @@ export class Module implements Unit {
     const given = this.checker.getSymbolAtLocation(name);
     const symbol = given && given.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(given) : given;
     if (symbol) this.callSites.set(symbol, (this.callSites.get(symbol) ?? 0) + 1);
+  }
+
+  #noteOptional(node: ts.Expression | undefined): void {
+    const given = node && this.checker.getSymbolAtLocation(node);
+    if (given) this.optional.add(given.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(given) : given);
   }
 
   #noteTarget(target: ts.Expression): void {
@@ -155,6 +166,7 @@ export class Module implements Unit {
     const declared = node.type ? this.declaredType(this.checker.getTypeFromTypeNode(node.type)) : null;
     if (value.kind === "map") this.addMap(value.map);
     if (value.kind === "variable") this.addVariable(value.variable);
+    if (value.kind === "structOps") this.structOps.set(value.decl.name, value.decl);
     if (value.kind === "int" && value.const !== undefined && declared?.type?.kind === "int") {
       return constInt(value.const, declared.type);
     }
@@ -250,6 +262,28 @@ export class Module implements Unit {
       if (struct) return struct;
     }
     return null;
+  }
+
+  kernelPrototype(fn: CFunction): number {
+    const known = this.#prototypes.get(fn.name);
+    if (known !== undefined) return known;
+    const { btf } = this.types;
+    const typeId = (type: CType): number => {
+      const base = type.isStruct ? this.kernel.opaque(type.name) : this.#plainType(type.name);
+      return type.pointer ? btf.pointer(base) : base;
+    };
+    const params = fn.parameters.map((one) => ({ name: one.parameter, typeId: typeId(one) }));
+    const id = btf.func(fn.name, btf.funcProto(typeId(fn.returns), params), "extern");
+    this.#prototypes.set(fn.name, id);
+    return id;
+  }
+
+  #plainType(name: string): number {
+    const { btf } = this.types;
+    if (name === "void") return 0;
+    if (name === "bool") return btf.intType("bool", 1, "bool");
+    if (name === "int") return btf.intType("int", 4, "signed");
+    return btf.intType(name, name === "u64" ? 8 : 4, "unsigned");
   }
 
   functionType(shape: FunctionShape): number {

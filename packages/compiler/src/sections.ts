@@ -62,9 +62,10 @@ export class SectionBuilder {
     for (const { offset, bytes, variable } of this.#entries) {
       contents.set(bytes, offset);
       if (!variable) continue;
-      variables.push({ name: variable.name, offset, size: sizeOf(variable.type), typeId: typeId(variable.type) });
+      const shape = { name: variable.name, offset, size: sizeOf(variable.type), typeId: typeId(variable.type) };
+      variables.push(variable.weak ? { ...shape, weak: true } : shape);
     }
-    const readOnly = this.name === ".rodata";
+    const readOnly = this.name === ".rodata" || this.name === ".kconfig";
     return {
       name: this.name,
       type: "array",

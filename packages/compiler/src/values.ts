@@ -6,6 +6,7 @@
 import type ts from "typescript";
 import type { Inst, Local, Predicate, Space } from "@skep/ir";
 import type { KernelFieldType, KernelStruct } from "./kernel-types.ts";
+import type { Cx } from "./lower/cx.ts";
 import type { ArrayT, BitsT, BoolT, IntT, MemoryType, StructT } from "./types.ts";
 
 /** A test that is written where it is used, so that the verifier sees the compare and the branch together. */
@@ -94,10 +95,12 @@ export interface MapValue {
 
 export interface VariableDecl {
   readonly name: string;
-  readonly section: ".rodata" | ".data" | ".bss";
+  readonly section: ".rodata" | ".data" | ".bss" | ".kconfig";
   readonly type: MemoryType;
   readonly initial: Uint8Array;
   readonly node: ts.Node;
+  /** Of the kernel's configuration: 0 where it has no such setting. */
+  readonly weak?: boolean;
 }
 
 export interface ProgramDecl {
@@ -107,8 +110,22 @@ export interface ProgramDecl {
   readonly target: string | null;
   readonly run: FunctionValue;
   readonly flags: number;
-  readonly node: ts.CallExpression;
+  readonly node: ts.Node;
+  /** Of a system call: what it is given. */
+  readonly argument?: MemoryType;
 }
+
+/** A kernel structure whose functions are programs. */
+export interface StructOpsDecl {
+  readonly name: string;
+  readonly typeName: string;
+  readonly members: readonly StructOpsMember[];
+  readonly node: ts.Node;
+}
+
+export type StructOpsMember = { readonly name: string } & (
+  { readonly program: ProgramDecl } | { readonly type: MemoryType; readonly bytes: Uint8Array }
+);
 
 export interface FunctionValue {
   readonly kind: "function";
@@ -164,6 +181,16 @@ export type Value =
   | { readonly kind: "kfunc"; readonly node: ts.FunctionDeclaration; readonly name: string }
   | { readonly kind: "method"; readonly object: Value; readonly name: string }
   | { readonly kind: "contextArray"; readonly context: ContextValue; readonly name: string }
+  /** An iterator of the kernel that is not started yet; `item` is what a pointer that it gives stands for. */
+  | {
+      readonly kind: "iterator";
+      readonly name: string;
+      readonly args: readonly Inst[];
+      readonly item: (cx: Cx, ptr: Inst, node: ts.Node) => Value;
+    }
+  /** Where a template goes: `seqPrint(ctx)`, `format(buffer)`. */
+  | { readonly kind: "printer"; readonly to: "seq" | "text"; readonly ptr: Inst; readonly size: number }
+  | { readonly kind: "structOps"; readonly decl: StructOpsDecl }
   | { readonly kind: "range"; readonly from: IntValue; readonly to: IntValue }
   /** A declaration that was refused: using it says nothing more. */
   | { readonly kind: "poison" };
@@ -219,7 +246,9 @@ export type Place =
       readonly name: string;
       readonly set: (next: Binding) => void;
     }
-  | { readonly kind: "context"; readonly context: ContextValue; readonly field: ContextField; readonly name: string };
+  | { readonly kind: "context"; readonly context: ContextValue; readonly field: ContextField; readonly name: string }
+  /** A member of a kernel structure. */
+  | { readonly kind: "kernel"; readonly place: KernelValue };
 
 /** A member of a program's context. */
 export interface ContextField {
@@ -286,6 +315,10 @@ export function describe(value: Value): string {
       return value.name;
     case "range":
       return "a range";
+    case "iterator":
+      return "an iterator of the kernel";
+    case "structOps":
+      return `the structure ${value.decl.name}`;
     default:
       return value.kind;
   }

@@ -3,6 +3,7 @@
  * Calls: conversions, methods, builtins, and functions, which are inlined where they are called.
  */
 import ts from "typescript";
+import { PROGRAM_KINDS } from "@skep/bpf";
 import { KPROBE_ARGUMENTS } from "../contexts.ts";
 import { declareBuiltin, isDeclaration } from "../declarations.ts";
 import { INTS, sizeOf, type MemoryType } from "../types.ts";
@@ -14,12 +15,16 @@ import { declaredTypeOf, declareTarget, fitDeclared, isAssigned } from "./declar
 import { callHelper, isHelper } from "./helpers.ts";
 import { convert, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
-import { callbackBuiltin, forEachElement } from "./loops.ts";
+import { callbackBuiltin, drainRing, forEachElement } from "./loops.ts";
 import { kernelBuiltin } from "./kernel.ts";
 import { callKfunc } from "./kfuncs.ts";
+import { dynptrBuiltin, dynptrMethod, isDynptr } from "./dynptr.ts";
+import { guardBuiltin } from "./guards.ts";
+import { iteratorBuiltin } from "./iterators.ts";
 import { mapMethod } from "./maps.ts";
+import { printerBuiltin } from "./printk.ts";
 import { asInt, stackRef, zeroRef } from "./memory.ts";
-import { header } from "./packet.ts";
+import { header, metadata } from "./packet.ts";
 import { isOutlined } from "./outline.ts";
 import { callSubprogram } from "./subprograms.ts";
 
@@ -67,7 +72,15 @@ export function inlineFunction(cx: Cx, fn: FunctionValue, args: readonly Value[]
   const sites: Site[] = [];
   const returns = declaredTypeOf(cx, fn.node.type);
   const frame: Frame = { sites, returns, name: fn.name, node: fn.node };
-  const outer = { env: cx.env, frame: cx.frame, loops: cx.loops, finallies: cx.finallies, loc: cx.builder?.loc };
+  const outer = {
+    env: cx.env,
+    frame: cx.frame,
+    loops: cx.loops,
+    finallies: cx.finallies,
+    outerFinallies: cx.outerFinallies,
+    loc: cx.builder?.loc,
+  };
+  cx.outerFinallies = [...cx.outerFinallies, ...cx.finallies];
   cx.env = new Env(fn.env);
   cx.loops = [];
   cx.finallies = [];
@@ -87,6 +100,7 @@ export function inlineFunction(cx: Cx, fn: FunctionValue, args: readonly Value[]
     cx.frame = outer.frame;
     cx.loops = outer.loops;
     cx.finallies = outer.finallies;
+    cx.outerFinallies = outer.outerFinallies;
     if (cx.builder) cx.builder.loc = outer.loc;
   }
   const type = returns?.kind === "memory" ? returns.type : undefined;
@@ -170,11 +184,12 @@ function constantIndex(cx: Cx, node: ts.Expression | undefined, call: ts.Node): 
 
 function contextMethod(cx: Cx, context: ContextValue, name: string, node: ts.CallExpression): Value {
   if (name === "header") return header(cx, context, node);
+  if (name === "metadata") return metadata(cx, context, node);
   const b = cx.emit(node);
   if (name === "arg") {
     const index = constantIndex(cx, node.arguments[0], node);
-    const kprobe = context.program === "kprobe" || context.program === "kretprobe";
-    const offset = kprobe ? KPROBE_ARGUMENTS[index] : index * 8;
+    const isProbe = PROGRAM_KINDS[context.program]?.context === "KprobeContext";
+    const offset = isProbe ? KPROBE_ARGUMENTS[index] : index * 8;
     if (offset === undefined || index < 0)
       return cx.refuse(node, "outOfRange", [String(index), String(KPROBE_ARGUMENTS.length)]);
     return typed(b.load(context.ptr, { size: 8, offset, space: "ctx" }), INTS.u64);
@@ -193,8 +208,13 @@ function contextMethod(cx: Cx, context: ContextValue, name: string, node: ts.Cal
 function method(cx: Cx, target: Extract<Value, { kind: "method" }>, node: ts.CallExpression): Value {
   const { object, name } = target;
   if (object.kind === "map")
-    return name === "forEach" ? forEachElement(cx, object, node) : mapMethod(cx, object, name, node);
+    return name === "forEach"
+      ? forEachElement(cx, object, node)
+      : name === "drain"
+        ? drainRing(cx, object, node)
+        : mapMethod(cx, object, name, node);
   if (object.kind === "context") return contextMethod(cx, object, name, node);
+  if (object.kind === "ref" && isDynptr(object)) return dynptrMethod(cx, object, name, node);
   if (object.kind === "type" && name === "zero") return zero(cx, object.type, node);
   return cx.refuse(node, "notCallable", [name]);
 }
@@ -225,7 +245,13 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   }
   if (isHelper(name)) return callHelper(cx, name, node);
   if (isAtomic(name)) return callAtomic(cx, name, node);
-  const calling = callbackBuiltin(name) ?? kernelBuiltin(name);
+  const calling =
+    callbackBuiltin(name) ??
+    kernelBuiltin(name) ??
+    dynptrBuiltin(name) ??
+    iteratorBuiltin(name) ??
+    printerBuiltin(name) ??
+    guardBuiltin(name);
   if (calling) return calling(cx, node);
   if (name === "range") return range(cx, node);
   if (name === "subprogram") return subprogramOf(cx, node);

@@ -8,6 +8,7 @@ import type { BoolT, IntT, MemoryType } from "../types.ts";
 import type { KernelStruct, KernelTypes } from "../kernel-types.ts";
 import type { ProblemName } from "../diagnostics.ts";
 import type { Problems } from "../problems.ts";
+import type { CFunction } from "./kernel-functions.ts";
 import {
   Env,
   type Binding,
@@ -50,7 +51,8 @@ export interface Frame {
 
 /** Statements that run whichever way a block is left. */
 export interface Finally {
-  readonly block: ts.Block;
+  /** What runs: statements, or what destroys an iterator. */
+  readonly block: ts.Block | ((cx: Cx) => void);
   readonly env: Env;
   readonly frame: Frame | null;
   /** How many loops were around it. */
@@ -107,6 +109,10 @@ export interface Unit {
   readonly subprograms: Map<string, Subprogram>;
   /** FUNC of a kernel function, by its declaration. */
   kernelFunction(node: ts.FunctionDeclaration): KernelFunction;
+  /** FUNC of a kernel function that the language knows. */
+  kernelPrototype(fn: CFunction): number;
+  /** Kernel functions that the module asks about: they may be missing. */
+  readonly optional: ReadonlySet<ts.Symbol>;
   /** BTF of a function; gives the id of its FUNC. */
   functionType(shape: FunctionShape): number;
 }
@@ -197,6 +203,8 @@ export class Cx {
   frame: Frame | null = null;
   loops: Loop[] = [];
   finallies: Finally[] = [];
+  /** Those of the functions into which this one is inlined. */
+  outerFinallies: Finally[] = [];
   /** Something here was refused: complaints that follow from it are not told. */
   refused = false;
   /** After a return, break or continue: what follows is not lowered. */

@@ -6,11 +6,26 @@ import { INTS, type IntT } from "../types.ts";
 
 /**
  * What stands for one argument: an integer of that type, `net16` one in network order, `ctx` the context, `sock` a socket or the context,
+ * `kernel` a pointer to a kernel structure,
  * `mem` a pointer to a value, `sized` the same followed by its size, `sized?` where it may be null, `map` a map, `text` a string, and without
  * an argument in the source `null`, `0`.
  */
 export type Parameter =
-  "u16" | "u32" | "i32" | "u64" | "net16" | "ctx" | "sock" | "mem" | "sized" | "sized?" | "map" | "text" | "null" | "0";
+  | "u16"
+  | "u32"
+  | "i32"
+  | "u64"
+  | "net16"
+  | "ctx"
+  | "sock"
+  | "kernel"
+  | "mem"
+  | "sized"
+  | "sized?"
+  | "map"
+  | "text"
+  | "null"
+  | "0";
 
 export interface Signature {
   readonly parameters: readonly Parameter[];
@@ -54,7 +69,31 @@ export const HELPERS: Readonly<Record<string, Signature>> = {
   strtol: give("i64", "sized u64 mem"),
   strtoul: give("i64", "sized u64 mem"),
   strncmp: give("i64", "sized text"),
+  probeRead: give("i64", "sized u64"),
+  probeReadStr: give("i64", "sized u64"),
+  probeWriteUser: give("i64", "u64 sized"),
+  copyFromUserTask: give("i64", "sized u64 kernel u64"),
+  getNsCurrentPidTgid: give("i64", "u64 u64 sized"),
+  kallsymsLookupName: give("i64", "sized i32 mem"),
+  // The task and files.
+  getTaskStack: give("i64", "kernel sized u64"),
+  dPath: give("i64", "kernel sized"),
+  imaInodeHash: give("i64", "kernel sized"),
+  imaFileHash: give("i64", "kernel sized"),
+  bprmOptsSet: give("i64", "kernel u64"),
+  seqWrite: give("i64", "kernel sized"),
+  tcpSendAck: give("i64", "kernel u32"),
+  skbOutput: give("i64", "kernel map u64 sized"),
+  xdpOutput: give("i64", "kernel map u64 sized"),
+  sysBpf: give("i64", "i32 sized"),
+  sysClose: give("i64", "u32"),
+  btfFindByNameKind: give("i64", "sized i32 i32"),
   // Tracing.
+  readBranchRecords: give("i64", "ctx sized u64"),
+  getBranchSnapshot: give("i64", "sized u64"),
+  getFuncArg: give("i64", "ctx u32 mem"),
+  getFuncRet: give("i64", "ctx mem"),
+  getFuncArgCnt: give("i64", "ctx"),
   perfEventOutput: give("i64", "ctx map u64 sized"),
   perfEventRead: give("u64", "map u64"),
   perfEventReadValue: give("i64", "map u64 sized"),
@@ -103,7 +142,20 @@ export const HELPERS: Readonly<Record<string, Signature>> = {
   sysctlGetCurrentValue: give("i64", "ctx sized"),
   sysctlGetNewValue: give("i64", "ctx sized"),
   sysctlSetNewValue: give("i64", "ctx sized"),
+  tcpCheckSyncookie: give("i64", "sock sized sized"),
+  tcpGenSyncookie: give("i64", "sock sized sized"),
+  tcpRawGenSyncookieIpv4: give("i64", "mem sized"),
+  tcpRawGenSyncookieIpv6: give("i64", "mem sized"),
+  tcpRawCheckSyncookieIpv4: give("i64", "mem mem"),
+  tcpRawCheckSyncookieIpv6: give("i64", "mem mem"),
+  rcRepeat: give("i64", "ctx"),
+  rcKeydown: give("i64", "ctx u32 u64 u32"),
+  rcPointerRel: give("i64", "ctx i32 i32"),
   // Packets.
+  skbGetXfrmState: give("i64", "ctx u32 sized u64"),
+  lwtSeg6StoreBytes: give("i64", "ctx u32 sized"),
+  lwtSeg6AdjustSrh: give("i64", "ctx u32 i32"),
+  lwtSeg6Action: give("i64", "ctx u32 sized"),
   redirect: give("i32", "u32 u64"),
   redirectPeer: give("i32", "u32 u64"),
   redirectNeigh: give("i32", "u32 null 0 0"),

@@ -14,6 +14,7 @@ import { pointerOf } from "./bindings.ts";
 import type { Cx } from "./cx.ts";
 import { HELPERS, type Parameter, type Signature } from "./helper-table.ts";
 import { coerce, convert, instOf, typed } from "./ints.ts";
+import { kernelAddress } from "./kernel-address.ts";
 import { materialize, materializeExpression } from "./literals.ts";
 import { asInt, present } from "./memory.ts";
 
@@ -86,6 +87,14 @@ function socketInst(cx: Cx, call: Call, node: ts.Expression): Inst {
   return cx.refuse(node, "wantsContext", [call.name]);
 }
 
+/** A pointer to a kernel structure, or the place of a member that is one. */
+function kernelInst(cx: Cx, call: Call, node: ts.Expression): Inst {
+  const value = cx.lower.value(cx, node);
+  if (value.kind !== "kernel") return cx.refuse(node, "wantsType", [describe(value), "a kernel structure"]);
+  if (value.type.kind !== "struct") return cx.refuse(node, "wantsMemory", [call.name]);
+  return kernelAddress(cx, value, node);
+}
+
 function mapArgument(cx: Cx, call: Call, node: ts.Expression): Inst {
   const value = cx.lower.value(cx, node);
   if (value.kind !== "map") return cx.refuse(node, "wantsType", [describe(value), "a map"]);
@@ -115,6 +124,8 @@ function argument(cx: Cx, call: Call, parameter: Parameter, node: ts.Expression)
       return [contextInst(cx, call, node)];
     case "sock":
       return [socketInst(cx, call, node)];
+    case "kernel":
+      return [kernelInst(cx, call, node)];
     case "map":
       return [mapArgument(cx, call, node)];
     case "text":

@@ -4,17 +4,16 @@
  * bpf_probe_read_kernel.
  */
 import ts from "typescript";
-import type { CoreAccess, Inst } from "@skep/ir";
+import type { Inst } from "@skep/ir";
 import { fieldSize, type KernelStruct } from "../kernel-types.ts";
 import { BOOL, INTS, type IntT } from "../types.ts";
 import { describe, UNDEFINED, type KernelValue, type Value } from "../values.ts";
 import { excerpt, type Cx } from "./cx.ts";
 import { checkHelper, helperId } from "./helpers.ts";
-import { convert, instOf, typed } from "./ints.ts";
-import { asInt, stackRef } from "./memory.ts";
-
-/** enum bpf_core_relo_kind. */
-const RELOCATION = { byteOffset: 0, byteSize: 1, exists: 2, typeExists: 8, typeSize: 9, typeMatches: 12 } as const;
+import { coreAccess, kernelAddress, RELOCATION } from "./kernel-address.ts";
+import { callKernel } from "./kernel-functions.ts";
+import { coerce, convert, instOf, typed } from "./ints.ts";
+import { asBool, asInt, boolInst, stackRef } from "./memory.ts";
 
 /** The value behind a pointer to `struct`. */
 export function kernelPointer(
@@ -23,10 +22,6 @@ export function kernelPointer(
   options: Pick<KernelValue, "trusted" | "nullable">,
 ): KernelValue {
   return { kind: "kernel", ptr, root: struct, path: [], local: 0, type: { kind: "struct", struct }, ...options };
-}
-
-function coreAccess(value: KernelValue): CoreAccess {
-  return { typeId: value.root.typeId, access: ["0", ...value.path].join(":"), local: BigInt(value.local) };
 }
 
 function structAt(value: KernelValue): KernelStruct | null {
@@ -53,7 +48,7 @@ export function kernelMember(cx: Cx, value: KernelValue, name: string, node: ts.
       max: BigInt(value.type.length),
     };
   }
-  return load(cx, kernelPlace(cx, value, name, node), node);
+  return loadKernel(cx, kernelPlace(cx, value, name, node), node);
 }
 
 export function kernelElement(cx: Cx, value: KernelValue, index: Value, node: ts.Node): Value {
@@ -66,17 +61,23 @@ export function kernelElement(cx: Cx, value: KernelValue, index: Value, node: ts
   }
   const index64 = Number(at.const);
   const local = value.local + index64 * fieldSize(type.element);
-  return load(cx, { ...value, path: [...value.path, index64], type: type.element, local }, node);
+  return loadKernel(cx, { ...value, path: [...value.path, index64], type: type.element, local }, node);
 }
 
-/** Address of a place in the kernel. */
-function address(cx: Cx, place: KernelValue, node: ts.Node): Inst {
+/** Assigns a member, where the kernel lets programs do so (struct_ops). */
+export function storeKernel(cx: Cx, place: KernelValue, value: Value, node: ts.Node): void {
+  const { type } = place;
+  if (type.kind !== "int" || !place.trusted) return cx.refuse(node, "noPlace", [excerpt(node)]);
   const b = cx.emit(node);
-  if (place.path.length === 0) return place.ptr;
-  return b.ptradd(place.ptr, b.core(RELOCATION.byteOffset, coreAccess(place)));
+  const size = type.type === BOOL ? 1 : (((type.type as IntT).bits / 8) as 1 | 2 | 4 | 8);
+  const inst =
+    type.type === BOOL
+      ? boolInst(cx, asBool(cx, value, node), node)
+      : instOf(cx, coerce(cx, asInt(cx, value, node), type.type as IntT, node), type.type as IntT, node);
+  b.store(place.ptr, inst, { size, offset: place.local, space: "kernel", align: size, core: coreAccess(place) });
 }
 
-function load(cx: Cx, place: KernelValue, node: ts.Node): Value {
+export function loadKernel(cx: Cx, place: KernelValue, node: ts.Node): Value {
   const { type } = place;
   if (type.kind === "struct" || type.kind === "array") return place;
   if (type.kind === "pointer") {
@@ -124,7 +125,7 @@ function scalar(cx: Cx, place: KernelValue, size: 1 | 2 | 4 | 8, options: Scalar
   }
   checkHelper(cx, "reading the kernel's memory", "probe_read_kernel", node);
   const room = stackRef(cx, { kind: "array", name: "read", element: INTS.u64, length: 1 }, node);
-  b.helper(helperId("probe_read_kernel"), [room.ptr, b.i32(size), address(cx, place, node)], "i64");
+  b.helper(helperId("probe_read_kernel"), [room.ptr, b.i32(size), kernelAddress(cx, place, node)], "i64");
   return b.load(room.ptr, { ...loading, space: "stack", align: 8 });
 }
 
@@ -170,7 +171,7 @@ function placeOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): Kernel
 function addressOf(cx: Cx, node: ts.CallExpression): Value {
   const place = placeOf(cx, node.arguments[0], node);
   const b = cx.emit(node);
-  return typed(b.ptrsub(address(cx, place, node), b.null()), INTS.u64);
+  return typed(b.ptrsub(kernelAddress(cx, place, node), b.null()), INTS.u64);
 }
 
 function fieldFact(cx: Cx, kind: number, node: ts.CallExpression): Inst {
@@ -190,6 +191,61 @@ const truth = (cx: Cx, inst: Inst, node: ts.Node): Value => {
   return { kind: "bool", inst: b.cmp("ne", inst, b.i64(0)) };
 };
 
+/** `cast<T>(pointer)`: the same pointer as one to another structure, such as a tcp_sock behind a sock. */
+function cast(cx: Cx, node: ts.CallExpression): Value {
+  const struct = typeArgument(cx, node);
+  const [argument] = node.arguments;
+  const value = argument ? cx.lower.value(cx, argument) : UNDEFINED;
+  if (value.kind !== "kernel" || value.path.length > 0) {
+    return cx.refuse(argument ?? node, "wantsType", [describe(value), "a pointer to a kernel structure"]);
+  }
+  return kernelPointer(value.ptr, struct, { trusted: value.trusted, nullable: value.nullable });
+}
+
+/** Helpers that give what is behind a socket or file as a structure of the kernel. */
+function skc(helper: string): (cx: Cx, node: ts.CallExpression) => Value {
+  return (cx, node) => {
+    checkHelper(cx, node.expression.getText(), helper, node);
+    const struct = typeArgument(cx, node);
+    const [argument] = node.arguments;
+    const value = argument ? cx.lower.value(cx, argument) : UNDEFINED;
+    const isSocket = value.kind === "ref" && value.space === "kernel";
+    if (value.kind !== "kernel" && !isSocket) {
+      return cx.refuse(argument ?? node, "wantsType", [describe(value), "a socket"]);
+    }
+    const ptr = cx.emit(node).helper(helperId(helper), [value.ptr], "ptr");
+    return kernelPointer(ptr, struct, { trusted: true, nullable: true });
+  };
+}
+
+/** `enumValue(cgroup_subsys_id.memory_cgrp_id)`: the number that the running kernel has. */
+function enumFact(cx: Cx, kind: number, node: ts.CallExpression): Inst {
+  const [argument] = node.arguments;
+  if (!argument || !ts.isPropertyAccessExpression(argument)) return cx.refuse(node, "needsKernelType", ["enumValue"]);
+  const value = asInt(cx, cx.lower.value(cx, argument), argument);
+  if (value.const === undefined) return cx.refuse(argument, "notConstant", [excerpt(argument)]);
+  const { typeId, index } = cx.unit.kernel.enumerator(argument.expression.getText(), argument.name.text, value.const);
+  const local = kind === RELOCATION.enumExists ? 1n : value.const;
+  return cx.emit(node).core(kind, { typeId, access: String(index), local });
+}
+
+/** Whether the running kernel has a function that a `.d.ts` declares: its calls may stand behind the check. */
+function kfuncExists(cx: Cx, node: ts.CallExpression): Value {
+  const [argument] = node.arguments;
+  const value = argument ? cx.lower.value(cx, argument) : UNDEFINED;
+  if (value.kind !== "kfunc") return cx.refuse(argument ?? node, "wantsType", [describe(value), "a kernel function"]);
+  const b = cx.emit(node);
+  const { typeId } = cx.unit.kernelFunction(value.node);
+  return { kind: "bool", inst: b.cmp("ne", b.ksym(value.name, { weak: true, typeId }), b.null()) };
+}
+
+function lock(kfunc: string): (cx: Cx, node: ts.CallExpression) => Value {
+  return (cx, node) => {
+    callKernel(cx, kfunc, [], node);
+    return UNDEFINED;
+  };
+}
+
 const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Value>> = {
   kernelPointer: pointerTo,
   getCurrentTaskBtf: currentTask,
@@ -199,6 +255,24 @@ const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Val
   typeExists: (cx, node) => truth(cx, typeFact(cx, RELOCATION.typeExists, node), node),
   typeMatches: (cx, node) => truth(cx, typeFact(cx, RELOCATION.typeMatches, node), node),
   typeSize: (cx, node) => typed(typeFact(cx, RELOCATION.typeSize, node), INTS.u64),
+  typeId: (cx, node) => typed(typeFact(cx, RELOCATION.typeId, node), INTS.u64),
+  enumValue: (cx, node) => typed(enumFact(cx, RELOCATION.enumValue, node), INTS.u64),
+  enumExists: (cx, node) => truth(cx, enumFact(cx, RELOCATION.enumExists, node), node),
+  kfuncExists,
+  cast,
+  skcToTcpSock: skc("skc_to_tcp_sock"),
+  skcToTcp6Sock: skc("skc_to_tcp6_sock"),
+  skcToTcpTimewaitSock: skc("skc_to_tcp_timewait_sock"),
+  skcToTcpRequestSock: skc("skc_to_tcp_request_sock"),
+  skcToUdp6Sock: skc("skc_to_udp6_sock"),
+  skcToUnixSock: skc("skc_to_unix_sock"),
+  skcToMptcpSock: skc("skc_to_mptcp_sock"),
+  sockFromFile: skc("sock_from_file"),
+  taskPtRegs: skc("task_pt_regs"),
+  rcuReadLock: lock("bpf_rcu_read_lock"),
+  rcuReadUnlock: lock("bpf_rcu_read_unlock"),
+  preemptDisable: lock("bpf_preempt_disable"),
+  preemptEnable: lock("bpf_preempt_enable"),
 };
 
 export function kernelBuiltin(name: string): ((cx: Cx, node: ts.CallExpression) => Value) | null {

@@ -55,6 +55,12 @@ function resultType(fn: KernelFunction): "i32" | "i64" | "ptr" | undefined {
   return returns.kind === "int" && returns.bits === 64 ? "i64" : "i32";
 }
 
+/** The module asks whether the kernel has it. */
+function isOptional(cx: Cx, node: ts.FunctionDeclaration): boolean {
+  const symbol = node.name && cx.unit.checker.getSymbolAtLocation(node.name);
+  return symbol !== undefined && cx.unit.optional.has(symbol);
+}
+
 export function callKfunc(cx: Cx, callee: Extract<Value, { kind: "kfunc" }>, node: ts.CallExpression): Value {
   const fn = cx.unit.kernelFunction(callee.node);
   if (fn.parameters.length > MAX_ARGUMENTS) {
@@ -66,6 +72,10 @@ export function callKfunc(cx: Cx, callee: Extract<Value, { kind: "kfunc" }>, nod
     return given ? argument(cx, type, given) : cx.refuse(node, "wantsMemory", [callee.name]);
   });
   const type = resultType(fn);
-  const inst = cx.emit(node).kfunc(callee.name, args, { typeId: fn.typeId, ...(type ? { type } : {}) });
+  const inst = cx.emit(node).kfunc(callee.name, args, {
+    typeId: fn.typeId,
+    weak: isOptional(cx, callee.node),
+    ...(type ? { type } : {}),
+  });
   return result(fn, inst, node, cx);
 }

@@ -9,6 +9,7 @@ import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from ".
 import { pointerOf } from "./bindings.ts";
 import { branch, type Cx } from "./cx.ts";
 import { coerce, instOf, typed } from "./ints.ts";
+import { finishBytes, reserveBytes } from "./dynptr.ts";
 import { checkHelper, helperId } from "./helpers.ts";
 import { joinSites } from "./join.ts";
 import { materialize, materializeExpression, stripParens, writeExpression } from "./literals.ts";
@@ -18,15 +19,15 @@ const KEYED = ["get", "set", "delete", "ref", "forEach"] as const;
 const METHODS: Readonly<Record<string, readonly string[]>> = {
   hash: KEYED,
   lru_hash: KEYED,
-  percpu_hash: KEYED,
-  lru_percpu_hash: KEYED,
+  percpu_hash: [...KEYED, "getOn"],
+  lru_percpu_hash: [...KEYED, "getOn"],
   array: KEYED,
-  percpu_array: KEYED,
+  percpu_array: [...KEYED, "getOn"],
   lpm_trie: ["get", "set", "delete", "ref"],
   hash_of_maps: ["get"],
   array_of_maps: ["get"],
   prog_array: ["tailCall"],
-  ringbuf: ["emit", "reserve", "submit", "discard"],
+  ringbuf: ["emit", "reserve", "submit", "discard", "reserveBytes", "submitBytes", "discardBytes", "query"],
   queue: ["push", "pop", "peek"],
   stack: ["push", "pop", "peek"],
   perf_event_array: ["output"],
@@ -37,6 +38,12 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   xskmap: ["redirect"],
   bloom_filter: ["add", "has"],
   sk_storage: ["get", "delete"],
+  task_storage: ["get", "delete"],
+  inode_storage: ["get", "delete"],
+  cgrp_storage: ["get", "delete"],
+  user_ringbuf: ["drain"],
+  cgroup_storage: ["get"],
+  percpu_cgroup_storage: ["get"],
 };
 
 export function isMapMethod(type: string, name: string): boolean {
@@ -249,7 +256,11 @@ function output(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   return typed(b.helper(helperId("perf_event_output"), args, "i64"), INTS.i64);
 }
 
-function integerArgument(cx: Cx, node: ts.Expression | undefined, type: typeof INTS.u64): Inst | null {
+function integerArgument(
+  cx: Cx,
+  node: ts.Expression | undefined,
+  type: typeof INTS.u64 | typeof INTS.u32,
+): Inst | null {
   if (!node) return null;
   return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), INTS.u64, node);
 }
@@ -289,22 +300,61 @@ function storageGet(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   const b = cx.emit(node);
   const flags = b.i64(create.const ? BPF_SK_STORAGE_GET_F_CREATE : 0n);
   const args = [mapInst(cx, map, node), owner, initial ?? b.null(), flags];
-  return found(cx, b.helper(helperId("sk_storage_get"), args, "ptr"), map.map.value ?? INTS.u32, node);
+  checkHelper(cx, `${map.map.name}.get`, `${map.map.type}_get`, node);
+  return found(cx, b.helper(helperId(`${map.map.type}_get`), args, "ptr"), map.map.value ?? INTS.u32, node);
 }
 
 function ownerOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): Inst {
   const owner = node ? cx.lower.value(cx, node) : UNDEFINED;
   if (owner.kind === "ref" && owner.space === "kernel") return pointerOf(cx, owner, node ?? call);
+  if (owner.kind === "kernel" && owner.path.length === 0) return owner.ptr;
   return cx.refuse(node ?? call, "wantsType", [describe(owner), "Socket"]);
 }
 
 function storageDelete(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   const owner = ownerOf(cx, node.arguments[0], node);
-  return typed(cx.emit(node).helper(helperId("sk_storage_delete"), [mapInst(cx, map, node), owner], "i64"), INTS.i64);
+  return typed(
+    cx.emit(node).helper(helperId(`${map.map.type}_delete`), [mapInst(cx, map, node), owner], "i64"),
+    INTS.i64,
+  );
+}
+
+const STORAGES: ReadonlySet<string> = new Set(["sk_storage", "task_storage", "inode_storage", "cgrp_storage"]);
+
+/** The cgroup's own value: of the program's hook, always there. */
+function localStorage(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  checkHelper(cx, `${map.map.name}.get`, "get_local_storage", node);
+  const b = cx.emit(node);
+  const ptr = b.helper(helperId("get_local_storage"), [mapInst(cx, map, node), b.i64(0)], "ptr");
+  const type = map.map.value ?? INTS.u64;
+  const container: StructT | ArrayT = isAggregate(type) ? type : cellType(type);
+  return { kind: "ref", type: container, ptr, offset: 0, space: "map", align: 8, nullable: false };
+}
+
+/** enum of bpf_ringbuf_query. */
+const QUERIES: Readonly<Record<string, number>> = { available: 0, size: 1, consumer: 2, producer: 3 };
+
+function query(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const [whatNode] = node.arguments;
+  const what = whatNode ? cx.lower.value(cx, whatNode) : UNDEFINED;
+  const number = what.kind === "string" ? QUERIES[what.text] : undefined;
+  if (number === undefined) return cx.refuse(whatNode ?? node, "notConstant", ["what is asked of a ring"]);
+  const b = cx.emit(node);
+  return typed(b.helper(helperId("ringbuf_query"), [mapInst(cx, map, node), b.i64(number)], "i64"), INTS.u64);
+}
+
+/** The value of another CPU. */
+function getOn(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
+  const key = memoryOf(cx, node.arguments[0], map.map.key, node);
+  const b = cx.emit(node);
+  const cpu = integerArgument(cx, node.arguments[1], INTS.u32) ?? b.i64(0);
+  const ptr = b.helper(helperId("map_lookup_percpu_elem"), [mapInst(cx, map, node), key, cpu], "ptr");
+  return found(cx, ptr, map.map.value ?? INTS.u32, node);
 }
 
 export function mapMethod(cx: Cx, map: MapValue, name: string, node: ts.CallExpression): Value {
-  if (map.map.type === "sk_storage") return name === "get" ? storageGet(cx, map, node) : storageDelete(cx, map, node);
+  if (STORAGES.has(map.map.type)) return name === "get" ? storageGet(cx, map, node) : storageDelete(cx, map, node);
+  if (map.map.type === "cgroup_storage" || map.map.type === "percpu_cgroup_storage") return localStorage(cx, map, node);
   switch (name) {
     case "output":
       return output(cx, map, node);
@@ -332,6 +382,16 @@ export function mapMethod(cx: Cx, map: MapValue, name: string, node: ts.CallExpr
       return finishRecord(cx, "ringbuf_submit", node);
     case "discard":
       return finishRecord(cx, "ringbuf_discard", node);
+    case "reserveBytes":
+      return reserveBytes(cx, map, mapInst(cx, map, node), node);
+    case "submitBytes":
+      return finishBytes(cx, "ringbuf_submit_dynptr", node);
+    case "discardBytes":
+      return finishBytes(cx, "ringbuf_discard_dynptr", node);
+    case "query":
+      return query(cx, map, node);
+    case "getOn":
+      return getOn(cx, map, node);
     case "push":
       return push(cx, map, node);
     case "pop":

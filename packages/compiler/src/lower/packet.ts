@@ -90,6 +90,20 @@ export function header(cx: Cx, context: ContextValue, node: ts.CallExpression): 
   return view(cx, { type, data, end, node }, { variable, constant });
 }
 
+/** `ctx.metadata(type)`: between data_meta and the packet's start. */
+export function metadata(cx: Cx, context: ContextValue, node: ts.CallExpression): Value {
+  const [typeNode] = node.arguments;
+  const offset = contextShape(context.program)?.metadata;
+  if (!typeNode || offset === undefined) return cx.refuse(node, "wantsContext", ["metadata()"]);
+  const type = headerType(cx, cx.lower.value(cx, typeNode), typeNode);
+  const b = cx.emit(node);
+  const { data } = packetData(cx, context, node);
+  const ptr = b.load(context.ptr, { size: 4, type: "ptr", space: "ctx", offset });
+  const present = { predicate: "ule", a: b.ptradd(ptr, type.size), b: data } as const;
+  const place = { kind: "ref", type, ptr, offset: 0, space: "packet", align: type.align } as const;
+  return { ...place, nullable: true, present, epoch: cx.epoch };
+}
+
 interface Packet {
   readonly type: StructT;
   readonly data: Inst;

@@ -3,7 +3,8 @@
  * Members and elements: of references, objects, lists, types, variables and contexts; read, and assigned.
  */
 import ts from "typescript";
-import { contextArray, contextField, contextShape } from "../contexts.ts";
+import { contextArray, contextField, contextPointer, contextShape, type ContextPointer } from "../contexts.ts";
+import { FLOW_KEYS, SOCKET } from "../kernel-structs.ts";
 import { alignOf, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
 import {
   constInt,
@@ -22,11 +23,16 @@ import { coerce, instOf, typed } from "./ints.ts";
 import { writeExpression, writeValue, stripParens } from "./literals.ts";
 import { alignAt, asInt, checkFresh, interior, read, writeScalar } from "./memory.ts";
 import { excerpt, type Cx } from "./cx.ts";
-import { kernelElement, kernelMember } from "./kernel.ts";
+import { dynptrMember, isDynptr } from "./dynptr.ts";
+import { kernelElement, kernelMember, kernelPlace, loadKernel, storeKernel } from "./kernel.ts";
 import { isMapMethod } from "./maps.ts";
 import { packetLength } from "./packet.ts";
 
 // ---- variables in data sections ----
+
+function isReadOnly(variable: VariableDecl): boolean {
+  return variable.section === ".rodata" || variable.section === ".kconfig";
+}
 
 /** The memory of a `config` or `global`. */
 export function variableRef(cx: Cx, variable: VariableDecl, node: ts.Node): RefValue {
@@ -36,7 +42,7 @@ export function variableRef(cx: Cx, variable: VariableDecl, node: ts.Node): RefV
     variable.type.kind === "struct" || variable.type.kind === "union" || variable.type.kind === "array"
       ? variable.type
       : array;
-  const readOnly = variable.section === ".rodata";
+  const readOnly = isReadOnly(variable);
   return { kind: "ref", type, ptr, offset: 0, space: "data", align: alignOf(variable.type), nullable: false, readOnly };
 }
 
@@ -63,12 +69,22 @@ function contextMember(cx: Cx, context: ContextValue, name: string, node: ts.Nod
   const field = contextField(context.program, name);
   if (field) return readContext(cx, context, field, node);
   if (name === "length" && contextShape(context.program)?.packet) return packetLength(cx, context, node);
+  const pointer = contextPointer(context.program, name);
+  if (pointer) return contextReference(cx, context, pointer, node);
   if (contextArray(context.program, name)) return { kind: "contextArray", context, name };
   if (!CONTEXT_METHODS.has(name)) return cx.refuse(node, "noMember", ["this context", name]);
   return { kind: "method", object: context, name };
 }
 
-const CONTEXT_METHODS: ReadonlySet<string> = new Set(["header", "arg", "read"]);
+/** A structure that the context points to; a socket may be absent. */
+function contextReference(cx: Cx, context: ContextValue, pointer: ContextPointer, node: ts.Node): Value {
+  const ptr = cx.emit(node).load(context.ptr, { size: 8, type: "ptr", offset: pointer.offset, space: "ctx" });
+  const base = { kind: "ref", ptr, offset: 0, space: "kernel", align: 8 } as const;
+  if (pointer.to === "flowKeys") return { ...base, type: FLOW_KEYS, nullable: false };
+  return { ...base, type: SOCKET, nullable: true, readOnly: true };
+}
+
+const CONTEXT_METHODS: ReadonlySet<string> = new Set(["header", "arg", "read", "metadata"]);
 
 /** The field of `ctx.cb[1]` or `ctx.userIp6[0]`. */
 function contextElement(
@@ -105,6 +121,7 @@ export function member(cx: Cx, object: Value, name: string, node: ts.Node): Valu
         if (name === "length") return constInt(BigInt(object.type.length), null);
         return cx.refuse(node, "noMember", [object.type.name, name]);
       }
+      if (isDynptr(object)) return dynptrMember(cx, object, name, node);
       const field = object.type.fields.find((one) => one.name === name);
       if (!field) return cx.refuse(node, "noMember", [object.type.name, name]);
       return read(cx, object, field.type, { offset: field.offset, shift: field.shift, node });
@@ -182,13 +199,14 @@ function memberPlace(cx: Cx, node: ts.PropertyAccessExpression): Place {
     return { kind: "binding", binding, name, set: (next) => object.fields.set(name, next) };
   }
   if (object.kind === "variable" && name === "value") {
-    if (object.variable.section === ".rodata") cx.refuse(node, "readOnly", [describe(object)]);
+    if (isReadOnly(object.variable)) cx.refuse(node, "readOnly", [describe(object)]);
     return { kind: "memory", base: variableRef(cx, object.variable, node), type: object.variable.type, shift: 0, node };
   }
   if (object.kind === "context") {
     const field = contextField(object.program, name);
     if (field) return { kind: "context", context: object, field, name };
   }
+  if (object.kind === "kernel") return { kind: "kernel", place: kernelPlace(cx, object, name, node) };
   return cx.refuse(node, "noPlace", [excerpt(node)]);
 }
 
@@ -231,6 +249,7 @@ export function placeOf(cx: Cx, target: ts.Expression, skip: () => ReturnType<Cx
 export function readPlace(cx: Cx, place: Place, node: ts.Node): Value {
   if (place.kind === "binding") return readBinding(cx, place.binding, node);
   if (place.kind === "context") return readContext(cx, place.context, place.field, node);
+  if (place.kind === "kernel") return loadKernel(cx, place.place, node);
   return read(cx, place.base, place.type, { offset: 0, shift: place.shift, node });
 }
 
@@ -241,6 +260,10 @@ export function writePlace(cx: Cx, place: Place, value: Value, node: ts.Node): v
   }
   if (place.kind === "context") {
     writeContext(cx, place, value, node);
+    return;
+  }
+  if (place.kind === "kernel") {
+    storeKernel(cx, place.place, value, node);
     return;
   }
   checkFresh(cx, place.base, place.node);
@@ -268,11 +291,13 @@ export function assign(cx: Cx, place: Place, expression: ts.Expression): Value {
       ? place.type
       : place.kind === "context"
         ? place.field.type
-        : place.binding.kind === "int" || place.binding.kind === "memory"
-          ? place.binding.type
-          : place.binding.kind === "ref"
-            ? place.binding.shape.type
-            : undefined;
+        : place.kind === "kernel"
+          ? undefined
+          : place.binding.kind === "int" || place.binding.kind === "memory"
+            ? place.binding.type
+            : place.binding.kind === "ref"
+              ? place.binding.shape.type
+              : undefined;
   const value = cx.lower.value(cx, expression, expected);
   if (!cx.dead) writePlace(cx, place, value, expression);
   return value;

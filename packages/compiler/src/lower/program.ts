@@ -3,12 +3,12 @@
  * A program: its function in the IR, and what its entry does for the packet.
  */
 import ts from "typescript";
-import { PROGRAM_KINDS } from "@skep/bpf";
+import { PROGRAM_KINDS, type ProgramKind } from "@skep/bpf";
 import { FunctionBuilder, type Inst } from "@skep/ir";
-import { contextShape } from "../contexts.ts";
+import { contextShape, programOfContext } from "../contexts.ts";
 import { finishFunction } from "../finish.ts";
-import { INTS } from "../types.ts";
-import { Env, UNDEFINED, type ProgramDecl } from "../values.ts";
+import { INTS, type MemoryType } from "../types.ts";
+import { Env, UNDEFINED, type ProgramDecl, type Value } from "../values.ts";
 import { Cx, type Lower, type Unit } from "./cx.ts";
 import { declareTarget, declaredTypeOf } from "./declare.ts";
 import { helperId } from "./helpers.ts";
@@ -67,9 +67,29 @@ function writeEntry(cx: Cx, node: ts.Node): void {
   if (cx.program === "tc" && cx.linear > 0) makeLinear(cx, node);
 }
 
+const SLEEPABLE = 1 << 4;
+
+/** The section's name: `fentry.s/target` where it sleeps, the first word alone without a target. */
+function sectionOf(kind: ProgramKind, program: ProgramDecl): string {
+  const [first = "", ...rest] = kind.section.split("/");
+  const marked = (program.flags & SLEEPABLE) !== 0 && kind.maySleep ? `${first}.s` : first;
+  const parts = rest.map((part) => part.replace("%", program.target ?? "")).filter((part) => part !== "");
+  return [marked, ...parts].join("/");
+}
+
+/** The program type whose context and helpers it has: of a replacement, that of what it replaces. */
+function contextKind(unit: Unit, program: ProgramDecl): string {
+  const [parameter] = program.run.node.parameters;
+  if (program.kind !== "freplace") return program.kind;
+  const type = parameter ? unit.checker.getTypeAtLocation(parameter) : null;
+  const replaced = type?.symbol ? programOfContext(type.symbol.name) : null;
+  return replaced ?? unit.problems.refuse(parameter ?? program.node, "wantsContext", [program.name]);
+}
+
 export function lowerProgram(unit: Unit, lower: Lower, program: ProgramDecl): void {
   const kind = PROGRAM_KINDS[program.kind];
-  const shape = contextShape(program.kind);
+  const as = contextKind(unit, program);
+  const shape = contextShape(as);
   if (!kind || !shape) throw new Error(`no program type ${program.kind}`);
   const typeId = unit.functionType({
     name: program.name,
@@ -84,16 +104,16 @@ export function lowerProgram(unit: Unit, lower: Lower, program: ProgramDecl): vo
     typeId,
     inline: "never",
     program: {
-      section: program.target === null ? kind.section : kind.section.replace("%", program.target),
+      section: sectionOf(kind, program),
       type: kind.type,
       ...(kind.attachType ? { attachType: kind.attachType } : {}),
-      ...(program.target === null ? {} : { attachTo: program.target }),
+      ...(program.target === null || program.target === "" ? {} : { attachTo: program.target }),
       flags: program.flags,
     },
     loc: locOf(program.node),
   });
   const cx = new Cx(unit, lower, builder, new Env(program.run.env));
-  cx.program = program.kind;
+  cx.program = as;
   const entry = builder.current;
   const body = builder.block("body");
   if (shape.packet) cx.packet = { data: builder.local("data", "ptr"), end: builder.local("data_end", "ptr") };
@@ -106,17 +126,25 @@ export function lowerProgram(unit: Unit, lower: Lower, program: ProgramDecl): vo
   unit.functions.push(finishFunction(builder));
 }
 
+/** What a system call was given lies in the context itself. */
+function givenArgument(ptr: Inst, type: MemoryType): Value {
+  if (type.kind !== "struct" && type.kind !== "union") throw new Error(`${type.name} is no structure`);
+  return { kind: "ref", type, ptr, offset: 0, space: "ctx", align: 8, nullable: false };
+}
+
 function lowerBody(cx: Cx, program: ProgramDecl): void {
   const { node } = program.run;
   const builder = cx.emit(node);
   const [parameter] = node.parameters;
-  cx.context = { kind: "context", program: program.kind, ptr: builder.param(0) };
+  cx.context = { kind: "context", program: cx.program, ptr: builder.param(0) };
   if (PROGRAM_KINDS[program.kind]?.context === "TracedContext") {
     node.parameters.forEach((one, index) =>
       declareTarget(cx, one.name, tracedArgument(cx, builder.param(0), index, one), null),
     );
   } else if (PROGRAM_KINDS[program.kind]?.context === "IteratorContext" && parameter) {
     declareTarget(cx, parameter.name, iteratorContext(cx, builder.param(0), parameter), null);
+  } else if (program.argument && parameter) {
+    declareTarget(cx, parameter.name, givenArgument(builder.param(0), program.argument), null);
   } else if (parameter) {
     declareTarget(cx, parameter.name, cx.context, null);
   }

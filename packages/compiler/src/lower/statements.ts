@@ -13,6 +13,7 @@ import { convert, defaultType, instOf, typed, unify } from "./ints.ts";
 import { mergeEpochs } from "./join.ts";
 import { boolInst, asInt } from "./memory.ts";
 import { elementAt, elementInside } from "./elements.ts";
+import { startIteration, type IteratorValue } from "./iterators.ts";
 import { checkProgramReturn } from "./returns.ts";
 
 /** One statement that is refused does not hide the next. */
@@ -191,6 +192,18 @@ export function returnValue(cx: Cx, value: Value, node: ts.Node): void {
   cx.dead = true;
 }
 
+/** Ends the whole program from within functions that are inlined; whatever `finally` guards on the way runs. */
+export function leaveProgram(cx: Cx, value: Value, node: ts.Node): void {
+  const { function: fn } = cx.emit(node);
+  if (!fn.program) cx.refuse(node, "leavesFunction", [excerpt(node)]);
+  const outer = { frame: cx.frame, finallies: cx.finallies };
+  cx.finallies = [...cx.outerFinallies, ...cx.finallies];
+  runFinallies(cx, () => true);
+  cx.finallies = outer.finallies;
+  if (!cx.dead) realReturn(cx, value, node);
+  cx.dead = true;
+}
+
 /** The statements behind `finally`, innermost first, of the blocks that are left. */
 function runFinallies(cx: Cx, isLeft: (one: Finally) => boolean): void {
   const outer = { finallies: cx.finallies, env: cx.env };
@@ -199,7 +212,9 @@ function runFinallies(cx: Cx, isLeft: (one: Finally) => boolean): void {
     if (!one || !isLeft(one)) break;
     cx.finallies = outer.finallies.slice(0, at);
     cx.env = one.env;
-    cx.scope(() => lowerStatements(cx, one.block.statements));
+    const { block } = one;
+    if (typeof block === "function") block(cx);
+    else cx.scope(() => lowerStatements(cx, block.statements));
   }
   cx.finallies = outer.finallies;
   cx.env = outer.env;
@@ -375,11 +390,40 @@ function forOfStatement(cx: Cx, node: ts.ForOfStatement, label: string | null): 
     overArray(cx, node, label, declaration);
     return;
   }
+  if (value.kind === "iterator") {
+    iterate(cx, value, { node, label, declaration });
+    return;
+  }
   if (value.kind === "list") {
     unroll(cx, { node, label, declaration }, value.elements);
     return;
   }
   cx.refuse(node.expression, "notIterable", [describe(value)]);
+}
+
+/** An iterator of the kernel: asked until it gives null, and destroyed however the loop is left. */
+function iterate(cx: Cx, iterator: IteratorValue, shape: Unrolled): void {
+  const { node, label, declaration } = shape;
+  const { next, destroy } = startIteration(cx, iterator, node);
+  const b = cx.emit(node);
+  let item: ReturnType<typeof next> | null = null;
+  // Outside of the loop: `break` leaves to where it is destroyed anyway.
+  cx.finallies.push({ block: destroy, env: cx.env, frame: cx.frame, loops: cx.loops.length });
+  loop(cx, {
+    node,
+    label,
+    test: (inside, exit) => {
+      item = next();
+      inside.reached = true;
+      exit.reached = true;
+      b.branch("ne", [item, b.null()], [inside.block, exit.block]);
+    },
+    prepare: () => {
+      if (item) declareTarget(cx, declaration.name, iterator.item(cx, item, node), null);
+    },
+  });
+  cx.finallies.pop();
+  if (!cx.dead) destroy(cx);
 }
 
 const UNROLLED = 16;

@@ -1,0 +1,94 @@
+/**
+ * @module
+ * Functions of the kernel that the language itself needs (dynptrs, iterators, RCU), by their C prototypes: what the extern FUNC in the
+ * program's BTF says, which loaders compare with the kernel's.
+ */
+import type ts from "typescript";
+import type { Inst, ValueType } from "@skep/ir";
+import type { Cx } from "./cx.ts";
+
+const PROTOTYPES = [
+  "int bpf_dynptr_from_skb(struct __sk_buff * s, u64 flags, struct bpf_dynptr * ptr__uninit)",
+  "int bpf_dynptr_from_xdp(struct xdp_md * x, u64 flags, struct bpf_dynptr * ptr__uninit)",
+  "void * bpf_dynptr_slice(struct bpf_dynptr * p, u32 offset, void * buffer__opt, u32 buffer__szk)",
+  "void * bpf_dynptr_slice_rdwr(struct bpf_dynptr * p, u32 offset, void * buffer__opt, u32 buffer__szk)",
+  "int bpf_dynptr_adjust(struct bpf_dynptr * p, u32 start, u32 end)",
+  "bool bpf_dynptr_is_null(struct bpf_dynptr * p)",
+  "bool bpf_dynptr_is_rdonly(struct bpf_dynptr * p)",
+  "u32 bpf_dynptr_size(struct bpf_dynptr * p)",
+  "int bpf_dynptr_clone(struct bpf_dynptr * p, struct bpf_dynptr * clone__uninit)",
+  "int bpf_iter_num_new(struct bpf_iter_num * it, int start, int end)",
+  "int * bpf_iter_num_next(struct bpf_iter_num * it)",
+  "void bpf_iter_num_destroy(struct bpf_iter_num * it)",
+  "int bpf_iter_task_new(struct bpf_iter_task * it, struct task_struct * task__nullable, u32 flags)",
+  "struct task_struct * bpf_iter_task_next(struct bpf_iter_task * it)",
+  "void bpf_iter_task_destroy(struct bpf_iter_task * it)",
+  "int bpf_iter_css_new(struct bpf_iter_css * it, struct cgroup_subsys_state * start, u32 flags)",
+  "struct cgroup_subsys_state * bpf_iter_css_next(struct bpf_iter_css * it)",
+  "void bpf_iter_css_destroy(struct bpf_iter_css * it)",
+  "int bpf_iter_css_task_new(struct bpf_iter_css_task * it, struct cgroup_subsys_state * css, u32 flags)",
+  "struct task_struct * bpf_iter_css_task_next(struct bpf_iter_css_task * it)",
+  "void bpf_iter_css_task_destroy(struct bpf_iter_css_task * it)",
+  "int bpf_iter_task_vma_new(struct bpf_iter_task_vma * it, struct task_struct * task, u64 addr)",
+  "struct vm_area_struct * bpf_iter_task_vma_next(struct bpf_iter_task_vma * it)",
+  "void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma * it)",
+  "int bpf_iter_bits_new(struct bpf_iter_bits * it, u64 * unsafe_ptr__ign, u32 nr_words)",
+  "int * bpf_iter_bits_next(struct bpf_iter_bits * it)",
+  "void bpf_iter_bits_destroy(struct bpf_iter_bits * it)",
+  "void bpf_rcu_read_lock()",
+  "void bpf_rcu_read_unlock()",
+  "void bpf_preempt_disable()",
+  "void bpf_preempt_enable()",
+  "void bpf_throw(u64 cookie)",
+] as const;
+
+/** A parameter or result: how often a pointer, and to what. */
+export interface CType {
+  /** `int`, `u64`, `void`, `bool`, or the name of a structure. */
+  readonly name: string;
+  readonly isStruct: boolean;
+  readonly pointer: boolean;
+}
+
+export interface CFunction {
+  readonly name: string;
+  readonly returns: CType;
+  readonly parameters: readonly (CType & { readonly parameter: string })[];
+}
+
+function typeOf(words: readonly string[]): CType {
+  const isStruct = words[0] === "struct";
+  return { name: words[isStruct ? 1 : 0] ?? "void", isStruct, pointer: words.includes("*") };
+}
+
+function parse(text: string): CFunction {
+  const open = text.indexOf("(");
+  const head = text.slice(0, open).split(" ");
+  const inner = text.slice(open + 1, -1);
+  const parameters = (inner === "" ? [] : inner.split(", ")).map((one) => {
+    const words = one.split(" ");
+    return { ...typeOf(words.slice(0, -1)), parameter: words.at(-1) ?? "" };
+  });
+  return { name: head.at(-1) ?? "", returns: typeOf(head.slice(0, -1)), parameters };
+}
+
+const FUNCTIONS: ReadonlyMap<string, CFunction> = new Map(
+  PROTOTYPES.map((text) => {
+    const parsed = parse(text);
+    return [parsed.name, parsed];
+  }),
+);
+
+function resultType(type: CType): ValueType | undefined {
+  if (type.pointer) return "ptr";
+  if (type.name === "void") return undefined;
+  return type.name === "u64" ? "i64" : "i32";
+}
+
+/** Calls one of the functions above. */
+export function callKernel(cx: Cx, name: string, args: readonly Inst[], node: ts.Node): Inst {
+  const known = FUNCTIONS.get(name);
+  if (!known) throw new Error(`no kernel function ${name}`);
+  const type = resultType(known.returns);
+  return cx.emit(node).kfunc(name, args, { typeId: cx.unit.kernelPrototype(known), ...(type ? { type } : {}) });
+}
