@@ -23,6 +23,8 @@ export interface Code {
   /** Where jumps and local calls go; -1 where that is no instruction. */
   readonly target: Int32Array;
   readonly source: (index: number) => SourceLine | null;
+  /** Bytes of the context that may be read in every run. */
+  readonly contextBytes: number;
 }
 
 export interface CodeOptions {
@@ -31,6 +33,7 @@ export interface CodeOptions {
   readonly addresses?: ReadonlyMap<number, number>;
   /** Ascending slots. */
   readonly lines?: readonly LinkedLine[];
+  readonly contextBytes?: number;
 }
 
 /** Throws `LoadError` for an `lddw` of something that `addresses` does not know. */
@@ -55,6 +58,7 @@ export function prepare(instructions: readonly Instruction[], options: CodeOptio
     high: Int32Array.from(instructions, (insn) => insn.immHigh ?? 0),
     target: new Int32Array(count).fill(-1),
     source: sourceFinder(slotOf, options.lines ?? []),
+    contextBytes: options.contextBytes ?? 0,
   };
   instructions.forEach((insn, index) => {
     const distance = slotDistance(insn);

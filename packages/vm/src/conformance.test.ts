@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { assemble } from "@skep/isa";
 import { prepare } from "./code.ts";
+import type { Engine, EngineName } from "./cpu.ts";
 import { Interpreter } from "./interpreter/interpreter.ts";
+import { Jit } from "./jit/engine.ts";
 import { Memory } from "./memory.ts";
 import { blocks, hexBytes, ubpfHelpers } from "./testing-conformance.ts";
 
@@ -21,45 +23,55 @@ function filesIn(folder: string, prefix = ""): string[] {
   });
 }
 
-function run(asm: string, mem: Uint8Array): bigint {
+const engines: Readonly<Record<EngineName, (memory: Memory) => Engine>> = {
+  interpreter: (memory) => new Interpreter(memory, { helpers: ubpfHelpers, budget: 10_000_000 }),
+  checked: (memory) => new Jit(memory, { helpers: ubpfHelpers, budget: 10_000_000, checked: true }),
+  fast: (memory) => new Jit(memory, { helpers: ubpfHelpers, checked: false }),
+};
+
+function run(asm: string, mem: Uint8Array, engine: EngineName): bigint {
   const { instructions, diagnostics } = assemble(asm, { notation: "conformance" });
   expect(diagnostics).toEqual([]);
   const memory = new Memory();
-  const cpu = new Interpreter(memory, { helpers: ubpfHelpers, budget: 10_000_000 });
   const region = memory.allocate("memory", mem.length);
   memory.bytes.set(mem, region.base);
-  return cpu.run(prepare(instructions, { name: "test" }), mem.length === 0 ? 0 : region.base, mem.length);
+  const code = prepare(instructions, { name: "test" });
+  return engines[engine](memory).run(code, mem.length === 0 ? 0 : region.base, mem.length);
 }
 
-for (const { name: suite, folder, least } of suites) {
-  const there = existsSync(folder);
-  if (!there) console.warn(`skipped: ${suite} is not beside the repository (${folder})`);
-  describe.skipIf(!there)(suite, () => {
-    const passed = new Map<string, number>();
-    const left: string[] = [];
-    for (const file of there ? filesIn(folder) : []) {
-      const parts = blocks(readFileSync(join(folder, file), "utf8"));
-      const asm = parts.get("asm");
-      const result = parts.get("result");
-      if (asm === undefined || result === undefined || parts.has("error") || parts.has("error pattern")) {
-        left.push(file);
-        continue;
+for (const engine of ["interpreter", "checked", "fast"] as const) {
+  for (const { name: suite, folder, least } of suites) {
+    const there = existsSync(folder);
+    if (!there) console.warn(`skipped: ${suite} is not beside the repository (${folder})`);
+    describe.skipIf(!there)(`${suite}, ${engine}`, () => {
+      const passed = new Map<string, number>();
+      const left: string[] = [];
+      for (const file of there ? filesIn(folder) : []) {
+        const parts = blocks(readFileSync(join(folder, file), "utf8"));
+        const asm = parts.get("asm");
+        const result = parts.get("result");
+        if (asm === undefined || result === undefined || parts.has("error") || parts.has("error pattern")) {
+          left.push(file);
+          continue;
+        }
+        const group = file.split(/[-_./]/)[0] ?? file;
+        test(file, () => {
+          const r0 = run(asm, hexBytes(parts.get("mem") ?? ""), engine);
+          expect(`0x${r0.toString(16)}`).toBe(`0x${BigInt(result.replace(/#.*/g, "").trim()).toString(16)}`);
+          passed.set(group, (passed.get(group) ?? 0) + 1);
+        });
       }
-      const group = file.split(/[-_./]/)[0] ?? file;
-      test(file, () => {
-        const r0 = run(asm, hexBytes(parts.get("mem") ?? ""));
-        expect(`0x${r0.toString(16)}`).toBe(`0x${BigInt(result.replace(/#.*/g, "").trim()).toString(16)}`);
-        passed.set(group, (passed.get(group) ?? 0) + 1);
+      afterAll(() => {
+        const table = Array.from(passed, ([group, count]) => `${group} ${count}`).join(", ");
+        const sum = Array.from(passed.values()).reduce((a, b) => a + b, 0);
+        console.info(`${suite}, ${engine}: ${sum} passed (${table})`);
+        if (left.length > 0 && engine === "interpreter") {
+          console.warn(`${suite}: ${left.length} files are no runnable programs: ${left.join(", ")}`);
+        }
       });
-    }
-    afterAll(() => {
-      const table = Array.from(passed, ([group, count]) => `${group} ${count}`).join(", ");
-      const sum = Array.from(passed.values()).reduce((a, b) => a + b, 0);
-      console.info(`${suite}: ${sum} passed (${table})`);
-      if (left.length > 0) console.warn(`${suite}: ${left.length} files are no runnable programs: ${left.join(", ")}`);
+      test("the suite is whole", () => {
+        expect(filesIn(folder).length - left.length).toBeGreaterThanOrEqual(least);
+      });
     });
-    test("the suite is whole", () => {
-      expect(filesIn(folder).length - left.length).toBeGreaterThanOrEqual(least);
-    });
-  });
+  }
 }

@@ -17,6 +17,10 @@ export const cells = {
   /** First byte of the packet and the one behind its last. */
   packetStart: 4168,
   packetEnd: 4172,
+  /** Top of the frame that calls a helper, for its callbacks. */
+  frame: 4200,
+  /** From helper `tail_call`: one more than the table's index of the program that is to run, 0 for none. */
+  tailSlot: 4208,
   /** Bytes of stack in the frames above, rounded as the kernel's verifier does. */
   depth: 4176,
   /** Where an object begins and ends (u64 each), from the host's answer to a slow access. */

@@ -97,6 +97,8 @@ export class Region {
     this.putFlags();
   }
   /** Where objects come and go: whether the bytes from `address` on are in one of them. */
+  /** Of such an object: its first byte and the one behind its last. */
+  objectAt: ((address: number) => readonly [number, number] | null) | null = null;
   get holds(): Holds | null {
     return this.finder;
   }

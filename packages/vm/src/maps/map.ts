@@ -1,6 +1,6 @@
 import type { MapSpec } from "@skep/object";
 import { MAP_BASE } from "../code.ts";
-import { CONTROL_BYTES } from "../layout.ts";
+import { CONTROLS, CONTROL_BYTES } from "../layout.ts";
 import type { Code } from "../code.ts";
 import { MapError, errno } from "../error.ts";
 import type { Memory } from "../memory.ts";
@@ -32,6 +32,15 @@ export abstract class VmMap {
     this.spec = spec;
     this.id = id;
     this.handle = MAP_BASE + id * CONTROL_BYTES;
+  }
+
+  /** A word of the map's control block (maps/shapes.ts). */
+  controlWord(offset: number): number {
+    return this.host.memory.u32[(CONTROLS + this.id * CONTROL_BYTES + offset) >>> 2] ?? 0;
+  }
+
+  protected setControl(offset: number, value: number): void {
+    this.host.memory.u32[(CONTROLS + this.id * CONTROL_BYTES + offset) >>> 2] = value;
   }
 
   /** Bytes of a value as user space sees it: all CPUs' of a per-CPU map, each rounded up to eight. */
