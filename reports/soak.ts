@@ -76,7 +76,7 @@ try {
     await soak.round();
     if (elapsed() >= (samples.length * seconds) / SAMPLES) samples.push(sample(soak));
   }
-  samples.push(sample(soak));
+  if (samples.at(-1)?.round !== soak.rounds) samples.push(sample(soak));
 } finally {
   soak.close();
 }
