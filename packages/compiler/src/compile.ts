@@ -4,8 +4,9 @@
  */
 import ts from "typescript";
 import type { Diagnostic } from "@skep/isa";
-import { emitModule, type EmitOptions, type IrModule } from "@skep/ir";
+import { emitModule, type EmitOptions, type IrModule, type JavaScriptExport } from "@skep/ir";
 import type { MapSpec, ObjectSpec } from "@skep/object";
+import { lowerExports, pureExports, type LoweredExports, type SkippedFunction } from "./lower/exports.ts";
 import { lowering } from "./lower/lower.ts";
 import { lowerProgram } from "./lower/program.ts";
 import { statementName } from "./lower/statements.ts";
@@ -20,9 +21,20 @@ import type { MapDecl, ProgramDecl } from "./values.ts";
 
 export type CompileOptions = EmitOptions;
 
+export interface LowerOptions {
+  /** Default true. */
+  readonly programs?: boolean;
+  /** The exported functions too, each as a function of its own. Default false. */
+  readonly functions?: boolean;
+}
+
 export interface LowerResult {
   /** null where there are errors. */
   readonly module: IrModule | null;
+  /** With `functions`: those that need nothing of the kernel. */
+  readonly exports: readonly JavaScriptExport[];
+  /** With `functions`: the others. */
+  readonly skipped: readonly SkippedFunction[];
   readonly diagnostics: readonly Diagnostic[];
   /** Texts of the files that were read, by path: for showing diagnostics. */
   readonly sources: Readonly<Record<string, string>>;
@@ -186,10 +198,14 @@ function hasSyntaxError(source: CheckedSource): boolean {
 }
 
 /** Checks and lowers a module and what it imports: the IR of its programs. */
-export function lowerModule(entry: string, host: CompilerHost): LowerResult {
+export function lowerModule(entry: string, host: CompilerHost, options: LowerOptions = {}): LowerResult {
   const source = checkSource(entry, host);
   const sources = textsOf(source);
-  if (!source.entry || hasSyntaxError(source)) return { module: null, diagnostics: source.diagnostics, sources };
+  const nothing: LoweredExports = { exports: [], skipped: [] };
+  const { programs = true, functions = false } = options;
+  if (!source.entry || hasSyntaxError(source)) {
+    return { module: null, ...nothing, diagnostics: source.diagnostics, sources };
+  }
   const problems = new Problems();
   const module = new Module(source, problems, lowering);
   const entryFile = source.entry;
@@ -198,15 +214,19 @@ export function lowerModule(entry: string, host: CompilerHost): LowerResult {
     guarded(module, file, () => evaluateTopLevel(module, file));
   }
   guarded(module, entryFile, () => collectExports(module, entryFile));
-  if (problems.list.length === 0 && source.diagnostics.length === 0) checkNotEmpty(module, entryFile);
+  if (programs && problems.list.length === 0 && source.diagnostics.length === 0) checkNotEmpty(module, entryFile);
   for (const variable of module.variables.values()) module.place(variable);
-  for (const program of module.programs.values()) {
+  for (const program of programs ? module.programs.values() : []) {
     guarded(module, program.node, () => lowerProgram(module, lowering, program));
   }
+  const sound = problems.list.length === 0 && source.diagnostics.length === 0;
+  const lowered = functions && sound ? lowerExports(module, entryFile) : nothing;
   checkNames(module);
   const diagnostics = merge(source, problems);
   const failed = diagnostics.some(({ severity }) => severity === "error");
-  return { module: failed ? null : irModule(module, source, entry), diagnostics, sources };
+  if (failed) return { module: null, ...nothing, diagnostics, sources };
+  const ir = irModule(module, source, entry);
+  return { module: ir, ...pureExports(ir, lowered), diagnostics, sources };
 }
 
 function checkNotEmpty(module: Module, entry: ts.SourceFile): void {

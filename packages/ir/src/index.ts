@@ -12,3 +12,11 @@ export { EvaluationError, Memory } from "./evaluate/memory.ts";
 export * from "./print.ts";
 export * from "./verify.ts";
 export type * from "./ir.ts";
+export {
+  emitJavaScript,
+  impurityOf,
+  type JavaScriptExport,
+  type JavaScriptModule,
+  type JavaScriptOptions,
+} from "./javascript/emit-javascript.ts";
+export { declareShape, sizeOfShape, type FieldShape, type IntShape, type Shape, type StructShape } from "./javascript/shape.ts";

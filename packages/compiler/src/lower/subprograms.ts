@@ -18,7 +18,7 @@ import { returnValue } from "./statements.ts";
 const MAX_PARAMETERS = 5;
 
 /** One parameter, by the argument that it is first called with. */
-interface Parameter {
+export interface Parameter {
   readonly node: ts.ParameterDeclaration;
   readonly name: string;
   readonly type: ValueType;
@@ -93,7 +93,7 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration, given: Value, at: ts
   }
 }
 
-function returnType(cx: Cx, fn: FunctionValue, declared: DeclaredType | null): MemoryType | null {
+export function returnType(cx: Cx, fn: FunctionValue, declared: DeclaredType | null): MemoryType | null {
   if (!declared || declared.kind === "void") return null;
   const { type } = declared;
   if (type && (type.kind === "int" || type.kind === "bool")) return type;
@@ -115,7 +115,7 @@ export function freeName(cx: Cx, wanted: string): string {
 }
 
 /** Compiles the body behind `known`. */
-function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Parameter[], known: Subprogram): void {
+export function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Parameter[], known: Subprogram): void {
   const declared = declaredTypeOf(cx, fn.node.type);
   const file = fn.node.getSourceFile();
   const { line, character } = file.getLineAndCharacterOfPosition(fn.node.getStart(file));
