@@ -5,14 +5,14 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Endpoint, World, type WorldSnapshot } from "@skep/control";
+import { type Endpoint, HOST_ENDPOINT, type PolicySettings, World, type WorldSnapshot } from "@skep/control";
 import { type Datapath, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
 import { formatAddress, parseAddress, parseMac, parsePrefix, type Prefix } from "@skep/net";
-import { formatDiagnostic } from "@skep/policy";
+import { type Diagnostic, type Enforcement, formatDiagnostic, type NamedPort } from "@skep/policy";
 import { type FolderChange, WatchedFolder } from "./folder.ts";
 import { errorText, type Logger } from "./log.ts";
-import { type EndpointRecord, StateError, StateFolder } from "./state.ts";
+import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { createGateway, createWire, macText, raiseWire, removeWire, type Wire, wireStands } from "./wire.ts";
 
 export interface AgentOptions {
@@ -27,6 +27,14 @@ export interface AgentOptions {
   readonly podCidr: string;
   readonly serviceCidr: string;
   readonly nodeName?: string;
+  /** Of the node: what a nodeSelector selects. */
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  /** Policies with a nodeSelector are in force between the host and its workloads. Default false. */
+  readonly hostFirewall?: boolean;
+  /** Until the settings that were last set are read. Default `default`. */
+  readonly enforcement?: Enforcement;
+  /** Every question to a policy leaves a flow. Default false. */
+  readonly verdictEvents?: boolean;
   readonly log: Logger;
 }
 
@@ -63,8 +71,8 @@ interface Row {
   revision: number;
   ingressEnforced: boolean;
   egressEnforced: boolean;
-  /** What is in force, as text, so that an unchanged policy is not written again. */
-  applied: string;
+  /** Of the policy's entries in force; 0 none. */
+  version: number;
   record: EndpointRecord;
   /** Processes were seen in its cgroup. */
   populated: boolean;
@@ -82,6 +90,8 @@ export class Agent {
   readonly #machine: Machine;
   readonly #log: Logger;
   readonly #state: StateFolder;
+  #settings: SettingsRecord;
+  #hostApplied = "";
   readonly #folder: WatchedFolder;
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
@@ -99,8 +109,14 @@ export class Agent {
     this.#log = options.log;
     this.startedAt = options.machine.clock.now();
     this.nodeName = options.nodeName ?? hostname();
-    this.world = new World({ podCidr: cidr(options.podCidr), serviceCidr: cidr(options.serviceCidr) });
     this.#state = new StateFolder(options.state);
+    this.#settings = this.#state.readSettings();
+    this.world = new World({
+      podCidr: cidr(options.podCidr),
+      serviceCidr: cidr(options.serviceCidr),
+      policy: this.#policySettings(),
+      ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
+    });
     const numbers = this.#state.readNumbers() as WorldSnapshot | null;
     if (numbers) this.#restoreNumbers(numbers);
     this.#cgroupPath =
@@ -108,7 +124,12 @@ export class Agent {
         ? this.#machine.processes.cgroupRoot
         : this.#machine.processes.createCgroup(options.cgroup).path;
     createGateway(this.#machine, this.world.pods.gateway);
-    this.datapath = openDatapath(this.#machine, { pins: options.pins, cgroup: this.#cgroupPath });
+    this.datapath = openDatapath(this.#machine, {
+      pins: options.pins,
+      cgroup: this.#cgroupPath,
+      ...(options.hostFirewall ? { hostFirewall: true } : {}),
+      ...(options.verdictEvents ? { verdictEvents: true } : {}),
+    });
     this.#folder = new WatchedFolder({
       folder: options.directory,
       onChange: (changes) => this.#documents(changes),
@@ -133,7 +154,8 @@ export class Agent {
     this.#starting = true;
     this.#folder.start();
     this.#starting = false;
-    this.datapath.prune(this.world.endpoints());
+    const host = this.options.hostFirewall ? [{ id: HOST_ENDPOINT, interfaceName: "" }] : [];
+    this.datapath.prune([...this.world.endpoints(), ...host]);
     for (const record of gone) this.#forget(record);
     this.#apply();
     for (const endpoint of this.world.endpoints()) this.datapath.attachEndpoint(endpoint);
@@ -143,6 +165,47 @@ export class Agent {
       revision: this.world.revision,
       pins: this.options.pins,
     });
+  }
+
+  // ---- settings ----
+
+  #policySettings(): PolicySettings {
+    const { enforcement = this.options.enforcement ?? "default", auditNamespaces = [] } = this.#settings;
+    return { enforcement, auditNamespaces, hostFirewall: this.options.hostFirewall ?? false };
+  }
+
+  get settings(): Required<SettingsRecord> {
+    const { enforcement = "default", auditNamespaces = [] } = this.#policySettings();
+    return { enforcement, auditNamespaces };
+  }
+
+  /** On disk first: a later agent enforces in the same way. */
+  configure(change: SettingsRecord): void {
+    this.#settings = { ...this.#settings, ...change };
+    this.#state.writeSettings(this.#settings);
+    this.world.configure(this.#policySettings());
+    const { enforcement, auditNamespaces } = this.settings;
+    this.#log.info("settings changed", { enforcement, auditNamespaces: auditNamespaces.join(",") });
+    this.#apply();
+    this.#refuseWhatFailed("the settings");
+  }
+
+  setAudit(endpoint: Endpoint, audit: boolean): EndpointStatus {
+    const row = this.#rows.get(endpoint.id);
+    if (!row) throw new RequestError("not-found", `no endpoint ${endpoint.id}`);
+    row.record = { ...row.record, audit };
+    this.#state.writeEndpoint(row.record);
+    this.world.setAudit(endpoint.id, audit);
+    this.#log.info(audit ? "audit on" : "audit off", { endpoint: endpoint.id, name: endpoint.name });
+    this.#apply();
+    this.#refuseWhatFailed(`the audit of ${endpoint.namespace}/${endpoint.name}`);
+    return this.#statusOf(this.world.endpoint(endpoint.id) ?? endpoint, row);
+  }
+
+  /** What was asked is on record and tried again; that it is not in force yet is said. */
+  #refuseWhatFailed(what: string): void {
+    const [first] = this.#failures;
+    if (first) throw new Error(`${what} is not in force yet: ${first[0]}: ${first[1]}`);
   }
 
   /** While the first documents are read nothing is written: the maps go from what they held to what the folder says in one step. */
@@ -224,6 +287,7 @@ export class Agent {
     };
     const revision = this.world.revision;
     // A new identity is in the policies before an address has it; a gone one leaves its address first.
+    if (this.options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
     for (const endpoint of this.world.endpoints())
       attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
     attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
@@ -238,22 +302,42 @@ export class Agent {
     const row = this.#rows.get(endpoint.id);
     if (!row) return;
     try {
-      const policy = this.world.policyOf(endpoint);
-      const text = JSON.stringify(policy.entries);
-      if (text !== row.applied) {
-        this.datapath.setPolicy(policy);
-        row.applied = text;
-      }
+      const change = this.world.policyChange(endpoint, row.version);
+      // Half a change is none: until it is whole the next try writes everything.
+      row.version = 0;
+      if (change.kind === "whole") this.datapath.setPolicy(change.policy);
+      if (change.kind === "delta") this.datapath.updatePolicy(endpoint.id, change.delta);
       this.datapath.setEndpoint(endpoint);
-      row.revision = policy.revision;
-      row.ingressEnforced = policy.ingressEnforced;
-      row.egressEnforced = policy.egressEnforced;
+      row.version = change.version;
+      row.revision = this.world.revision;
+      const enforced = this.world.enforced(endpoint);
+      row.ingressEnforced = enforced.ingress;
+      row.egressEnforced = enforced.egress;
       if (row.status.state === "not-ready") row.status = { state: "ready", reason: "" };
     } catch (error) {
       // The old policy stays in force, or none: then nothing passes.
       row.status = { state: "not-ready", reason: errorText(error) };
       throw error;
     }
+  }
+
+  /** The host's endpoint stands under interface 0. */
+  #applyHost(): void {
+    const policy = this.world.hostPolicy();
+    const text = JSON.stringify(policy.entries);
+    if (text === this.#hostApplied) return;
+    this.datapath.setPolicy(policy);
+    const nobody = new Uint8Array(6);
+    this.datapath.setEndpoint({
+      ...{ id: HOST_ENDPOINT, identity: 1, address: this.world.pods.gateway },
+      ...{ interfaceName: "", interfaceIndex: 0, mac: nobody, hostMac: nobody },
+    });
+    this.#hostApplied = text;
+  }
+
+  /** What keeps policies from being in force as they are written. */
+  problems(): Diagnostic[] {
+    return this.world.problems();
   }
 
   #settleFailures(failures: Map<string, string>): void {
@@ -297,6 +381,7 @@ export class Agent {
     namespace: string;
     name: string;
     labels: Readonly<Record<string, string>>;
+    namedPorts?: readonly NamedPort[];
   }): EndpointStatus {
     const seed = this.#seed(request);
     const netns = `${seed.namespace}-${seed.name}`;
@@ -337,6 +422,7 @@ export class Agent {
     namespace: string;
     name: string;
     labels: Readonly<Record<string, string>>;
+    namedPorts?: readonly NamedPort[];
   }): ReturnType<World["allocateEndpoint"]> {
     try {
       return this.world.allocateEndpoint(request);
@@ -458,7 +544,7 @@ function newRow(record: EndpointRecord, state: EndpointState): Row {
     revision: 0,
     ingressEnforced: false,
     egressEnforced: false,
-    applied: "",
+    version: 0,
     record,
     populated: false,
     empty: 0,
@@ -472,7 +558,15 @@ function recordOf(endpoint: Endpoint, place: { netns: string; cgroup: string }):
     address: formatAddress(endpoint.address),
     mac: macText(endpoint.mac),
     hostMac: macText(endpoint.hostMac),
+    ...optional(endpoint),
   };
+}
+
+function optional({
+  namedPorts,
+  audit,
+}: Pick<EndpointRecord, "namedPorts" | "audit">): Pick<EndpointRecord, "namedPorts" | "audit"> {
+  return { ...(namedPorts ? { namedPorts } : {}), ...(audit ? { audit } : {}) };
 }
 
 function endpointOf(record: EndpointRecord): Endpoint {
@@ -482,5 +576,8 @@ function endpointOf(record: EndpointRecord): Endpoint {
   if (!address || !mac || !hostMac)
     throw new StateError(`the record of endpoint ${record.id}`, new Error("an address does not parse"));
   const { id, namespace, name, labels, interfaceName, interfaceIndex } = record;
-  return { id, namespace, name, labels, identity: 0, address, interfaceName, interfaceIndex, mac, hostMac };
+  return {
+    ...{ id, namespace, name, labels, identity: 0, address, interfaceName, interfaceIndex, mac, hostMac },
+    ...optional(record),
+  };
 }

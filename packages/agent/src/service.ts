@@ -7,7 +7,8 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { skep } from "@skep/api";
 import { dropReasonText, type Observer } from "@skep/flows";
 import { formatAddress, formatMac } from "@skep/net";
-import { formatLabels, type PolicyMapEntry } from "@skep/policy";
+import type { Endpoint } from "@skep/control";
+import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy";
 import { type Agent, type EndpointStatus, RequestError } from "./agent.ts";
 
 const VERSION = "0.1.0";
@@ -47,10 +48,11 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
   router.service(skep.Agent, {
     getStatus: () => edge(() => status(agent, flows)),
     listEndpoints: () => edge(() => ({ endpoints: agent.endpoints().map((each) => endpointMessage(agent, each)) })),
-    createEndpoint: ({ namespace, name, labels }) =>
-      edge(() => ({
-        endpoint: endpointMessage(agent, agent.createEndpoint({ namespace: namespace || "default", name, labels })),
-      })),
+    createEndpoint: ({ namespace, name, labels, namedPorts }) =>
+      edge(() => {
+        const request = { namespace: namespace || "default", name, labels, namedPorts: namedPorts.map(checkedPort) };
+        return { endpoint: endpointMessage(agent, agent.createEndpoint(request)) };
+      }),
     deleteEndpoint: async ({ namespace, name }) => {
       const endpoint = agent.world.findEndpoint(namespace || "default", name);
       if (!endpoint) throw new ConnectError(`no workload ${namespace || "default"}/${name}`, Code.NotFound);
@@ -67,6 +69,22 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
       })),
     listServices: () => edge(() => ({ services: agent.world.services().map((row) => serviceMessage(agent, row)) })),
     getPolicy: ({ endpoint }) => edge(() => policy(agent, endpoint)),
+    getSettings: () =>
+      edge(() => ({
+        settings: settingsMessage(agent),
+        hostFirewall: agent.options.hostFirewall ?? false,
+        nodeLabels: { ...agent.options.nodeLabels },
+      })),
+    setSettings: ({ enforcement, auditNamespaces }) =>
+      edge(() => {
+        agent.configure({
+          ...(enforcement === "" ? {} : { enforcement: checkedEnforcement(enforcement) }),
+          ...(auditNamespaces ? { auditNamespaces: [...new Set(auditNamespaces.names)].sort() } : {}),
+        });
+        return { settings: settingsMessage(agent) };
+      }),
+    setAudit: ({ endpoint, audit }) =>
+      edge(() => ({ endpoint: endpointMessage(agent, agent.setAudit(findEndpoint(agent, endpoint), audit)) })),
     waitForPolicy: async ({ revision, timeoutMs }, context) => {
       const limit = AbortSignal.any([context.signal, AbortSignal.timeout(timeoutMs || 10_000)]);
       const wanted = Number(revision) || agent.world.revision;
@@ -78,10 +96,41 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
   });
 }
 
+const ENFORCEMENTS = ["default", "always", "never"] as const;
+
+function checkedEnforcement(text: string): (typeof ENFORCEMENTS)[number] {
+  const found = ENFORCEMENTS.find((each) => each === text);
+  if (!found)
+    throw new RequestError("invalid", `${JSON.stringify(text)} is no enforcement: ${ENFORCEMENTS.join(", ")}`);
+  return found;
+}
+
+function checkedPort({ name, protocol, port }: { name: string; protocol: number; port: number }): NamedPort {
+  const valid = /^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/.test(name) && /[a-z]/.test(name);
+  if (!valid) throw new RequestError("invalid", `${JSON.stringify(name)} is no name of a port`);
+  if (port < 1 || port > 65_535) throw new RequestError("invalid", `${port} is no port`);
+  if (![6, 17, 132].includes(protocol)) throw new RequestError("invalid", `protocol ${protocol} has no ports`);
+  return { name, protocol, port };
+}
+
+function settingsMessage(agent: Agent): { enforcement: string; auditNamespaces: string[] } {
+  const { enforcement, auditNamespaces } = agent.settings;
+  return { enforcement, auditNamespaces: [...auditNamespaces] };
+}
+
+/** By `namespace/name`, `name` or number. */
+function findEndpoint(agent: Agent, name: string): Endpoint {
+  const [namespace, bare] = name.includes("/") ? name.split("/", 2) : ["default", name];
+  const found = agent.world
+    .endpoints()
+    .find((each) => String(each.id) === name || (each.namespace === namespace && each.name === bare));
+  if (!found) throw new RequestError("not-found", `no endpoint ${name}`);
+  return found;
+}
+
 function status(agent: Agent, flows: Observer): ReturnType<typeof create<typeof skep.GetStatusResponseSchema>> {
   const { world, options } = agent;
-  const errors = world
-    .diagnostics()
+  const errors = [...world.diagnostics(), ...agent.problems()]
     .filter((each) => each.severity === "error")
     .map(({ code, message, span, hint }) => ({
       file: span?.file ?? "",
@@ -134,6 +183,8 @@ function endpointMessage(agent: Agent, each: EndpointStatus): ReturnType<typeof 
     netnsPath: agent.netnsPath(record),
     cgroupPath: agent.cgroupPath(record),
     mac: formatMac(endpoint.mac),
+    namedPorts: [...(endpoint.namedPorts ?? [])],
+    audit: endpoint.audit ?? false,
   });
 }
 
@@ -178,24 +229,26 @@ function policy(agent: Agent, name: string): object {
 }
 
 function policyEntries(agent: Agent, name: string): object[] {
-  const [namespace, bare] = name.includes("/") ? name.split("/", 2) : ["default", name];
-  const found = agent.world
-    .endpoints()
-    .find((each) => String(each.id) === name || (each.namespace === namespace && each.name === bare));
-  if (!found) throw new RequestError("not-found", `no endpoint ${name}`);
+  const found = findEndpoint(agent, name);
   return (agent.datapath.policyOf(found.id) ?? []).map((entry) => ({
     direction: entry.direction,
     identity: entry.identity,
     labels: entry.identity === 0 ? [] : agent.world.identityLabels(entry.identity),
     protocol: PROTOCOL_NAMES[entry.protocol] ?? String(entry.protocol),
     port: portText(entry),
-    verdict: entry.deny ? "deny" : entry.proxyPort === 0 ? "allow" : "redirect",
+    verdict: verdictText(entry),
     cookie: entry.cookie,
     rules: agent.world
       .rulesOf(entry.cookie)
       .map((origin) => (origin.kind === "builtin" ? origin.name : `${origin.namespace}/${origin.name}`)),
     precedence: entry.precedence,
   }));
+}
+
+function verdictText(entry: PolicyMapEntry): string {
+  if (entry.deny) return "deny";
+  if (entry.proxyPort !== 0) return "redirect";
+  return entry.audit ? "audit" : "allow";
 }
 
 function portText(entry: PolicyMapEntry): string {

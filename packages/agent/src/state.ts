@@ -38,6 +38,14 @@ export interface EndpointRecord {
   readonly hostMac: string;
   readonly netns: string;
   readonly cgroup: string;
+  readonly namedPorts?: readonly { readonly name: string; readonly protocol: number; readonly port: number }[];
+  readonly audit?: boolean;
+}
+
+/** How policies are enforced, as the user last set it. */
+export interface SettingsRecord {
+  readonly enforcement?: "default" | "always" | "never";
+  readonly auditNamespaces?: readonly string[];
 }
 
 export class StateFolder {
@@ -61,6 +69,14 @@ export class StateFolder {
     if (text === this.#written) return;
     writeAtomic(join(this.#folder, "numbers.json"), text);
     this.#written = text;
+  }
+
+  readSettings(): SettingsRecord {
+    return (readJson(join(this.#folder, "settings.json")) ?? {}) as SettingsRecord;
+  }
+
+  writeSettings(settings: SettingsRecord): void {
+    writeAtomic(join(this.#folder, "settings.json"), JSON.stringify(settings));
   }
 
   readEndpoints(): EndpointRecord[] {

@@ -12,7 +12,8 @@ export interface ServicePort {
   /** IANA number. */
   readonly protocol: number;
   readonly port: number;
-  readonly targetPort: number;
+  /** A number, or the name that each workload gives one. */
+  readonly targetPort: number | string;
 }
 
 export interface ServiceSpec {
@@ -22,6 +23,8 @@ export interface ServiceSpec {
   readonly clusterIp: Address | null;
   /** No address at all: names only. */
   readonly headless: boolean;
+  /** Of the object itself: what a policy's service selector selects. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly selector: Readonly<Record<string, string>>;
   readonly ports: readonly ServicePort[];
   readonly file: string;
@@ -89,6 +92,7 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
     name: metadata.name,
     clusterIp: address && !headless ? readAddress(reader, address) : null,
     headless,
+    labels: metadata.labels,
     selector: readSelector(reader, spec.get("selector")),
     ports: (spec.list("ports") ?? []).flatMap((field) => readPort(reader, field)),
     file,
@@ -130,19 +134,24 @@ function readPort(reader: Reader, at: Field): ServicePort[] {
   return [{ name: port.string("name") ?? "", protocol: PROTOCOLS[protocol], port: value, targetPort: target }];
 }
 
-function readTarget(reader: Reader, port: Fields, otherwise: number): number | null {
+function readTarget(reader: Reader, port: Fields, otherwise: number): number | string | null {
   const field = port.get("targetPort");
   if (!field) return otherwise;
-  if (field.node.kind === "scalar" && typeof field.node.value === "string") {
-    reader.report(
-      "SKEP6017",
-      field,
-      `the named port ${JSON.stringify(field.node.value)} is not known: workloads declare no named ports`,
-      "write its number",
-    );
-    return null;
-  }
+  if (field.node.kind === "scalar" && typeof field.node.value === "string") return readName(reader, field);
   return reader.integer(field, 1, 65_535);
+}
+
+/** IANA service names (RFC 6335), as Kubernetes has them. */
+function readName(reader: Reader, field: Field): string | null {
+  const name = reader.string(field);
+  if (name === null || (/^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/.test(name) && /[a-z]/.test(name))) return name;
+  reader.report(
+    "SKEP6017",
+    field,
+    `${JSON.stringify(name)} is no port`,
+    "write a number, or the name of a workload's port",
+  );
+  return null;
 }
 
 export interface ServiceSnapshot {
@@ -214,6 +223,10 @@ export class ServiceTable {
     return given;
   }
 
+  specs(): readonly ServiceSpec[] {
+    return [...this.#specs.values()];
+  }
+
   /** Frontends with the backends that `endpoints` give: those whose labels the selector finds, in the service's namespace. */
   rows(endpoints: readonly Endpoint[]): ServiceRow[] {
     const rows: ServiceRow[] = [];
@@ -235,7 +248,7 @@ export class ServiceTable {
           address,
           port: port.port,
           protocol: port.protocol,
-          backends: selected.map((endpoint) => this.#backend(endpoint, port, backends)),
+          backends: selected.flatMap((endpoint) => this.#backend(endpoint, port, backends)),
         });
       }
     }
@@ -244,16 +257,14 @@ export class ServiceTable {
     return rows.sort((a, b) => a.id - b.id);
   }
 
-  #backend(endpoint: Endpoint, port: ServicePort, used: Set<string>): BackendRow {
-    const key = `${formatAddress(endpoint.address)}:${port.targetPort}/${port.protocol}`;
+  #backend(endpoint: Endpoint, port: ServicePort, used: Set<string>): BackendRow[] {
+    const target = targetOf(endpoint, port);
+    // A workload that has no port of that name is no backend, as in Kubernetes.
+    if (target === null) return [];
+    const key = `${formatAddress(endpoint.address)}:${target}/${port.protocol}`;
     used.add(key);
-    return {
-      id: this.#backends.of(key),
-      address: endpoint.address,
-      port: port.targetPort,
-      protocol: port.protocol,
-      state: "active",
-    };
+    const id = this.#backends.of(key);
+    return [{ id, address: endpoint.address, port: target, protocol: port.protocol, state: "active" }];
   }
 
   snapshot(): ServiceSnapshot {
@@ -280,4 +291,9 @@ function selects(spec: ServiceSpec, endpoint: Endpoint): boolean {
   const wanted = Object.entries(spec.selector);
   if (wanted.length === 0 || endpoint.namespace !== spec.namespace) return false;
   return wanted.every(([key, value]) => endpoint.labels[`k8s:${key}`] === value);
+}
+
+function targetOf({ namedPorts = [] }: Endpoint, { targetPort, protocol }: ServicePort): number | null {
+  if (typeof targetPort === "number") return targetPort;
+  return namedPorts.find((each) => each.name === targetPort && each.protocol === protocol)?.port ?? null;
 }

@@ -22,12 +22,22 @@ import {
   NAMESPACE_LABELS_PREFIX,
   parseDocuments,
   PolicyEngine,
+  type EngineOptions,
+  equalTo,
+  labelSelector,
+  type NamedPort,
+  type PolicyDelta,
+  type PolicyIdentity,
+  type PolicySubject,
+  problemsOf,
   reservedIdentities,
+  reservedLabels,
   type Diagnostic,
   type EndpointPolicy,
   type PolicyDocument,
   type RuleOrigin,
   SERVICE_ACCOUNT_LABEL,
+  type ServicePeers,
 } from "@skep/policy";
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
@@ -39,7 +49,25 @@ export interface WorldOptions {
   readonly serviceCidr: Prefix;
   /** Default `default`. */
   readonly clusterName?: string;
+  readonly policy?: PolicySettings;
+  /** Of the node itself: what a nodeSelector selects. */
+  readonly nodeLabels?: Readonly<Record<string, string>>;
 }
+
+/** How policies are enforced. */
+export type PolicySettings = Pick<
+  EngineOptions,
+  "enforcement" | "auditNamespaces" | "allowLocalhost" | "hostFirewall" | "maxEntries"
+>;
+
+/** What became of an endpoint's policy since a version of it. */
+export type PolicyChange =
+  | { readonly kind: "none"; readonly version: number }
+  | { readonly kind: "delta"; readonly version: number; readonly delta: PolicyDelta }
+  | { readonly kind: "whole"; readonly version: number; readonly policy: EndpointPolicy };
+
+/** The host's own endpoint: its number is no workload's. */
+export const HOST_ENDPOINT = 65_535;
 
 /** What must be on disk before a map uses it. Plain JSON. */
 export interface WorldSnapshot {
@@ -59,6 +87,8 @@ export interface EndpointSeed {
   readonly labels: Labels;
   readonly identity: number;
   readonly address: Address;
+  readonly namedPorts?: readonly NamedPort[];
+  readonly audit?: boolean;
 }
 
 /** A workload of this name is there already, or the name is none. */
@@ -71,9 +101,8 @@ interface FileContent {
   readonly services: readonly ServiceSpec[];
 }
 
-const LAST_ENDPOINT = 65_535;
+const LAST_ENDPOINT = 65_534;
 const SERVICE_KINDS = new Set(["Service"]);
-/** Objects of a bundle that say nothing to this version; they are none of its errors. */
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export class World {
@@ -81,7 +110,8 @@ export class World {
   readonly #options: WorldOptions;
   readonly #identities = new IdentityAllocator();
   readonly #services: ServiceTable;
-  readonly #policy = new PolicyEngine();
+  #policy: PolicyEngine;
+  #settings: PolicySettings;
   readonly #files = new Map<string, FileContent>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
   readonly #endpoints = new Map<number, Endpoint>();
@@ -89,13 +119,31 @@ export class World {
   #hostAddresses: readonly Address[] = [];
   #nextEndpoint = 1;
   #revision = 1;
-  /** Identities that the policy engine has been told. */
-  #known: ReadonlySet<number> = new Set();
+  /** Identities that the policy engine has been told, with the ports that they name. */
+  #known: ReadonlyMap<number, string> = new Map();
 
   constructor(options: WorldOptions) {
     this.#options = options;
     this.pods = new AddressPool(options.podCidr);
     this.#services = new ServiceTable(new AddressPool(options.serviceCidr));
+    this.#settings = options.policy ?? {};
+    this.#policy = new PolicyEngine(this.#settings);
+  }
+
+  get settings(): PolicySettings {
+    return this.#settings;
+  }
+
+  /** Other enforcement, for all policies at once. Call `settle` afterwards. */
+  configure(settings: PolicySettings): void {
+    this.#settings = settings;
+    const { repository } = this.#policy;
+    // The rules keep their cookies: events under way keep their meaning.
+    this.#policy = new PolicyEngine(settings, repository);
+    this.#policy.cache.setGroups(repository.groups);
+    this.#known = new Map();
+    this.#tellServices();
+    this.#revision += 1;
   }
 
   /** Rises with every change of policy; an endpoint's policy carries the one that it was resolved at. */
@@ -175,7 +223,12 @@ export class World {
     const gone = this.#policy.repository.documents.map(documentKey).filter((key) => !kept.has(key));
     this.#policy.update(documents, gone);
     this.#services.set(contents.flatMap((content) => content.services));
+    this.#tellServices();
     this.#revision += 1;
+  }
+
+  #tellServices(): void {
+    this.#policy.setServices(this.#services.specs().map(peersOf));
   }
 
   /** What the files have been told, errors and warnings. */
@@ -194,6 +247,7 @@ export class World {
     namespace: string;
     name: string;
     labels: Readonly<Record<string, string>>;
+    namedPorts?: readonly NamedPort[];
   }): EndpointSeed {
     const { namespace, name } = request;
     for (const text of [namespace, name]) {
@@ -212,6 +266,7 @@ export class World {
       labels,
       identity: identity.id,
       address: this.pods.allocate(),
+      ...(request.namedPorts && request.namedPorts.length > 0 ? { namedPorts: request.namedPorts } : {}),
     };
     this.#seeds.set(seed.id, seed);
     this.#revision += 1;
@@ -254,6 +309,16 @@ export class World {
     return restored;
   }
 
+  /** Whether denials at the endpoint are only told. */
+  setAudit(id: number, audit: boolean): void {
+    const endpoint = this.#endpoints.get(id);
+    if (!endpoint || (endpoint.audit ?? false) === audit) return;
+    const changed = { ...endpoint, audit };
+    this.#seeds.set(id, changed);
+    this.#endpoints.set(id, changed);
+    this.#revision += 1;
+  }
+
   removeEndpoint(id: number): void {
     const seed = this.#seeds.get(id);
     if (!seed) return;
@@ -290,11 +355,41 @@ export class World {
       ids: new Set([...this.#seeds.values()].map((seed) => seed.identity)),
       prefixes: new Set(prefixes.map(formatPrefix)),
     });
-    const identities = this.#identities.list();
-    const kept = new Set(identities.map(({ id }) => id));
-    for (const id of this.#known) if (!kept.has(id)) this.#policy.removeIdentity(id);
-    for (const identity of identities) if (!this.#known.has(identity.id)) this.#policy.upsertIdentity(identity);
-    this.#known = kept;
+    const ports = this.#namedPorts();
+    const known = new Map<number, string>();
+    for (const identity of this.#identities.list()) {
+      const told = this.#withFacts(identity, ports.get(identity.id) ?? []);
+      const key = JSON.stringify([told.namedPorts ?? [], told.labels]);
+      known.set(identity.id, key);
+      if (this.#known.get(identity.id) !== key) this.#policy.upsertIdentity(told);
+    }
+    for (const id of this.#known.keys()) if (!known.has(id)) this.#policy.removeIdentity(id);
+    this.#known = known;
+    this.#policy.retain([...this.#endpoints.values()].map((each) => this.#subjectOf(each)).concat(this.#hostSubject()));
+  }
+
+  /** The ports that the workloads of an identity name. */
+  #namedPorts(): Map<number, NamedPort[]> {
+    const found = new Map<number, NamedPort[]>();
+    for (const { identity, namedPorts } of this.#seeds.values()) {
+      if (!namedPorts) continue;
+      const all = found.get(identity) ?? [];
+      for (const port of namedPorts) if (!all.some((other) => samePort(other, port))) all.push(port);
+      found.set(identity, all);
+    }
+    return found;
+  }
+
+  #withFacts(identity: PolicyIdentity, namedPorts: readonly NamedPort[]): PolicyIdentity {
+    if (identity.id === reservedIdentities.host) return this.#hostSubject().identity;
+    return namedPorts.length > 0 ? { ...identity, namedPorts } : identity;
+  }
+
+  #hostSubject(): PolicySubject {
+    const labels = { ...reservedLabels("host") };
+    for (const [key, value] of Object.entries(this.#options.nodeLabels ?? {}))
+      labels[key.includes(":") ? key : `k8s:${key}`] = value;
+    return { id: HOST_ENDPOINT, identity: { id: reservedIdentities.host, labels } };
   }
 
   identities(): ReturnType<IdentityAllocator["list"]> {
@@ -333,9 +428,54 @@ export class World {
     return this.#services.rows(this.endpoints());
   }
 
-  policyOf(endpoint: Pick<EndpointSeed, "id" | "labels" | "identity">): EndpointPolicy {
+  #subjectOf(endpoint: EndpointSeed): PolicySubject {
     const identity = this.#identities.get(endpoint.identity) ?? { id: endpoint.identity, labels: endpoint.labels };
-    return { ...this.#policy.resolve({ id: endpoint.id, identity }), revision: this.#revision };
+    return {
+      id: endpoint.id,
+      identity,
+      ...(endpoint.namedPorts ? { namedPorts: endpoint.namedPorts } : {}),
+      ...(endpoint.audit ? { audit: true } : {}),
+    };
+  }
+
+  policyOf(endpoint: EndpointSeed): EndpointPolicy {
+    return { ...this.#policy.resolve(this.#subjectOf(endpoint)), revision: this.#revision };
+  }
+
+  /** The host's own policy, under the number `HOST_ENDPOINT`. */
+  hostPolicy(): EndpointPolicy {
+    return { ...this.#policy.resolve(this.#hostSubject()), revision: this.#revision };
+  }
+
+  /** What is to be written so that the endpoint's policy is in force; `since` is the version that is, 0 none. */
+  policyChange(endpoint: EndpointSeed, since: number): PolicyChange {
+    const subject = this.#subjectOf(endpoint);
+    const { version } = this.#policy.subject(subject);
+    if (version === since) return { kind: "none", version };
+    const delta = since === 0 ? null : this.#policy.delta(subject, since);
+    if (delta) return { kind: "delta", version, delta };
+    return { kind: "whole", version, policy: this.policyOf(endpoint) };
+  }
+
+  /** Which directions policies have closed by default. */
+  enforced(endpoint: EndpointSeed): { readonly ingress: boolean; readonly egress: boolean } {
+    const { ingress, egress } = this.#policy.subject(this.#subjectOf(endpoint));
+    return { ingress: ingress.enforced, egress: egress.enforced };
+  }
+
+  /** What keeps policies from being in force as they are written. */
+  problems(): Diagnostic[] {
+    const seen = new Set<string>();
+    const found: Diagnostic[] = [];
+    for (const endpoint of this.endpoints()) {
+      const subject = this.#subjectOf(endpoint);
+      // Endpoints that share a policy share its problems.
+      const { key } = this.#policy.subject(subject);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      found.push(...problemsOf(this.#policy, subject));
+    }
+    return found;
   }
 
   /** The rules behind a policy entry. */
@@ -371,4 +511,15 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
+}
+
+function samePort(a: NamedPort, b: NamedPort): boolean {
+  return a.name === b.name && a.protocol === b.protocol && a.port === b.port;
+}
+
+/** A service as policies select it. */
+function peersOf({ namespace, name, labels, selector }: ServiceSpec): ServicePeers {
+  const wanted = Object.entries(selector);
+  const terms = wanted.map(([key, value]) => equalTo({ source: "k8s", key }, value));
+  return { namespace, name, labels, selector: wanted.length === 0 ? null : labelSelector(terms), prefixes: [] };
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skep/v1/agent.proto.
  */
 export const file_skep_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChNza2VwL3YxL2FnZW50LnByb3RvEgdza2VwLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5QIKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJbm9kZV9uYW1lGAIgASgJEhIKCnN0YXJ0ZWRfYXQYAyABKAMSDwoHbWFjaGluZRgEIAEoCRIQCghwb2RfY2lkchgFIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBiABKAQSEQoJZW5kcG9pbnRzGAcgASgNEhIKCmlkZW50aXRpZXMYCCABKA0SEAoIc2VydmljZXMYCSABKA0SEgoKZmxvd3Nfc2VlbhgKIAEoBBITCgtldmVudHNfbG9zdBgLIAEoBBIkCgZlcnJvcnMYDCADKAsyFC5za2VwLnYxLlNvdXJjZUVycm9yEiIKCGNvdW50ZXJzGA0gAygLMhAuc2tlcC52MS5Db3VudGVyEgsKA3BpZBgOIAEoDRIRCglkaXJlY3RvcnkYDyABKAkSEAoId2FybmluZ3MYECADKAkiYQoHQ291bnRlchIOCgZyZWFzb24YASABKA0SEwoLcmVhc29uX25hbWUYAiABKAkSEQoJZGlyZWN0aW9uGAMgASgJEg8KB3BhY2tldHMYBCABKAQSDQoFYnl0ZXMYBSABKAQiZgoLU291cmNlRXJyb3ISDAoEZmlsZRgBIAEoCRIMCgRsaW5lGAIgASgNEg4KBmNvbHVtbhgDIAEoDRIMCgRjb2RlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSDAoEaGludBgGIAEoCSKCAwoIRW5kcG9pbnQSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSLQoGbGFiZWxzGAQgAygLMh0uc2tlcC52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRIQCghpZGVudGl0eRgFIAEoDRIXCg9pZGVudGl0eV9sYWJlbHMYBiADKAkSDAoEaXB2NBgHIAEoCRIRCglpbnRlcmZhY2UYCCABKAkSDQoFc3RhdGUYCSABKAkSDgoGcmVhc29uGAogASgJEhcKD3BvbGljeV9yZXZpc2lvbhgLIAEoBBIYChBpbmdyZXNzX2VuZm9yY2VkGAwgASgIEhcKD2VncmVzc19lbmZvcmNlZBgNIAEoCBISCgpuZXRuc19wYXRoGA4gASgJEhMKC2Nncm91cF9wYXRoGA8gASgJEgsKA21hYxgQIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhYKFExpc3RFbmRwb2ludHNSZXF1ZXN0Ij0KFUxpc3RFbmRwb2ludHNSZXNwb25zZRIkCgllbmRwb2ludHMYASADKAsyES5za2VwLnYxLkVuZHBvaW50IqMBChVDcmVhdGVFbmRwb2ludFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSOgoGbGFiZWxzGAMgAygLMiouc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI9ChZDcmVhdGVFbmRwb2ludFJlc3BvbnNlEiMKCGVuZHBvaW50GAEgASgLMhEuc2tlcC52MS5FbmRwb2ludCI4ChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiGAoWRGVsZXRlRW5kcG9pbnRSZXNwb25zZSImCghJZGVudGl0eRIKCgJpZBgBIAEoDRIOCgZsYWJlbHMYAiADKAkiFwoVTGlzdElkZW50aXRpZXNSZXF1ZXN0Ij8KFkxpc3RJZGVudGl0aWVzUmVzcG9uc2USJQoKaWRlbnRpdGllcxgBIAMoCzIRLnNrZXAudjEuSWRlbnRpdHkiUAoOU2VydmljZUJhY2tlbmQSDwoHYWRkcmVzcxgBIAEoCRIMCgRwb3J0GAIgASgNEg0KBXN0YXRlGAMgASgJEhAKCHdvcmtsb2FkGAQgASgJIqABCgdTZXJ2aWNlEgoKAmlkGAEgASgNEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRuYW1lGAMgASgJEgwKBHR5cGUYBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIMCgRwb3J0GAYgASgNEhAKCHByb3RvY29sGAcgASgJEikKCGJhY2tlbmRzGAggAygLMhcuc2tlcC52MS5TZXJ2aWNlQmFja2VuZCIVChNMaXN0U2VydmljZXNSZXF1ZXN0IjoKFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiIKCHNlcnZpY2VzGAEgAygLMhAuc2tlcC52MS5TZXJ2aWNlIngKClBvbGljeVJ1bGUSDAoEa2luZBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIMCgRmaWxlGAQgASgJEgwKBGxpbmUYBSABKA0SDAoEdGV4dBgGIAEoCRIRCgllbmRwb2ludHMYByADKAkiqQEKDlBvbGljeU1hcEVudHJ5EhEKCWRpcmVjdGlvbhgBIAEoCRIQCghpZGVudGl0eRgCIAEoDRIOCgZsYWJlbHMYAyADKAkSEAoIcHJvdG9jb2wYBCABKAkSDAoEcG9ydBgFIAEoCRIPCgd2ZXJkaWN0GAYgASgJEg4KBmNvb2tpZRgHIAEoDRINCgVydWxlcxgIIAMoCRISCgpwcmVjZWRlbmNlGAkgASgNIiQKEEdldFBvbGljeVJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkicwoRR2V0UG9saWN5UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSIgoFcnVsZXMYAiADKAsyEy5za2VwLnYxLlBvbGljeVJ1bGUSKAoHZW50cmllcxgDIAMoCzIXLnNrZXAudjEuUG9saWN5TWFwRW50cnkiPAoUV2FpdEZvclBvbGljeVJlcXVlc3QSEAoIcmV2aXNpb24YASABKAQSEgoKdGltZW91dF9tcxgCIAEoDSIpChVXYWl0Rm9yUG9saWN5UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQy9QQKBUFnZW50EkIKCUdldFN0YXR1cxIZLnNrZXAudjEuR2V0U3RhdHVzUmVxdWVzdBoaLnNrZXAudjEuR2V0U3RhdHVzUmVzcG9uc2USTgoNTGlzdEVuZHBvaW50cxIdLnNrZXAudjEuTGlzdEVuZHBvaW50c1JlcXVlc3QaHi5za2VwLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZRJRCg5DcmVhdGVFbmRwb2ludBIeLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0Gh8uc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlc3BvbnNlElEKDkRlbGV0ZUVuZHBvaW50Eh4uc2tlcC52MS5EZWxldGVFbmRwb2ludFJlcXVlc3QaHy5za2VwLnYxLkRlbGV0ZUVuZHBvaW50UmVzcG9uc2USUQoOTGlzdElkZW50aXRpZXMSHi5za2VwLnYxLkxpc3RJZGVudGl0aWVzUmVxdWVzdBofLnNrZXAudjEuTGlzdElkZW50aXRpZXNSZXNwb25zZRJLCgxMaXN0U2VydmljZXMSHC5za2VwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHS5za2VwLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlEkIKCUdldFBvbGljeRIZLnNrZXAudjEuR2V0UG9saWN5UmVxdWVzdBoaLnNrZXAudjEuR2V0UG9saWN5UmVzcG9uc2USTgoNV2FpdEZvclBvbGljeRIdLnNrZXAudjEuV2FpdEZvclBvbGljeVJlcXVlc3QaHi5za2VwLnYxLldhaXRGb3JQb2xpY3lSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChNza2VwL3YxL2FnZW50LnByb3RvEgdza2VwLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5QIKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJbm9kZV9uYW1lGAIgASgJEhIKCnN0YXJ0ZWRfYXQYAyABKAMSDwoHbWFjaGluZRgEIAEoCRIQCghwb2RfY2lkchgFIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBiABKAQSEQoJZW5kcG9pbnRzGAcgASgNEhIKCmlkZW50aXRpZXMYCCABKA0SEAoIc2VydmljZXMYCSABKA0SEgoKZmxvd3Nfc2VlbhgKIAEoBBITCgtldmVudHNfbG9zdBgLIAEoBBIkCgZlcnJvcnMYDCADKAsyFC5za2VwLnYxLlNvdXJjZUVycm9yEiIKCGNvdW50ZXJzGA0gAygLMhAuc2tlcC52MS5Db3VudGVyEgsKA3BpZBgOIAEoDRIRCglkaXJlY3RvcnkYDyABKAkSEAoId2FybmluZ3MYECADKAkiYQoHQ291bnRlchIOCgZyZWFzb24YASABKA0SEwoLcmVhc29uX25hbWUYAiABKAkSEQoJZGlyZWN0aW9uGAMgASgJEg8KB3BhY2tldHMYBCABKAQSDQoFYnl0ZXMYBSABKAQiZgoLU291cmNlRXJyb3ISDAoEZmlsZRgBIAEoCRIMCgRsaW5lGAIgASgNEg4KBmNvbHVtbhgDIAEoDRIMCgRjb2RlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSDAoEaGludBgGIAEoCSK6AwoIRW5kcG9pbnQSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSLQoGbGFiZWxzGAQgAygLMh0uc2tlcC52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRIQCghpZGVudGl0eRgFIAEoDRIXCg9pZGVudGl0eV9sYWJlbHMYBiADKAkSDAoEaXB2NBgHIAEoCRIRCglpbnRlcmZhY2UYCCABKAkSDQoFc3RhdGUYCSABKAkSDgoGcmVhc29uGAogASgJEhcKD3BvbGljeV9yZXZpc2lvbhgLIAEoBBIYChBpbmdyZXNzX2VuZm9yY2VkGAwgASgIEhcKD2VncmVzc19lbmZvcmNlZBgNIAEoCBISCgpuZXRuc19wYXRoGA4gASgJEhMKC2Nncm91cF9wYXRoGA8gASgJEgsKA21hYxgQIAEoCRInCgtuYW1lZF9wb3J0cxgRIAMoCzISLnNrZXAudjEuTmFtZWRQb3J0Eg0KBWF1ZGl0GBIgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoJTmFtZWRQb3J0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKA0SDAoEcG9ydBgDIAEoDSIWChRMaXN0RW5kcG9pbnRzUmVxdWVzdCI9ChVMaXN0RW5kcG9pbnRzUmVzcG9uc2USJAoJZW5kcG9pbnRzGAEgAygLMhEuc2tlcC52MS5FbmRwb2ludCLMAQoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEjoKBmxhYmVscxgDIAMoCzIqLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0LkxhYmVsc0VudHJ5EicKC25hbWVkX3BvcnRzGAQgAygLMhIuc2tlcC52MS5OYW1lZFBvcnQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI9ChZDcmVhdGVFbmRwb2ludFJlc3BvbnNlEiMKCGVuZHBvaW50GAEgASgLMhEuc2tlcC52MS5FbmRwb2ludCI4ChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiGAoWRGVsZXRlRW5kcG9pbnRSZXNwb25zZSImCghJZGVudGl0eRIKCgJpZBgBIAEoDRIOCgZsYWJlbHMYAiADKAkiFwoVTGlzdElkZW50aXRpZXNSZXF1ZXN0Ij8KFkxpc3RJZGVudGl0aWVzUmVzcG9uc2USJQoKaWRlbnRpdGllcxgBIAMoCzIRLnNrZXAudjEuSWRlbnRpdHkiUAoOU2VydmljZUJhY2tlbmQSDwoHYWRkcmVzcxgBIAEoCRIMCgRwb3J0GAIgASgNEg0KBXN0YXRlGAMgASgJEhAKCHdvcmtsb2FkGAQgASgJIqABCgdTZXJ2aWNlEgoKAmlkGAEgASgNEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRuYW1lGAMgASgJEgwKBHR5cGUYBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIMCgRwb3J0GAYgASgNEhAKCHByb3RvY29sGAcgASgJEikKCGJhY2tlbmRzGAggAygLMhcuc2tlcC52MS5TZXJ2aWNlQmFja2VuZCIVChNMaXN0U2VydmljZXNSZXF1ZXN0IjoKFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiIKCHNlcnZpY2VzGAEgAygLMhAuc2tlcC52MS5TZXJ2aWNlIngKClBvbGljeVJ1bGUSDAoEa2luZBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIMCgRmaWxlGAQgASgJEgwKBGxpbmUYBSABKA0SDAoEdGV4dBgGIAEoCRIRCgllbmRwb2ludHMYByADKAkiqQEKDlBvbGljeU1hcEVudHJ5EhEKCWRpcmVjdGlvbhgBIAEoCRIQCghpZGVudGl0eRgCIAEoDRIOCgZsYWJlbHMYAyADKAkSEAoIcHJvdG9jb2wYBCABKAkSDAoEcG9ydBgFIAEoCRIPCgd2ZXJkaWN0GAYgASgJEg4KBmNvb2tpZRgHIAEoDRINCgVydWxlcxgIIAMoCRISCgpwcmVjZWRlbmNlGAkgASgNIiQKEEdldFBvbGljeVJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkicwoRR2V0UG9saWN5UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSIgoFcnVsZXMYAiADKAsyEy5za2VwLnYxLlBvbGljeVJ1bGUSKAoHZW50cmllcxgDIAMoCzIXLnNrZXAudjEuUG9saWN5TWFwRW50cnkiPAoUV2FpdEZvclBvbGljeVJlcXVlc3QSEAoIcmV2aXNpb24YASABKAQSEgoKdGltZW91dF9tcxgCIAEoDSIpChVXYWl0Rm9yUG9saWN5UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiOQoIU2V0dGluZ3MSEwoLZW5mb3JjZW1lbnQYASABKAkSGAoQYXVkaXRfbmFtZXNwYWNlcxgCIAMoCSIUChJHZXRTZXR0aW5nc1JlcXVlc3QixwEKE0dldFNldHRpbmdzUmVzcG9uc2USIwoIc2V0dGluZ3MYASABKAsyES5za2VwLnYxLlNldHRpbmdzEhUKDWhvc3RfZmlyZXdhbGwYAiABKAgSQQoLbm9kZV9sYWJlbHMYAyADKAsyLC5za2VwLnYxLkdldFNldHRpbmdzUmVzcG9uc2UuTm9kZUxhYmVsc0VudHJ5GjEKD05vZGVMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIl0KElNldFNldHRpbmdzUmVxdWVzdBITCgtlbmZvcmNlbWVudBgBIAEoCRIyChBhdWRpdF9uYW1lc3BhY2VzGAIgASgLMhguc2tlcC52MS5BdWRpdE5hbWVzcGFjZXMiIAoPQXVkaXROYW1lc3BhY2VzEg0KBW5hbWVzGAEgAygJIjoKE1NldFNldHRpbmdzUmVzcG9uc2USIwoIc2V0dGluZ3MYASABKAsyES5za2VwLnYxLlNldHRpbmdzIjIKD1NldEF1ZGl0UmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRINCgVhdWRpdBgCIAEoCCI3ChBTZXRBdWRpdFJlc3BvbnNlEiMKCGVuZHBvaW50GAEgASgLMhEuc2tlcC52MS5FbmRwb2ludDLKBgoFQWdlbnQSQgoJR2V0U3RhdHVzEhkuc2tlcC52MS5HZXRTdGF0dXNSZXF1ZXN0Ghouc2tlcC52MS5HZXRTdGF0dXNSZXNwb25zZRJOCg1MaXN0RW5kcG9pbnRzEh0uc2tlcC52MS5MaXN0RW5kcG9pbnRzUmVxdWVzdBoeLnNrZXAudjEuTGlzdEVuZHBvaW50c1Jlc3BvbnNlElEKDkNyZWF0ZUVuZHBvaW50Eh4uc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlcXVlc3QaHy5za2VwLnYxLkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USUQoORGVsZXRlRW5kcG9pbnQSHi5za2VwLnYxLkRlbGV0ZUVuZHBvaW50UmVxdWVzdBofLnNrZXAudjEuRGVsZXRlRW5kcG9pbnRSZXNwb25zZRJRCg5MaXN0SWRlbnRpdGllcxIeLnNrZXAudjEuTGlzdElkZW50aXRpZXNSZXF1ZXN0Gh8uc2tlcC52MS5MaXN0SWRlbnRpdGllc1Jlc3BvbnNlEksKDExpc3RTZXJ2aWNlcxIcLnNrZXAudjEuTGlzdFNlcnZpY2VzUmVxdWVzdBodLnNrZXAudjEuTGlzdFNlcnZpY2VzUmVzcG9uc2USQgoJR2V0UG9saWN5Ehkuc2tlcC52MS5HZXRQb2xpY3lSZXF1ZXN0Ghouc2tlcC52MS5HZXRQb2xpY3lSZXNwb25zZRJOCg1XYWl0Rm9yUG9saWN5Eh0uc2tlcC52MS5XYWl0Rm9yUG9saWN5UmVxdWVzdBoeLnNrZXAudjEuV2FpdEZvclBvbGljeVJlc3BvbnNlEkgKC0dldFNldHRpbmdzEhsuc2tlcC52MS5HZXRTZXR0aW5nc1JlcXVlc3QaHC5za2VwLnYxLkdldFNldHRpbmdzUmVzcG9uc2USSAoLU2V0U2V0dGluZ3MSGy5za2VwLnYxLlNldFNldHRpbmdzUmVxdWVzdBocLnNrZXAudjEuU2V0U2V0dGluZ3NSZXNwb25zZRI/CghTZXRBdWRpdBIYLnNrZXAudjEuU2V0QXVkaXRSZXF1ZXN0Ghkuc2tlcC52MS5TZXRBdWRpdFJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message skep.v1.GetStatusRequest
@@ -289,6 +289,18 @@ export type Endpoint = Message<"skep.v1.Endpoint"> & {
    * @generated from field: string mac = 16;
    */
   mac: string;
+
+  /**
+   * @generated from field: repeated skep.v1.NamedPort named_ports = 17;
+   */
+  namedPorts: NamedPort[];
+
+  /**
+   * Nothing is denied here; what would be is told.
+   *
+   * @generated from field: bool audit = 18;
+   */
+  audit: boolean;
 };
 
 /**
@@ -297,6 +309,35 @@ export type Endpoint = Message<"skep.v1.Endpoint"> & {
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
   messageDesc(file_skep_v1_agent, 4);
+
+/**
+ * @generated from message skep.v1.NamedPort
+ */
+export type NamedPort = Message<"skep.v1.NamedPort"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * IANA number.
+   *
+   * @generated from field: uint32 protocol = 2;
+   */
+  protocol: number;
+
+  /**
+   * @generated from field: uint32 port = 3;
+   */
+  port: number;
+};
+
+/**
+ * Describes the message skep.v1.NamedPort.
+ * Use `create(NamedPortSchema)` to create a new message.
+ */
+export const NamedPortSchema: GenMessage<NamedPort> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 5);
 
 /**
  * @generated from message skep.v1.ListEndpointsRequest
@@ -309,7 +350,7 @@ export type ListEndpointsRequest = Message<"skep.v1.ListEndpointsRequest"> & {
  * Use `create(ListEndpointsRequestSchema)` to create a new message.
  */
 export const ListEndpointsRequestSchema: GenMessage<ListEndpointsRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 5);
+  messageDesc(file_skep_v1_agent, 6);
 
 /**
  * @generated from message skep.v1.ListEndpointsResponse
@@ -326,7 +367,7 @@ export type ListEndpointsResponse = Message<"skep.v1.ListEndpointsResponse"> & {
  * Use `create(ListEndpointsResponseSchema)` to create a new message.
  */
 export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 6);
+  messageDesc(file_skep_v1_agent, 7);
 
 /**
  * @generated from message skep.v1.CreateEndpointRequest
@@ -348,6 +389,13 @@ export type CreateEndpointRequest = Message<"skep.v1.CreateEndpointRequest"> & {
    * @generated from field: map<string, string> labels = 3;
    */
   labels: { [key: string]: string };
+
+  /**
+   * Ports that policies and services may name.
+   *
+   * @generated from field: repeated skep.v1.NamedPort named_ports = 4;
+   */
+  namedPorts: NamedPort[];
 };
 
 /**
@@ -355,7 +403,7 @@ export type CreateEndpointRequest = Message<"skep.v1.CreateEndpointRequest"> & {
  * Use `create(CreateEndpointRequestSchema)` to create a new message.
  */
 export const CreateEndpointRequestSchema: GenMessage<CreateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 7);
+  messageDesc(file_skep_v1_agent, 8);
 
 /**
  * @generated from message skep.v1.CreateEndpointResponse
@@ -372,7 +420,7 @@ export type CreateEndpointResponse = Message<"skep.v1.CreateEndpointResponse"> &
  * Use `create(CreateEndpointResponseSchema)` to create a new message.
  */
 export const CreateEndpointResponseSchema: GenMessage<CreateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 8);
+  messageDesc(file_skep_v1_agent, 9);
 
 /**
  * @generated from message skep.v1.DeleteEndpointRequest
@@ -394,7 +442,7 @@ export type DeleteEndpointRequest = Message<"skep.v1.DeleteEndpointRequest"> & {
  * Use `create(DeleteEndpointRequestSchema)` to create a new message.
  */
 export const DeleteEndpointRequestSchema: GenMessage<DeleteEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 9);
+  messageDesc(file_skep_v1_agent, 10);
 
 /**
  * @generated from message skep.v1.DeleteEndpointResponse
@@ -407,7 +455,7 @@ export type DeleteEndpointResponse = Message<"skep.v1.DeleteEndpointResponse"> &
  * Use `create(DeleteEndpointResponseSchema)` to create a new message.
  */
 export const DeleteEndpointResponseSchema: GenMessage<DeleteEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 10);
+  messageDesc(file_skep_v1_agent, 11);
 
 /**
  * @generated from message skep.v1.Identity
@@ -429,7 +477,7 @@ export type Identity = Message<"skep.v1.Identity"> & {
  * Use `create(IdentitySchema)` to create a new message.
  */
 export const IdentitySchema: GenMessage<Identity> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 11);
+  messageDesc(file_skep_v1_agent, 12);
 
 /**
  * @generated from message skep.v1.ListIdentitiesRequest
@@ -442,7 +490,7 @@ export type ListIdentitiesRequest = Message<"skep.v1.ListIdentitiesRequest"> & {
  * Use `create(ListIdentitiesRequestSchema)` to create a new message.
  */
 export const ListIdentitiesRequestSchema: GenMessage<ListIdentitiesRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 12);
+  messageDesc(file_skep_v1_agent, 13);
 
 /**
  * @generated from message skep.v1.ListIdentitiesResponse
@@ -459,7 +507,7 @@ export type ListIdentitiesResponse = Message<"skep.v1.ListIdentitiesResponse"> &
  * Use `create(ListIdentitiesResponseSchema)` to create a new message.
  */
 export const ListIdentitiesResponseSchema: GenMessage<ListIdentitiesResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 13);
+  messageDesc(file_skep_v1_agent, 14);
 
 /**
  * @generated from message skep.v1.ServiceBackend
@@ -491,7 +539,7 @@ export type ServiceBackend = Message<"skep.v1.ServiceBackend"> & {
  * Use `create(ServiceBackendSchema)` to create a new message.
  */
 export const ServiceBackendSchema: GenMessage<ServiceBackend> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 14);
+  messageDesc(file_skep_v1_agent, 15);
 
 /**
  * @generated from message skep.v1.Service
@@ -543,7 +591,7 @@ export type Service = Message<"skep.v1.Service"> & {
  * Use `create(ServiceSchema)` to create a new message.
  */
 export const ServiceSchema: GenMessage<Service> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 15);
+  messageDesc(file_skep_v1_agent, 16);
 
 /**
  * @generated from message skep.v1.ListServicesRequest
@@ -556,7 +604,7 @@ export type ListServicesRequest = Message<"skep.v1.ListServicesRequest"> & {
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema: GenMessage<ListServicesRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 16);
+  messageDesc(file_skep_v1_agent, 17);
 
 /**
  * @generated from message skep.v1.ListServicesResponse
@@ -573,7 +621,7 @@ export type ListServicesResponse = Message<"skep.v1.ListServicesResponse"> & {
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 17);
+  messageDesc(file_skep_v1_agent, 18);
 
 /**
  * @generated from message skep.v1.PolicyRule
@@ -622,7 +670,7 @@ export type PolicyRule = Message<"skep.v1.PolicyRule"> & {
  * Use `create(PolicyRuleSchema)` to create a new message.
  */
 export const PolicyRuleSchema: GenMessage<PolicyRule> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 18);
+  messageDesc(file_skep_v1_agent, 19);
 
 /**
  * @generated from message skep.v1.PolicyMapEntry
@@ -683,7 +731,7 @@ export type PolicyMapEntry = Message<"skep.v1.PolicyMapEntry"> & {
  * Use `create(PolicyMapEntrySchema)` to create a new message.
  */
 export const PolicyMapEntrySchema: GenMessage<PolicyMapEntry> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 19);
+  messageDesc(file_skep_v1_agent, 20);
 
 /**
  * @generated from message skep.v1.GetPolicyRequest
@@ -702,7 +750,7 @@ export type GetPolicyRequest = Message<"skep.v1.GetPolicyRequest"> & {
  * Use `create(GetPolicyRequestSchema)` to create a new message.
  */
 export const GetPolicyRequestSchema: GenMessage<GetPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 20);
+  messageDesc(file_skep_v1_agent, 21);
 
 /**
  * @generated from message skep.v1.GetPolicyResponse
@@ -729,7 +777,7 @@ export type GetPolicyResponse = Message<"skep.v1.GetPolicyResponse"> & {
  * Use `create(GetPolicyResponseSchema)` to create a new message.
  */
 export const GetPolicyResponseSchema: GenMessage<GetPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 21);
+  messageDesc(file_skep_v1_agent, 22);
 
 /**
  * @generated from message skep.v1.WaitForPolicyRequest
@@ -751,7 +799,7 @@ export type WaitForPolicyRequest = Message<"skep.v1.WaitForPolicyRequest"> & {
  * Use `create(WaitForPolicyRequestSchema)` to create a new message.
  */
 export const WaitForPolicyRequestSchema: GenMessage<WaitForPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 22);
+  messageDesc(file_skep_v1_agent, 23);
 
 /**
  * @generated from message skep.v1.WaitForPolicyResponse
@@ -768,7 +816,174 @@ export type WaitForPolicyResponse = Message<"skep.v1.WaitForPolicyResponse"> & {
  * Use `create(WaitForPolicyResponseSchema)` to create a new message.
  */
 export const WaitForPolicyResponseSchema: GenMessage<WaitForPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 23);
+  messageDesc(file_skep_v1_agent, 24);
+
+/**
+ * @generated from message skep.v1.Settings
+ */
+export type Settings = Message<"skep.v1.Settings"> & {
+  /**
+   * default, always, never
+   *
+   * @generated from field: string enforcement = 1;
+   */
+  enforcement: string;
+
+  /**
+   * Namespaces at whose workloads nothing is denied; what would be is told.
+   *
+   * @generated from field: repeated string audit_namespaces = 2;
+   */
+  auditNamespaces: string[];
+};
+
+/**
+ * Describes the message skep.v1.Settings.
+ * Use `create(SettingsSchema)` to create a new message.
+ */
+export const SettingsSchema: GenMessage<Settings> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 25);
+
+/**
+ * @generated from message skep.v1.GetSettingsRequest
+ */
+export type GetSettingsRequest = Message<"skep.v1.GetSettingsRequest"> & {
+};
+
+/**
+ * Describes the message skep.v1.GetSettingsRequest.
+ * Use `create(GetSettingsRequestSchema)` to create a new message.
+ */
+export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 26);
+
+/**
+ * @generated from message skep.v1.GetSettingsResponse
+ */
+export type GetSettingsResponse = Message<"skep.v1.GetSettingsResponse"> & {
+  /**
+   * @generated from field: skep.v1.Settings settings = 1;
+   */
+  settings?: Settings | undefined;
+
+  /**
+   * Of the start: whether policies with a nodeSelector are in force.
+   *
+   * @generated from field: bool host_firewall = 2;
+   */
+  hostFirewall: boolean;
+
+  /**
+   * @generated from field: map<string, string> node_labels = 3;
+   */
+  nodeLabels: { [key: string]: string };
+};
+
+/**
+ * Describes the message skep.v1.GetSettingsResponse.
+ * Use `create(GetSettingsResponseSchema)` to create a new message.
+ */
+export const GetSettingsResponseSchema: GenMessage<GetSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 27);
+
+/**
+ * @generated from message skep.v1.SetSettingsRequest
+ */
+export type SetSettingsRequest = Message<"skep.v1.SetSettingsRequest"> & {
+  /**
+   * Empty: stays.
+   *
+   * @generated from field: string enforcement = 1;
+   */
+  enforcement: string;
+
+  /**
+   * @generated from field: skep.v1.AuditNamespaces audit_namespaces = 2;
+   */
+  auditNamespaces?: AuditNamespaces | undefined;
+};
+
+/**
+ * Describes the message skep.v1.SetSettingsRequest.
+ * Use `create(SetSettingsRequestSchema)` to create a new message.
+ */
+export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 28);
+
+/**
+ * @generated from message skep.v1.AuditNamespaces
+ */
+export type AuditNamespaces = Message<"skep.v1.AuditNamespaces"> & {
+  /**
+   * @generated from field: repeated string names = 1;
+   */
+  names: string[];
+};
+
+/**
+ * Describes the message skep.v1.AuditNamespaces.
+ * Use `create(AuditNamespacesSchema)` to create a new message.
+ */
+export const AuditNamespacesSchema: GenMessage<AuditNamespaces> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 29);
+
+/**
+ * @generated from message skep.v1.SetSettingsResponse
+ */
+export type SetSettingsResponse = Message<"skep.v1.SetSettingsResponse"> & {
+  /**
+   * @generated from field: skep.v1.Settings settings = 1;
+   */
+  settings?: Settings | undefined;
+};
+
+/**
+ * Describes the message skep.v1.SetSettingsResponse.
+ * Use `create(SetSettingsResponseSchema)` to create a new message.
+ */
+export const SetSettingsResponseSchema: GenMessage<SetSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 30);
+
+/**
+ * @generated from message skep.v1.SetAuditRequest
+ */
+export type SetAuditRequest = Message<"skep.v1.SetAuditRequest"> & {
+  /**
+   * "namespace/name", "name" or the endpoint's number.
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint: string;
+
+  /**
+   * @generated from field: bool audit = 2;
+   */
+  audit: boolean;
+};
+
+/**
+ * Describes the message skep.v1.SetAuditRequest.
+ * Use `create(SetAuditRequestSchema)` to create a new message.
+ */
+export const SetAuditRequestSchema: GenMessage<SetAuditRequest> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 31);
+
+/**
+ * @generated from message skep.v1.SetAuditResponse
+ */
+export type SetAuditResponse = Message<"skep.v1.SetAuditResponse"> & {
+  /**
+   * @generated from field: skep.v1.Endpoint endpoint = 1;
+   */
+  endpoint?: Endpoint | undefined;
+};
+
+/**
+ * Describes the message skep.v1.SetAuditResponse.
+ * Use `create(SetAuditResponseSchema)` to create a new message.
+ */
+export const SetAuditResponseSchema: GenMessage<SetAuditResponse> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 32);
 
 /**
  * @generated from service skep.v1.Agent
@@ -841,6 +1056,36 @@ export const Agent: GenService<{
     methodKind: "unary";
     input: typeof WaitForPolicyRequestSchema;
     output: typeof WaitForPolicyResponseSchema;
+  },
+  /**
+   * How policies are enforced. Kept over restarts.
+   *
+   * @generated from rpc skep.v1.Agent.GetSettings
+   */
+  getSettings: {
+    methodKind: "unary";
+    input: typeof GetSettingsRequestSchema;
+    output: typeof GetSettingsResponseSchema;
+  },
+  /**
+   * Answers when the settings are in force. What is not given stays.
+   *
+   * @generated from rpc skep.v1.Agent.SetSettings
+   */
+  setSettings: {
+    methodKind: "unary";
+    input: typeof SetSettingsRequestSchema;
+    output: typeof SetSettingsResponseSchema;
+  },
+  /**
+   * Audit of one endpoint: nothing is denied there, what would be is told. Kept over restarts.
+   *
+   * @generated from rpc skep.v1.Agent.SetAudit
+   */
+  setAudit: {
+    methodKind: "unary";
+    input: typeof SetAuditRequestSchema;
+    output: typeof SetAuditResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_skep_v1_agent, 0);
