@@ -48,10 +48,17 @@ export function configuredData(
     const [place] = found;
     if (place === undefined) throw new ConfigError(name, "the object has no such variable");
     if (found.length > 1) throw new ConfigError(name, "the object has several variables of that name");
-    const bytes = encodeVariable(name, value, place.variable.size);
+    const encoded = encodeVariable(name, value, place.variable.size);
+    const bytes = isNetworkOrder(spec, place.variable.typeId, value) ? encoded.slice().reverse() : encoded;
     contents.get(place.map.name)?.set(bytes, place.variable.offset);
   }
   return contents;
+}
+
+/** A number for a `be16`, `be32` or `be64`, which the compiler writes as a typedef of that name. */
+function isNetworkOrder(spec: ObjectSpec, typeId: number, value: ConfigValue): boolean {
+  const type = spec.btf?.types[typeId - 1];
+  return !(value instanceof Uint8Array) && type?.kind === "typedef" && /^be(16|32|64)$/.test(type.name);
 }
 
 function hasData(map: MapSpec): map is MapSpec & { readonly data: DataSection } {
