@@ -135,6 +135,8 @@ export interface MapSpec {
   readonly structOps?: StructOpsSpec;
   /** True: another object defines it (`extern`); only `linkObjects` does something with it. */
   readonly extern?: true;
+  /** True: gives way to a strong one, or to one that came before, when objects are linked. */
+  readonly weak?: true;
 }
 
 /** A map of type `struct_ops`: a kernel struct whose function members are programs. */
@@ -150,6 +152,8 @@ export interface StructOpsSpec {
 /** Data of a section, as the object has it. For `.kconfig` the bytes are zero until `resolveKconfig` fills them. */
 export interface DataSection {
   readonly contents: Uint8Array;
+  /** Bytes, a power of two: where the section may begin when objects are linked. Default 8. */
+  readonly align?: number;
   /** `.rodata`: frozen after it is filled. */
   readonly readOnly: boolean;
   readonly variables: readonly {

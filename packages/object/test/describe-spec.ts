@@ -20,6 +20,7 @@ function describeMap(map: MapSpec, indent = ""): string[] {
     map.mapExtra === undefined ? "" : ` extra ${map.mapExtra}`,
     map.numaNode === undefined ? "" : ` node ${map.numaNode}`,
     map.extern === true ? " extern" : "",
+    map.weak === true ? " weak" : "",
   ].join("");
   const out = [
     `${indent}map ${map.name}: ${map.type} ${map.keySize}->${map.valueSize} x ${map.maxEntries}${types}${extras}`,
@@ -40,8 +41,9 @@ function describeData(data: DataSection, indent: string): string[] {
   const text = bytes.every((byte) => byte === 0) ? `${bytes.length} zeros` : Buffer.from(bytes).toString("hex");
   return [
     `${indent}  ${data.readOnly ? "read-only " : ""}contents ${text}`,
-    ...data.variables.map(({ name, offset, size, typeId, linkage, weak }) => {
-      return `${indent}  +${offset} ${name}: ${size} bytes [${typeId}]${linkage === undefined ? "" : ` ${linkage}`}${weak === true ? " weak" : ""}`;
+    ...data.variables.map(({ name, offset, size, typeId, linkage, hidden, weak }) => {
+      const words = [linkage, hidden === true && "hidden", weak === true && "weak"].filter(Boolean);
+      return [`${indent}  +${offset} ${name}: ${size} bytes [${typeId}]`, ...words].join(" ");
     }),
   ];
 }

@@ -25,9 +25,13 @@ done
 # Without DWARF, which nothing here reads; one file keeps it.
 for object in ./*.o; do
   case $object in
-    ./dwarf.o | ./linked.o) ;;
+    ./dwarf.o | ./linked*.o) ;;
     *) llvm-strip-19 -g "$object" ;;
   esac
 done
 # What bpftool links of two objects.
 bpftool gen object linked.o link-a.o link-b.o
+# Once more, as the kernel's selftests do: a map that the second object defines and the first declares has the declaration's offset before.
+bpftool gen object linked-again.tmp link-c.o link-d.o
+bpftool gen object linked-maps.o linked-again.tmp
+rm linked-again.tmp

@@ -12,6 +12,8 @@ export interface ElfSection {
   readonly size: number;
   readonly link: number;
   readonly info: number;
+  /** Bytes; 0 and 1 both say nothing. */
+  readonly align: number;
   /** Empty for NOBITS. */
   readonly data: Uint8Array;
 }
@@ -117,6 +119,7 @@ function readSection(reader: ByteReader, at: number, index: number): RawSection 
     size,
     link: reader.u32(at + 40),
     info: reader.u32(at + 44),
+    align: reader.size64(at + 48),
     data: hasData ? reader.slice(offset, size) : new Uint8Array(0),
   };
 }

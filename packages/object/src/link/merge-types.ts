@@ -17,6 +17,8 @@ type Thing = BtfOf<"func" | "var">;
 interface Member {
   readonly id: number;
   readonly type: Thing;
+  /** Bytes in its section. */
+  readonly size: number;
 }
 
 /**
@@ -42,6 +44,8 @@ class Merging {
   readonly replaced = new Map<number, number>();
   /** Section to its variables, in order. */
   private readonly sections = new Map<string, Member[]>();
+  /** Ids of the variables that stand for maps: `linkObjects` compares what they define. */
+  private readonly maps = new Set<number>();
 
   constructor(types: BtfType[]) {
     this.types = types;
@@ -65,11 +69,12 @@ class Merging {
     for (const type of this.types) {
       if (type.kind !== "datasec") continue;
       const members = this.sections.get(type.name) ?? [];
-      for (const { typeId } of type.variables) {
+      for (const { typeId, size } of type.variables) {
         const thing = this.thing(typeId);
         if (thing === null) continue;
         placed.add(typeId);
-        members.push({ id: typeId, type: thing });
+        if (type.name === ".maps") this.maps.add(typeId);
+        members.push({ id: typeId, type: thing, size });
       }
       this.sections.set(type.name, members);
     }
@@ -79,7 +84,9 @@ class Merging {
   /** Global variables of one name are one, wherever they are declared. */
   private mergeVariables(): void {
     const chosen = new Map<string, Member>();
-    const all = this.types.flatMap((type, index): Member[] => (type.kind === "var" ? [{ id: index + 1, type }] : []));
+    const all = this.types.flatMap((type, index): Member[] =>
+      type.kind === "var" ? [{ id: index + 1, type, size: 0 }] : [],
+    );
     for (const member of all) {
       if (member.type.linkage === "static") continue;
       const known = chosen.get(member.type.name);
@@ -98,7 +105,7 @@ class Merging {
     const kernel = new Map<string, Member>();
     this.types.forEach((type, index) => {
       if (type.kind !== "func") return;
-      const member = { id: index + 1, type };
+      const member = { id: index + 1, type, size: 0 };
       if (type.linkage === "global" && !defined.has(type.name)) defined.set(type.name, member);
       if (type.linkage !== "extern") return;
       if (!placed.has(member.id)) declared.push(member);
@@ -115,7 +122,8 @@ class Merging {
 
   private replace(member: Member, winner: Member): void {
     const view = viewOf({ types: this.types });
-    if (!typesCompatible({ btf: view, id: member.type.typeId }, { btf: view, id: winner.type.typeId })) {
+    const isMap = this.maps.has(member.id) && this.maps.has(winner.id);
+    if (!isMap && !typesCompatible({ btf: view, id: member.type.typeId }, { btf: view, id: winner.type.typeId })) {
       throw new ObjectError("btf", `${typeName(member.type)} is declared with different types`);
     }
     this.replaced.set(member.id, winner.id);
@@ -134,7 +142,7 @@ class Merging {
       }
       first.set(type.name, id);
       const members = (this.sections.get(type.name) ?? []).filter((member) => !this.replaced.has(member.id));
-      const variables = members.map((member) => ({ typeId: member.id, offset: 0, size: 0 }));
+      const variables = members.map(({ id: typeId, size }) => ({ typeId, offset: 0, size }));
       this.types[index] = { ...type, size: 0, variables };
     });
   }

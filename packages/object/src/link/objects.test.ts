@@ -8,7 +8,7 @@ import { dataMap } from "../object/read-maps.ts";
 import { completeSpec } from "../object/complete.ts";
 import { readObject } from "../object/read.ts";
 import { writeObject } from "../object/write.ts";
-import type { DataSection, FunctionSpec, ObjectSpec, Reference } from "../spec.ts";
+import type { DataSection, FunctionSpec, MapSpec, ObjectSpec, Reference } from "../spec.ts";
 import { linkObjects } from "./objects.ts";
 import { linkProgram } from "./program.ts";
 
@@ -63,11 +63,31 @@ const variable = (name: string, offset: number, more: Partial<DataSection["varia
 describe("linking objects", () => {
   const linked = linkObjects([a, b]);
 
-  it("gives what bpftool gives, but for the bytes of weak variables", () => {
-    const theirs = shape(golden("linked"));
-    expect(shape(linked).split("\n").sort()).toEqual(
-      theirs.replace("  +4 preferred: 4 bytes", "  +12 preferred: 4 bytes").split("\n").sort(),
-    );
+  it.each([
+    ["functions and data", ["link-a", "link-b"], "linked"],
+    ["weak and declared maps, aligned data", ["link-c", "link-d"], "linked-maps"],
+  ] as const)("gives what bpftool gives: %s", (_, parts, theirs) => {
+    const ours = linkObjects(parts.map((name) => golden(name)));
+    const sorted = (spec: ObjectSpec) => shape(spec).split("\n").sort();
+    expect(sorted(ours)).toEqual(sorted(golden(theirs)));
+    expect(readObject(writeObject(ours))).toEqual(ours);
+  });
+
+  it("refuses maps of one name that differ, and two strong ones", () => {
+    const [c, d] = [golden("link-c"), golden("link-d")];
+    const withMap = (spec: ObjectSpec, name: string, change: Partial<MapSpec>): ObjectSpec => {
+      const map = { ...spec.maps[name], ...change } as MapSpec;
+      return { ...spec, maps: { ...spec.maps, [name]: map } };
+    };
+    expect(() => linkObjects([c, withMap(d, "weak_map", { maxEntries: 4 })])).toThrow(/different definitions/);
+    expect(() => linkObjects([c, withMap(c, "shared", {})])).toThrow(/shared is defined twice/);
+  });
+
+  it("keeps sections where their variables want them", () => {
+    const [c, d] = [golden("link-c"), golden("link-d")];
+    expect(linkObjects([d, c]).maps[".data"]?.data).toMatchObject({ align: 64 });
+    const lined = linkObjects([c, d]).maps[".data"]?.data?.variables.find(({ name }) => name === "lined");
+    expect(lined?.offset).toBe(64);
   });
 
   it("gives a file that is read again", () => {

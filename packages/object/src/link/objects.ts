@@ -1,9 +1,12 @@
-import { alignOf } from "../btf/query.ts";
-import type { BtfTypes } from "../btf/types.ts";
+import { alignOf, resolveId } from "../btf/query.ts";
+import type { BtfTypes, BtfView } from "../btf/types.ts";
+import { viewOf } from "../btf/view.ts";
+import { typesCompatible } from "../core/compatible.ts";
 import { ObjectError } from "../errors.ts";
 import { completeSpec } from "../object/complete.ts";
 import { dataMap, kconfigLayout } from "../object/read-maps.ts";
 import type { KconfigVariable } from "../object/read-maps.ts";
+import { DEFAULT_ALIGN } from "../object/sections.ts";
 import { ownOf } from "../records.ts";
 import type { DataSection, FunctionSpec, MapSpec, ObjectSpec, ProgramSpec, Reference } from "../spec.ts";
 import { mergeTypes } from "./merge-types.ts";
@@ -84,17 +87,17 @@ class ObjectLinker {
   private joinData(): void {
     const sections = new Map<
       string,
-      { readOnly: boolean; parts: { index: number; base: number; data: DataSection }[]; end: number }
+      { readOnly: boolean; align: number; parts: { index: number; base: number; data: DataSection }[]; end: number }
     >();
     this.specs.forEach((spec, index) => {
       const bases = new Map<string, number>();
       this.bases.push(bases);
       for (const map of Object.values(spec.maps)) {
         if (map.data === undefined || map.type !== "array" || map.name === ".kconfig") continue;
-        const section = sections.get(map.name) ?? { readOnly: map.data.readOnly, parts: [], end: 0 };
+        const section = sections.get(map.name) ?? { readOnly: map.data.readOnly, align: 1, parts: [], end: 0 };
         sections.set(map.name, section);
-        const align = this.alignment(spec, map.data);
-        const base = Math.ceil(section.end / align) * align;
+        section.align = Math.max(section.align, map.data.align ?? DEFAULT_ALIGN);
+        const base = Math.ceil(section.end / section.align) * section.align;
         bases.set(map.name, base);
         section.parts.push({ index, base, data: map.data });
         section.end = base + map.data.contents.length;
@@ -102,18 +105,12 @@ class ObjectLinker {
     });
     for (const [name, { parts }] of sections)
       for (const { base, data } of parts) this.defineVariables(name, { base, data });
-    for (const [name, { readOnly, parts, end }] of sections) {
+    for (const [name, { readOnly, align, parts, end }] of sections) {
       const contents = new Uint8Array(end);
       for (const { base, data } of parts) contents.set(data.contents, base);
       const variables = parts.flatMap(({ index, base, data }) => this.keptVariables(name, { index, base, data }));
-      this.maps.set(name, dataMap({ name, data: { contents, readOnly, variables } }));
+      this.maps.set(name, dataMap({ name, data: { contents, align, readOnly, variables } }));
     }
-  }
-
-  /** Enough for every variable; for data without any, enough for anything. */
-  private alignment(spec: ObjectSpec, data: DataSection): number {
-    if (data.variables.length === 0 || spec.btf === undefined) return 16;
-    return Math.max(...data.variables.map(({ typeId }) => alignOf(spec.btf ?? { types: [] }, typeId)));
   }
 
   private defineVariables(map: string, part: { base: number; data: DataSection }): void {
@@ -167,17 +164,19 @@ class ObjectLinker {
         if (map.data !== undefined && map.type === "array") continue;
         const own = this.retyped(map, index);
         const known = this.maps.get(map.name);
-        if (known === undefined) {
-          this.maps.set(map.name, own);
-          continue;
-        }
-        if (known.extern !== true && own.extern !== true)
-          throw new ObjectError("map", `map ${map.name} is defined twice`);
-        if (!sameDefinition(known, own))
-          throw new ObjectError("map", `map ${map.name} is declared with different definitions`);
-        if (known.extern === true) this.maps.set(map.name, own);
+        this.maps.set(map.name, known === undefined ? own : this.chosen(known, own));
       }
     });
+  }
+
+  /** Which of two maps of one name counts. */
+  private chosen(known: MapSpec, own: MapSpec): MapSpec {
+    const isLoose = (map: MapSpec) => map.extern === true || map.weak === true;
+    if (!isLoose(known) && !isLoose(own)) throw new ObjectError("map", `map ${known.name} is defined twice`);
+    if (!sameDefinition(viewOf(this.btf), known, own))
+      throw new ObjectError("map", `map ${known.name} is declared with different definitions`);
+    if (own.extern === true) return known;
+    return known.extern === true || (known.weak === true && own.weak !== true) ? own : known;
   }
 
   private retyped(map: MapSpec, index: number): MapSpec {
@@ -294,20 +293,19 @@ class ObjectLinker {
   }
 }
 
-function sameDefinition(a: MapSpec, b: MapSpec): boolean {
-  const text = (map: MapSpec): string =>
+/** What names and qualifies the types of key and value does not matter (libbpf's linker: map_defs_match). */
+function sameDefinition(btf: BtfView, a: MapSpec, b: MapSpec): boolean {
+  const numbers = (map: MapSpec): string =>
     JSON.stringify([
-      map.type,
-      map.keySize,
-      map.valueSize,
-      map.maxEntries,
-      map.flags,
-      map.pinning,
-      map.numaNode ?? null,
-      (map.mapExtra ?? 0n).toString(),
-      map.keyTypeId ?? null,
-      map.valueTypeId ?? null,
-      map.inner === undefined ? null : text(map.inner),
+      ...[map.type, map.keySize, map.valueSize, map.maxEntries, map.flags, map.pinning],
+      ...[map.numaNode ?? null, (map.mapExtra ?? 0n).toString()],
+      ...[map.keyTypeId === undefined, map.valueTypeId === undefined, map.inner === undefined],
     ]);
-  return text(a) === text(b);
+  if (numbers(a) !== numbers(b)) return false;
+  const same = (mine = 0, other = 0) => {
+    const [x, y] = [resolveId(btf, mine), resolveId(btf, other)];
+    return x === y || typesCompatible({ btf, id: x }, { btf, id: y });
+  };
+  if (!same(a.keyTypeId, b.keyTypeId) || !same(a.valueTypeId, b.valueTypeId)) return false;
+  return a.inner === undefined || b.inner === undefined || sameDefinition(btf, a.inner, b.inner);
 }

@@ -7,7 +7,7 @@ import { buildMapDefinition, mapVariableSize, parseMapDefinition } from "./map-d
 import { dataMap, kconfigLayout } from "./read-maps.ts";
 import { placeholder, sectionMeaning } from "./read-code.ts";
 
-import { ARENA_SECTION } from "./sections.ts";
+import { ARENA_SECTION, DEFAULT_ALIGN } from "./sections.ts";
 
 type Section = BtfOf<"datasec">;
 type Entry = Section["variables"][number];
@@ -51,7 +51,7 @@ function needsTypes(spec: ObjectSpec): boolean {
 }
 
 function plainMap(map: MapSpec): MapSpec {
-  return map.data === undefined ? map : dataMap({ name: map.name, data: map.data });
+  return map.data === undefined ? map : dataMap({ name: map.name, data: aligned(map.data) });
 }
 
 // ---- code ----
@@ -204,7 +204,12 @@ function layOutUnknown(name: string, types: Types): void {
   types.setSection(name, end, variables);
 }
 
-function completeData(map: MapSpec, data: DataSection, types: Types): MapSpec {
+function aligned(data: DataSection): DataSection {
+  return { ...data, align: data.align ?? DEFAULT_ALIGN };
+}
+
+function completeData(map: MapSpec, given: DataSection, types: Types): MapSpec {
+  const data = aligned(given);
   const variables = [...data.variables].sort((a, b) => a.offset - b.offset);
   if (variables.length === 0 && types.section(map.name) === null) return dataMap({ name: map.name, data });
   const ids = types.variables(
@@ -264,13 +269,13 @@ function layOutDefined(all: readonly MapSpec[], types: Types): void {
   }
   // Externs that nothing uses stay where they were.
   const used = new Set(entries.map(({ typeId }) => typeId));
-  const rest = (types.section(".maps")?.type.variables ?? []).filter(
-    ({ typeId }) => !used.has(typeId) && isExtern(types, typeId),
-  );
+  const known = types.section(".maps")?.type.variables ?? [];
+  const rest = known.filter(({ typeId }) => !used.has(typeId) && isExtern(types, typeId));
+  const rank = (entry: Entry) => known.findIndex(({ typeId }) => typeId === entry.typeId);
   types.setSection(
     ".maps",
     end,
-    [...rest, ...entries].sort((a, b) => a.offset - b.offset),
+    [...rest, ...entries].sort((a, b) => a.offset - b.offset || rank(a) - rank(b)),
   );
 }
 
@@ -279,7 +284,7 @@ function mapStruct(map: MapSpec, types: Types): number {
   const known = types.member(".maps", map.name);
   if (known?.type.kind === "var") {
     const { spec } = parseMapDefinition(types.btf, known.type.typeId, map.name);
-    const { values: _, extern: __, data: ___, ...plain } = map;
+    const { values: _, extern: __, data: ___, weak: ____, ...plain } = map;
     if (sameMap(spec, plain)) return known.type.typeId;
   }
   return buildMapDefinition(types.btf, map);

@@ -38,15 +38,14 @@ export function readObjectBtf(elf: ElfFile): ObjectTypes | null {
 }
 
 /**
- * Clang leaves a data section's size and the offsets of its global variables 0 (libbpf: btf_fixup_datasec): they are those of the
- * ELF section and its symbols.
+ * Clang leaves a data section's size and the offsets of its global variables 0 (libbpf: btf_fixup_datasec), and what `bpftool gen object`
+ * makes of a declaration and its definition has the declaration's offset: they are those of the ELF section and its symbols.
  */
 function fixSection(type: BtfOf<"datasec">, btf: BtfTypes, elf: ElfFile): BtfOf<"datasec"> {
-  if (type.size !== 0 || type.name === ".kconfig" || type.name === ".ksyms") return type;
+  if (type.name === ".kconfig" || type.name === ".ksyms") return type;
   const section = elf.sections.find(({ name }) => name === type.name);
-  const isExtern = (id: number) => externOf(btf.types[id - 1]);
   if (section === undefined) {
-    if (type.variables.every(({ typeId }) => isExtern(typeId))) return type;
+    if (type.size !== 0 || type.variables.every(({ typeId }) => externOf(btf.types[typeId - 1]))) return type;
     throw new ObjectError("btf", `data section ${type.name} is described but not there`);
   }
   const symbols = new Map<string, ElfSymbol>();
@@ -60,12 +59,18 @@ function fixSection(type: BtfOf<"datasec">, btf: BtfTypes, elf: ElfFile): BtfOf<
       throw new ObjectError("btf", `data section ${type.name} holds a ${target?.kind ?? "void"}`);
     if (target.linkage !== "global") return variable;
     const symbol = symbols.get(target.name);
-    if (symbol === undefined)
-      throw new ObjectError("symbol", `variable ${target.name} has no symbol`, { section: type.name });
-    return { ...variable, offset: symbol.value };
+    if (symbol !== undefined) return { ...variable, offset: symbol.value };
+    if (type.size !== 0) return variable;
+    throw new ObjectError("symbol", `variable ${target.name} has no symbol`, { section: type.name });
   });
   variables.sort((a, b) => a.offset - b.offset);
-  return { ...type, size: section.size, variables };
+  return { ...type, size: type.size === 0 ? section.size : sizeOfSection(type, variables), variables };
+}
+
+/** A linker leaves room in `.maps` where a weak map was, which says nothing. */
+function sizeOfSection(type: BtfOf<"datasec">, variables: BtfOf<"datasec">["variables"]): number {
+  if (type.name !== ".maps") return type.size;
+  return Math.max(0, ...variables.map(({ offset, size }) => offset + size));
 }
 
 function externOf(type: BtfType | undefined): boolean {

@@ -15,6 +15,7 @@ import { ARENA_SECTION, isDataSection, isReadOnlyData, isStructOpsSection } from
 /** Beyond this a data section is damage. */
 const MAX_DATA = 1 << 28;
 const MAX_KCONFIG = 1 << 16;
+const MAX_ALIGN = 1 << 16;
 
 export interface ReadMaps {
   readonly maps: Readonly<Record<string, MapSpec>>;
@@ -103,7 +104,15 @@ function readDefinedMaps(context: MapContext, all: MapSpec[], places: MapPlaces)
       throw new ObjectError("map", `map ${variable.name} lies outside`, { section: ".maps", offset });
     }
     places.add(section, offset, variable.name);
-    defined.push({ spec, offset, valuesAt: valuesOffset === null ? null : offset + valuesOffset, end: section.size });
+    const isWeak = elf.symbols.some(
+      ({ name, bind, section: index }) => bind === STB.weak && index === section.index && name === variable.name,
+    );
+    defined.push({
+      spec: isWeak ? { ...spec, weak: true } : spec,
+      offset,
+      valuesAt: valuesOffset === null ? null : offset + valuesOffset,
+      end: section.size,
+    });
   }
   if (section === undefined) return;
   const values = readInitialValues(context, { section, defined, places });
@@ -127,7 +136,13 @@ function readArena(context: MapContext): DataSection | null {
   const described = context.btf?.sections.get(ARENA_SECTION);
   const contents = section.type === SHT.nobits ? new Uint8Array(section.size) : section.data.slice();
   const variables = described === undefined ? [] : dataVariables(context, described.type, section);
-  return { contents, readOnly: false, variables };
+  return { contents, align: alignOfSection(section), readOnly: false, variables };
+}
+
+function alignOfSection({ name, align }: ElfSection): number {
+  if (align > MAX_ALIGN || (align & (align - 1)) !== 0)
+    throw new ObjectError("malformed", `an alignment of ${align} bytes`, { section: name });
+  return Math.max(align, 1);
 }
 
 type InitialValues = NonNullable<MapSpec["values"]>;
@@ -214,7 +229,7 @@ function readDataSection(context: MapContext, section: ElfSection): MapSpec {
   const contents = section.type === SHT.nobits ? new Uint8Array(section.size) : section.data.slice();
   return dataMap({
     name: section.name,
-    data: { contents, readOnly, variables },
+    data: { contents, align: alignOfSection(section), readOnly, variables },
     ...(described === undefined ? {} : { sectionId: described.id }),
   });
 }

@@ -20,3 +20,6 @@ export function isStructOpsSection(name: string): boolean {
 
 /** Global variables of arenas (`__arena_global`): address space 1. */
 export const ARENA_SECTION = ".addr_space.1";
+
+/** Bytes; of data sections that say nothing else. */
+export const DEFAULT_ALIGN = 8;

@@ -12,7 +12,7 @@ import { findFunction } from "../link/program.ts";
 import type { BtfTypes } from "../btf/types.ts";
 import type { FunctionSpec, MapSpec, ObjectSpec, Reference } from "../spec.ts";
 import { completeSpec } from "./complete.ts";
-import { ARENA_SECTION, isTextSection } from "./sections.ts";
+import { ARENA_SECTION, DEFAULT_ALIGN, isTextSection } from "./sections.ts";
 
 /**
  * An ELF relocatable that bpftool, libbpf and cilium/ebpf load: programs in their sections, subprograms in `.text`, maps defined in BTF,
@@ -222,7 +222,8 @@ class ObjectWriter {
           symbol: { global: target },
         });
       }
-      this.symbols.push({ name, section: ".maps", value: offset, size, type: STT.object, bind: STB.global });
+      const bind = this.spec.maps[name]?.weak === true ? STB.weak : STB.global;
+      this.symbols.push({ name, section: ".maps", value: offset, size, type: STT.object, bind });
       end = offset + size;
     }
     if (end === 0) return;
@@ -259,7 +260,7 @@ class ObjectWriter {
       name,
       type: isBss ? SHT.nobits : SHT.progbits,
       flags: data.readOnly ? READ_ONLY_FLAGS : DATA_FLAGS,
-      align: 8,
+      align: data.align ?? DEFAULT_ALIGN,
       data: isBss ? new Uint8Array(0) : data.contents,
       size: data.contents.length,
     });
