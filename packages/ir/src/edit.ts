@@ -86,8 +86,9 @@ export function useCounts(fn: IrFunction): Uint32Array {
 
 /** Drops unreachable blocks and the phi operands that came from them. Returns whether something went. */
 export function removeUnreachable(fn: IrFunction): boolean {
-  const live = new Set(reversePostOrder(fn));
-  if (live.size === fn.blocks.length) return false;
+  const reached = reversePostOrder(fn);
+  if (reached.length === fn.blocks.length) return false;
+  const live = new Set(reached);
   fn.blocks = fn.blocks.filter((block) => live.has(block));
   for (const block of fn.blocks) {
     for (const inst of block.insts) if (inst.op === "phi") keepIncoming(inst, (from) => live.has(from));

@@ -10,14 +10,31 @@ const DEPTH = 8;
 
 /** Bits below the lowest that may be set. */
 function trailingZeros(bits: bigint): bigint {
-  return bits === 0n ? 0n : BigInt((bits & -bits).toString(2).length - 1);
+  if (bits & 1n || bits === 0n) return 0n;
+  return BigInt(bitLength(bits & -bits) - 1);
 }
 
-const full = (inst: Inst): bigint => (widthOf(inst.type) === 32 ? 0xffff_ffffn : 0xffff_ffff_ffff_ffffn);
+/** Bits up to the highest that is set, of a value that is not negative. */
+export function bitLength(value: bigint): number {
+  let length = 0;
+  let rest = value;
+  for (; rest > 0xffff_ffffn; rest >>= 32n) length += 32;
+  return length + 32 - Math.clz32(Number(rest));
+}
 
-/** All bits up to the highest of `value`. */
+const ALL_32 = 0xffff_ffffn;
+const ALL_64 = 0xffff_ffff_ffff_ffffn;
+const full = (inst: Inst): bigint => (inst.type === "i32" ? ALL_32 : ALL_64);
+
+/** What a value of so many bytes may be. */
+const OF_BYTES: readonly bigint[] = Array.from({ length: 9 }, (_, bytes) => (1n << BigInt(bytes * 8)) - 1n);
+
+/** All bits up to the highest of each length. */
+const BELOW: readonly bigint[] = Array.from({ length: 130 }, (_, bits) => (1n << BigInt(bits)) - 1n);
+
 function below(value: bigint): bigint {
-  return value === 0n ? 0n : (1n << BigInt(value.toString(2).length)) - 1n;
+  const length = bitLength(value);
+  return BELOW[length] ?? (1n << BigInt(length)) - 1n;
 }
 
 /** A mask that covers every value the instruction may give. */
@@ -30,18 +47,18 @@ export function possibleBits(inst: Inst, depth = DEPTH): bigint {
     case "const":
       return inst.value;
     case "load":
-      return inst.signed || inst.type === "ptr" ? all : (1n << BigInt(inst.size * 8)) - 1n;
+      return inst.signed || inst.type === "ptr" ? all : (OF_BYTES[inst.size] as bigint);
     case "cmp":
       return 1n;
     case "ext": {
-      const low = of(a) & ((1n << BigInt(inst.from)) - 1n);
-      return inst.signed && (low >> BigInt(inst.from - 1)) & 1n ? all : low;
+      const low = of(a) & (OF_BYTES[inst.from >> 3] as bigint);
+      return inst.signed && low >> BigInt(inst.from - 1) !== 0n ? all : low;
     }
     case "trunc":
       return of(a) & all;
     case "bswap":
     case "hton":
-      return (1n << BigInt(inst.bits)) - 1n;
+      return OF_BYTES[inst.bits >> 3] as bigint;
     case "select":
       return of(b) | of(c);
     case "phi":
@@ -76,8 +93,9 @@ function binaryBits(inst: Extract<Inst, { op: "binary" }>, of: (arg: Inst | unde
       return count === undefined || bits >> BigInt(widthOf(inst.type) - 1) ? all : bits >> count;
     }
     case "add": {
-      const sum = below(of(a)) + below(of(b));
-      const low = trailingZeros(of(a) | of(b));
+      const [x, y] = [of(a), of(b)];
+      const sum = below(x) + below(y);
+      const low = trailingZeros(x | y);
       return (sum > all ? all : below(sum)) & ~((1n << low) - 1n);
     }
     case "mul": {

@@ -3,6 +3,8 @@
  * The control-flow graph of a function: order, dominators, loops.
  */
 import type { Block, Inst, IrFunction, Terminator } from "../ir.ts";
+import { BlockMap, idBound } from "./block-map.ts";
+import type { ReadonlyBlockMap } from "./block-map.ts";
 
 /** Where control may go, each block once per edge (a switch may name a block several times). */
 export function successors(terminator: Terminator | undefined): Block[] {
@@ -50,76 +52,118 @@ export function retarget(terminator: Terminator, from: Block, to: Block): void {
   }
 }
 
+/** How many edges leave the block, and where each goes: `successors` without the array. */
+export function successorCount(terminator: Terminator | undefined): number {
+  switch (terminator?.op) {
+    case "jump":
+      return 1;
+    case "branch":
+      return 2;
+    case "switch":
+      return terminator.cases.length + 1;
+    default:
+      return 0;
+  }
+}
+
+export function successorAt(terminator: Terminator | undefined, index: number): Block {
+  switch (terminator?.op) {
+    case "jump":
+      return terminator.to;
+    case "branch":
+      return index === 0 ? terminator.then : terminator.else;
+    case "switch":
+      return terminator.cases[index]?.to ?? terminator.default;
+    default:
+      throw new Error("no successors");
+  }
+}
+
 /** Reachable blocks, each before its successors but for loops. */
 export function reversePostOrder(fn: IrFunction): Block[] {
   const entry = fn.blocks[0];
   if (entry === undefined) return [];
-  const seen = new Set<Block>([entry]);
   const order: Block[] = [];
+  // By id, how many of the block's edges are left to follow, and one; 0: not seen.
+  const left = new Int32Array(idBound(fn.blocks));
   // Explicit stack: a long chain of blocks must not overflow the host's.
-  const stack: { block: Block; next: Block[] }[] = [{ block: entry, next: successors(entry.terminator).reverse() }];
-  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const block = top.next.pop();
-    if (block === undefined) {
-      order.push(top.block);
+  const stack = [entry];
+  left[entry.id] = successorCount(entry.terminator) + 1;
+  for (let block = stack.at(-1); block !== undefined; block = stack.at(-1)) {
+    const rest = (left[block.id] as number) - 1;
+    if (rest === 0) {
+      order.push(block);
       stack.pop();
-    } else if (!seen.has(block)) {
-      seen.add(block);
-      stack.push({ block, next: successors(block.terminator).reverse() });
+      continue;
     }
+    left[block.id] = rest;
+    const next = successorAt(block.terminator, successorCount(block.terminator) - rest);
+    if (left[next.id] !== 0) continue;
+    left[next.id] = successorCount(next.terminator) + 1;
+    stack.push(next);
   }
   return order.reverse();
 }
 
 /** Predecessors of the given blocks, each once per edge. */
-export function predecessors(blocks: readonly Block[]): Map<Block, Block[]> {
-  const preds = new Map<Block, Block[]>(blocks.map((block) => [block, []]));
-  for (const block of blocks) for (const next of successors(block.terminator)) preds.get(next)?.push(block);
+export function predecessors(blocks: readonly Block[]): BlockMap<Block[]> {
+  const preds = new BlockMap<Block[]>(idBound(blocks));
+  for (const block of blocks) preds.set(block, []);
+  for (const block of blocks) {
+    const count = successorCount(block.terminator);
+    for (let i = 0; i < count; i++) preds.get(successorAt(block.terminator, i))?.push(block);
+  }
   return preds;
 }
 
 export interface Cfg {
   /** Reachable blocks in reverse post-order. */
   readonly order: readonly Block[];
-  readonly index: ReadonlyMap<Block, number>;
-  readonly preds: ReadonlyMap<Block, Block[]>;
+  readonly index: ReadonlyBlockMap<number>;
+  readonly preds: BlockMap<Block[]>;
   /** Immediate dominators; the entry has none. */
-  readonly idom: ReadonlyMap<Block, Block>;
+  readonly idom: ReadonlyBlockMap<Block>;
   /** Children in the dominator tree. */
-  readonly children: ReadonlyMap<Block, Block[]>;
+  readonly children: ReadonlyBlockMap<Block[]>;
   dominates(a: Block, b: Block): boolean;
 }
 
 /** Dominators after Cooper, Harvey and Kennedy. */
 export function buildCfg(fn: IrFunction): Cfg {
   const order = reversePostOrder(fn);
-  const index = new Map(order.map((block, i) => [block, i]));
+  const bound = idBound(order);
+  const index = new BlockMap<number>(bound);
+  for (let i = 0; i < order.length; i++) index.set(order[i] as Block, i);
   const preds = predecessors(order);
   const idoms = immediateDominators(order, index, preds);
-  const idom = new Map<Block, Block>();
-  const children = new Map<Block, Block[]>(order.map((block) => [block, []]));
-  for (const [i, block] of order.entries()) {
+  const idom = new BlockMap<Block>(bound);
+  const children = new BlockMap<Block[]>(bound);
+  for (const block of order) children.set(block, []);
+  for (let i = 1; i < order.length; i++) {
     const parent = order[idoms[i] ?? 0];
-    if (i === 0 || parent === undefined) continue;
-    idom.set(block, parent);
-    children.get(parent)?.push(block);
+    if (parent === undefined) continue;
+    idom.set(order[i] as Block, parent);
+    children.get(parent)?.push(order[i] as Block);
   }
-  const { enter, leave } = intervals(order, children);
+  const { enter, leave } = intervals(order, children, bound);
   return {
     order,
     index,
     preds,
     idom,
     children,
-    dominates: (a, b) =>
-      (enter.get(a) ?? Infinity) <= (enter.get(b) ?? -1) && (leave.get(b) ?? Infinity) <= (leave.get(a) ?? -1),
+    dominates(a, b) {
+      const from = enter[a.id] ?? -1;
+      const to = enter[b.id] ?? -1;
+      return from >= 0 && from <= to && (leave[b.id] as number) <= (leave[a.id] as number);
+    },
   };
 }
 
 function immediateDominators(
   order: readonly Block[],
-  index: ReadonlyMap<Block, number>,
-  preds: ReadonlyMap<Block, Block[]>,
+  index: ReadonlyBlockMap<number>,
+  preds: ReadonlyBlockMap<Block[]>,
 ): Int32Array {
   const idom = new Int32Array(order.length).fill(-1);
   idom[0] = 0;
@@ -148,20 +192,21 @@ function immediateDominators(
   return idom;
 }
 
-function intervals(order: readonly Block[], children: ReadonlyMap<Block, Block[]>) {
-  const enter = new Map<Block, number>();
-  const leave = new Map<Block, number>();
+/** When a walk over the dominator tree enters and leaves each block, by id. */
+function intervals(order: readonly Block[], children: ReadonlyBlockMap<Block[]>, bound: number) {
+  const enter = new Int32Array(bound).fill(-1);
+  const leave = new Int32Array(bound).fill(-1);
   let clock = 0;
   const entry = order[0];
   const stack: { block: Block; next: number }[] = entry ? [{ block: entry, next: 0 }] : [];
-  if (entry) enter.set(entry, clock++);
+  if (entry) enter[entry.id] = clock++;
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const child = children.get(top.block)?.[top.next++];
     if (child === undefined) {
-      leave.set(top.block, clock++);
+      leave[top.block.id] = clock++;
       stack.pop();
     } else {
-      enter.set(child, clock++);
+      enter[child.id] = clock++;
       stack.push({ block: child, next: 0 });
     }
   }

@@ -44,7 +44,9 @@ class ConditionPass {
   readonly #replaced = new Map<Inst, Inst>();
   readonly #derive: boolean;
   readonly #ranges: Ranges;
-  readonly #home = new Map<Inst, Block>();
+  readonly #facts = new Facts();
+  /** Where each instruction stands, by id; filled only where it is asked for. */
+  readonly #home: Block[] = [];
   #changed = false;
 
   constructor(fn: IrFunction, pool: ConstantPool, derive: boolean) {
@@ -53,18 +55,26 @@ class ConditionPass {
     this.#cfg = buildCfg(fn);
     this.#derive = derive;
     this.#ranges = new Ranges(fn, this.#cfg);
-    for (const block of fn.blocks) for (const inst of block.insts) this.#home.set(inst, block);
+    if (derive) for (const block of fn.blocks) for (const inst of block.insts) this.#home[inst.id] = block;
   }
 
   run(): boolean {
     const entry = this.#cfg.order[0];
     if (entry === undefined) return false;
-    const stack: { block: Block; facts: readonly Fact[] }[] = [{ block: entry, facts: [] }];
-    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-      const own = this.#entryFact(top.block);
-      const facts = own ? [...top.facts, own] : top.facts;
-      this.#block(top.block, facts);
-      for (const child of this.#cfg.children.get(top.block) ?? []) stack.push({ block: child, facts });
+    // What a block adds holds in the blocks that it dominates alone.
+    const stack: { block: Block; next: number; own: Fact | null }[] = [{ block: entry, next: 0, own: null }];
+    this.#block(entry);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const child = this.#cfg.children.get(top.block)?.[top.next++];
+      if (child === undefined) {
+        if (top.own) this.#facts.pop(top.own);
+        stack.pop();
+        continue;
+      }
+      const own = this.#entryFact(child);
+      if (own) this.#facts.push(own);
+      this.#block(child);
+      stack.push({ block: child, next: 0, own });
     }
     replaceValues(this.#fn, this.#replaced);
     return this.#changed;
@@ -80,13 +90,10 @@ class ConditionPass {
     return predicate ? { predicate, a, b, block } : null;
   }
 
-  #block(block: Block, facts: readonly Fact[]): void {
+  #block(block: Block): void {
     for (const inst of block.insts) {
       if (inst.op !== "cmp") continue;
-      const outcome = this.#decide(
-        { predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst },
-        facts,
-      );
+      const outcome = this.#decide({ predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst });
       if (outcome === null) continue;
       this.#replaced.set(inst, this.#pool.get("i32", outcome ? 1n : 0n));
       this.#changed = true;
@@ -95,7 +102,7 @@ class ConditionPass {
     if (terminator?.op !== "branch") return;
     const [a, b] = terminator.args;
     if (a.op === "const" && b.op === "const") return;
-    const outcome = this.#decide({ predicate: terminator.predicate, a, b }, facts);
+    const outcome = this.#decide({ predicate: terminator.predicate, a, b });
     if (outcome === null) return;
     const zero = this.#pool.get("i32", 0n);
     terminator.predicate = outcome ? "eq" : "ne";
@@ -104,17 +111,18 @@ class ConditionPass {
   }
 
   /** Whether the facts make the compare true or false; null where they do not say. */
-  #decide(wanted: Compare, facts: readonly Fact[]): boolean | null {
+  #decide(wanted: Compare): boolean | null {
+    const facts = this.#facts.of(wanted.a);
     for (const fact of facts) {
-      const direct = sameOperands(wanted, fact) ?? packetBound(wanted, fact);
+      const direct = sameOperands(wanted, fact);
       if (direct !== null) return direct;
     }
-    if (wanted.b.op !== "const") return null;
+    if (wanted.b.op !== "const") return this.#decideBound(wanted);
     const bits = widthOf(wanted.a.type);
     const range = rangeOf(wanted.a, facts);
     const direct = range && decideByRange(wanted.predicate, wanted.b.value, { range, bits });
     if (direct !== null || wanted.a.type === "ptr") return direct;
-    const { min, max } = this.#ranges.of(wanted.a, (inst, user) => this.#checked(inst, user, facts));
+    const { min, max } = this.#ranges.of(wanted.a, (inst, user) => this.#checked(inst, user));
     const top = 1n << BigInt(bits);
     const isPositive = max < top / 2n;
     const derived = { min, max, smin: isPositive ? min : -(top / 2n), smax: isPositive ? max : top / 2n - 1n, not: [] };
@@ -125,15 +133,46 @@ class ConditionPass {
    * What checks say of an operand. The verifier brings a check to copies of a register, not to what was computed from it before: so only
    * checks above the user count, but for zero-extension, which is a copy.
    */
-  #checked(inst: Inst, user: Inst, facts: readonly Fact[]): Bounds | null {
+  #checked(inst: Inst, user: Inst): Bounds | null {
     const isCopy = user.op === "ext" && user.from === 32 && !user.signed && inst.type === "i32";
     if (!this.#derive && !isCopy) return null;
-    const home = this.#home.get(user);
-    const usable = facts.filter((fact) => isCopy || (home && this.#cfg.dominates(fact.block, home)));
+    const facts = this.#facts.of(inst);
+    if (facts.length === 0) return null;
+    const home = this.#home[user.id];
+    const usable = isCopy ? facts : facts.filter((fact) => home && this.#cfg.dominates(fact.block, home));
     const range = rangeOf(inst, usable);
     return range && { min: range.min, max: range.max };
   }
+
+  #decideBound(wanted: Compare): boolean | null {
+    if (wanted.a.type !== "ptr") return null;
+    for (const fact of this.#facts.of(wanted.b)) {
+      const bound = packetBound(wanted, fact);
+      if (bound !== null) return bound;
+    }
+    return null;
+  }
 }
+
+/** What holds where a walk over the dominator tree stands, by the values that it is about. */
+class Facts {
+  readonly #of: Fact[][] = [];
+
+  of(value: Inst): readonly Fact[] {
+    return this.#of[value.id] ?? NO_FACTS;
+  }
+
+  push(fact: Fact): void {
+    for (const value of fact.a === fact.b ? [fact.a] : [fact.a, fact.b]) (this.#of[value.id] ??= []).push(fact);
+  }
+
+  /** The last that was pushed. */
+  pop(fact: Fact): void {
+    for (const value of fact.a === fact.b ? [fact.a] : [fact.a, fact.b]) this.#of[value.id]?.pop();
+  }
+}
+
+const NO_FACTS: readonly Fact[] = [];
 
 const IMPLIES: Readonly<Partial<Record<Predicate, readonly Predicate[]>>> = {
   eq: ["eq", "ule", "uge", "sle", "sge"],

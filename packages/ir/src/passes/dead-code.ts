@@ -8,20 +8,22 @@ import type { Inst, IrFunction } from "../ir.ts";
 
 /** Returns whether something went. Constants stay with their pool unless asked for: they cost nothing. */
 export function removeDeadCode(fn: IrFunction, options: { constants?: boolean } = {}): boolean {
-  const live = new Set<Inst>();
+  const live = new Uint8Array(fn.nextId);
+  const work: Inst[] = [];
   const need = (inst: Inst): void => {
-    live.add(inst);
+    if (live[inst.id] === 1) return;
+    live[inst.id] = 1;
+    work.push(inst);
   };
   for (const block of fn.blocks) {
     for (const inst of block.insts) if (hasEffect(inst)) need(inst);
-    terminatorArgs(block.terminator).forEach(need);
+    for (const arg of terminatorArgs(block.terminator)) need(arg);
   }
-  // A set grows while it is walked.
-  for (const inst of live) inst.args.forEach(need);
+  for (let inst = work.pop(); inst !== undefined; inst = work.pop()) for (const arg of inst.args) need(arg);
   let changed = false;
   for (const block of fn.blocks) {
     const kept = block.insts.filter(
-      (inst) => live.has(inst) || inst.op === "param" || (inst.op === "const" && !options.constants),
+      (inst) => live[inst.id] === 1 || inst.op === "param" || (inst.op === "const" && !options.constants),
     );
     changed ||= kept.length !== block.insts.length;
     block.insts = kept;

@@ -5,6 +5,7 @@
 import { accesses, callWrites, escapedObjects, isCall, mayAlias, placeOf } from "../analysis/alias.ts";
 import { buildCfg, findLoops, retarget } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
+import { possibleBits } from "../analysis/bits.ts";
 import { isPure } from "../analysis/effects.ts";
 import { makeBlock } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
@@ -17,13 +18,39 @@ const MOST_HOISTED = 6;
 export function hoistInvariants(fn: IrFunction): boolean {
   const cfg = buildCfg(fn);
   const escaped = escapedObjects(fn);
+  const checked = indexParts(fn);
   let changed = false;
   // Inner loops first: what leaves them may leave the outer ones too.
-  for (const loop of findLoops(cfg).loops) changed = hoistFrom(fn, { cfg, loop, escaped }) || changed;
+  for (const loop of findLoops(cfg).loops) changed = hoistFrom(fn, { cfg, loop, escaped, checked }) || changed;
   return changed;
 }
 
-function hoistFrom(fn: IrFunction, context: { cfg: Cfg; loop: Loop; escaped: Set<Inst> }): boolean {
+interface Context {
+  readonly cfg: Cfg;
+  readonly loop: Loop;
+  readonly escaped: Set<Inst>;
+  /** What must stay behind the check of an index. */
+  readonly checked: ReadonlySet<Inst>;
+}
+
+const BOUNDED = 1n << 29n;
+
+/** How an index becomes the variable part of a pointer: before the branch that bounds the index the verifier would not know the product. */
+function indexParts(fn: IrFunction): Set<Inst> {
+  const found = new Set<Inst>();
+  const note = (inst: Inst): void => {
+    const scales = inst.op === "ext" || (inst.op === "binary" && inst.args[1]?.op === "const");
+    if (!scales || found.has(inst) || possibleBits(inst) < BOUNDED) return;
+    found.add(inst);
+    note(inst.args[0] as Inst);
+  };
+  for (const block of fn.blocks) {
+    for (const inst of block.insts) if (inst.op === "ptradd") note(inst.args[1] as Inst);
+  }
+  return found;
+}
+
+function hoistFrom(fn: IrFunction, context: Context): boolean {
   const { loop } = context;
   const inside = new Set([...loop.blocks].flatMap((block) => block.insts));
   const hoisted: Inst[] = [];
@@ -42,9 +69,9 @@ function hoistFrom(fn: IrFunction, context: { cfg: Cfg; loop: Loop; escaped: Set
   return true;
 }
 
-function mayHoist(inst: Inst, block: Block, context: { cfg: Cfg; loop: Loop; escaped: Set<Inst> }): boolean {
+function mayHoist(inst: Inst, block: Block, context: Context): boolean {
   if (inst.op === "load") return isSteady(inst, block, context);
-  if (!isPure(inst)) return false;
+  if (!isPure(inst) || context.checked.has(inst)) return false;
   // Made where they are used, or not worth a register.
   if (["const", "map", "data", "function", "ksym", "core", "ptradd", "cmp", "select"].includes(inst.op)) return false;
   return !(inst.op === "ext" && inst.from === 32 && !inst.signed);
@@ -86,8 +113,8 @@ function preheader(fn: IrFunction, cfg: Cfg, loop: Loop): Block {
   }
   for (let outer = loop.parent; outer; outer = outer.parent) outer.blocks.add(made);
   // The graph of the caller knows the new block from here on.
-  (cfg.preds as Map<Block, Block[]>).set(made, entering);
-  (cfg.preds as Map<Block, Block[]>).set(header, [made, ...loop.latches]);
+  cfg.preds.set(made, entering);
+  cfg.preds.set(header, [made, ...loop.latches]);
   return made;
 }
 

@@ -33,14 +33,21 @@ const MOST_UNROLLED = 2;
 /** Simplifies until nothing changes any more. `derive`: see `decideByDominators`. */
 export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false): void {
   const pool = new ConstantPool(fn);
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    let changed = simplifyInstructions(fn, pool, options);
-    changed = numberValues(fn) || changed;
-    changed = simplifyControlFlow(fn, pool) || changed;
-    changed = decideByDominators(fn, pool, { derive }) || changed;
-    changed = removeDeadCode(fn) || changed;
-    if (!changed) return;
+  const passes = [
+    () => simplifyInstructions(fn, pool, options),
+    () => numberValues(fn),
+    () => simplifyControlFlow(fn, pool),
+    () => decideByDominators(fn, pool, { derive }),
+  ];
+  // Each runs until no other has changed anything since.
+  let left = passes.length;
+  for (let run = 0; left > 0 && run < MOST_ROUNDS * passes.length; run++) {
+    const changed = passes[run % passes.length]?.() === true;
+    left = changed ? passes.length : left - 1;
+    // What is dead keeps values from being used once only.
+    if (run % passes.length === passes.length - 1 && removeDeadCode(fn)) left = Math.max(left, 1);
   }
+  removeDeadCode(fn);
 }
 
 /** All passes on one function, whose calls are inlined. */
