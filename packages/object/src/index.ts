@@ -18,6 +18,7 @@ export * from "./link/load-info.ts";
 export * from "./link/program.ts";
 export { kernelBtf } from "./btf/kernel.ts";
 export { readObject } from "./object/read.ts";
+export { readBtfSection } from "./object/btf-section.ts";
 export { completeSpec } from "./object/complete.ts";
 export { writeObject } from "./object/write.ts";
 export { CORE_KINDS } from "./core/kinds.ts";
