@@ -453,9 +453,21 @@ function asserted(cx: Cx, node: ts.NonNullExpression, expected?: MemoryType): Va
   return value.kind === "ref" || value.kind === "kernel" ? withoutNull(value) : present(value);
 }
 
+/** `{ ...value }` of a structure is a copy of it, also where no type asks for one: fields that are added keep it from being so. */
+function copiedLayout(cx: Cx, node: ts.ObjectLiteralExpression): MemoryType | null {
+  const [first, ...rest] = node.properties;
+  if (cx.builder === null || !first || !ts.isSpreadAssignment(first)) return null;
+  const { type, nullable } = cx.unit.declaredType(cx.unit.checker.getTypeAtLocation(first.expression));
+  if (nullable || (type?.kind !== "struct" && type?.kind !== "union")) return null;
+  const names = new Set(type.fields.map((field) => field.name));
+  const same = rest.every((one) => one.name !== undefined && ts.isIdentifier(one.name) && names.has(one.name.text));
+  return same ? type : null;
+}
+
 function lowerCompound(cx: Cx, node: ts.Expression, expected?: MemoryType): Value {
   if (ts.isObjectLiteralExpression(node)) {
-    return isLayout(expected) ? materializeExpression(cx, node, expected) : recordOf(cx, node);
+    const layout = isLayout(expected) ? expected : copiedLayout(cx, node);
+    return layout ? materializeExpression(cx, node, layout) : recordOf(cx, node);
   }
   if (ts.isArrayLiteralExpression(node)) {
     return isLayout(expected) && expected.kind === "array"

@@ -265,7 +265,7 @@ export class Body {
       }
       case 4: {
         const bound = expression("u32", "(", this.value("u32", 1), " & 7)");
-        this.#push(`for (let ${name} = 0; ${name} < `, bound, `; ${name} += 2) `, body("u32"));
+        this.#push(`for (let ${name} = 0; `, bound, ` > ${name}; ${name} += 2) `, body("u32"));
         return;
       }
       default:
@@ -327,19 +327,20 @@ export class Body {
 
   #fieldValue(field: Field): Node {
     const { type } = field;
+    const depth = this.#random.chance(30) ? 1 : 0;
     switch (type.kind) {
       case "bits": {
         const mask = (1n << BigInt(type.width)) - 1n;
-        return expression(type.type, "(", this.value(type.type, 1), ` & ${mask}${isWide(type.type) ? "n" : ""})`);
+        return expression(type.type, "(", this.value(type.type, depth), ` & ${mask}${isWide(type.type) ? "n" : ""})`);
       }
       case "array": {
-        const parts = Array.from({ length: type.length }, (_, at): Part[] => [at > 0 ? ", " : "", this.value(type.type, 1)]);
+        const parts = Array.from({ length: type.length }, (_, at): Part[] => [at > 0 ? ", " : "", this.value(type.type, depth)]);
         return expression("array", "[", ...parts.flat(), "]");
       }
       case "struct":
         return this.#literalOf(type.struct);
       default:
-        return this.value(valueTypeOf(type) ?? "u32", 1);
+        return this.value(valueTypeOf(type) ?? "u32", depth);
     }
   }
 

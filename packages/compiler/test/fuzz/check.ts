@@ -3,12 +3,13 @@
  * One random module: compiled once, its programs run on the evaluator and elsewhere on the same packets, and what differs.
  */
 import { formatDiagnostic, lowerModule, type LowerResult } from "@skep/compiler";
-import { emitModule, type EmitOptions, type IrModule } from "@skep/ir";
+import { emitModule, type EmitOptions, type IrModule, type JavaScriptExport } from "@skep/ir";
 import type { ObjectSpec } from "@skep/object";
 import { Random } from "../../../ir/test/random.ts";
-import { printModule, type FuzzModule } from "./generate.ts";
+import type { FuzzModule } from "./generate.ts";
 import { describeContents, describeOutcome, type Outcome } from "./outcome.ts";
 import { EvaluatedModule } from "./evaluate.ts";
+import { JavaScriptTwins } from "./javascript.ts";
 
 export const PACKET_BYTES = 256;
 const INPUTS = 3;
@@ -31,23 +32,24 @@ export interface Failure {
 
 export interface Compiled {
   readonly module: IrModule;
+  readonly exports: readonly JavaScriptExport[];
   readonly spec: ObjectSpec;
 }
 
 const ENTRY = "/fuzz.bpf.ts";
 
 export function lowerText(text: string): LowerResult {
-  return lowerModule(ENTRY, { readFile: (path) => (path === ENTRY ? text : undefined) });
+  return lowerModule(ENTRY, { readFile: (path) => (path === ENTRY ? text : undefined) }, { functions: true });
 }
 
 /** The compiled module, or why there is none. */
 export function compileText(text: string, options: EmitOptions = {}): Compiled | Failure {
-  const { module, diagnostics } = lowerText(text);
+  const { module, diagnostics, exports } = lowerText(text);
   const failed = (message: string): Failure => ({ kind: "compile", program: "", message });
   if (!module) return failed(diagnostics.map((one) => formatDiagnostic(one, text)).join("\n"));
   const emitted = emitModule(module, options);
   if (emitted.diagnostics.length > 0) return failed(emitted.diagnostics.map((one) => one.message).join("\n"));
-  return { module, spec: emitted.spec };
+  return { module, exports, spec: emitted.spec };
 }
 
 export function randomPacket(random: Random): Uint8Array {
@@ -58,23 +60,19 @@ export function randomPacket(random: Random): Uint8Array {
 }
 
 /** Differences of the programs of a compiled module, at most one for each. */
-export function compare(
-  fuzz: FuzzModule,
-  compiled: Compiled,
-  runner: Runner,
-  visit?: (program: FuzzModule["programs"][number], packet: Uint8Array, outcome: Outcome) => Failure | null,
-): Failure[] {
+export function compare(fuzz: FuzzModule, compiled: Compiled, runner: Runner): Failure[] {
   const evaluator = new EvaluatedModule(compiled.module);
+  const twins = new JavaScriptTwins(compiled.module, compiled.exports);
   const random = new Random(fuzz.seed ^ 0x5eed);
   const failures: Failure[] = [];
   for (const program of fuzz.programs) {
     for (let input = 0; input < INPUTS; input++) {
       const packet = randomPacket(random);
-      const failure = compareOnce({ name: program.name, packet, evaluator, runner });
-      const found = failure.failure ?? visit?.(program, packet, failure.outcome as Outcome) ?? null;
-      if (found === null) continue;
-      failures.push(found);
-      break;
+      const { failure, outcome } = compareOnce({ name: program.name, packet, evaluator, runner });
+      if (failure) failures.push(failure);
+      const message = outcome ? twins.check(program, packet, outcome) : null;
+      if (message !== null) failures.push({ kind: "javascript", program: program.name, message });
+      if (failure || message !== null) break;
     }
     const [wanted, got] = [describeContents(evaluator.contents()), describeContents(runner.contents())];
     if (wanted === got) continue;
@@ -103,5 +101,3 @@ function compareOnce(parts: {
   if (left === right) return { failure: null, outcome: got };
   return { failure: { kind: "difference", program: name, message: `wanted\n${left}\ngot\n${right}` } };
 }
-
-export { printModule };

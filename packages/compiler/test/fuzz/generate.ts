@@ -33,6 +33,8 @@ export interface FuzzModule {
 }
 
 export const OUTPUTS = 8;
+/** A function that tells where the fields of `Io` lie. */
+export const LAYOUT = "layoutOf";
 const IMPORTS =
   "array, atomicAdd, atomicAnd, atomicCompareExchange, atomicExchange, atomicOr, atomicXor, be16, be32, be64, bits, bool, config, global, " +
   "hash, i16, i32, i64, i8, loop, range, struct, subprogram, u16, u32, u64, u8, xdp, type Of, type XdpContext";
@@ -60,8 +62,8 @@ function makeWorld(random: Random): World {
     ...struct,
     fields: struct.fields.filter((field) => field.type.kind !== "bool"),
   });
-  const small = noBools(randomStruct(random, "Small", { most: 4 }));
-  const large = randomStruct(random, "Large", { most: 5, inner: small });
+  const small = noBools(randomStruct(random, "Small", { most: 3 }));
+  const large = randomStruct(random, "Large", { most: 3, inner: small });
   const io = ioStruct(small);
   const tables = [0, 1].map((at) => {
     const type = random.pick(["u8", "u32", "u64", "i32"] as const);
@@ -100,6 +102,7 @@ function head(world: World, random: Random): string {
     `export const g1 = global("g1", ${second.type}, ${literal(random, second.type)});\n`,
     `export const limit = config("limit", u32, ${random.below(1000)});\n`,
     ...world.tables.map((table) => table.text),
+    `export function ${LAYOUT}(io: Io): u8 {\n  return io.flag;\n}\n`,
   ].join("");
 }
 
@@ -118,7 +121,7 @@ function pureFunction(random: Random, world: World, name: string): FuzzFunction 
     else body.addVariable(`p${at}`, type, { mutable: !outlined || random.chance(50) });
     return `p${at}: ${type === "bool" ? "boolean" : type}`;
   });
-  body.fill(2 + random.below(6));
+  body.fill(2 + random.below(4));
   body.finishWith(statement("return ", body.value(returns, 3), ";"));
   const signature = `(${list.join(", ")}): ${returns === "bool" ? "boolean" : returns}`;
   const node = outlined
@@ -150,12 +153,12 @@ function twinProgram(fn: FuzzFunction, world: World, name: string): FuzzProgram 
 }
 
 function fullProgram(random: Random, world: World, name: string): FuzzProgram {
-  const body = new Body(random, world, { returns: "u32", hasContext: true, statements: 8 });
+  const body = new Body(random, world, { returns: "u32", hasContext: true, statements: 6 });
   body.note("packet");
   body.addReference("io", world.io, "packet");
-  for (let at = 0; at < 3 + random.below(4); at++) body.declare();
+  for (let at = 0; at < 2 + random.below(3); at++) body.declare();
   // Most have all of what is hardest to get right together.
-  const size = 3 + random.below(7);
+  const size = 1 + random.below(5);
   if (random.chance(75)) {
     body.fill(size >> 1);
     body.loopStatement();

@@ -69,7 +69,7 @@ function randomField(random: Random): FieldType {
   if (kind < 11) return { kind: "int", type: random.pick(INTS) };
   if (kind < 13) return { kind: "be", type: random.pick(["be16", "be32", "be64"]) };
   if (kind < 14) return { kind: "bool" };
-  if (kind < 17) return { kind: "array", type: random.pick(INTS), length: random.pick([3, 4, 8]) };
+  if (kind < 17) return { kind: "array", type: random.pick(INTS), length: random.pick([2, 3, 4]) };
   const type = random.pick(["u8", "u16", "u32", "u64"] as const);
   return { kind: "bits", type, width: 1 + random.below(bitsOf(type) - 1) };
 }
