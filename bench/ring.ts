@@ -112,6 +112,12 @@ async function objects(app: Ring, count: number): Promise<{ rate: number; lost: 
   return { rate: drained / seconds, lost };
 }
 
+/** Has the worker make `count` records; 0 ends it. */
+function run(producer: Worker, count: number): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
+  producer.postMessage({ count });
+}
+
 /** A worker makes `CONCURRENT` records while this thread drains them. */
 async function concurrent(app: Ring, producer: Worker): Promise<{ rate: number; lost: number }> {
   const check = new Check();
@@ -121,7 +127,7 @@ async function concurrent(app: Ring, producer: Worker): Promise<{ rate: number; 
   let drained = 0;
   let isDone = false;
   const done = once(producer, "message").then(() => (isDone = true));
-  producer.postMessage({ count: CONCURRENT });
+  run(producer, CONCURRENT);
   for (;;) {
     const wasDone = isDone;
     drained += reader.drain();
@@ -175,7 +181,7 @@ await withFolder(async (folder) => {
         peers.add(`concurrent ${name}`, value);
     }
   } finally {
-    producer.postMessage({ count: 0 });
+    run(producer, 0);
     app.close();
   }
   const peerName = twin ? `ring_buffer__consume, ${libbpfName()}` : null;

@@ -85,10 +85,10 @@ describe.skipIf(!enabled)("worker threads", () => {
 
   test("errors belong to the thread that made them", async () => {
     const worker = answer({ task: "failing", count: 100_000 });
-    let isDone = false;
+    const state = { isDone: false };
     let wrong = 0;
-    void worker.then(() => (isDone = true));
-    while (!isDone) {
+    void worker.then(() => (state.isDone = true));
+    while (!state.isDone) {
       for (let at = 0; at < 1000; at++) if (rawSyscall("kill", 1 << 22, 0) !== -errno["ESRCH"]!) wrong++;
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { BPF_FS_MAGIC, Descriptor, fileSystemType, isErrno, MNT_DETACH, mount, MS, unmount } from "../sys/index.ts";
+import { needCapability } from "../net/privilege.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 
 /** BPF_OBJ_PIN. Throws EEXIST where something is pinned, EINVAL where the folder is not on a BPF file system. */
@@ -76,6 +77,7 @@ export function preparePins(folder: string): PreparedPins {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return { mounted: false };
   }
+  needCapability(`mounting a BPF file system for ${path}`, "CAP_SYS_ADMIN");
   const isUsual = path === USUAL || path.startsWith(`${USUAL}/`);
   const mountPoint = isUsual && fileSystemType(USUAL) !== null ? USUAL : path;
   mkdirSync(mountPoint, { recursive: true });

@@ -4,6 +4,7 @@
  */
 import {
   type Descriptor,
+  isErrno,
   ioctlBuffer,
   ioctlValue,
   O,
@@ -14,6 +15,7 @@ import {
   watchReadable,
   writeBytes,
 } from "../sys/index.ts";
+import { needCapability } from "./privilege.ts";
 
 const requests = { setInterface: 0x400454ca, setPersistent: 0x400454cb, setOwner: 0x400454cc, setGroup: 0x400454ce };
 const modes = { tun: 0x0001, tap: 0x0002 };
@@ -75,6 +77,16 @@ export class TunDevice {
   }
 }
 
+/** A device that is persistent and owned by this user needs no capability. */
+function claim(descriptor: Descriptor, request: Uint8Array, name: string): void {
+  try {
+    ioctlBuffer(descriptor.fd, requests.setInterface, request, `TUNSETIFF ${name}`);
+  } catch (error) {
+    if (isErrno(error, "EPERM")) needCapability(`making the device ${name}`, "CAP_NET_ADMIN");
+    throw error;
+  }
+}
+
 /** Makes the device in the namespace that this thread is in, or opens it where it is there and its mode the same. */
 export function openTun(options: TunOptions): TunDevice {
   const { name = "", mode, multiQueue, persistent, owner, group } = options;
@@ -86,7 +98,7 @@ export function openTun(options: TunOptions): TunDevice {
     request.set(new TextEncoder().encode(name));
     const bits = modes[mode] | flags.noPacketInfo | (multiQueue ? flags.multiQueue : 0);
     new DataView(request.buffer).setUint16(nameSize, bits, true);
-    ioctlBuffer(descriptor.fd, requests.setInterface, request, `TUNSETIFF ${name}`);
+    claim(descriptor, request, name);
     if (owner !== undefined) ioctlValue(descriptor.fd, requests.setOwner, owner, "TUNSETOWNER");
     if (group !== undefined) ioctlValue(descriptor.fd, requests.setGroup, group, "TUNSETGROUP");
     if (persistent !== undefined)

@@ -35,6 +35,7 @@ import {
   parseDone,
   parseMessages,
 } from "./message.ts";
+import { needCapability } from "../net/privilege.ts";
 import { align } from "./codec.ts";
 
 /** NETLINK_* protocols. */
@@ -50,6 +51,8 @@ export interface Request<H, A> {
   readonly header?: Partial<H>;
   readonly attributes?: A;
 }
+
+const EPERM = 1;
 
 /** How often a dump is read anew when the table changed under it. */
 const dumpAttempts = 20;
@@ -156,6 +159,8 @@ export class NetlinkSocket {
 
   #check<H, A>(request: Request<H, A>, payload: Uint8Array, acknowledgement: Acknowledgement): void {
     if (acknowledgement.errno === 0) return;
+    // The kernel asks for the capability before anything else of a request that changes something (rtnetlink_rcv_msg, genl_rcv_msg).
+    if (acknowledgement.errno === EPERM) needCapability(this.#name(request), "CAP_NET_ADMIN");
     const { offset } = acknowledgement;
     const start = align(request.layout.header.size);
     const inAttributes = (offset ?? 0) - messageHeaderSize - start;

@@ -37,7 +37,8 @@ function attachOne(program: Program, probe: SingleProbe): Link {
 }
 
 export function attachUprobe(program: Program, target: TargetOf<"uprobe">): Link {
-  needCapabilities("attaching to a user function", "CAP_PERFMON");
+  // Stricter than for kernel functions (perf_uprobe_event_init, kernel/events/core.c).
+  needCapabilities("attaching to a user function", "CAP_SYS_ADMIN");
   const path = findUserFile(target.path);
   return attachOne(program, {
     path,
@@ -159,6 +160,7 @@ function attachSites(program: Program, places: MultiPlaces): Link {
   } catch (error) {
     if (!isErrno(error, "EINVAL", "EOPNOTSUPP")) throw error;
   }
+  needCapabilities("attaching to a static probe without uprobe_multi", "CAP_SYS_ADMIN");
   const links: Link[] = [];
   try {
     for (const [at, offset] of places.offsets.entries()) {
