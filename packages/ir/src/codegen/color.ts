@@ -2,7 +2,7 @@
  * @module
  * Register assignment by colouring with iterated coalescing (George and Appel 1996).
  */
-import type { Affinity, Interference } from "./interference.ts";
+import type { Affinity, Edges, Interference } from "./interference.ts";
 import { FIRST_VIRTUAL } from "./mir.ts";
 import type { Reg } from "./mir.ts";
 
@@ -33,7 +33,7 @@ class Colourer {
   readonly #graph: Interference;
   readonly #costs: Float64Array;
   readonly #neighbours: Reg[][];
-  readonly #edges: Set<number>;
+  readonly #edges: Edges;
   readonly #degree: Int32Array;
   readonly #alias: Int32Array;
   readonly #state: State[];
@@ -91,7 +91,7 @@ class Colourer {
   }
 
   #isAdjacent(a: Reg, b: Reg): boolean {
-    return this.#edges.has(a < b ? a * this.#graph.count + b : b * this.#graph.count + a);
+    return a !== b && this.#edges.has(a, b);
   }
 
   /** Whether a move of the register may still be coalesced. */
@@ -172,24 +172,38 @@ class Colourer {
     if (!this.#isMoveRelated(reg)) this.#setState(reg, "simplify");
   }
 
+  #isPresent(reg: Reg): boolean {
+    const state = this.#state[reg];
+    return state !== "selected" && state !== "coalesced";
+  }
+
   #isSafe(u: Reg, v: Reg): boolean {
     if (u < FIRST_VIRTUAL) {
       // George: every neighbour of v is harmless or already differs from u.
-      return this.#adjacent(v).every(
-        (other) => other < FIRST_VIRTUAL || (this.#degree[other] as number) < COLOURS || this.#isAdjacent(other, u),
+      return (this.#neighbours[v] as Reg[]).every(
+        (other) =>
+          other < FIRST_VIRTUAL ||
+          (this.#degree[other] as number) < COLOURS ||
+          !this.#isPresent(other) ||
+          this.#isAdjacent(other, u),
       );
     }
     // Briggs: fewer than K neighbours of the union are hard.
     let hard = 0;
-    const seen = new Set<Reg>();
-    for (const other of [...this.#adjacent(u), ...this.#adjacent(v)]) {
-      if (seen.has(other)) continue;
-      seen.add(other);
-      const isShared = this.#isAdjacent(other, u) && this.#isAdjacent(other, v);
-      const degree = other < FIRST_VIRTUAL ? Infinity : (this.#degree[other] as number) - (isShared ? 1 : 0);
-      if (degree >= COLOURS) hard++;
+    for (const other of this.#neighbours[u] as Reg[]) {
+      if (!this.#isPresent(other)) continue;
+      const degree = other < FIRST_VIRTUAL ? Infinity : (this.#degree[other] as number);
+      if (degree < COLOURS) continue;
+      // A neighbour of both has one less afterwards.
+      if (degree > COLOURS || !this.#isAdjacent(other, v)) hard++;
+      if (hard >= COLOURS) return false;
     }
-    return hard < COLOURS;
+    for (const other of this.#neighbours[v] as Reg[]) {
+      const isHard = other < FIRST_VIRTUAL || (this.#degree[other] as number) >= COLOURS;
+      if (!isHard || !this.#isPresent(other) || this.#isAdjacent(other, u)) continue;
+      if (++hard >= COLOURS) return false;
+    }
+    return true;
   }
 
   #combine(u: Reg, v: Reg): void {
@@ -209,8 +223,7 @@ class Colourer {
   }
 
   #addEdge(a: Reg, b: Reg): void {
-    if (a === b || (a < FIRST_VIRTUAL && b < FIRST_VIRTUAL) || this.#isAdjacent(a, b)) return;
-    this.#edges.add(a < b ? a * this.#graph.count + b : b * this.#graph.count + a);
+    if (a === b || (a < FIRST_VIRTUAL && b < FIRST_VIRTUAL) || !this.#edges.add(a, b)) return;
     for (const [reg, other] of [
       [a, b],
       [b, a],

@@ -2,8 +2,7 @@
  * @module
  * Which registers must differ, and which would rather be the same.
  */
-import { liveOut } from "./liveness.ts";
-import type { RegSet } from "./liveness.ts";
+import { Liveness, LiveSet } from "./liveness.ts";
 import { definition, FIRST_VIRTUAL, forEachTerminatorUse, forEachUse, NONE, R10 } from "./mir.ts";
 import type { MFunction, MInst, Reg } from "./mir.ts";
 import * as op from "./opcodes.ts";
@@ -18,7 +17,7 @@ export interface Affinity {
 export interface Interference {
   /** Neighbours by register. Machine registers (below `FIRST_VIRTUAL`) have none: they differ anyhow. */
   readonly neighbours: Reg[][];
-  readonly edges: Set<number>;
+  readonly edges: Edges;
   readonly affinities: Affinity[];
   /** What it costs to keep a register in memory, by register. */
   readonly costs: Float64Array;
@@ -35,46 +34,56 @@ export const isCommutative = (inst: MInst): boolean => inst.b !== NONE && COMMUT
 export const isPlainCopy = (inst: MInst): boolean =>
   inst.kind === "mov" && inst.opcode === (op.ALU64 | op.MOV | op.X) && inst.offset === 0 && inst.a !== R10;
 
-/** A sparse set that can be walked. */
-class LiveSet {
-  readonly items: Reg[] = [];
-  readonly #position: Int32Array;
+/** Pairs of registers: half a matrix of bits, or a set where that would be too large. */
+export class Edges {
+  readonly #bits: Uint32Array | null;
+  readonly #set = new Set<number>();
 
-  constructor(size: number) {
-    this.#position = new Int32Array(size).fill(-1);
+  constructor(count: number) {
+    this.#bits = count <= MOST_IN_MATRIX ? new Uint32Array(((count * (count - 1)) >>> 6) + 1) : null;
   }
 
-  add(reg: Reg): void {
-    if ((this.#position[reg] as number) >= 0) return;
-    this.#position[reg] = this.items.length;
-    this.items.push(reg);
+  has(a: Reg, b: Reg): boolean {
+    const at = pairIndex(a, b);
+    if (!this.#bits) return this.#set.has(at);
+    return (((this.#bits[at >>> 5] as number) >>> (at & 31)) & 1) === 1;
   }
 
-  delete(reg: Reg): void {
-    const at = this.#position[reg] as number;
-    if (at < 0) return;
-    const last = this.items.pop() as Reg;
-    if (last !== reg) {
-      this.items[at] = last;
-      this.#position[last] = at;
+  /** False where the pair was there. */
+  add(a: Reg, b: Reg): boolean {
+    const at = pairIndex(a, b);
+    if (!this.#bits) {
+      if (this.#set.has(at)) return false;
+      this.#set.add(at);
+      return true;
     }
-    this.#position[reg] = -1;
+    const word = this.#bits[at >>> 5] as number;
+    const bit = 1 << (at & 31);
+    if ((word & bit) !== 0) return false;
+    this.#bits[at >>> 5] = word | bit;
+    return true;
   }
 }
+
+/** 16 MiB of bits. */
+const MOST_IN_MATRIX = 16_000;
+
+const pairIndex = (a: Reg, b: Reg): number => (a > b ? (a * (a - 1)) / 2 + b : (b * (b - 1)) / 2 + a);
 
 export function buildInterference(code: MFunction): Interference {
   const count = code.registers;
   const graph: Interference = {
     neighbours: Array.from({ length: count }, () => []),
-    edges: new Set(),
+    edges: new Edges(count),
     affinities: [],
     costs: new Float64Array(count),
     count,
   };
-  const out = liveOut(code);
-  for (const block of code.blocks) {
-    const live = new LiveSet(count);
-    fill(live, out.get(block) as RegSet);
+  const liveness = new Liveness(code);
+  const live = new LiveSet(count);
+  for (const [index, block] of code.blocks.entries()) {
+    live.clear();
+    liveness.addOut(index, live);
     const weight = depthWeight(block.depth) * (block.cold ? 0.1 : 1);
     forEachTerminatorUse(block.terminator, (reg) => {
       live.add(reg);
@@ -83,17 +92,6 @@ export function buildInterference(code: MFunction): Interference {
     for (let i = block.insts.length - 1; i >= 0; i--) addInst(graph, live, block.insts[i] as MInst, weight);
   }
   return graph;
-}
-
-function fill(live: LiveSet, set: RegSet): void {
-  for (let w = 0; w < set.length; w++) {
-    let bits = set[w] as number;
-    while (bits !== 0) {
-      const bit = 31 - Math.clz32(bits & -bits);
-      live.add(w * 32 + bit);
-      bits &= bits - 1;
-    }
-  }
 }
 
 function addInst(graph: Interference, live: LiveSet, inst: MInst, weight: number): void {
@@ -142,9 +140,7 @@ function addTies(graph: Interference, inst: MInst, weight: number): void {
 
 function connect(graph: Interference, a: Reg, b: Reg): void {
   if (a === b || (a < FIRST_VIRTUAL && b < FIRST_VIRTUAL)) return;
-  const key = a < b ? a * graph.count + b : b * graph.count + a;
-  if (graph.edges.has(key)) return;
-  graph.edges.add(key);
+  if (!graph.edges.add(a, b)) return;
   if (a >= FIRST_VIRTUAL) (graph.neighbours[a] as Reg[]).push(b);
   if (b >= FIRST_VIRTUAL) (graph.neighbours[b] as Reg[]).push(a);
 }
