@@ -5,11 +5,10 @@
 import { accesses, callWrites, escapedObjects, isCall, mayAlias, placeOf } from "../analysis/alias.ts";
 import { buildCfg, findLoops, retarget } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
-import { possibleBits } from "../analysis/bits.ts";
 import { isPure } from "../analysis/effects.ts";
 import { makeBlock } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
-import type { Block, Inst, IrFunction, Terminator } from "../ir.ts";
+import type { BinaryOp, Block, Inst, IrFunction, Terminator } from "../ir.ts";
 
 /** More values than these alive around a loop would only be spilled. */
 const MOST_HOISTED = 6;
@@ -33,14 +32,14 @@ interface Context {
   readonly checked: ReadonlySet<Inst>;
 }
 
-const BOUNDED = 1n << 29n;
+const SCALES = new Set<BinaryOp>(["add", "sub", "mul", "shl"]);
 
 /** How an index becomes the variable part of a pointer: before the branch that bounds the index the verifier would not know the product. */
 function indexParts(fn: IrFunction): Set<Inst> {
   const found = new Set<Inst>();
   const note = (inst: Inst): void => {
-    const scales = inst.op === "ext" || (inst.op === "binary" && inst.args[1]?.op === "const");
-    if (!scales || found.has(inst) || possibleBits(inst) < BOUNDED) return;
+    const scales = inst.op === "binary" && SCALES.has(inst.binary) && inst.args[1]?.op === "const";
+    if ((!scales && inst.op !== "ext") || found.has(inst)) return;
     found.add(inst);
     note(inst.args[0] as Inst);
   };
