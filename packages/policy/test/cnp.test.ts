@@ -1,69 +1,16 @@
-import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
-import { parsePrefix } from "@skep/net";
 import { describe, expect, it } from "vitest";
-import { PolicyEngine } from "../src/engine.ts";
-import type { NamedPort, PolicyIdentity } from "../src/identity.ts";
-import { cidrLabel, parseLabels } from "../src/labels.ts";
-import { lookupEntry } from "../src/lookup.ts";
-import { parseValue } from "../src/parse/documents.ts";
-import { hasErrors } from "../src/diagnostic.ts";
-import { sharedData } from "./data.ts";
-
-const path = sharedData("cnp/cases-a.jsonl.gz");
-
-interface RawIdentity {
-  id: number;
-  labels?: string[];
-  cidr?: string;
-  tcpNamedPorts?: Record<string, number>;
-  udpNamedPorts?: Record<string, number>;
-}
-interface Side {
-  verdict: "allowed" | "denied";
-  redirect?: boolean;
-  found: boolean;
-}
-interface Case {
-  id: string;
-  identities: RawIdentity[];
-  policies: unknown[];
-  queries: { from: number; to: number; proto: string; dport: number }[];
-  answers: { verdict: string; egress: Side | null; ingress: Side | null }[];
-  parseErrors?: string[];
-}
-
-const protocols: Record<string, number> = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1, ICMPv6: 58 };
-
-function identityOf(raw: RawIdentity): PolicyIdentity {
-  const labels = { ...parseLabels(raw.labels ?? []) };
-  const cidr = raw.cidr === undefined ? null : parsePrefix(raw.cidr);
-  if (cidr) {
-    labels[cidrLabel(cidr)] = "";
-    labels[`reserved:world-ipv${cidr.address.family}`] = "";
-  }
-  const named = (ports: Record<string, number> | undefined, protocol: number): NamedPort[] =>
-    Object.entries(ports ?? {}).map(([name, port]) => ({ name, protocol, port }));
-  return {
-    id: raw.id,
-    labels,
-    ...(cidr ? { cidr } : {}),
-    namedPorts: [...named(raw.tcpNamedPorts, 6), ...named(raw.udpNamedPorts, 17)],
-  };
-}
-
-/**
- * Objects that the engine took and the API server does not: a toFQDNs without a name (the schema wants one) and the label key `-a`
- * (no key of Kubernetes). We refuse them; for the verdicts they are replaced by what they mean: a name and a label that nobody has.
- */
-const refusedBySchema = new Set("0348:0 0384:1 0475:2 0552:2 0710:0 0739:2 0956:1 0986:0".split(" "));
-
-function mend(policy: unknown): unknown {
-  const text = JSON.stringify(policy);
-  return JSON.parse(
-    text.replace('"toFQDNs":[{}]', '"toFQDNs":[{"matchName":"nobody.invalid"}]').replace('"-a":', '"nobody":'),
-  );
-}
+import { hasErrors, lookupEntry, parseValue, PolicyEngine } from "../src/index.ts";
+import {
+  documentsOf,
+  engineOptions,
+  identityOf,
+  isRefusedBySchema,
+  parseOptions,
+  path,
+  protocols,
+  readCases,
+  type Side,
+} from "./cnp-worlds.ts";
 
 function sideText(entry: ReturnType<typeof lookupEntry>): string {
   if (!entry) return "denied";
@@ -75,22 +22,14 @@ function expected(side: Side): string {
 }
 
 describe.skipIf(!path)("worlds judged by Cilium's engine", () => {
-  const cases = path
-    ? gunzipSync(readFileSync(path))
-        .toString()
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line) as Case)
-    : [];
-  const isRefusedBySchema = (world: Case, i: number): boolean => refusedBySchema.has(`${world.id.slice(3)}:${i}`);
-  const options = { clusterName: null, nodeSelectors: false, extendedProtocols: false };
+  const cases = readCases();
 
   it("refuses the same objects", () => {
     const differences: string[] = [];
     for (const world of cases) {
       const refused = new Set((world.parseErrors ?? []).map((text) => Number(text.split(":")[0])));
       for (const [i, policy] of world.policies.entries()) {
-        const { diagnostics } = parseValue("policy", policy, options);
+        const { diagnostics } = parseValue("policy", policy, parseOptions);
         if (hasErrors(diagnostics) === (refused.has(i) || isRefusedBySchema(world, i))) continue;
         const ours = diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message);
         const theirs = world.parseErrors?.find((text) => text.startsWith(`${i}:`)) ?? "accepted";
@@ -104,16 +43,10 @@ describe.skipIf(!path)("worlds judged by Cilium's engine", () => {
     const differences: string[] = [];
     let compared = 0;
     for (const world of cases) {
-      const engine = new PolicyEngine({
-        allowLocalhost: false,
-        hostFirewall: true,
-        dualStack: true,
-        proxyPorts: () => 10_000,
-      });
+      const engine = new PolicyEngine(engineOptions);
       const identities = new Map(world.identities.map((raw) => [raw.id, identityOf(raw)]));
       for (const identity of identities.values()) engine.upsertIdentity(identity);
-      const policies = world.policies.map((policy, i) => (isRefusedBySchema(world, i) ? mend(policy) : policy));
-      engine.update(policies.flatMap((policy) => parseValue("policy", policy, options).documents));
+      engine.update(documentsOf(world));
       const resolved = new Map<number, ReturnType<PolicyEngine["resolve"]>>();
       const policyOf = (id: number): ReturnType<PolicyEngine["resolve"]> | null => {
         const identity = identities.get(id);

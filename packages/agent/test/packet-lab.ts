@@ -1,0 +1,287 @@
+/**
+ * @module
+ * Workloads with wires of their own around a host namespace, and everything else behind one more wire: packets are put on the wires and
+ * looked for at the other end.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDatapath, type Datapath, type DatapathEvent, type DatapathOptions } from "@skep/datapath";
+import { openLinux, openPacketSocket, unmountPins, type LinuxMachine, type PacketSocket } from "@skep/linux";
+import {
+  buildPacket,
+  formatAddress,
+  hostPrefix,
+  parseAddress,
+  type Address,
+  type LayerSpec,
+  type Mac,
+  type Prefix,
+} from "@skep/net";
+import { createWire, type Wire } from "../src/wire.ts";
+
+export const ip = (text: string): Address => {
+  const found = parseAddress(text);
+  if (!found) throw new Error(`${text} is no address`);
+  return found;
+};
+
+export interface Pod {
+  /** Endpoint number. */
+  readonly id: number;
+  readonly identity: number;
+  readonly address: Address;
+  readonly address6: Address;
+}
+
+/** A packet that opens something. `port`: destination port, or the ICMP type. */
+export interface Probe {
+  /** A workload's endpoint number, or an address of the outside. */
+  readonly from: number | Address;
+  readonly to: number | Address;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly port: number;
+  readonly family: 4 | 6;
+}
+
+export interface Outcome {
+  readonly arrived: boolean;
+  /** Why it was dropped, where it was. */
+  readonly drop: Pick<DatapathEvent, "reason" | "direction" | "endpoint"> | null;
+}
+
+interface Wired extends Pod {
+  readonly wire: Wire;
+  readonly socket: PacketSocket;
+}
+
+const CHUNK = 256;
+const PATIENCE_MS = 10_000;
+const FIRST_PORT = 1024;
+const [ICMP, TCP, UDP, ICMPV6, SCTP] = [1, 6, 17, 58, 132];
+const SYN = 0x02;
+
+export class PacketLab {
+  readonly datapath: Datapath;
+  private readonly folder = mkdtempSync(join(tmpdir(), "skep-lab-"));
+  private readonly outer = openLinux({ runFolder: this.folder });
+  private readonly machine: LinuxMachine;
+  private readonly pins = join(this.folder, "bpf");
+  private readonly cgroup = `skep-lab-${process.pid}-${this.folder.slice(-6)}`;
+  private readonly pods = new Map<number, Wired>();
+  private readonly outside: PacketSocket;
+  private readonly outsideMacs: { readonly own: Mac; readonly host: Mac };
+  private readonly reader: ReturnType<Datapath["readEvents"]>;
+  private readonly drops = new Map<string, DatapathEvent>();
+  private readonly arrived = new Set<string>();
+  private nextPort = FIRST_PORT;
+
+  constructor(options: Pick<DatapathOptions, "hostFirewall" | "verdictEvents"> = {}) {
+    const { net } = this.outer;
+    this.machine = openLinux({ runFolder: this.folder, netns: net.createNamespace("host").path });
+    const host = this.machine.net.host;
+    const outside = net.createNamespace("outside");
+    for (const name of ["all", "default"]) host.setSysctl(`net/ipv4/conf/${name}/rp_filter`, "0");
+    host.setSysctl("net/ipv4/ip_forward", "1");
+    host.setSysctl("net/ipv6/conf/all/forwarding", "1");
+    for (const scope of ["all", "default"]) outside.setSysctl(`net/ipv6/conf/${scope}/disable_ipv6`, "1");
+    const { host: out, peer } = host.createVeth("out0", { namespace: outside, name: "eth0" });
+    host.setUp(out.index, true);
+    outside.setUp(peer.index, true);
+    this.outsideMacs = { own: peer.mac, host: out.mac };
+    for (const [own, gateway, any] of [
+      ["192.0.2.1", "192.0.2.2", "0.0.0.0"],
+      ["fd99::1", "fd99::2", "::"],
+    ] as const) {
+      host.addAddress(out.index, { address: ip(own), length: ip(own).family === 4 ? 24 : 64 });
+      host.addNeighbour(out.index, ip(gateway), peer.mac);
+      host.addRoute({ destination: { address: ip(any), length: 0 }, gateway: ip(gateway), interface: out.index });
+    }
+    this.outside = outside.run(() => openPacketSocket(peer.index));
+    const cgroup = this.machine.processes.createCgroup(this.cgroup).path;
+    this.datapath = openDatapath(this.machine, { pins: this.pins, cgroup, ...options });
+    this.reader = this.datapath.readEvents((event) => {
+      if (event.type === 1 && !event.reply) this.drops.set(keyOf(event), event);
+    });
+  }
+
+  /** Its policy must be set before, or nothing passes. */
+  addPod(pod: Pod): void {
+    const host = this.machine.net.host;
+    const wire = createWire(this.machine, { id: pod.id, netns: `pod${pod.id}` });
+    const namespace = this.machine.net.openNamespace(wire.netns);
+    if (!namespace) throw new Error(`the namespace ${wire.netns} is gone`);
+    // The pod's own stack has no address: nothing answers, every packet here is a probe.
+    host.setSysctl(`net/ipv6/conf/${wire.interfaceName}/disable_ipv6`, "0");
+    const { interfaceName, interfaceIndex, mac, hostMac } = wire;
+    const endpoint = { ...pod, interfaceName, interfaceIndex, mac, hostMac };
+    this.datapath.setEndpoint(endpoint);
+    this.datapath.attachEndpoint(endpoint);
+    host.setUp(interfaceIndex, true);
+    namespace.setUp(wire.peerIndex, true);
+    for (const address of [pod.address, pod.address6]) {
+      host.addNeighbour(interfaceIndex, address, mac);
+      host.addRoute({ destination: hostPrefix(address), interface: interfaceIndex, scope: "link" });
+    }
+    const inside = this.outer.net.namespaceAt(wire.netnsPath);
+    this.pods.set(pod.id, { ...pod, wire, socket: inside.run(() => openPacketSocket(wire.peerIndex)) });
+  }
+
+  /** The host's own endpoint: its addresses are those that the ipcache gives identity 1. */
+  addHost(id: number): void {
+    const nobody = new Uint8Array(6);
+    this.datapath.setEndpoint({
+      ...{ id, identity: 1, address: ip("192.0.2.1"), interfaceName: "", interfaceIndex: 0 },
+      ...{ mac: nobody, hostMac: nobody },
+    });
+  }
+
+  /** Sends every probe and waits until each has arrived or its drop was told. Throws where one is neither. */
+  async probe(probes: readonly Probe[]): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    for (let at = 0; at < probes.length; at += CHUNK)
+      outcomes.push(...(await this.probeSome(probes.slice(at, at + CHUNK))));
+    return outcomes;
+  }
+
+  private async probeSome(probes: readonly Probe[]): Promise<Outcome[]> {
+    this.drops.clear();
+    this.arrived.clear();
+    const keys = probes.map((probe) => this.send(probe));
+    const until = performance.now() + PATIENCE_MS;
+    let open = keys;
+    for (;;) {
+      this.reader.drain();
+      this.outsideFrames();
+      for (const { socket } of this.pods.values()) this.frames(socket);
+      open = open.filter((key) => !this.arrived.has(key) && !this.drops.has(key));
+      if (open.length === 0) break;
+      if (performance.now() > until) throw new Error(`neither arrived nor dropped: ${open.slice(0, 5).join("; ")}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    return keys.map((key) => ({ arrived: this.arrived.has(key), drop: this.drops.get(key) ?? null }));
+  }
+
+  private outsideFrames(): void {
+    this.frames(this.outside);
+  }
+
+  private frames(socket: PacketSocket): void {
+    for (let frame = socket.read(); frame !== null; frame = socket.read()) {
+      const key = frame.direction === "in" ? keyOfFrame(frame.bytes) : null;
+      if (key !== null) this.arrived.add(key);
+    }
+  }
+
+  /** Puts the probe on the sender's wire; the key that it is known by. */
+  private send(probe: Probe): string {
+    const [from, to] = [this.addressOf(probe.from, probe.family), this.addressOf(probe.to, probe.family)];
+    const sourcePort = this.nextPort;
+    this.nextPort = sourcePort === 60_000 ? FIRST_PORT : sourcePort + 1;
+    const sender = typeof probe.from === "number" ? this.pods.get(probe.from) : undefined;
+    const [source, destination] = sender
+      ? [sender.wire.mac, sender.wire.hostMac]
+      : [this.outsideMacs.own, this.outsideMacs.host];
+    const frame = buildPacket([
+      { kind: "ethernet", source, destination },
+      { kind: probe.family === 4 ? "ipv4" : "ipv6", source: from, destination: to },
+      ...transport(probe, { from, to, sourcePort }),
+    ]);
+    const socket = sender ? sender.socket : this.outside;
+    if (!socket.write(frame)) throw new Error("the wire's queue is full");
+    return textOf({ source: from, destination: to, protocol: probe.protocol, ...portsOf(probe, sourcePort) });
+  }
+
+  private addressOf(end: number | Address, family: 4 | 6): Address {
+    if (typeof end !== "number") return end;
+    const pod = this.pods.get(end);
+    if (!pod) throw new Error(`no workload ${end}`);
+    return family === 4 ? pod.address : pod.address6;
+  }
+
+  async close(): Promise<void> {
+    this.reader.close();
+    this.outside.close();
+    for (const { socket } of this.pods.values()) socket.close();
+    this.datapath.destroy();
+    unmountPins(this.pins);
+    await this.machine.processes.deleteCgroup(this.cgroup);
+    for (const name of this.outer.net.namespaces()) this.outer.net.deleteNamespace(name);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+interface Tuple {
+  readonly source: Address;
+  readonly destination: Address;
+  readonly protocol: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+const textOf = ({ source, destination, protocol, sourcePort, destinationPort }: Tuple): string =>
+  `${formatAddress(source)} ${sourcePort} > ${formatAddress(destination)} ${destinationPort} /${protocol}`;
+
+/** ICMP messages are told apart by the checksum's neighbour: identifier of an echo, first word of the others. */
+function portsOf({ protocol, port }: Probe, sourcePort: number): { sourcePort: number; destinationPort: number } {
+  const isIcmp = protocol === ICMP || protocol === ICMPV6;
+  return isIcmp ? { sourcePort: port, destinationPort: 0 } : { sourcePort, destinationPort: port };
+}
+
+function keyOf(event: DatapathEvent): string {
+  const isIcmp = event.protocol === ICMP || event.protocol === ICMPV6;
+  return textOf(isIcmp ? { ...event, sourcePort: event.icmpType, destinationPort: 0 } : event);
+}
+
+/** The probe's key in a received frame; null where it is none. */
+function keyOfFrame(bytes: Uint8Array): string | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const family = view.getUint16(12) === 0x0800 ? 4 : view.getUint16(12) === 0x86dd ? 6 : null;
+  if (family === null) return null;
+  const at = family === 4 ? 34 : 54;
+  if (bytes.length < at + 4) return null;
+  const address = (from: number): Address => ({ family, bytes: bytes.subarray(from, from + (family === 4 ? 4 : 16)) });
+  const protocol = bytes[family === 4 ? 23 : 20] ?? 0;
+  const isIcmp = protocol === ICMP || protocol === ICMPV6;
+  const [sourcePort, destinationPort] = isIcmp ? [bytes[at] ?? 0, 0] : [view.getUint16(at), view.getUint16(at + 2)];
+  return textOf({
+    ...{ source: address(family === 4 ? 26 : 22), destination: address(family === 4 ? 30 : 38) },
+    ...{ protocol, sourcePort, destinationPort },
+  });
+}
+
+function transport(probe: Probe, ends: { from: Address; to: Address; sourcePort: number }): LayerSpec[] {
+  const { protocol, port: destinationPort, family } = probe;
+  const { from, to, sourcePort } = ends;
+  switch (protocol) {
+    case TCP:
+      return [{ kind: "tcp", sourcePort, destinationPort, flags: SYN }];
+    case UDP:
+      return [{ kind: "udp", sourcePort, destinationPort }];
+    case SCTP:
+      return [{ kind: "sctp", sourcePort, destinationPort }];
+    case ICMP:
+    case ICMPV6: {
+      // An error needs something to be about: a packet that nobody has sent.
+      const about: LayerSpec[] = [
+        { kind: family === 4 ? "ipv4" : "ipv6", source: to, destination: from },
+        { kind: "udp", sourcePort: 1, destinationPort: 2 },
+      ];
+      const isError = protocol === ICMP ? [3, 11, 12].includes(destinationPort) : destinationPort < 128;
+      const kind = protocol === ICMP ? "icmp" : "icmpv6";
+      const rest = isError ? 0 : (sourcePort << 16) | 1;
+      return [{ kind, type: destinationPort, code: 0, rest: rest >>> 0 }, ...(isError ? about : [])];
+    }
+    default:
+      throw new Error(`no probe of protocol ${protocol}`);
+  }
+}
+
+/** Everything that is neither a workload nor named otherwise is the world. */
+export function worldRows(): { prefix: Prefix; identity: number }[] {
+  return [
+    { prefix: { address: ip("0.0.0.0"), length: 0 }, identity: 9 },
+    { prefix: { address: ip("::"), length: 0 }, identity: 10 },
+  ];
+}
