@@ -101,15 +101,73 @@ function resolveModule(host: CompilerHost, specifier: string, from: string): str
   return host.resolve?.(specifier, from) ?? undefined;
 }
 
-function typescriptHost(host: CompilerHost): ts.CompilerHost {
+// ---- what an earlier compilation of this process has read and checked ----
+
+/** Parsed files of the user by path; the oldest go first. */
+const parsed = new Map<string, ts.SourceFile>();
+const MOST_PARSED = 512;
+
+/** The same object for the same path and text: what TypeScript has bound to it stays. */
+function userFile(path: string, text: string): ts.SourceFile {
+  const known = parsed.get(path);
+  if (known?.text === text) return known;
+  const file = ts.createSourceFile(path, text, { languageVersion: ts.ScriptTarget.ES2023 }, true);
+  parsed.delete(path);
+  parsed.set(path, file);
+  for (const oldest of parsed.keys()) {
+    if (parsed.size <= MOST_PARSED) break;
+    parsed.delete(oldest);
+  }
+  return file;
+}
+
+/** What was found in a file, and in view of which others. */
+interface Checked {
+  /** The files that it sees, through imports of imports too, as text that names each import's target; and the files themselves. */
+  readonly links: string;
+  readonly seen: readonly ts.SourceFile[];
+  readonly diagnostics: readonly ts.Diagnostic[];
+}
+
+const checkedFiles = new WeakMap<ts.SourceFile, Checked>();
+
+/** Where each file's imports lead. */
+type Links = ReadonlyMap<string, readonly (string | undefined)[]>;
+
+function diagnosticsOf(program: ts.Program, file: ts.SourceFile, links: Links): readonly ts.Diagnostic[] {
+  const { text, seen } = view(program, file, links);
+  const known = checkedFiles.get(file);
+  if (known?.links === text && known.seen.length === seen.length && known.seen.every((one, i) => one === seen[i])) {
+    return known.diagnostics;
+  }
+  const diagnostics = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+  checkedFiles.set(file, { links: text, seen, diagnostics });
+  return diagnostics;
+}
+
+function view(program: ts.Program, file: ts.SourceFile, links: Links): { text: string; seen: ts.SourceFile[] } {
+  const paths = new Set([file.fileName]);
+  const lines: string[] = [];
+  for (const path of paths) {
+    const targets = links.get(path) ?? [];
+    lines.push(`${path}: ${targets.map((target) => target ?? "-").join(" ")}`);
+    for (const target of targets) if (target !== undefined && !target.startsWith(PRELUDE_ROOT)) paths.add(target);
+  }
+  const seen = [...paths].flatMap((path) => program.getSourceFile(path) ?? []);
+  return { text: lines.join("\n"), seen };
+}
+
+/** Files that say something about others which do not import them. */
+const AUGMENTS = /\bdeclare\s+(?:global|module)\b/;
+
+function typescriptHost(host: CompilerHost, links: Map<string, (string | undefined)[]>): ts.CompilerHost {
   const getText = (path: string): string | undefined =>
     path.startsWith(PRELUDE_ROOT) ? PRELUDE.get(path.slice(PRELUDE_ROOT.length)) : host.readFile(path);
   return {
     getSourceFile: (path) => {
       if (path.startsWith(PRELUDE_ROOT)) return preludeFile(path);
       const text = host.readFile(path);
-      if (text === undefined) return undefined;
-      return ts.createSourceFile(path, text, { languageVersion: ts.ScriptTarget.ES2023 }, true);
+      return text === undefined ? undefined : userFile(path, text);
     },
     getDefaultLibFileName: () => `${PRELUDE_ROOT}kernel/globals.d.ts`,
     writeFile: () => undefined,
@@ -121,13 +179,15 @@ function typescriptHost(host: CompilerHost): ts.CompilerHost {
     readFile: getText,
     directoryExists: () => true,
     getDirectories: () => [],
-    resolveModuleNameLiterals: (literals, from) =>
-      literals.map((literal) => {
-        const resolvedFileName = resolveModule(host, literal.text, from);
+    resolveModuleNameLiterals: (literals, from) => {
+      const targets = literals.map((literal) => resolveModule(host, literal.text, from));
+      links.set(from, targets);
+      return targets.map((resolvedFileName) => {
         if (resolvedFileName === undefined) return { resolvedModule: undefined };
         const extension = resolvedFileName.endsWith(".d.ts") ? ts.Extension.Dts : ts.Extension.Ts;
         return { resolvedModule: { resolvedFileName, extension, isExternalLibraryImport: false } };
-      }),
+      });
+    },
   };
 }
 
@@ -162,12 +222,18 @@ function missingEntry(entry: string): Diagnostic {
 
 /** Parses and checks the entry and what it imports. */
 export function checkSource(entry: string, host: CompilerHost): CheckedSource {
-  const program = ts.createProgram([`${PRELUDE_ROOT}kernel/index.ts`, entry], OPTIONS, typescriptHost(host));
+  const links = new Map<string, (string | undefined)[]>();
+  const program = ts.createProgram([`${PRELUDE_ROOT}kernel/index.ts`, entry], OPTIONS, typescriptHost(host, links));
   const files = program.getSourceFiles().filter((file) => !isPrelude(file));
   const entryFile = program.getSourceFile(entry);
+  const augments = files.some((file) => AUGMENTS.test(file.text));
   const found = [
     ...program.getGlobalDiagnostics(),
-    ...files.flatMap((file) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]),
+    ...files.flatMap((file) =>
+      augments
+        ? [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+        : diagnosticsOf(program, file, links),
+    ),
   ].filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error);
   const diagnostics = found.map(fromTypeScript);
   if (!entryFile) diagnostics.unshift(missingEntry(entry));
