@@ -3,7 +3,7 @@
  * Branches and compares that a dominating branch has decided: the same compare, a bound that implies another, a pointer known not to be null,
  * a packet length checked before. All of it the kernel's verifier knows by itself from the check that stays.
  */
-import { buildCfg } from "../analysis/cfg.ts";
+import { buildCfg, successors, terminatorArgs } from "../analysis/cfg.ts";
 import type { Cfg } from "../analysis/cfg.ts";
 import { Ranges } from "../analysis/range.ts";
 import type { Bounds } from "../analysis/range.ts";
@@ -98,6 +98,7 @@ class ConditionPass {
       this.#replaced.set(inst, this.#pool.get("i32", outcome ? 1n : 0n));
       this.#changed = true;
     }
+    this.#useDecided(block);
     const terminator = block.terminator;
     if (terminator?.op !== "branch") return;
     const [a, b] = terminator.args;
@@ -108,6 +109,36 @@ class ConditionPass {
     terminator.predicate = outcome ? "eq" : "ne";
     terminator.args = [zero, zero];
     this.#changed = true;
+  }
+
+  /**
+   * A compare that was kept as a value is known behind a branch on the same operands. The verifier does not connect the two: a counter that
+   * starts from the value would be unbounded to it.
+   */
+  #useDecided(block: Block): void {
+    const visit = (args: Inst[]): void => {
+      for (let i = 0; i < args.length; i++) args[i] = this.#decidedUse(args[i] as Inst);
+    };
+    for (const inst of block.insts) if (inst.op !== "phi") visit(inst.args);
+    visit(terminatorArgs(block.terminator));
+    for (const next of successors(block.terminator)) {
+      for (const inst of next.insts) {
+        if (inst.op !== "phi") break;
+        inst.args = inst.args.map((arg, i) => (inst.blocks[i] === block ? this.#decidedUse(arg) : arg));
+      }
+    }
+  }
+
+  #decidedUse(arg: Inst): Inst {
+    if (arg.op !== "cmp" || this.#replaced.has(arg)) return arg;
+    const [a, b] = arg.args as [Inst, Inst];
+    for (const fact of this.#facts.of(a)) {
+      const outcome = sameOperands({ predicate: arg.predicate, a, b }, fact);
+      if (outcome === null) continue;
+      this.#changed = true;
+      return this.#pool.get("i32", outcome ? 1n : 0n);
+    }
+    return arg;
   }
 
   /** Whether the facts make the compare true or false; null where they do not say. */
