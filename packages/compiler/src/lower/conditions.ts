@@ -122,10 +122,20 @@ function mayBeUndefined(cx: Cx, node: ts.BinaryExpression): boolean {
 
 /** Whether TypeScript, after narrowing, still thinks that the expression may be null or undefined. */
 export function isNullableType(cx: Cx, node: ts.Expression): boolean {
-  const type = cx.unit.checker.getTypeAtLocation(node);
+  const { checker } = cx.unit;
+  const known = nullable.get(checker) ?? new Map<ts.Node, boolean>();
+  nullable.set(checker, known);
+  const before = known.get(node);
+  if (before !== undefined) return before;
+  const type = checker.getTypeAtLocation(node);
   const parts = type.isUnion() ? type.types : [type];
-  return parts.some((part) => (part.flags & (ts.TypeFlags.Null | ts.TypeFlags.Undefined)) !== 0);
+  const found = parts.some((part) => (part.flags & (ts.TypeFlags.Null | ts.TypeFlags.Undefined)) !== 0);
+  known.set(node, found);
+  return found;
 }
+
+/** A function's body is lowered wherever it is called, and TypeScript would work its types out each time. */
+const nullable = new WeakMap<ts.TypeChecker, Map<ts.Node, boolean>>();
 
 export function lowerCondition(cx: Cx, expression: ts.Expression, whenTrue: Target, whenFalse: Target): void {
   const node = stripParens(expression);
