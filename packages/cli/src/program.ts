@@ -2,7 +2,7 @@ import { Command, CommanderError } from "commander";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "./errors.ts";
 import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
-import { defineKernel } from "./define/kernel.ts";
+import { bpftoolOrder, defineKernel } from "./define/kernel.ts";
 import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { definePolicyTools } from "./define/policy.ts";
 import { defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
@@ -86,7 +86,8 @@ async function observeFlagsFor(args: readonly string[]): Promise<ObserveFlags | 
 }
 
 /** Runs a command line (without node and script) and gives the exit status. */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(given: readonly string[]): Promise<number> {
+  const args = bpftoolOrder(given);
   let status = 0;
   const finish: Finish = async (run) => {
     status = (await run()) ?? 0;

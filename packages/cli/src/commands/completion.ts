@@ -4,12 +4,15 @@
  */
 import type { Command, Option } from "commander";
 import { usageError } from "../errors.ts";
+import { keywordsOf } from "../kernel/verb.ts";
 import { write } from "../output/print.ts";
 
 interface Place {
   /** As in `policy get`; "" is the root. */
   readonly path: string;
-  readonly commands: readonly { readonly name: string; readonly help: string }[];
+  readonly commands: readonly { readonly name: string; readonly aliases: readonly string[]; readonly help: string }[];
+  /** Words that may stand among the arguments. */
+  readonly keywords: readonly string[];
   readonly options: readonly {
     readonly name: string;
     readonly help: string;
@@ -30,7 +33,8 @@ function places(command: Command, path: string): Place[] {
   const visible = command.options.filter((option) => !option.hidden);
   const here: Place = {
     path,
-    commands: command.commands.map((each) => ({ name: each.name(), help: each.summary() })),
+    commands: command.commands.map((each) => ({ name: each.name(), aliases: each.aliases(), help: each.summary() })),
+    keywords: keywordsOf(command),
     options: [
       ...visible.flatMap((option) =>
         optionNames(option).map((name) => ({ name, help: option.description, values: valuesOf(option) })),
@@ -38,7 +42,10 @@ function places(command: Command, path: string): Place[] {
       { name: "--help", help: "show help", values: null },
     ],
   };
-  return [here, ...command.commands.flatMap((each) => places(each, `${path} ${each.name()}`.trim()))];
+  const below = command.commands.flatMap((each) =>
+    [each.name(), ...each.aliases()].flatMap((name) => places(each, `${path} ${name}`.trim())),
+  );
+  return [here, ...below];
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -46,7 +53,7 @@ const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 function bash(all: readonly Place[]): string {
   const cases = all.map(
     (place) =>
-      `    ${quote(place.path)}) words=${quote([...place.commands, ...place.options].map(({ name }) => name).join(" "))} ;;`,
+      `    ${quote(place.path)}) words=${quote([...place.commands.map(({ name }) => name), ...place.keywords, ...place.options.map(({ name }) => name)].join(" "))} ;;`,
   );
   const values = all.flatMap((place) =>
     place.options
@@ -89,6 +96,12 @@ complete -F _skep skep
 
 const zshText = (text: string): string => text.replace(/[[\]:\\]/g, "\\$&");
 
+/** Keywords and files. */
+function zshWords({ keywords }: Place): string {
+  if (keywords.length === 0) return "'*:file:_files'";
+  return quote(`*:word:{_alternative "words:word:(${keywords.join(" ")})" "files:file:_files"}`);
+}
+
 function zsh(all: readonly Place[]): string {
   const functionOf = (path: string): string => `_skep${path === "" ? "" : `_${path.replaceAll(/[ -]/g, "_")}`}`;
   const optionText = (option: Place["options"][number]): string => {
@@ -98,10 +111,13 @@ function zsh(all: readonly Place[]): string {
   };
   const functions = all.map((place) => {
     const options = place.options.map(optionText).join(" ");
-    if (place.commands.length === 0) return `${functionOf(place.path)}() { _arguments ${options} '*:file:_files' }`;
+    if (place.commands.length === 0) return `${functionOf(place.path)}() { _arguments ${options} ${zshWords(place)} }`;
     const names = place.commands.map(({ name, help }) => quote(`${name}:${zshText(help)}`)).join(" ");
     const cases = place.commands
-      .map(({ name }) => `      ${name}) ${functionOf(`${place.path} ${name}`.trim())} ;;`)
+      .map(
+        ({ name, aliases }) =>
+          `      ${[name, ...aliases].join("|")}) ${functionOf(`${place.path} ${name}`.trim())} ;;`,
+      )
       .join("\n");
     return `${functionOf(place.path)}() {
   local line state
@@ -137,7 +153,9 @@ function fish(all: readonly Place[]): string {
       const value = values === null ? "" : values.length > 0 ? ` -x -a ${quote(values.join(" "))}` : " -r";
       return `complete -c skep${condition} ${flag}${value} -d ${quote(help)}`;
     });
-    return [...commands, ...options];
+    const keywords =
+      place.keywords.length === 0 ? [] : [`complete -c skep${condition} -a ${quote(place.keywords.join(" "))}`];
+    return [...commands, ...keywords, ...options];
   });
   return `# fish completion of skep\n${lines.join("\n")}\n`;
 }

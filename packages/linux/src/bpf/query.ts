@@ -22,6 +22,8 @@ export interface Attached {
 export interface QueryResult {
   /** In the order in which they run. */
   readonly programs: readonly Attached[];
+  /** BPF_F_* that the programs were attached with (cgroups: 1 override, 2 multi). */
+  readonly flags: number;
   /** Grows with each change; for `Order.revision`. 0 where the hook has none. */
   readonly revision: bigint;
 }
@@ -62,6 +64,7 @@ function runQuery(request: Request, capacity: number): QueryResult {
       const linkId = links[at] ?? 0;
       return linkId === 0 ? { programId } : { programId, linkId };
     }),
+    flags: attributes.readU32(12),
     revision: attributes.readU64(56),
   };
 }
