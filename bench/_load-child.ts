@@ -26,4 +26,6 @@ const first = load();
 const loadedAt = performance.timeOrigin + performance.now();
 const lines = [`loaded at\t${loadedAt}`, `first\t${first}`];
 for (let at = 0; at < Number(further); at++) lines.push(`further ${at}\t${load()}`);
+const resident = /^VmHWM:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+lines.push(`resident\t${Number(resident) / 1024}`);
 process.stdout.write(`${lines.join("\n")}\n`);

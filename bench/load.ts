@@ -1,6 +1,6 @@
 // Time to load an object: from the start of a fresh process to the first loaded program, and a further load in the same process,
 // beside libbpf on the same file. The process of ours is one bundle, as the command is.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { median, print } from "./_lines.ts";
@@ -32,7 +32,7 @@ function measure(samples: Samples, command: string, args: readonly string[]): vo
   const started = performance.timeOrigin + performance.now();
   for (const [name, value] of figures(output(command, args))) {
     if (name === "loaded at") samples.add("fresh process", value - started);
-    else if (name === "first") samples.add(name, value);
+    else if (name === "first" || name === "resident") samples.add(name, value);
     else samples.add("further", value);
   }
 }
@@ -50,10 +50,12 @@ function run(programs: { ours: string; twin: string | null }, folder: string, ea
     ["fresh process", "process start to first loaded"],
     ["first", "first load in a process"],
     ["further", "further load"],
+    ["resident", "most resident memory of the process"],
   ] as const;
   for (const [key, name] of cases) {
     print({
-      ...{ bench: "load", case: `${each.name}, ${name}`, unit: "ms", skep: median(ours.of(key)) },
+      ...{ bench: "load", case: `${each.name}, ${name}`, unit: key === "resident" ? "MiB" : "ms" },
+      ...{ skep: median(ours.of(key)) },
       ...{ peer: programs.twin ? median(peers.of(key)) : null, peerName: programs.twin ? libbpfName() : null },
     });
   }
@@ -64,8 +66,10 @@ await withFolder(
   async (folder) => {
     const programs = { ours: await bundle(folder), twin: buildTwin("load", folder) };
     const tutorial = compiled("examples/redirect-port-80/redirect.bpf.ts");
+    const core = readFileSync(join(root, "bench/twins/core.o"));
     const datapath = skepObject();
     run(programs, folder, { name: "the tutorial's program", object: tutorial, largest: 0, rounds: 9, further: 10 });
+    run(programs, folder, { name: "2,000 instructions with CO-RE", object: core, largest: 0, rounds: 15, further: 10 });
     const small = { name: "the datapath, maps of at most 1,024 entries", object: datapath, largest: 1024 };
     run(programs, folder, { ...small, rounds: 7, further: 5 });
     run(programs, folder, { name: "the datapath", object: datapath, largest: 0, rounds: 3, further: 2 });
