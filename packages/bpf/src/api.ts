@@ -206,6 +206,8 @@ export interface RedirectMap {
 export interface SocketMap<K> {
   readonly "~sockets"?: K;
   readonly name: string;
+  /** Where the program's type may look: the socket, to be released on every path. */
+  get(key: K): Socket | null;
 }
 
 export interface CgroupArray {

@@ -460,8 +460,14 @@ function copiedLayout(cx: Cx, node: ts.ObjectLiteralExpression): MemoryType | nu
   const { type, nullable } = cx.unit.declaredType(cx.unit.checker.getTypeAtLocation(first.expression));
   if (nullable || (type?.kind !== "struct" && type?.kind !== "union")) return null;
   const names = new Set(type.fields.map((field) => field.name));
-  const same = rest.every((one) => one.name !== undefined && ts.isIdentifier(one.name) && names.has(one.name.text));
-  return same ? type : null;
+  return rest.every((one) => namesOf(cx, one).every((name) => names.has(name))) ? type : null;
+}
+
+/** Fields that a property of a literal gives. */
+function namesOf(cx: Cx, node: ts.ObjectLiteralElementLike): string[] {
+  if (!ts.isSpreadAssignment(node)) return [node.name.getText()];
+  const { checker } = cx.unit;
+  return checker.getPropertiesOfType(checker.getTypeAtLocation(node.expression)).map(({ name }) => name);
 }
 
 function lowerCompound(cx: Cx, node: ts.Expression, expected?: MemoryType): Value {

@@ -202,6 +202,28 @@ function planRecord(cx: Cx, values: readonly Value[], node: ts.Node): Plan {
   };
 }
 
+/** Lists of one length, such as the tuples that a function gives. */
+function planList(cx: Cx, values: readonly Value[], node: ts.Node): Plan {
+  const lists = values.flatMap((value) => (value.kind === "list" ? [value] : []));
+  const [first] = lists;
+  const other = lists.find((list) => list.elements.length !== first?.elements.length);
+  if (!first || other) return cx.refuse(node, "cannotJoin", ["a list", "a list of another length"]);
+  const plans = first.elements.map((_, at) =>
+    makePlan(
+      cx,
+      lists.map((list) => list.elements[at] ?? UNDEFINED),
+      null,
+      node,
+    ),
+  );
+  return {
+    assign: (value, at) => {
+      if (value.kind === "list") value.elements.forEach((one, index) => plans[index]?.assign(one, at));
+    },
+    result: () => ({ kind: "list", elements: plans.map((plan) => plan.result()) }),
+  };
+}
+
 /** What a field holds, as far as planning needs it, without reading it. */
 function peek(binding: Binding): Value {
   if (binding.kind === "value") return binding.value;
@@ -227,6 +249,7 @@ function makePlan(cx: Cx, values: readonly Value[], expected: IntT | null, node:
   if (some.every((value) => value.kind === "int")) return planInt(cx, some as IntValue[], expected, node);
   if (some.every((value) => value.kind === "bool")) return planBool(cx, node);
   if (some.every((value) => value.kind === "record")) return planRecord(cx, some, node);
+  if (some.every((value) => value.kind === "list")) return planList(cx, some, node);
   if (some.every((value) => value === first || sameConstant(value, first))) {
     return { assign: () => undefined, result: () => first };
   }

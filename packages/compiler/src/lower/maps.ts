@@ -4,6 +4,7 @@
  */
 import ts from "typescript";
 import type { Inst } from "@skep/ir";
+import { SOCKET } from "../kernel-structs.ts";
 import { cellType, INTS, sizeOf, type MemoryType, type StructT, type ArrayT } from "../types.ts";
 import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
@@ -42,6 +43,9 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   inode_storage: ["get", "delete"],
   cgrp_storage: ["get", "delete"],
   user_ringbuf: ["drain"],
+  sockmap: ["get"],
+  sockhash: ["get"],
+  reuseport_sockarray: ["get"],
   cgroup_storage: ["get"],
   percpu_cgroup_storage: ["get"],
 };
@@ -84,10 +88,16 @@ function found(cx: Cx, ptr: Inst, type: MemoryType, node: ts.Node): Value {
   );
 }
 
+/** What they hold are sockets, which the program has to release. */
+const SOCKETS: ReadonlySet<string> = new Set(["sockmap", "sockhash", "reuseport_sockarray"]);
+
 function get(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   const key = memoryOf(cx, node.arguments[0], map.map.key, node);
   const b = cx.emit(node);
   const ptr = b.helper(helperId("map_lookup_elem"), [mapInst(cx, map, node), key], "ptr");
+  if (SOCKETS.has(map.map.type)) {
+    return { kind: "ref", type: SOCKET, ptr, offset: 0, space: "kernel", align: 8, nullable: true, readOnly: true };
+  }
   if (map.map.inner) return { kind: "map", map: map.map.inner, inst: ptr };
   return found(cx, ptr, map.map.value ?? INTS.u32, node);
 }

@@ -4,18 +4,19 @@
  */
 import { LinuxBpf, VerifierError, type LinuxCollection } from "@skep/linux";
 import type { ObjectSpec } from "@skep/object";
+import type { Runner } from "./check.ts";
 import type { Outcome } from "./outcome.ts";
 
 const kernel = new LinuxBpf();
 
-export class KernelModule {
+export class KernelModule implements Runner {
   readonly #spec: ObjectSpec;
   readonly #collection: LinuxCollection;
 
   /** Throws what loading throws: `VerifierError` where a program is refused. */
-  constructor(spec: ObjectSpec) {
+  constructor(spec: ObjectSpec, programs?: readonly string[]) {
     this.#spec = spec;
-    this.#collection = kernel.load(spec);
+    this.#collection = kernel.load(spec, programs ? { programs } : {});
   }
 
   run(name: string, packet: Uint8Array): Outcome {
