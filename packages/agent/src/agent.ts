@@ -286,6 +286,7 @@ export class Agent {
       }
     };
     const revision = this.world.revision;
+    this.#swapPolicies();
     // A new identity is in the policies before an address has it; a gone one leaves its address first.
     if (this.options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
     for (const endpoint of this.world.endpoints())
@@ -296,6 +297,25 @@ export class Agent {
     if (failures.size > 0) return;
     this.#applied = revision;
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */
+  #swapPolicies(): void {
+    const changed = this.world.endpoints().flatMap((endpoint) => {
+      const row = this.#rows.get(endpoint.id);
+      if (!row) return [];
+      const change = this.world.policyChange(endpoint, row.version);
+      return change.kind === "whole" ? [{ row, change }] : [];
+    });
+    if (changed.length < 2) return;
+    for (const { row } of changed) row.version = 0;
+    try {
+      this.datapath.setPolicies(changed.map(({ change }) => change.policy));
+    } catch (error) {
+      this.#log.warn("policies are written one by one", { error: errorText(error) });
+      return;
+    }
+    for (const { row, change } of changed) row.version = change.version;
   }
 
   #applyEndpoint(endpoint: Endpoint): void {

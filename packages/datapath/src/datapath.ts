@@ -23,6 +23,8 @@ export interface Datapath {
   removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void;
   /** Swaps the whole policy of an endpoint. The next packet of every connection is asked of the new one, replies too. */
   setPolicy(policy: EndpointPolicy): void;
+  /** The same for several endpoints; on an error some may have the new policy and others the old. */
+  setPolicies(policies: readonly EndpointPolicy[]): void;
   /** Changes single entries of a policy that was set, in the order given. */
   updatePolicy(endpoint: number, delta: PolicyDelta): void;
   policyOf(endpoint: number): PolicyMapEntry[] | null;

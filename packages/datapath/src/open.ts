@@ -56,6 +56,9 @@ const HOOKS = [
 ] as const;
 const SOCKET_PROGRAMS = ["skep_connect4", "skep_getpeer4"] as const;
 
+/** Inner maps that are open at the same time. */
+const SWAPPED_AT_ONCE = 256;
+
 /** Index of a counter: direction times this, and the reason. */
 const REASONS = 256;
 
@@ -305,17 +308,31 @@ class KernelDatapath implements Datapath {
   // ---- policy ----
 
   setPolicy(policy: EndpointPolicy): void {
+    this.setPolicies([policy]);
+  }
+
+  setPolicies(policies: readonly EndpointPolicy[]): void {
+    for (let at = 0; at < policies.length; at += SWAPPED_AT_ONCE) this.#swap(policies.slice(at, at + SWAPPED_AT_ONCE));
+  }
+
+  #swap(policies: readonly EndpointPolicy[]): void {
     const outer = this.#spec.maps["skep_policy"];
     if (!outer?.inner) throw new Error("the datapath's object has no policy map");
-    const inner = this.#machine.bpf.createMap(outer.inner);
+    const rows: [key: Uint8Array, inner: RawMap][] = [];
     try {
-      inner.setAll(policy.entries.map(encodePolicyEntry));
-      this.#map("skep_policy").setMap(encodeU32(policy.endpoint), inner);
+      for (const { endpoint, entries } of policies) {
+        const inner = this.#machine.bpf.createMap(outer.inner);
+        rows.push([encodeU32(endpoint), inner]);
+        inner.setAll(entries.map(encodePolicyEntry));
+      }
+      this.#map("skep_policy").setMaps(rows);
     } finally {
-      inner.close();
+      for (const [, inner] of rows) inner.close();
+      // Also after a failure, which may have swapped some: what was allowed is asked anew.
+      for (const { endpoint } of policies) this.#nextGeneration(endpoint);
     }
-    this.#policies.set(policy.endpoint, new Map(policy.entries.map((entry) => [policyKeyText(entry), entry])));
-    this.#nextGeneration(policy.endpoint);
+    for (const { endpoint, entries } of policies)
+      this.#policies.set(endpoint, new Map(entries.map((entry) => [policyKeyText(entry), entry])));
   }
 
   updatePolicy(endpoint: number, { put, take }: PolicyDelta): void {

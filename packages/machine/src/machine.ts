@@ -96,6 +96,8 @@ export interface RawMap {
   pin(path: string): void;
   /** For maps of maps: puts `inner` under `key`. */
   setMap(key: Uint8Array, inner: RawMap): void;
+  /** As `setMap` for each in turn; the kernel waits for programs at work once instead of each time. */
+  setMaps(entries: Iterable<readonly [key: Uint8Array, inner: RawMap]>): void;
   /** For maps of maps: a handle of its own on what stands under `key`, to be closed; null where nothing does. */
   getMap(key: Uint8Array): RawMap | null;
   /** For program arrays. */

@@ -140,6 +140,10 @@ export class FakeMap implements RawMap {
     this.rows.set(text(key), [key.slice(), Uint8Array.of(inner.info.id, 0, 0, 0)]);
   }
 
+  setMaps(entries: Iterable<readonly [Uint8Array, RawMap]>): void {
+    for (const [key, inner] of entries) this.setMap(key, inner);
+  }
+
   getMap(key: Uint8Array): RawMap | null {
     const held = this.held.get(text(key));
     return held instanceof FakeMap ? held : null;

@@ -160,6 +160,12 @@ describe.skipIf(!canUseBpf())("maps", () => {
     expect(number(new Uint8Array([...(outer.get(key(1)) as Uint8Array), 0, 0, 0, 0]))).toBe(BigInt(first.info.id));
     outer.setMap(key(1), second);
     expect([...outer.entries()].map(([, id]) => new DataView(id.buffer).getUint32(0, true))).toEqual([second.info.id]);
+    outer.setMaps([
+      [key(1), second],
+      [key(3), first],
+    ]);
+    expect([...outer.entries()]).toHaveLength(2);
+    expect(outer.delete(key(3))).toBe(true);
     const opened = outer.getMap(key(1));
     expect(opened?.info.id).toBe(second.info.id);
     opened?.close();

@@ -240,6 +240,16 @@ export class LinuxMap implements RawMap {
     this.setDescriptor(key, descriptorOf(inner));
   }
 
+  setMaps(entries: Iterable<readonly [key: Uint8Array, inner: RawMap]>): void {
+    const all = [...entries].map(([key, inner]): [Uint8Array, Uint8Array] => {
+      const value = new Uint8Array(this.copiedSize);
+      new DataView(value.buffer).setUint32(0, descriptorOf(inner), true);
+      return [key, value];
+    });
+    // Each single update waits for an RCU grace period (kernel/bpf/syscall.c: maybe_wait_bpf_programs), a batch for one.
+    if (!updateBatch(this.#shape, all)) for (const [key, value] of all) this.set(key, value);
+  }
+
   getMap(key: Uint8Array): LinuxMap | null {
     // User space is given the inner map's id (kernel/bpf/map_in_map.c: bpf_map_fd_sys_lookup_elem).
     const value = this.get(key);
