@@ -3,7 +3,7 @@
  * `skep struct-ops`: kernel structs whose functions are programs.
  */
 import { join } from "node:path";
-import { ids, kernelTypes, type LinuxMap, mapById } from "@skep/linux";
+import { ids, kernelTypes, type LinuxMap, mapById, mapInfoBytes } from "@skep/linux";
 import { findByName } from "@skep/object";
 import { CliError, usageError } from "../errors.ts";
 import { note } from "../output/print.ts";
@@ -79,27 +79,13 @@ function stateOf(map: LinuxMap): string {
 }
 
 /** The map's own information by the kernel's type of it, as bpftool prints it. */
-function infoTree({ info }: LinuxMap): Tree {
-  const known: Readonly<Record<string, Tree>> = {
-    type: 26,
-    id: info.id,
-    key_size: info.keySize,
-    value_size: info.valueSize,
-    max_entries: info.maxEntries,
-    map_flags: info.flags,
-    name: info.name,
-    ifindex: info.interface,
-    btf_vmlinux_value_type_id: info.kernelValueTypeId,
-    netns_dev: 0n,
-    netns_ino: 0n,
-    btf_id: info.btfId,
-    btf_key_type_id: info.keyTypeId,
-    btf_value_type_id: info.valueTypeId,
-    map_extra: info.mapExtra,
-  };
-  const type = findByName(kernelTypes(), "bpf_map_info", "struct")?.type;
-  const names = type?.members.map(({ name }) => name).filter((name) => name in known) ?? Object.keys(known);
-  return Object.fromEntries(names.map((name) => [name, known[name] ?? null]));
+function infoTree(map: LinuxMap): Tree {
+  const type = findByName(kernelTypes(), "bpf_map_info", "struct");
+  if (type === null) return null;
+  // A kernel may know more than it was asked for.
+  const bytes = new Uint8Array(Math.max(type.type.size, 128));
+  bytes.set(mapInfoBytes(map));
+  return readerOf(kernelTypes(), type.id, "bpftool")(new DataView(bytes.buffer), 0);
 }
 
 /** `struct-ops dump [id N | name S]`. */

@@ -31,15 +31,11 @@ export interface MapTypes {
   readonly valueTypeId: number;
 }
 
-/** Null where the map has no types. A struct_ops map's value is a type of the kernel, or of the module that `info.btfId` is of. */
+/** Null where the map has no types. A struct_ops map's value is a type of the kernel or of a module. */
 export function typesOfMap({ info }: LinuxMap): MapTypes | null {
   if (info.kernelValueTypeId !== 0) {
-    const types = info.btfId === 0 ? kernelTypes() : (typesById(info.btfId) ?? kernelTypes());
-    return {
-      types: types.end > info.kernelValueTypeId ? types : kernelTypes(),
-      keyTypeId: 0,
-      valueTypeId: info.kernelValueTypeId,
-    };
+    const types = info.kernelBtfId === 0 ? kernelTypes() : (typesById(info.kernelBtfId) ?? kernelTypes());
+    return { types, keyTypeId: 0, valueTypeId: info.kernelValueTypeId };
   }
   if (info.btfId === 0 || info.valueTypeId === 0) return null;
   const types = typesById(info.btfId);

@@ -41,6 +41,7 @@ export { NotSupportedError } from "./not-supported.ts";
 export { StructOpsError } from "./struct-ops.ts";
 export { VerifierError } from "./verifier-error.ts";
 export * from "./verifier-log.ts";
+export { mapInfoBytes } from "./info.ts";
 export type { KernelLinkInfo, KernelMapInfo, KernelProgramInfo } from "./info.ts";
 export { unmountPins } from "./pins.ts";
 export { followTraceLog, type TraceLog } from "./trace-log.ts";

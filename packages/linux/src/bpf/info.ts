@@ -15,6 +15,8 @@ export interface KernelMapInfo extends MapInfo {
   readonly valueTypeId: number;
   /** BTF id in the kernel's BTF: for struct_ops. */
   readonly kernelValueTypeId: number;
+  /** The BTF that this one is of: the kernel's or a module's. */
+  readonly kernelBtfId: number;
   readonly interface: number;
 }
 
@@ -76,9 +78,15 @@ export function readInfoWith(
 
 const unknown = (number: number): string => `type_${number}`;
 
-export function mapInfo(fd: number): KernelMapInfo {
+/** struct bpf_map_info as the kernel gives it, for printing by the kernel's own type of it. */
+export function mapInfoBytes(map: { readonly fd: number }): Uint8Array {
   const out = new Uint8Array(104);
-  readInfo(fd, out, "of a map");
+  readInfo(map.fd, out, "of a map");
+  return out;
+}
+
+export function mapInfo(fd: number): KernelMapInfo {
+  const out = mapInfoBytes({ fd });
   const view = new DataView(out.buffer);
   const u32 = (offset: number) => view.getUint32(offset, true);
   return {
@@ -91,6 +99,7 @@ export function mapInfo(fd: number): KernelMapInfo {
     flags: u32(20),
     interface: u32(40),
     kernelValueTypeId: u32(44),
+    kernelBtfId: u32(76),
     btfId: u32(64),
     keyTypeId: u32(68),
     valueTypeId: u32(72),
