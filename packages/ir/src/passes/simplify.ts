@@ -288,6 +288,7 @@ class Simplifier {
   /** (x op c1) op c2 = x op (c1 op c2). */
   #reassociate(inst: InstOf<"binary">, a: Inst, c: bigint): Inst | null {
     if (!ASSOCIATIVE.has(inst.binary) || a.op !== "binary" || a.binary !== inst.binary) return null;
+    if (this.#mayBeChecked(a)) return null;
     const inner = a.args[1] as Inst;
     if (inner.op !== "const") return null;
     const folded = evaluateBinary(inst.binary, [inner.value, c], widthOf(inst.type));
@@ -295,6 +296,11 @@ class Simplifier {
       op: "binary",
       binary: inst.binary,
     });
+  }
+
+  /** An index that a branch bounds stays what its product is made of: the verifier does not bring the bound to what both were made of. */
+  #mayBeChecked(a: Inst): boolean {
+    return a.type === "i64" && !this.#isOnlyUse(a);
   }
 
   #and(inst: InstOf<"binary">, a: Inst, c: bigint): Inst | null {
@@ -363,6 +369,7 @@ class Simplifier {
     const inner = a.args[1].value;
     const x = a.args[0] as Inst;
     if (a.binary === inst.binary) {
+      if (this.#mayBeChecked(a)) return null;
       const sum = inner + count;
       if (sum < bits) return again(x, inst.binary, sum);
       return inst.binary === "ashr" ? again(x, "ashr", bits - 1n) : this.#constant(inst.type, 0n);
