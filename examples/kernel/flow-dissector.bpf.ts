@@ -4,13 +4,12 @@ import { Ethernet, ETHERTYPE, Ipv4, PROTOCOL, Udp } from "@skep/bpf/net";
 
 export const dissect = flowDissector("dissect", (ctx) => {
   const keys = ctx.flowKeys;
-  if (ctx.protocol !== ETHERTYPE.IPV4) return FLOW_DISSECTOR.CONTINUE;
+  if (keys.nProto !== ETHERTYPE.IPV4) return FLOW_DISSECTOR.CONTINUE;
   const ip = ctx.header(Ipv4, Ethernet.size);
   if (!ip || ip.protocol !== PROTOCOL.UDP) return FLOW_DISSECTOR.CONTINUE;
   const udp = ctx.header(Udp, Ethernet.size + ip.ihl * 4);
   if (!udp) return FLOW_DISSECTOR.DROP;
   keys.addrProto = ETHERTYPE.IPV4;
-  keys.nProto = ETHERTYPE.IPV4;
   keys.ipProto = PROTOCOL.UDP;
   keys.nhoff = Ethernet.size;
   keys.thoff = Ethernet.size + ip.ihl * 4;

@@ -60,8 +60,8 @@ export interface nf_hook_state {
 
 export interface bpf_nf_ctx {
   readonly "~btf"?: "struct bpf_nf_ctx";
-  state: nf_hook_state;
-  skb: sk_buff;
+  state: nf_hook_state | null;
+  skb: sk_buff | null;
 }
 
 export interface bpf_map {

@@ -9,9 +9,11 @@ export const least = config("least", u32, 2);
 export const hooks = array("hooks", { value: u64, maxEntries: 8 });
 
 export const guard = netfilter("guard", (ctx: bpf_nf_ctx) => {
-  const counter = hooks.ref(ctx.state.hook);
+  const { state, skb } = ctx;
+  const counter = state ? hooks.ref(state.hook) : null;
   if (counter) counter.value += 1n;
-  const packet = dynptrFromPacket(ctx.skb);
+  if (!skb) return NF.ACCEPT;
+  const packet = dynptrFromPacket(skb);
   const ip = Ipv4.zero();
   if (packet.read(ip, 0n) !== 0n) return NF.ACCEPT;
   return ip.ttl < least.value ? NF.DROP : NF.ACCEPT;

@@ -629,8 +629,6 @@ export interface FlowKeys {
 
 /** struct __sk_buff of a flow dissector. */
 export interface FlowDissectorContext extends PacketContext {
-  /** Ethertype. */
-  readonly protocol: u16;
   readonly flowKeys: FlowKeys;
 }
 

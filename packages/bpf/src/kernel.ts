@@ -799,7 +799,12 @@ export declare function xdpAdjustHead(ctx: XdpContext, delta: i32): i32;
 export declare function xdpAdjustTail(ctx: XdpContext, delta: i32): i32;
 export declare function xdpAdjustMeta(ctx: XdpContext, delta: i32): i32;
 
-export declare function skbLoadBytesRelative<T>(ctx: PacketContext, offset: u32, target: T, start: u32): i64;
+export declare function skbLoadBytesRelative<T>(
+  ctx: PacketContext | SocketFilterContext,
+  offset: u32,
+  target: T,
+  start: u32,
+): i64;
 export declare function csumLevel(ctx: TcContext, level: u64): i64;
 export declare function skbGetTunnelOpt<T>(ctx: TcContext, target: T): i64;
 export declare function skbSetTunnelOpt<T>(ctx: TcContext, value: T): i64;

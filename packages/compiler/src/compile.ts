@@ -4,7 +4,7 @@
  */
 import ts from "typescript";
 import type { Diagnostic } from "@skep/isa";
-import { emitModule, type EmitOptions, type IrModule, type JavaScriptExport } from "@skep/ir";
+import { EmitCache, emitModule, type EmitOptions, type IrModule, type JavaScriptExport } from "@skep/ir";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import { lowerExports, pureExports, type LoweredExports, type SkippedFunction } from "./lower/exports.ts";
 import { lowering } from "./lower/lower.ts";
@@ -236,11 +236,14 @@ function checkNotEmpty(module: Module, entry: ts.SourceFile): void {
   module.problems.add({ code, severity: "error", message: fill(message, []), hint, span });
 }
 
+/** What this process has compiled: of a module that is compiled again, what has not changed is taken from there. */
+const emittedBefore = new EmitCache();
+
 /** Compiles a kernel module. `entry` is a path that the host reads; nothing is run, nothing else is read. */
 export function compile(entry: string, host: CompilerHost, options: CompileOptions = {}): CompileResult {
   const { module, diagnostics, sources } = lowerModule(entry, host);
   if (!module) return { spec: null, diagnostics, sources };
-  const emitted = emitModule(module, options);
+  const emitted = emitModule(module, { cache: emittedBefore, ...options });
   const all = [...diagnostics, ...emitted.diagnostics];
   const failed = all.some(({ severity }) => severity === "error");
   return { spec: failed ? null : emitted.spec, diagnostics: all, sources };

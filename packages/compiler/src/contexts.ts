@@ -278,7 +278,7 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
   },
   FlowDissectorContext: {
     struct: "__sk_buff",
-    fields: { protocol: field(16, { type: INTS.u16, order: "be16" }) },
+    fields: {},
     arrays: {},
     pointers: { flowKeys: { offset: 144, to: "flowKeys" } },
     packet: { data: 76, dataEnd: 80 },

@@ -76,7 +76,7 @@ describe("an object", () => {
     const lines = new Set(spec.programs["count"]?.lines.map(({ line }) => line));
     for (const line of [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 25])
       expect(lines, `line ${line}`).toContain(line);
-    expect(spec.programs["count"]?.lines.every(({ file }) => file === "/count.bpf.ts")).toBe(true);
+    expect(spec.programs["count"]?.lines.every(({ file }) => file === "count.bpf.ts")).toBe(true);
   });
 
   it("is the same each time, and as a file", () => {

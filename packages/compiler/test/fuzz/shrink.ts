@@ -61,8 +61,9 @@ function change(module: FuzzModule, old: Node, by: readonly Part[]): FuzzModule 
   return { ...module, functions: put(module.functions), programs: put(module.programs) };
 }
 
+/** What may be cut: all but the declarations themselves. */
 function nodesOf(module: FuzzModule): Node[] {
-  return [...module.programs, ...module.functions].flatMap((one) => walk(one.node));
+  return [...module.programs, ...module.functions].flatMap((one) => walk(one.node).slice(1));
 }
 
 function cutStatements(best: () => FuzzModule, attempt: Attempt): boolean {
