@@ -18,6 +18,7 @@ export interface LinuxTestInput extends TestInput {
   readonly live?: boolean;
   /** Live frames that are handed over at once. */
   readonly batch?: number;
+  /** Runs there: only raw tracepoints can be told where. */
   readonly cpu?: number;
 }
 
@@ -58,7 +59,7 @@ export class LinuxProgram implements Program {
   }
 
   test(input: LinuxTestInput): TestResult {
-    const LIVE_FRAMES = 2;
+    const [ON_CPU, LIVE_FRAMES] = [1, 2];
     const data = input.data ?? new Uint8Array(0);
     const context = input.context ? input.context.slice() : new Uint8Array(0);
     const takesData = input.data !== undefined && !input.live;
@@ -77,7 +78,7 @@ export class LinuxProgram implements Program {
       .u32(44, contextOut.byteLength)
       .pointer(48, context)
       .pointer(56, contextOut)
-      .u32(64, input.live ? LIVE_FRAMES : 0)
+      .u32(64, (input.live ? LIVE_FRAMES : 0) | (input.cpu === undefined ? 0 : ON_CPU))
       .u32(68, input.cpu ?? 0)
       .u32(72, input.batch ?? 0);
     const result = attributes.try("prog_test_run");
