@@ -1,1 +1,6 @@
-export {};
+export { kernelNumber, verify } from "./verify.ts";
+export type { Verification, VerifyOptions } from "./verify.ts";
+export type { PathStep, Refusal, RegisterValue, SourcePlace } from "./explain/refusal.ts";
+export type { Budget, BudgetFunction, BudgetLine } from "./explain/budget.ts";
+export { rules, verifierCodes } from "./rules.ts";
+export type { Rule } from "./rules.ts";

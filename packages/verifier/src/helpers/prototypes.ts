@@ -1,0 +1,111 @@
+/**
+ * @module
+ * Prototypes of helpers by number, and which program may call which.
+ */
+import { helperById, helperByName } from "@skep/isa";
+import type { Helper } from "@skep/isa";
+import { availabilityRows, gplOnly } from "./availability-rows.ts";
+import { prototypeRows } from "./prototype-rows.ts";
+
+/** What an argument must be; the words of `prototypeRows`. */
+export interface ArgumentType {
+  readonly kind: string;
+  /** After the colon: a type's name or what a dynptr holds. */
+  readonly detail: string;
+  /** Bytes, for memory of a fixed size. */
+  readonly size: number;
+  readonly nullable: boolean;
+  /** `!`: aligned (memory), holds a reference (sockets). */
+  readonly strict: boolean;
+}
+
+export interface Prototype {
+  readonly helper: Helper;
+  readonly args: readonly ArgumentType[];
+  readonly returns: string;
+  /** What `btf:T` names. */
+  readonly returnType: string;
+  readonly mayUsePacket: boolean;
+  readonly maySleep: boolean;
+  readonly acquires: boolean;
+  readonly releases: boolean;
+  readonly gplOnly: boolean;
+}
+
+function parseArgument(word: string): ArgumentType {
+  const [name = "", rest = ""] = word.split(":");
+  const strict = word.endsWith("!");
+  const detail = rest.replace("!", "");
+  const size = /^\d+$/.test(detail) ? Number(detail) : 0;
+  const nullable = name.endsWith("?");
+  return { kind: name.replace(/[?!]$/, ""), detail, size, nullable, strict };
+}
+
+const byId = new Map<number, Prototype>();
+for (const [name, returns, args, properties] of prototypeRows) {
+  const helper = helperByName(name);
+  if (helper === null) throw new TypeError(`there is no helper ${name}`);
+  const [kind = "", returnType = ""] = returns.split(":");
+  byId.set(helper.id, {
+    helper,
+    args: args === "" ? [] : args.split(" ").map(parseArgument),
+    returns: kind,
+    returnType,
+    mayUsePacket: properties.includes("p"),
+    maySleep: properties.includes("s"),
+    acquires: properties.includes("a"),
+    releases: properties.includes("r"),
+    gplOnly: gplOnly.includes(helper.id),
+  });
+}
+
+/** Null for a number that no helper has. */
+export function prototypeOf(id: number): Prototype | null {
+  return helperById(id) === null ? null : (byId.get(id) ?? null);
+}
+
+function parseRanges(text: string): Set<number> {
+  const set = new Set<number>();
+  for (const part of text.split(",")) {
+    const [first = "", last = first] = part.split("-");
+    for (let id = Number(first); id <= Number(last); id++) set.add(id);
+  }
+  return set;
+}
+
+const available = new Map<string, Set<number>>();
+for (const [types, ids] of availabilityRows) {
+  const set = parseRanges(ids);
+  for (const type of types.split(" ")) available.set(type, set);
+}
+
+// Programs of functions that the kernel calls with its own types see what other tracing programs see, and a few more.
+const tracingExtras = [
+  46, 47, 107, 108, 111, 121, 122, 126, 127, 136, 137, 138, 139, 140, 147, 150, 162, 178, 183, 184, 185, 196,
+];
+const lsmExtras = [46, 49, 57, 145, 146, 148, 159, 161, 193, 186, 187];
+
+function derived(type: string): Set<number> | null {
+  const base = available.get("raw_tracepoint");
+  if (base === undefined) return null;
+  if (type === "tracing") return new Set([...base, ...tracingExtras]);
+  if (type === "lsm") return new Set([...base, ...tracingExtras, ...lsmExtras]);
+  if (type === "struct_ops") return new Set([...(available.get("netfilter") ?? []), 49, 57, 107, 108, 116]);
+  return null;
+}
+
+/** Helpers that programs of this type may call; null for a type of which nothing is known. */
+export function helpersOf(type: string, attachType: string | undefined): ReadonlySet<number> | null {
+  const exact = attachType === undefined ? undefined : available.get(`${type}/${attachType}`);
+  const known = exact ?? available.get(type) ?? firstOf(type);
+  if (known !== undefined) return known;
+  const made = derived(type);
+  if (made !== null) available.set(type, made);
+  return made;
+}
+
+/** A type that always has an attach type, without one: the first that is known. */
+function firstOf(type: string): Set<number> | undefined {
+  for (const [name, set] of available) if (name.startsWith(`${type}/`)) return set;
+  return undefined;
+}

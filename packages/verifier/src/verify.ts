@@ -1,0 +1,241 @@
+/**
+ * @module
+ * Verification of a program of an object: everything that the kernel's verifier asks, with an answer that explains.
+ */
+import { CALL, pseudoCall } from "@skep/isa";
+import type { Diagnostic } from "@skep/isa";
+import { linkProgram, relocate, viewOf } from "@skep/object";
+import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec } from "@skep/object";
+import { callsBack } from "./calls/callbacks.ts";
+import { argumentRegister, globalArguments } from "./calls/global.ts";
+import { isIteratorNext, kernelFunctionArguments } from "./calls/kfunc.ts";
+import { Env } from "./env.ts";
+import { explain } from "./explain/refusal.ts";
+import type { Refusal } from "./explain/refusal.ts";
+import { budgetOf } from "./explain/budget.ts";
+import type { Budget } from "./explain/budget.ts";
+import { prototypeOf } from "./helpers/prototypes.ts";
+import { KernelTypes } from "./kernel/types.ts";
+import { stackPointer } from "./calls/callbacks.ts";
+import { isLocalCall, layOut } from "./program/code.ts";
+import type { Code, Subprogram, Target } from "./program/code.ts";
+import { checkStackDepth } from "./program/depth.ts";
+import { checkFlow, malformed, statePoints } from "./program/flow.ts";
+import { liveRegisters } from "./program/liveness.ts";
+import { programKind } from "./program/kinds.ts";
+import { mapInfo } from "./program/maps.ts";
+import type { MapInfo } from "./program/maps.ts";
+import { Explored } from "./pruning/visit.ts";
+import { kind, pointer } from "./register.ts";
+import { Breach } from "./rules.ts";
+import type { Rule } from "./rules.ts";
+import { Frame, State } from "./state.ts";
+import { BUDGET, walk } from "./walk.ts";
+
+export interface VerifyOptions {
+  /** Types of the kernel that the program is for: for CO-RE relocations, kernel functions and objects. */
+  readonly kernelTypes?: BtfTypes | BtfView;
+  /** Such as "5.10": what that kernel does not know is refused. Default: 6.18. */
+  readonly kernel?: string;
+  /** Bytes of data sections by map, instead of the object's. */
+  readonly contents?: ReadonlyMap<string, Uint8Array>;
+  /** Instructions that may be walked; default 1,000,000. */
+  readonly budget?: number;
+  /** Rules that are not enforced: for tests of the verifier itself. */
+  readonly disabledRules?: readonly Rule[];
+}
+
+export interface Verification {
+  readonly program: string;
+  /** Null: the program is accepted. */
+  readonly refusal: Refusal | null;
+  /** What is doubtful and no reason to refuse. */
+  readonly diagnostics: readonly Diagnostic[];
+  readonly budget: Budget;
+}
+
+/** Throws `ObjectError` for an object that does not hold together. */
+export function verify(spec: ObjectSpec, program: string, options: VerifyOptions = {}): Verification {
+  return new Verifying(spec, program, options).run();
+}
+
+/** Major times 1000 plus minor. Throws `RangeError` for what is no version. */
+export function kernelNumber(version: string): number {
+  const match = /^(\d+)\.(\d+)/.exec(version);
+  if (match === null) throw new RangeError(`${version} is no kernel version`);
+  return Number(match[1]) * 1000 + Number(match[2]);
+}
+
+const kernels = new WeakMap<object, KernelTypes>();
+
+function kernelTypesOf(types: BtfTypes | BtfView | undefined): KernelTypes | null {
+  if (types === undefined) return null;
+  let known = kernels.get(types);
+  if (known === undefined) kernels.set(types, (known = new KernelTypes(types)));
+  return known;
+}
+
+class Verifying {
+  private readonly spec: ObjectSpec;
+  private readonly program: string;
+  private readonly options: VerifyOptions;
+
+  constructor(spec: ObjectSpec, program: string, options: VerifyOptions) {
+    this.spec = spec;
+    this.program = program;
+    this.options = options;
+  }
+
+  run(): Verification {
+    const { spec, program, options } = this;
+    const linked = this.relocated(linkProgram(spec, program));
+    const code = this.layOut(linked);
+    const kernel = kernelTypesOf(options.kernelTypes);
+    const programSpec = spec.programs[program];
+    if (programSpec === undefined) throw new RangeError(`there is no program ${program}`);
+    const env = new Env(code, {
+      kind: programKind(spec, programSpec, { kernel, version: kernelNumber(options.kernel ?? "6.18") }),
+      types: spec.btf === undefined ? null : viewOf(spec.btf),
+      kernel,
+      disabled: new Set(options.disabledRules),
+    });
+    const explored: Explored[] = [];
+    let refusal: Refusal | null = null;
+    try {
+      this.check(env, explored);
+    } catch (error) {
+      if (!(error instanceof Breach)) throw error;
+      refusal = explain(env, error);
+    }
+    return { program, refusal, diagnostics: [], budget: budgetOf(env, explored) };
+  }
+
+  private relocated(linked: LinkedProgram): LinkedProgram {
+    const { kernelTypes } = this.options;
+    if (linked.coreRelocations.length === 0 || this.spec.btf === undefined || kernelTypes === undefined) return linked;
+    return relocate(linked, { local: this.spec.btf, target: kernelTypes });
+  }
+
+  private layOut(linked: LinkedProgram): Code {
+    const { spec, options } = this;
+    const maps = new Map<string, MapInfo>();
+    for (const [name, map] of Object.entries(spec.maps)) {
+      maps.set(name, mapInfo(map, spec.btf, options.contents?.get(name) ?? null));
+    }
+    const targets = new Map<number, Target>();
+    for (const reference of linked.references) {
+      const target = targetOf(reference, maps);
+      if (target !== null) targets.set(reference.at, target);
+    }
+    const subprograms = linked.functions.map((fn, index): Subprogram => {
+      const own = spec.functions[fn.name] ?? spec.programs[fn.name];
+      const hasTypes = linked.funcInfo.length > 0;
+      const isGlobal = index > 0 && hasTypes && own?.linkage !== "static" && own?.hidden !== true;
+      return { index, name: fn.name, start: fn.at, end: fn.at + fn.count, typeId: fn.typeId ?? 0, isGlobal };
+    });
+    return layOut(linked.instructions, { targets, subprograms, lines: linked.lines });
+  }
+
+  private check(env: Env, done: Explored[]): void {
+    const { code } = env;
+    checkFlow(env);
+    const problems = new Map<number, string>();
+    code.instructions.forEach((insn, at) => {
+      const problem = malformed(insn);
+      if (problem !== null) problems.set(at, problem);
+    });
+    notePacketChanges(env);
+    const argumentsOf = (at: number) => callArguments(code, at);
+    const live = liveRegisters(code, argumentsOf);
+    const calls = (at: number) => code.opcode[at] === CALL && code.src[at] === 0 && callsBack(helperName(code, at));
+    const isNext = (at: number) => isIteratorNext(code, at);
+    const points = statePoints(code, calls, isNext);
+    for (const index of entries(env)) {
+      const explored = new Explored({ points, live, callsBack: calls, isNext });
+      done.push(explored);
+      env.state = this.entry(env, index);
+      walk(env, { explored, prune: points.prune, malformed: problems, budget: this.options.budget ?? BUDGET });
+    }
+    checkStackDepth(env);
+  }
+
+  /** The state in which a function is entered. */
+  private entry(env: Env, index: number): State {
+    const frame = new Frame(index, -1, null);
+    const state = new State([frame], env.code.subprograms[index]?.start ?? 0);
+    env.at = state.at;
+    frame.regs[10] = stackPointer(0);
+    if (index === 0) {
+      frame.regs[1] = pointer(kind.context);
+      return state;
+    }
+    const args = globalArguments(env, index);
+    if (args === null)
+      env.refuse(
+        "unused-function",
+        `the prototype of ${env.code.subprograms[index]?.name ?? ""} cannot be used for verification`,
+      );
+    args?.forEach((arg, i) => (frame.regs[i + 1] = argumentRegister(env, arg)));
+    return state;
+  }
+}
+
+function targetOf(reference: LinkedProgram["references"][number], maps: ReadonlyMap<string, MapInfo>): Target | null {
+  switch (reference.kind) {
+    case "map":
+    case "data": {
+      const map = maps.get(reference.map);
+      if (map === undefined) return null;
+      return reference.kind === "map" ? { kind: "map", map } : { kind: "value", map, offset: reference.offset };
+    }
+    case "kfunc":
+      return { kind: "kfunc", name: reference.name, weak: reference.weak, typeId: reference.typeId ?? 0 };
+    case "ksym":
+      return { kind: "ksym", name: reference.name, weak: reference.weak, typed: reference.typeId !== undefined };
+  }
+}
+
+function helperName(code: Code, at: number): string {
+  return prototypeOf(code.imm[at] as number)?.helper.name ?? "";
+}
+
+function callArguments(code: Code, at: number): number {
+  const src = code.src[at] as number;
+  if (src === pseudoCall.kfunc) return kernelFunctionArguments(code, at);
+  if (src === pseudoCall.local) return 5;
+  return prototypeOf(code.imm[at] as number)?.args.length ?? 5;
+}
+
+/** The program, then every global function that is called. */
+function* entries(env: Env): Generator<number> {
+  const { code } = env;
+  yield 0;
+  const called = new Set<number>();
+  for (let at = 0; at < code.count; at++) {
+    if (!isLocalCall(code, at)) continue;
+    const index = code.subprogramOf[code.target[at] as number] as number;
+    if (code.subprograms[index]?.isGlobal === true) called.add(index);
+  }
+  yield* [...called].sort((a, b) => a - b);
+}
+
+/** Functions that, or whose callees, move or change the packet. */
+function notePacketChanges(env: Env): void {
+  const { code } = env;
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const each of code.subprograms) {
+      if (env.changesPackets.has(each.index)) continue;
+      for (let at = each.start; at < each.end; at++) {
+        if (code.opcode[at] !== CALL) continue;
+        const changes = isLocalCall(code, at)
+          ? env.changesPackets.has(code.subprogramOf[code.target[at] as number] as number)
+          : code.src[at] === 0 && prototypeOf(code.imm[at] as number)?.helper.changesPacketData === true;
+        if (!changes) continue;
+        env.changesPackets.add(each.index);
+        changed = true;
+        break;
+      }
+    }
+  }
+}
