@@ -55,13 +55,15 @@ interface Cursor {
 /** One batch after another; null where the kernel has no batches for this map. */
 class BatchReader {
   readonly #shape: Shape;
+  readonly #command: "map_lookup_batch" | "map_lookup_and_delete_batch";
   /** The kernel's place: a bucket's number, or a key. */
   readonly #place: [Uint8Array, Uint8Array];
   #isFirst = true;
   #size: number;
 
-  constructor(shape: Shape) {
+  constructor(shape: Shape, takes = false) {
     this.#shape = shape;
+    this.#command = takes ? "map_lookup_and_delete_batch" : "map_lookup_batch";
     const bytes = Math.max(shape.keySize, 4);
     this.#place = [new Uint8Array(bytes), new Uint8Array(bytes)];
     this.#size = Math.min(chunkOf(shape), Math.max(1, shape.maxEntries));
@@ -79,7 +81,7 @@ class BatchReader {
         .pointer(24, values)
         .u32(32, this.#size)
         .u32(36, fd);
-      const result = attributes.try("map_lookup_batch");
+      const result = attributes.try(this.#command);
       // A bucket that holds more than fits.
       if (result === ENOSPC) {
         this.#size *= 2;
@@ -88,7 +90,7 @@ class BatchReader {
       if (this.#isFirst && unsupported.has(result)) return null;
       // The end is ENOENT together with what was read before it.
       const atEnd = result === ENOENT;
-      if (!atEnd) bpfChecked("map_lookup_batch", result);
+      if (!atEnd) bpfChecked(this.#command, result);
       this.#place.reverse();
       this.#isFirst = false;
       return { keys, values, count: attributes.readU32(32), atEnd };
@@ -111,6 +113,13 @@ export function entriesByBatch(shape: Shape): Generator<Entry> | null {
   const reader = new BatchReader(shape);
   const first = reader.next();
   return first === null ? null : follow(shape, reader, first);
+}
+
+/** Everything, which is gone from the map. Null where the kernel has no such batches for this map: nothing was taken then. */
+export function takeBatch(shape: Shape): Entry[] | null {
+  const reader = new BatchReader(shape, true);
+  const first = reader.next();
+  return first === null ? null : [...follow(shape, reader, first)];
 }
 
 function* follow(shape: Shape, reader: BatchReader, first: Cursor): Generator<Entry> {

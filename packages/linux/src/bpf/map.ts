@@ -1,12 +1,13 @@
 import { commands, elementFlags } from "@skep/isa";
-import type { OnRecordInPlace, Program, RawMap, RingReader } from "@skep/machine";
+import type { OnRecordInPlace, PerfEvent, Program, RawMap, RingReader } from "@skep/machine";
 import { Descriptor, keepUntilHere, PAGE_SIZE, rawBpf, Scratch } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 import { needCapabilities } from "./capabilities.ts";
-import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, updateBatch, type Shape } from "./batch.ts";
+import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, takeBatch, updateBatch, type Shape } from "./batch.ts";
 import { possibleCpus } from "./cpus.ts";
 import { mapInfo, type KernelMapInfo } from "./info.ts";
 import { MappedMemory } from "./mapped.ts";
+import { openCounters } from "./perf-event.ts";
 import { type OnPerfRecord, type PerfOptions, PerfReader } from "./perf-ring.ts";
 import { LinuxRingReader } from "./ring.ts";
 import { UserRingWriter } from "./user-ring.ts";
@@ -207,6 +208,18 @@ export class LinuxMap implements RawMap {
     }
   }
 
+  /** Takes every entry out of the map: in batches where the kernel can (hashes), else one by one. */
+  takeAll(): [key: Uint8Array, value: Uint8Array][] {
+    const batches = batchOf(this.info.type) === "none" ? null : takeBatch(this.#shape);
+    if (batches) return batches;
+    const taken: [Uint8Array, Uint8Array][] = [];
+    for (const key of this.keys()) {
+      const value = this.get(key);
+      if (value && this.delete(key)) taken.push([key, value]);
+    }
+    return taken;
+  }
+
   setAll(entries: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): void {
     const all = [...entries];
     if (batchOf(this.info.type) === "none" || !updateBatch(this.#shape, all)) {
@@ -286,6 +299,14 @@ export class LinuxMap implements RawMap {
     const put = (cpu: number, event: number) =>
       this.setDescriptor(new Uint8Array(new Uint32Array([cpu]).buffer), event);
     return new PerfReader(put, onRecord, options);
+  }
+
+  /** Puts a counter of each CPU into a perf event array, for programs that read it with `bpf_perf_event_read_value`, until closed. */
+  countEvents(event: PerfEvent["event"]): { close(): void } {
+    if (this.info.type !== "perf_event_array") throw new MapOperationError(`${this.#about} is no perf event array`);
+    return openCounters(event, (cpu, counter) =>
+      this.setDescriptor(new Uint8Array(new Uint32Array([cpu]).buffer), counter),
+    );
   }
 
   /** For user ring buffers. */

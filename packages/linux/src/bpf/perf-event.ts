@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { PerfEvent } from "@skep/machine";
 import { Descriptor, isErrno, ioctlValue, rawSyscall, Scratch, SyscallError, keepUntilHere } from "../sys/index.ts";
+import { onlineCpus } from "./cpus.ts";
 import { NotSupportedError } from "./not-supported.ts";
 
 // enum perf_type_id, include/uapi/linux/perf_event.h.
@@ -81,26 +82,46 @@ export function setPerfProgram(event: Descriptor, program: number): void {
   ioctlValue(event.fd, PERF_EVENT_IOC_SET_BPF, program, "attach to a perf event");
 }
 
-/** A sampling event on one CPU. Throws `NotSupportedError` where the machine has no such counter. */
-export function openSampling(event: PerfEvent, cpu: number): Descriptor {
-  const isHardware = event.event in hardware;
+/** Throws `NotSupportedError` where the machine has no such counter. */
+function openNamed(event: PerfEvent["event"], sample: Partial<PerfAttributes>, place: PerfPlace): Descriptor {
+  const isHardware = event in hardware;
   const table: Readonly<Record<string, number>> = isHardware ? hardware : software;
-  const number = table[event.event];
-  if (number === undefined) throw new TypeError(`unknown event ${event.event}`);
-  const isFrequency = "frequency" in event.sample;
-  const attributes = {
-    type: isHardware ? PERF_TYPE.hardware : PERF_TYPE.software,
-    config: BigInt(number),
-    sample: "frequency" in event.sample ? event.sample.frequency : event.sample.period,
-    isFrequency,
-  };
-  const place = event.process === undefined ? { cpu } : { cpu, process: event.process };
+  const number = table[event];
+  if (number === undefined) throw new TypeError(`unknown event ${event}`);
+  const type = isHardware ? PERF_TYPE.hardware : PERF_TYPE.software;
   try {
-    return openPerfEvent(attributes, place, event.event);
+    return openPerfEvent({ type, config: BigInt(number), ...sample }, place, event);
   } catch (cause) {
     if (!isHardware || !isErrno(cause, "ENOENT", "EOPNOTSUPP", "ENODEV")) throw cause;
-    throw new NotSupportedError(`hardware counter ${event.event}`, { detail: "this machine offers none", cause });
+    throw new NotSupportedError(`hardware counter ${event}`, { detail: "this machine offers none", cause });
   }
+}
+
+/** A sampling event on one CPU. Throws `NotSupportedError` where the machine has no such counter. */
+export function openSampling({ event, sample, process }: PerfEvent, cpu: number): Descriptor {
+  const isFrequency = "frequency" in sample;
+  const attributes = { sample: isFrequency ? sample.frequency : sample.period, isFrequency };
+  return openNamed(event, attributes, process === undefined ? { cpu } : { cpu, process });
+}
+
+/** A counter on each CPU that is online, given to `put`; closed together. */
+export function openCounters(
+  event: PerfEvent["event"],
+  put: (cpu: number, counter: number) => void,
+): { close(): void } {
+  const counters: Descriptor[] = [];
+  const close = (): void => counters.forEach((each) => each.close());
+  try {
+    for (const cpu of onlineCpus()) {
+      const counter = openNamed(event, {}, { cpu });
+      counters.push(counter);
+      put(cpu, counter.fd);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { close };
 }
 
 /** The event through which `bpf_perf_event_output` writes into a ring. */
