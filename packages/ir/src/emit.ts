@@ -13,6 +13,8 @@ import { selectFunction } from "./codegen/select.ts";
 import { shareSpillSlots } from "./codegen/share-slots.ts";
 import { problem } from "./codes.ts";
 import { cloneModule, removeUnreachable } from "./edit.ts";
+import { cacheKeys, references } from "./emit-cache.ts";
+import type { EmittedFunction } from "./emit-cache.ts";
 import type { EmitOptions, IrFunction, IrModule } from "./ir.ts";
 import { inlineCalls } from "./passes/inline.ts";
 import { shareStack } from "./passes/share-stack.ts";
@@ -40,26 +42,76 @@ export function emitModule(module: IrModule, options: EmitOptions = {}): EmitRes
   const spec = { license: module.license, byteOrder, ...records, ...btf };
   if (diagnostics.length > 0) return { spec, diagnostics };
 
-  const functions = optimizeModule(module, options, diagnostics);
+  const emitted = emitFunctions(module, options, diagnostics);
   if (diagnostics.some((found) => found.severity === "error")) return { spec, diagnostics };
-  const frames = new Map<string, number>();
   const programs: Record<string, ProgramSpec> = {};
   const subprograms: Record<string, FunctionSpec> = {};
-  for (const fn of functions) {
-    const code = emitFunction(fn, { options, module, diagnostics, frames });
+  for (const [fn, { code }] of emitted) {
     if (fn.program) programs[fn.name] = { ...code, ...fn.program };
     else subprograms[fn.name] = code;
   }
-  checkStack(functions, frames, diagnostics);
+  checkStack(emitted, diagnostics);
   return { spec: { ...spec, programs, functions: subprograms }, diagnostics };
+}
+
+/** Code of the functions that the module's programs reach, in the module's order. */
+function emitFunctions(
+  module: IrModule,
+  options: EmitOptions,
+  diagnostics: Diagnostic[],
+): Map<IrFunction, EmittedFunction> {
+  const { cache } = options;
+  const keys = cache ? cacheKeys(module, options) : null;
+  const known = new Map<string, EmittedFunction>();
+  const apart = new Set<string>();
+  for (const [fn, key] of keys ?? []) {
+    const found = cache?.get(key.key);
+    if (!found) continue;
+    known.set(fn.name, found);
+    if (key.apart) apart.add(fn.name);
+  }
+  const isKnown = (fn: IrFunction): boolean => known.has(fn.name);
+  const roots = rootsOf(module.functions);
+  if (!roots.every(isKnown)) {
+    const fresh = optimizeModule(module, options, diagnostics, { known, apart });
+    if (diagnostics.some((found) => found.severity === "error")) return new Map();
+    const byName = new Map(module.functions.map((fn) => [fn.name, fn]));
+    for (const fn of fresh) {
+      const emitted = emitFunction(fn, options, module);
+      known.set(fn.name, emitted);
+      const key = keys?.get(byName.get(fn.name) as IrFunction);
+      if (key) cache?.put(key.key, emitted);
+    }
+  }
+  const live = new Set(roots.map(({ name }) => name));
+  for (const name of live) for (const below of known.get(name)?.references ?? []) live.add(below);
+  const result = new Map<IrFunction, EmittedFunction>();
+  for (const fn of module.functions) {
+    const emitted = known.get(fn.name);
+    if (!emitted || !live.has(fn.name)) continue;
+    result.set(fn, emitted);
+    diagnostics.push(...emitted.diagnostics);
+  }
+  return result;
 }
 
 function byName(...lists: (readonly MapSpec[])[]): Record<string, MapSpec> {
   return Object.fromEntries(lists.flat().map((map) => [map.name, map]));
 }
 
-/** The functions to emit, in SSA form and after all passes. */
-export function optimizeModule(module: IrModule, options: EmitOptions, diagnostics: Diagnostic[]): IrFunction[] {
+/** What need not be compiled again, by name: functions that are known, and those of them that no other looks at. */
+interface Compiled {
+  readonly known: ReadonlyMap<string, EmittedFunction>;
+  readonly apart: ReadonlySet<string>;
+}
+
+/** The functions to emit, in SSA form and after all passes; without those that are compiled already. */
+export function optimizeModule(
+  module: IrModule,
+  options: EmitOptions,
+  diagnostics: Diagnostic[],
+  { known, apart }: Compiled = { known: new Map(), apart: new Set() },
+): IrFunction[] {
   const { functions } = cloneModule(module);
   const level = options.optimize ?? 2;
   const passes = { byteOrder: options.byteOrder ?? "little" };
@@ -67,11 +119,11 @@ export function optimizeModule(module: IrModule, options: EmitOptions, diagnosti
     removeUnreachable(fn);
     constructSsa(fn);
     // A callee's size is known only when it is tidy.
-    if (level === 2) cleanUp(fn, passes);
+    if (level === 2 && !apart.has(fn.name)) cleanUp(fn, passes);
   }
   diagnostics.push(...inlineCalls(functions, { auto: level === 2 }));
   if (diagnostics.length > 0) return functions;
-  const kept = reachable(functions);
+  const kept = reachable(functions).filter((fn) => !known.has(fn.name));
   for (const fn of kept) {
     if (level > 0) optimizeFunction(fn, passes);
     shareStack(fn);
@@ -79,10 +131,14 @@ export function optimizeModule(module: IrModule, options: EmitOptions, diagnosti
   return kept;
 }
 
+function rootsOf(functions: readonly IrFunction[]): IrFunction[] {
+  const programs = functions.filter((fn) => fn.program);
+  return programs.length > 0 ? programs : functions.filter((fn) => fn.linkage === "global");
+}
+
 function reachable(functions: readonly IrFunction[]): IrFunction[] {
   const known = new Map(functions.map((fn) => [fn.name, fn]));
-  const programs = functions.filter((fn) => fn.program);
-  const live = new Set(programs.length > 0 ? programs : functions.filter((fn) => fn.linkage === "global"));
+  const live = new Set(rootsOf(functions));
   for (const fn of live) {
     for (const name of references(fn)) {
       const callee = known.get(name);
@@ -92,56 +148,48 @@ function reachable(functions: readonly IrFunction[]): IrFunction[] {
   return functions.filter((fn) => live.has(fn));
 }
 
-function references(fn: IrFunction): string[] {
-  return fn.blocks.flatMap((block) =>
-    block.insts.flatMap((inst) => (inst.op === "call" || inst.op === "function" ? [inst.function] : [])),
-  );
-}
-
-interface EmitContext {
-  readonly options: EmitOptions;
-  readonly module: IrModule;
-  readonly diagnostics: Diagnostic[];
-  readonly frames: Map<string, number>;
-}
-
-function emitFunction(fn: IrFunction, context: EmitContext): FunctionSpec {
-  const target = targetOf(context.options);
+function emitFunction(fn: IrFunction, options: EmitOptions, module: IrModule): EmittedFunction {
+  const target = targetOf(options);
   legalize(fn, target);
   const { code, diagnostics } = selectFunction(fn, target);
-  context.diagnostics.push(...diagnostics);
   markCold(code);
   removeDead(code);
   allocateRegisters(code);
   shareSpillSlots(code);
-  context.frames.set(fn.name, layoutStack(code));
+  const frame = layoutStack(code);
   expandOperands(code);
   threadJumps(code);
-  if ((context.options.optimize ?? 2) > 0) mergeEqualBlocks(code);
+  if ((options.optimize ?? 2) > 0) mergeEqualBlocks(code);
   orderBlocks(code);
-  const { sources } = context.module;
-  const encoded = encodeFunction(code, { cpu: target.cpu, loc: fn.loc, sources, diagnostics: context.diagnostics });
-  return { name: fn.name, ...(fn.typeId > 0 ? { typeId: fn.typeId } : {}), linkage: fn.linkage, ...encoded };
+  const encoded = encodeFunction(code, {
+    ...{ cpu: target.cpu, loc: fn.loc, sources: module.sources, file: module.file, diagnostics },
+  });
+  const { name, typeId, linkage } = fn;
+  return {
+    code: { name, ...(typeId > 0 ? { typeId } : {}), linkage, ...encoded },
+    ...{ diagnostics, frame, references: references(fn) },
+  };
 }
 
 /** Frames add up along calls, each rounded up to 16 bytes (kernel: round_up_stack_depth with a JIT). */
-function checkStack(functions: readonly IrFunction[], frames: ReadonlyMap<string, number>, diagnostics: Diagnostic[]) {
-  const known = new Map(functions.map((fn) => [fn.name, fn]));
+function checkStack(emitted: ReadonlyMap<IrFunction, EmittedFunction>, diagnostics: Diagnostic[]): void {
+  const known = new Map([...emitted.keys()].map((fn) => [fn.name, fn]));
+  const frameOf = (fn: IrFunction): number => emitted.get(fn)?.frame ?? 0;
   const depths = new Map<string, number>();
   const depth = (fn: IrFunction): number => {
     const before = depths.get(fn.name);
     if (before !== undefined) return before;
     depths.set(fn.name, 0);
-    const below = references(fn).map((name) => {
+    const below = (emitted.get(fn)?.references ?? []).map((name) => {
       const callee = known.get(name);
       return callee ? depth(callee) : 0;
     });
-    const total = ((Math.max(frames.get(fn.name) ?? 0, 1) + 15) & ~15) + Math.max(0, ...below);
+    const total = ((Math.max(frameOf(fn), 1) + 15) & ~15) + Math.max(0, ...below);
     depths.set(fn.name, total);
     return total;
   };
-  for (const fn of functions) {
-    const own = frames.get(fn.name) ?? 0;
+  for (const fn of emitted.keys()) {
+    const own = frameOf(fn);
     const total = depth(fn);
     if (own <= MOST_STACK && (total <= MOST_STACK || !fn.program)) continue;
     const what =

@@ -1,6 +1,7 @@
 export * from "./builder.ts";
 export * from "./codes.ts";
 export * from "./emit.ts";
+export { EmitCache } from "./emit-cache.ts";
 export {
   Environment,
   type EnvironmentOptions,
@@ -19,4 +20,11 @@ export {
   type JavaScriptModule,
   type JavaScriptOptions,
 } from "./javascript/emit-javascript.ts";
-export { declareShape, sizeOfShape, type FieldShape, type IntShape, type Shape, type StructShape } from "./javascript/shape.ts";
+export {
+  declareShape,
+  sizeOfShape,
+  type FieldShape,
+  type IntShape,
+  type Shape,
+  type StructShape,
+} from "./javascript/shape.ts";

@@ -8,6 +8,7 @@
  * declared sign says) by explicit `ext` that the front end emits after what can leave the range.
  */
 import type { BtfTypes, MapSpec } from "@skep/object";
+import type { EmitCache } from "./emit-cache.ts";
 
 export type ValueType = "i32" | "i64" | "ptr";
 
@@ -164,4 +165,6 @@ export interface EmitOptions {
   /** 0: SSA and allocation only; 2: all passes. Default 2. */
   readonly optimize?: 0 | 1 | 2;
   readonly byteOrder?: "little" | "big";
+  /** Functions compiled before are taken from here. */
+  readonly cache?: EmitCache;
 }
