@@ -92,6 +92,145 @@ describe("logs", () => {
   });
 });
 
+/** The same mistake (a lookup's result is not checked) and others, as the kernels in between write them. */
+const versions: readonly {
+  readonly kernel: string;
+  readonly log: string;
+  readonly message: string;
+  readonly slot: number;
+  readonly text: string;
+  readonly registers: Readonly<Record<string, string>>;
+}[] = [
+  {
+    kernel: "4.9: no variable offsets, calls by number",
+    log: `0: (bf) r6 = r1
+1: (7a) *(u64 *)(r10 -8) = 0
+2: (18) r1 = 0xffff8800356c8e00
+4: (bf) r2 = r10
+5: (07) r2 += -8
+6: (85) call 1
+7: R0=map_value_or_null(ks=8,vs=16,id=0) R6=ctx R10=fp
+7: (79) r1 = *(u64 *)(r0 +0)
+R0 invalid mem access 'map_value_or_null'
+`,
+    message: "R0 invalid mem access 'map_value_or_null'",
+    slot: 7,
+    text: "r1 = *(u64 *)(r0 +0)",
+    registers: { R0: "map_value_or_null(ks=8,vs=16,id=0)", R6: "ctx", R10: "fp" },
+  },
+  {
+    kernel: "4.14: offsets and ranges in every state",
+    log: `5: (85) call bpf_map_lookup_elem#1
+6: R0=map_value_or_null(id=1,off=0,ks=4,vs=8,imm=0) R10=fp0
+6: (15) if r0 == 0x0 goto pc+3
+ R0=map_value(id=0,off=0,ks=4,vs=8,imm=0) R10=fp0
+7: (71) r1 = *(u8 *)(r0 +0)
+8: R0=map_value(id=0,off=0,ks=4,vs=8,imm=0) R1=inv(id=0,umax_value=255,var_off=(0x0; 0xff)) R10=fp0
+8: (0f) r0 += r1
+9: R0=map_value(id=0,off=0,ks=4,vs=8,umax_value=255,var_off=(0x0; 0xff)) R1=inv(id=0,umax_value=255,var_off=(0x0; 0xff)) R10=fp0
+9: (71) r0 = *(u8 *)(r0 +0)
+invalid access to map value, value_size=8 off=255 size=1
+R0 max value is outside of the array range
+`,
+    message: "invalid access to map value, value_size=8 off=255 size=1: R0 max value is outside of the array range",
+    slot: 9,
+    text: "r0 = *(u8 *)(r0 +0)",
+    registers: { R0: "map_value(id=0,off=0,ks=4,vs=8,umax_value=255,var_off=(0x0; 0xff))" },
+  },
+  {
+    kernel: "4.19: calls of functions, frames",
+    log: `0: (85) call pc+2
+caller:
+ R10=fp0,call_-1
+callee:
+ frame1: R1=ctx(id=0,off=0,imm=0) R10=fp0,call_0
+3: (61) r0 = *(u32 *)(r1 +200)
+invalid bpf_context access off=200 size=4
+processed 2 insns (limit 131072), stack depth 0+0
+`,
+    message: "invalid bpf_context access off=200 size=4",
+    slot: 3,
+    text: "r0 = *(u32 *)(r1 +200)",
+    registers: {},
+  },
+  {
+    kernel: "5.2: liveness, source lines without their place",
+    log: `Validating count() func#0...
+; int count(struct xdp_md *ctx)
+0: (b7) r1 = 0
+; c->packets++;
+1: R1_w=inv0 R10=fp0
+1: (7b) *(u64 *)(r10 -520) = r1
+invalid stack off=-520 size=8
+processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+`,
+    message: "invalid stack off=-520 size=8",
+    slot: 1,
+    text: "*(u64 *)(r10 -520) = r1",
+    registers: { R1: "inv0", R10: "fp0" },
+  },
+  {
+    kernel: "5.10: precision, speculation, stack slots",
+    log: `from 14 to 20 (speculative execution): R0=inv(id=0) R6=ctx(id=0,off=0,imm=0) R10=fp0 fp-8=0000mmmm
+20: (bf) r1 = r10
+21: R0=inv(id=0) R1_w=fp0 R6=ctx(id=0,off=0,imm=0) R10=fp0 fp-8=0000mmmm
+21: (07) r1 += -16
+22: R0=inv(id=0) R1_w=fp-16 R6=ctx(id=0,off=0,imm=0) R10=fp0 fp-8=0000mmmm
+22: (b7) r2 = 16
+23: R0=inv(id=0) R1_w=fp-16 R2_w=invP16 R6=ctx(id=0,off=0,imm=0) R10=fp0 fp-8=0000mmmm
+23: (85) call bpf_get_current_comm#16
+last_idx 23 first_idx 20
+regs=4 stack=0 before 22: (b7) r2 = 16
+parent didn't have regs=4 stack=0 marks
+mark_precise: frame0: regs=r2 stack= before 22: (b7) r2 = 16
+R1 type=fp expected=map_value
+processed 24 insns (limit 1000000) max_states_per_insn 1 total_states 2 peak_states 2 mark_read 1
+`,
+    message: "R1 type=fp expected=map_value",
+    slot: 23,
+    text: "call bpf_get_current_comm#16",
+    registers: { R1: "fp-16", R2: "invP16", "fp-8": "0000mmmm" },
+  },
+  {
+    kernel: "5.15: references",
+    log: `8: (85) call bpf_sk_lookup_tcp#84
+9: R0_w=sock_or_null(id=2,ref_obj_id=2,off=0,imm=0) R10=fp0 fp-16=mmmmmmmm refs=2
+9: (b7) r0 = 0
+10: R0_w=inv0 R10=fp0 fp-16=mmmmmmmm refs=2
+10: (95) exit
+Unreleased reference id=2 alloc_insn=8
+processed 11 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+`,
+    message: "Unreleased reference id=2 alloc_insn=8",
+    slot: 10,
+    text: "exit",
+    registers: { R0: "inv0", "fp-16": "mmmmmmmm" },
+  },
+  {
+    kernel: "6.1: changes beside the instruction, source without its place",
+    log: `0: R1=ctx(off=0,imm=0) R10=fp0
+; if (data + 1 > end)
+0: (61) r2 = *(u32 *)(r1 +80)         ; R1=ctx(off=0,imm=0) R2_w=pkt_end(off=0,imm=0)
+1: (61) r3 = *(u32 *)(r1 +76)         ; R1=ctx(off=0,imm=0) R3_w=pkt(off=0,r=0,imm=0)
+2: (71) r0 = *(u8 *)(r3 +0)
+invalid access to packet, off=0 size=1, R3(id=0,off=0,r=0)
+R3 offset is outside of the packet
+processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+`,
+    message: "invalid access to packet, off=0 size=1, R3(id=0,off=0,r=0): R3 offset is outside of the packet",
+    slot: 2,
+    text: "r0 = *(u8 *)(r3 +0)",
+    registers: { R2: "pkt_end(off=0,imm=0)", R3: "pkt(off=0,r=0,imm=0)" },
+  },
+];
+
+test.each(versions)("the log of Linux $kernel", ({ log, message, slot, text, registers }) => {
+  const summary = summarizeLog(log);
+  expect(summary.message).toBe(message);
+  expect(summary.instruction).toMatchObject({ slot, text });
+  expect(summary.registers).toMatchObject(registers);
+});
+
 describe("states", () => {
   test("are split at spaces outside brackets", () => {
     const text =

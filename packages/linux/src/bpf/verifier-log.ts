@@ -29,6 +29,8 @@ export type LogEntry =
   | { readonly kind: "branch"; readonly from: number; readonly to: number; readonly registers: Registers }
   | { readonly kind: "source"; readonly source: LoggedSource }
   | { readonly kind: "message"; readonly text: string }
+  /** How the verifier went back to mark a value as one whose exact number matters (mark_chain_precision). */
+  | { readonly kind: "precision"; readonly text: string }
   | { readonly kind: "statistics"; readonly text: string };
 
 /** By the kernel's names (`R1`, `fp-8`), the state in the kernel's notation, such as `map_value(off=0,ks=4,vs=8)`. */
@@ -50,6 +52,7 @@ const branchLine = /^from (\d+) to (\d+)(?: \(speculative execution\))?:(.*)$/;
 const sourceAt = /^(.*) @ (\S+):(\d+)$/;
 const statistics =
   /^(processed \d+ insns|verification time |stack depth |mark_read |max_states_per_insn |insn processed|total_states )/;
+const precision = /^(mark_precise: |last_idx \d|regs=\S+ stack=|parent (state|already had|didn't have) )/;
 const liveness = /_[rwDd]+$/;
 
 /** Splits `R1=ctx() R10=fp0 fp-8=mmmm????` at spaces outside brackets. */
@@ -131,6 +134,7 @@ function parseLine(line: string): LogEntry {
     const registers = parseRegisters(state[3] ?? "");
     return { kind: "state", slot: Number(state[1]), frame: Number(state[2] ?? 0), registers };
   }
+  if (precision.test(line)) return { kind: "precision", text: line };
   return { kind: statistics.test(line) ? "statistics" : "message", text: line };
 }
 
@@ -194,6 +198,7 @@ export function summarizeLog(log: string): LogSummary {
       case "message":
         messages.push(entry.text);
         break;
+      case "precision":
       case "statistics":
         break;
     }
