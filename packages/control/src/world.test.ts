@@ -175,6 +175,16 @@ describe("changes of a policy", () => {
     target.settle();
     expect(target.policyChange(server, second.version).kind).toBe("whole");
   });
+
+  it("are the whole after other settings", () => {
+    const target = world();
+    const server = join(target, "server");
+    target.settle();
+    const { version } = target.policyChange(server, 0);
+    target.configure({ enforcement: "always" });
+    target.settle();
+    expect(target.policyChange(server, version).kind).toBe("whole");
+  });
 });
 
 describe("the host's policy", () => {

@@ -101,6 +101,8 @@ interface FileContent {
   readonly services: readonly ServiceSpec[];
 }
 
+/** More than an engine ever counts. */
+const ENGINE_VERSIONS = 2 ** 40;
 const LAST_ENDPOINT = 65_534;
 const SERVICE_KINDS = new Set(["Service"]);
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -112,6 +114,8 @@ export class World {
   readonly #services: ServiceTable;
   #policy: PolicyEngine;
   #settings: PolicySettings;
+  /** Each engine counts its versions anew. */
+  #engines = 0;
   readonly #files = new Map<string, FileContent>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
   readonly #endpoints = new Map<number, Endpoint>();
@@ -140,6 +144,7 @@ export class World {
     const { repository } = this.#policy;
     // The rules keep their cookies: events under way keep their meaning.
     this.#policy = new PolicyEngine(settings, repository);
+    this.#engines += 1;
     this.#policy.cache.setGroups(repository.groups);
     this.#known = new Map();
     this.#tellServices();
@@ -450,9 +455,10 @@ export class World {
   /** What is to be written so that the endpoint's policy is in force; `since` is the version that is, 0 none. */
   policyChange(endpoint: EndpointSeed, since: number): PolicyChange {
     const subject = this.#subjectOf(endpoint);
-    const { version } = this.#policy.subject(subject);
+    const base = this.#engines * ENGINE_VERSIONS;
+    const version = base + this.#policy.subject(subject).version;
     if (version === since) return { kind: "none", version };
-    const delta = since === 0 ? null : this.#policy.delta(subject, since);
+    const delta = since > base ? this.#policy.delta(subject, since - base) : null;
     if (delta) return { kind: "delta", version, delta };
     return { kind: "whole", version, policy: this.policyOf(endpoint) };
   }

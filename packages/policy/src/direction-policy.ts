@@ -59,12 +59,11 @@ export class DirectionPolicy {
     const { cache, cookies, subject, namedPorts, proxyPorts, version } = context;
     const own = selecting.filter((rule) => rule.direction === direction);
     const audited = own.filter((rule) => rule.audit || context.auditAll);
-    const plan = planRules(
-      direction,
-      own.filter((rule) => !audited.includes(rule)),
-      context,
-    );
-    const whole = audited.length > 0 ? planRules(direction, own, context) : plan;
+    const real = own.filter((rule) => !audited.includes(rule));
+    // At an audited endpoint nothing is denied, also not where everything is closed without a rule.
+    const plan = planRules(direction, real, context.auditAll ? { ...context, enforcement: "never" } : context);
+    const isClosed = context.auditAll && context.enforcement === "always";
+    const whole = audited.length > 0 || isClosed ? planRules(direction, own, context) : plan;
     this.direction = direction;
     this.enforced = plan.enforced;
     this.rules = [...new Map([...whole.rules, ...plan.rules].map((rule) => [rule.key, rule])).values()];
@@ -81,7 +80,7 @@ export class DirectionPolicy {
     // Priorities that the kernel cannot tell apart would be guesses: nothing is allowed.
     this.filters = this.levels.overflows ? [] : this.rules.flatMap((rule) => filtersOf(rule, filterContext));
     this.hasOpenNames = this.filters.some(({ selectors, ports }) => selectors === null && typeof ports === "string");
-    this.isAudited = audited.length > 0;
+    this.isAudited = whole !== plan;
     const { levels } = this;
     this.decider = this.isAudited
       ? auditDecider({ plan, whole, levels, filters: this.filters, audited: new Set(audited) })

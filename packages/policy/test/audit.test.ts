@@ -72,6 +72,21 @@ describe("audited policies", () => {
     expect(explain(model.engine, { source: friend, destination, ...http }).ingress?.reason).not.toBe("audit");
   });
 
+  it("of an endpoint deny nothing either where enforcement is always", () => {
+    const engine = new PolicyEngine({ enforcement: "always", allowLocalhost: false });
+    for (const identity of world) engine.upsertIdentity(identity);
+    const [subject, peer] = [world[0], world[1]];
+    if (!subject || !peer) throw new Error("no world");
+    const verdict = (audit: boolean): string =>
+      textOf(
+        lookupEntry(engine.resolve({ id: 1, identity: subject, audit }), {
+          ...{ direction: "ingress", identity: peer.id, protocol: 6, port: 80 },
+        }),
+      );
+    expect(verdict(false)).toBe("deny");
+    expect(verdict(true)).toBe("audit");
+  });
+
   it("may be those of an endpoint, or of a namespace", () => {
     const { documents } = parseDocuments("p.yaml", empireOnly);
     const pod = (id: number, org: string) => ({
