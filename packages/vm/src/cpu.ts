@@ -28,6 +28,8 @@ export type HelperFunction = (cpu: Cpu) => number | bigint;
 export interface Engine {
   /** Runs a program with r1 (and r2) as given; gives r0, unsigned. Throws `VmError`. */
   run(code: Code, r1: number, r2?: number): bigint;
+  /** Calls a function of the program by its first instruction, with frames of its own. */
+  call(code: Code, entry: number, args: readonly number[]): bigint;
   /** Instructions that the last run took, as far as the engine counts them. */
   readonly instructions: number;
 }

@@ -59,24 +59,44 @@ export class Trap extends Error {
 
 /** An object that this machine cannot load. */
 export class LoadError extends Error {
-  override readonly name = "LoadError";
+  override readonly name: string = "LoadError";
+}
+
+/** A helper, kernel function or kernel symbol that this machine does not have. */
+export class UnsupportedError extends LoadError {
+  /** Such as `bpf_get_stack`. */
+  readonly missing: string;
+  readonly program: string;
+  constructor(program: string, missing: string) {
+    super(`${program} calls ${missing}, which this machine does not have`);
+    this.missing = missing;
+    this.program = program;
+  }
 }
 
 /** Numbers of include/uapi/asm-generic/errno-base.h and errno.h. */
 export const errno = {
   EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   E2BIG: 7,
+  EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
   EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,
   ERANGE: 34,
+  ENODATA: 61,
+  EOVERFLOW: 75,
+  EPROTONOSUPPORT: 93,
   EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
+  ENETDOWN: 100,
   ENOTSUPP: 524,
 } as const;
 export type ErrnoName = keyof typeof errno;

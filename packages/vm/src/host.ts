@@ -48,8 +48,8 @@ export interface Host {
   socketOption?(request: SocketOptionRequest): number;
   /** The socket of the run: what `ctx->sk`, storages and cookies mean. */
   readonly socket?: KernelObject | null;
-  /** A sockmap's or sockhash's value: the socket behind the number that user space put there (its descriptor); null: EBADF. */
-  socketOf?(descriptor: number): KernelObject | null;
+  /** The object behind the number that user space gives maps for it (a descriptor); null: EBADF. */
+  objectOf?(kind: ObjectKind, descriptor: number): KernelObject | null;
   /** bpf_bind. `address` is a sockaddr. */
   bind?(address: Uint8Array): number;
 
@@ -66,6 +66,11 @@ export interface Host {
   /** SO_NETNS_COOKIE of the namespace of the run. Default 1, the initial one. */
   readonly netnsCookie?: bigint;
 
+  /** Return addresses, innermost first (bpf_get_stackid). */
+  stack?(which: "kernel" | "user"): readonly bigint[];
+  /** What the hook says of itself: the attachment's cookie, the probed function, what the hook returns so far (bpf_get_retval). */
+  readonly place?: { readonly cookie?: bigint; readonly functionAddress?: bigint; readonly returned?: number };
+
   // ---- what a packet carries beside its bytes ----
 
   /** bpf_skb_get_tunnel_key and set: the bytes of `struct bpf_tunnel_key`, or null. */
@@ -78,6 +83,8 @@ export interface Host {
   /** Size-limited byte areas that a helper of one program type reads or writes, by helper name. Absent: the helper gives EOPNOTSUPP. */
   readonly special?: Readonly<Record<string, SpecialHelper>>;
 }
+
+export type ObjectKind = "socket" | "task" | "inode" | "cgroup";
 
 export type ClockName = "monotonic" | "boottime" | "coarse" | "tai" | "realtime";
 

@@ -14,6 +14,8 @@ export const cells = {
   tailCalls: 4160,
   /** Instructions left, signed. */
   fuel: 4164,
+  /** What `fuel` is at the start of a run. */
+  budget: 4216,
   /** First byte of the packet and the one behind its last. */
   packetStart: 4168,
   packetEnd: 4172,

@@ -33,6 +33,8 @@ function program(name: string, text: string, type = "xdp"): ProgramSpec {
   };
 }
 
+const engines = ["interpreter", "checked", "fast"] as const;
+
 function load(programs: readonly ProgramSpec[], maps: readonly MapSpec[] = [], options: Partial<VmOptions> = {}) {
   const vm = new Vm({ clock: () => 1234n, random: () => 99, ...options });
   const spec: ObjectSpec = {

@@ -1,25 +1,29 @@
-import { linkProgram, relocate } from "@skep/object";
-import type { BtfTypes, LinkedProgram, MapSpec, ObjectSpec } from "@skep/object";
-import { MAP_BASE, prepare } from "./code.ts";
+import type { BtfTypes, MapSpec, ObjectSpec } from "@skep/object";
+import { FUNCTION_BASE, MAP_BASE } from "./code.ts";
 import type { Code } from "./code.ts";
-import type { HelperFunction } from "./cpu.ts";
-import { Interpreter } from "./interpreter/interpreter.ts";
+import type { Engine, EngineName, HelperFunction } from "./cpu.ts";
 import { LoadError, MapError, Trap, errno } from "./error.ts";
-import { CONTROL_BYTES } from "./layout.ts";
-import type { Host } from "./host.ts";
-import { KernelObject } from "./object.ts";
-import { coreHelpers } from "./helpers/core.ts";
+import { standardHelpers } from "./helpers/all.ts";
+import { kernelFunctions } from "./helpers/kfuncs.ts";
 import type { HelperMachine } from "./helpers/machine.ts";
-import { mapHelpers } from "./helpers/maps.ts";
-import { packetHelpers } from "./helpers/packet.ts";
+import { hostView } from "./host-view.ts";
+import type { Host } from "./host.ts";
+import { Interpreter, allocateStack } from "./interpreter/interpreter.ts";
+import { Jit } from "./jit/engine.ts";
+import { CONTROL_BYTES, MAX_MAPS } from "./layout.ts";
+import { fillSections, linkCode } from "./load.ts";
 import { ArrayMap } from "./maps/array.ts";
 import { createMap } from "./maps/create.ts";
-import type { MapHost, VmMap } from "./maps/map.ts";
+import { specialFields } from "./maps/fields.ts";
+import type { MapHost, SpecialField, VmMap } from "./maps/map.ts";
 import { MapOfMaps, ProgramArray } from "./maps/nested.ts";
 import { Memory } from "./memory.ts";
 import type { Region } from "./memory.ts";
-import { RunState, skbShape, xdpShape } from "./run-state.ts";
-import type { ContextShape, Redirect } from "./run-state.ts";
+import { KernelObject } from "./object.ts";
+import { RunState, shapeOf } from "./run-state.ts";
+import type { Clone, ContextShape, Redirect } from "./run-state.ts";
+import { Timers } from "./timers.ts";
+import { wasm } from "./wasm/api.ts";
 
 export interface VmOptions {
   /** Nanoseconds of CLOCK_MONOTONIC. */
@@ -32,8 +36,12 @@ export interface VmOptions {
   readonly cpu?: number;
   /** Instructions of one run; default 100 million. */
   readonly budget?: number;
+  /** How programs run that are not loaded otherwise; default `checked`. */
+  readonly engine?: EngineName;
   /** More helpers, or others, by number. */
   readonly helpers?: ReadonlyMap<number, HelperFunction>;
+  /** More kernel functions, or others, by name. */
+  readonly kernelFunctions?: ReadonlyMap<string, HelperFunction>;
   /** What programs may ask of the machine around them. */
   readonly host?: Host;
 }
@@ -45,12 +53,24 @@ export interface VmLoadOptions {
   readonly maps?: Readonly<Record<string, VmMap>>;
   /** Types that CO-RE relocations are resolved against. */
   readonly kernelTypes?: BtfTypes;
+  /** Addresses of kernel variables by name (ksyms): objects of the machine. */
+  readonly kernelSymbols?: Readonly<Record<string, number>>;
+  /** Default: the machine's. */
+  readonly engine?: EngineName;
+  /** Only these programs. Default all that the object loads by itself. */
+  readonly programs?: readonly string[];
+  /** Overrides of `maxEntries`. */
+  readonly maxEntries?: Readonly<Record<string, number>>;
 }
 
 export interface VmProgram {
   readonly name: string;
   /** Kernel's name without prefix, such as `xdp`. */
   readonly type: string;
+  readonly attachType?: string;
+  /** Its number in the machine, from 1. */
+  readonly id: number;
+  readonly engine: EngineName;
   readonly code: Code;
 }
 
@@ -64,6 +84,8 @@ export interface RunInput {
   readonly packet?: Uint8Array;
   /** The context's bytes. For xdp and tc programs the members that show the packet are filled in. */
   readonly context?: Uint8Array;
+  /** Bytes before the packet that an xdp program left as metadata. */
+  readonly metadata?: Uint8Array;
   /** What differs from the machine's host for this run. */
   readonly host?: Host;
 }
@@ -74,10 +96,14 @@ export interface RunResult {
   readonly r0: bigint;
   readonly packet: Uint8Array;
   readonly context: Uint8Array;
+  readonly metadata: Uint8Array;
   /** The last redirect that was asked for; in force where the verdict says so. */
   readonly redirect: Redirect | null;
-  readonly clones: readonly Redirect[];
+  readonly clones: readonly Clone[];
   readonly prints: readonly string[];
+  /** What bpf_set_retval asked for; null where it did not. */
+  readonly setReturn: number | null;
+  /** All in the interpreter, those of loops in `checked`, none in `fast`. */
   readonly instructions: number;
 }
 
@@ -87,95 +113,201 @@ const MAX_PACKET = 65_536;
 const TAILROOM = 4096;
 const MAX_CONTEXT = 4096;
 
-/** Programs, maps and one CPU in user space. Programs of one machine share its maps. */
+/** Programs, maps and one CPU in user space. Programs of one machine share its maps. Runs do not nest. */
 export class Vm {
   readonly memory = new Memory();
   private readonly options: VmOptions;
-  private readonly maps: VmMap[] = [];
-  private readonly host: MapHost;
-  private readonly processor: Interpreter;
+  private readonly maps: (VmMap | undefined)[] = [];
+  private readonly freeIds: number[] = [];
+  private readonly mapHost: MapHost;
+  private readonly helpers: ReadonlyMap<number, HelperFunction>;
+  private readonly functionNumbers = new Map<string, number>();
+  private readonly engines: Readonly<Record<EngineName, Engine>>;
+  private readonly engineOf = new WeakMap<Code, EngineName>();
   private readonly packet: Region;
   private readonly context: Region;
-  private readonly machine: HelperMachine & { state: RunState };
+  private readonly machine: HelperMachine & { state: RunState; host: Host };
+  private lastProgram = 0;
+  private running = false;
 
   constructor(options: VmOptions) {
     const { memory } = this;
     this.options = options;
-    this.host = { memory, cpus: options.cpus ?? 1, cpu: options.cpu ?? 0 };
+    this.mapHost = {
+      ...{ memory, cpus: options.cpus ?? 1, cpu: options.cpu ?? 0 },
+      host: () => this.machine.host,
+      slotOf: (code) => this.jitOf(code).slotOf(code),
+      mapById: (id) => this.maps[id] ?? null,
+    };
     this.packet = memory.allocate("packet", HEADROOM + MAX_PACKET + TAILROOM);
     this.context = memory.allocate("context", MAX_CONTEXT);
     this.machine = {
-      memory,
-      cpu: this.host.cpu,
+      ...{ memory, cpu: this.mapHost.cpu, cpus: this.mapHost.cpus },
       state: new RunState(memory, { packet: this.packet, context: this.context }),
       scratch: memory.allocate("memory", 4096),
-      clock: options.clock,
+      host: hostView(options.host),
+      timers: new Timers({
+        call: (code, entry, args) => this.callBack(code, entry, args),
+        host: () => this.machine.host,
+      }),
+      clock: (which) => this.machine.host.clock?.(which) ?? options.clock(),
       random: options.random,
       map: (handle) => this.mapOf(handle),
+      engineCode: (cpu) => cpu.code,
     };
-    const helpers = new Map<number, HelperFunction>([
-      ...coreHelpers(this.machine),
-      ...mapHelpers(this.machine),
-      ...packetHelpers(this.machine),
-      ...(options.helpers ?? []),
-    ]);
-    this.processor = new Interpreter(memory, {
-      helpers,
-      ...(options.budget === undefined ? {} : { budget: options.budget }),
-    });
+    const standard = standardHelpers(this.machine);
+    const own = options.helpers ?? new Map<number, HelperFunction>();
+    const inlines = new Set([...standard.keys()].filter((id) => !own.has(id)));
+    const helpers = new Map([...standard, ...own]);
+    this.addKernelFunctions(helpers);
+    this.helpers = helpers;
+    this.engines = this.makeEngines(helpers, inlines);
+  }
+
+  private addKernelFunctions(helpers: Map<number, HelperFunction>): void {
+    const all = new Map([...kernelFunctions(this.machine), ...(this.options.kernelFunctions ?? [])]);
+    let number = 0;
+    for (const [name, run] of all) {
+      this.functionNumbers.set(name, number);
+      helpers.set(-1 - number, run);
+      number++;
+    }
+  }
+
+  private makeEngines(
+    helpers: ReadonlyMap<number, HelperFunction>,
+    inlines: ReadonlySet<number>,
+  ): Readonly<Record<EngineName, Engine>> {
+    const { memory, options } = this;
+    const stack = allocateStack(memory);
+    const table = new wasm.Table({ element: "anyfunc", initial: 1 });
+    const shared = { helpers, stack, ...(options.budget === undefined ? {} : { budget: options.budget }) };
+    const { cpu, cpus } = this.mapHost;
+    const jit = (checked: boolean): Jit =>
+      new Jit(memory, { ...shared, inlines, table, cpu, cpus, checked, mapOf: (handle) => this.findMap(handle) });
+    return { interpreter: new Interpreter(memory, shared), checked: jit(true), fast: jit(false) };
+  }
+
+  /** The engine whose compiled form tail calls use. */
+  private jitOf(code: Code): Jit {
+    const { checked, fast } = this.engines;
+    const wanted = this.engineOf.get(code) === "fast" ? fast : checked;
+    if (!(wanted instanceof Jit)) throw new Error("no compiler");
+    return wanted;
+  }
+
+  private findMap(handle: number): VmMap | null {
+    return this.maps[(handle - MAP_BASE) / CONTROL_BYTES] ?? null;
   }
 
   private mapOf(handle: number): VmMap {
-    const map = this.maps[(handle - MAP_BASE) / CONTROL_BYTES];
-    if (map === undefined) throw new Trap("argument", `0x${handle.toString(16)} is no map`);
+    const map = this.findMap(handle);
+    if (map === null) throw new Trap("argument", `0x${handle.toString(16)} is no map`);
     return map;
   }
 
   /** A kernel object that programs may be handed a pointer to. `kind`: the struct's name. */
   createObject(kind: string, bytes: Uint8Array): KernelObject {
-    return new KernelObject(this.memory, kind, bytes);
+    const object = new KernelObject(this.memory, kind, bytes);
+    this.machine.state.objects.set(object.address, object);
+    object.whenClosed(() => this.machine.state.objects.delete(object.address));
+    return object;
   }
 
-  /** Throws `LoadError`. */
-  createMap(spec: MapSpec): VmMap {
-    const map = createMap(this.host, spec, this.maps.length);
-    this.maps.push(map);
+  /** Throws `MapError` with the kernel's errno for what BPF_MAP_CREATE refuses. */
+  createMap(spec: MapSpec, fields: readonly SpecialField[] = []): VmMap {
+    const id = this.freeIds.pop() ?? this.maps.length;
+    if (id >= MAX_MAPS) throw new MapError("create", spec.name, errno.ENOSPC);
+    const map = createMap(this.mapHost, spec, { id, fields });
+    this.maps[id] = map;
     return map;
   }
 
+  /** The map of an id; null where there is none. */
+  mapById(id: number): VmMap | null {
+    return this.maps[id] ?? null;
+  }
+
+  /** Gives a map's memory back. No program that names it may run afterwards. */
+  closeMap(map: VmMap): void {
+    if (this.maps[map.id] !== map) return;
+    this.maps[map.id] = undefined;
+    this.freeIds.push(map.id);
+    map.close();
+  }
+
   /**
-   * Makes the maps of an object and makes its programs ready. Throws `LoadError` for what this machine cannot have, `ObjectError` for an
-   * object that does not hold together.
+   * Makes the maps of an object and makes its programs ready. Throws `LoadError` for what this machine cannot have (`UnsupportedError` for a
+   * helper or kernel function), `MapError` for a map that the kernel refuses, `ObjectError` for an object that does not hold together.
    */
   load(spec: ObjectSpec, options: VmLoadOptions = {}): VmObject {
     if (spec.byteOrder !== "little") throw new LoadError("the machine is little-endian, the object is not");
-    const maps: Record<string, VmMap> = {};
-    const sections = fillSections(spec, options.config ?? {});
-    for (const [name, map] of Object.entries(spec.maps)) {
-      const made = options.maps?.[name] ?? this.createMap(map);
-      maps[name] = made;
-      const contents = sections.get(name);
-      if (contents !== undefined && options.maps?.[name] === undefined) this.fill(made, contents, map);
-    }
+    const maps = this.loadMaps(spec, options);
     const programs: Record<string, VmProgram> = {};
     for (const [name, program] of Object.entries(spec.programs)) {
-      programs[name] = { name, type: program.type, code: linkCode(spec, { name, maps, options }) };
+      if (options.programs?.includes(name) ?? program.autoload !== false) {
+        programs[name] = this.loadProgram(spec, name, { maps, options });
+      }
     }
     putInitialValues(spec, maps, programs);
     return { maps, programs };
   }
 
+  private loadMaps(spec: ObjectSpec, options: VmLoadOptions): Readonly<Record<string, VmMap>> {
+    const maps: Record<string, VmMap> = {};
+    const sections = fillSections(spec, options.config ?? {});
+    for (const [name, map] of Object.entries(spec.maps)) {
+      const given = options.maps?.[name];
+      const maxEntries = options.maxEntries?.[name] ?? this.entriesOf(map);
+      const made = given ?? this.createMap({ ...map, maxEntries }, specialFields(map, spec.btf));
+      maps[name] = made;
+      const contents = sections.get(name);
+      if (contents !== undefined && given === undefined) this.fill(made, contents, map);
+    }
+    return maps;
+  }
+
+  /** Of maps whose size the loader chooses: one entry per CPU, a page of ring. */
+  private entriesOf(map: MapSpec): number {
+    if (map.maxEntries !== 0) return map.maxEntries;
+    if (map.type === "perf_event_array") return this.mapHost.cpus;
+    if (map.type === "struct_ops") return 1;
+    return map.type === "ringbuf" ? 4096 : 0;
+  }
+
+  private loadProgram(
+    spec: ObjectSpec,
+    name: string,
+    how: { maps: Readonly<Record<string, VmMap>>; options: VmLoadOptions },
+  ): VmProgram {
+    const program = spec.programs[name];
+    if (program === undefined) throw new LoadError(`the object has no program ${name}`);
+    const { type, attachType } = program;
+    const code = linkCode(spec, {
+      ...{ name, maps: how.maps, kernelTypes: how.options.kernelTypes },
+      contextBytes: shapeOf(type)?.size ?? 0,
+      hasHelper: (id) => this.helpers.has(id),
+      kernelFunction: (each) => this.functionNumbers.get(each) ?? null,
+      kernelSymbol: (each) => how.options.kernelSymbols?.[each] ?? null,
+    });
+    const engine = how.options.engine ?? this.options.engine ?? "checked";
+    this.engineOf.set(code, engine);
+    return { name, type, ...(attachType === undefined ? {} : { attachType }), id: ++this.lastProgram, engine, code };
+  }
+
   private fill(map: VmMap, contents: Uint8Array, spec: MapSpec): void {
     if (!(map instanceof ArrayMap)) throw new LoadError(`map ${spec.name} has contents and is no array`);
     this.memory.bytes.set(contents, map.base);
+    if (spec.data?.readOnly !== true) return;
     const region = this.memory.regionAt(map.base);
-    if (region !== null && spec.data?.readOnly === true) region.writable = false;
+    if (region !== null) region.writable = false;
+    map.freeze();
   }
 
   /** For program arrays. Throws `MapError` (E2BIG) behind its end. */
   setProgram(map: VmMap, index: number, program: VmProgram): void {
     if (!(map instanceof ProgramArray)) throw new MapError("setProgram", map.spec.name, errno.EINVAL);
-    map.put(index, program.code);
+    map.put(index, program.code, program.id);
   }
 
   /** For maps of maps. Throws `MapError`. */
@@ -184,121 +316,96 @@ export class Vm {
     if (result < 0) throw new MapError("setMap", map.spec.name, -result);
   }
 
+  // ---- running ----
+
   /** Runs a program once. Throws `VmError` where it does what no verified program does. */
-  run(program: VmProgram, input: RunInput): RunResult {
-    const shape = shapes[program.type] ?? null;
+  run(program: VmProgram, input: RunInput = {}): RunResult {
+    return this.guarded(() => {
+      const size = this.prepare(program, input);
+      const engine = this.engines[program.engine];
+      return this.resultOf(engine, engine.run(program.code, this.context.base, 0), size);
+    });
+  }
+
+  /**
+   * Runs a compiled program `count` times on the same packet and context, which stay as each run leaves them; gives the last r0. For
+   * measuring: nothing leaves WebAssembly in between. Throws `VmError`.
+   */
+  repeat(program: VmProgram, count: number, input: RunInput = {}): bigint {
+    return this.guarded(() => {
+      this.prepare(program, input);
+      return this.jitOf(program.code).repeat(program.code, count, this.context.base);
+    });
+  }
+
+  /** A timer's callback, with frames of its own. */
+  private callBack(code: Code, address: number, args: readonly number[]): void {
+    this.guarded(() => {
+      this.machine.state = this.newState();
+      this.engines[this.engineOf.get(code) ?? "checked"].call(code, (address - FUNCTION_BASE) / 8, args);
+    });
+  }
+
+  private guarded<T>(run: () => T): T {
+    if (this.running) throw new Error("a program of this machine runs already: runs do not nest");
+    this.running = true;
+    try {
+      return run();
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private newState(): RunState {
+    const { objects } = this.machine.state;
+    return new RunState(this.memory, { packet: this.packet, context: this.context, objects });
+  }
+
+  /** Puts packet and context in place; gives the context's size. */
+  private prepare(program: VmProgram, input: RunInput): number {
+    const shape = shapeOf(program.type);
     const given = input.context ?? new Uint8Array(0);
     const size = Math.max(given.length, shape?.size ?? 0);
     const packet = input.packet ?? new Uint8Array(0);
     if (packet.length > MAX_PACKET) throw new RangeError(`a packet of ${packet.length} bytes`);
     if (size > MAX_CONTEXT) throw new RangeError(`a context of ${size} bytes`);
-    const state = new RunState(this.memory, { packet: this.packet, context: this.context });
-    this.machine.state = state;
+    this.machine.host = hostView(this.options.host, input.host);
+    this.machine.state = this.newState();
     const { bytes } = this.memory;
     bytes.fill(0, this.context.base, this.context.base + size);
     bytes.set(given, this.context.base);
     this.context.end = this.context.base + size;
     this.context.writable = shape?.kind !== "xdp";
-    this.placePacket(state, packet, shape);
+    this.placePacket(packet, { shape, metadata: input.metadata ?? new Uint8Array(0) });
     if (shape?.kind === "skb" && input.context === undefined)
       bytes.set(packet.subarray(12, 14), this.context.base + 16);
-    const r0 = this.processor.run(program.code, this.context.base, 0);
+    return size;
+  }
+
+  private placePacket(packet: Uint8Array, how: { shape: ContextShape | null; metadata: Uint8Array }): void {
+    const { state } = this.machine;
+    this.memory.bytes.fill(0, this.packet.base, this.packet.base + HEADROOM);
+    this.memory.bytes.set(packet, this.packet.base + HEADROOM);
+    state.shape = how.shape;
+    state.data = this.packet.base + HEADROOM;
+    state.meta = state.data - how.metadata.length;
+    this.memory.bytes.set(how.metadata, state.meta);
+    state.dataEnd = state.data + packet.length;
+    state.publish();
+  }
+
+  private resultOf(engine: Engine, r0: bigint, size: number): RunResult {
+    const { state } = this.machine;
     return {
       returned: Number(r0 & 0xffff_ffffn),
       r0,
       packet: this.memory.bytes.slice(state.data, state.dataEnd),
       context: this.memory.bytes.slice(this.context.base, this.context.base + size),
-      redirect: state.redirect,
-      clones: state.clones,
-      prints: state.prints,
-      instructions: this.processor.instructions,
+      metadata: this.memory.bytes.slice(state.meta, state.data),
+      ...{ redirect: state.redirect, clones: state.clones, prints: state.prints, setReturn: state.setReturn },
+      instructions: engine.instructions,
     };
   }
-
-  private placePacket(state: RunState, packet: Uint8Array, shape: ContextShape | null): void {
-    this.memory.bytes.fill(0, this.packet.base, this.packet.base + HEADROOM);
-    this.memory.bytes.set(packet, this.packet.base + HEADROOM);
-    state.shape = shape;
-    state.data = this.packet.base + HEADROOM;
-    state.meta = state.data;
-    state.dataEnd = state.data + packet.length;
-    state.publish();
-  }
-}
-
-const shapes: Readonly<Record<string, ContextShape>> = {
-  xdp: xdpShape,
-  sched_cls: skbShape,
-  sched_act: skbShape,
-  cgroup_skb: skbShape,
-  socket_filter: skbShape,
-};
-
-/** The data sections' bytes with the variables of `config` set, by map. */
-function fillSections(spec: ObjectSpec, config: NonNullable<VmLoadOptions["config"]>): ReadonlyMap<string, Uint8Array> {
-  const contents = new Map<string, Uint8Array>();
-  const places = new Map<string, { bytes: Uint8Array; offset: number; size: number }>();
-  for (const [name, map] of Object.entries(spec.maps)) {
-    if (map.data === undefined) continue;
-    const bytes = map.data.contents.slice();
-    contents.set(name, bytes);
-    for (const { name: variable, offset, size } of map.data.variables) places.set(variable, { bytes, offset, size });
-  }
-  for (const [variable, value] of Object.entries(config)) {
-    const place = places.get(variable);
-    if (place === undefined) throw new LoadError(`config ${variable}: the object has no such variable`);
-    place.bytes.set(variableBytes(variable, value, place.size), place.offset);
-  }
-  return contents;
-}
-
-function variableBytes(name: string, value: number | bigint | boolean | Uint8Array, size: number): Uint8Array {
-  if (value instanceof Uint8Array) {
-    if (value.length !== size) throw new LoadError(`config ${name}: ${value.length} bytes instead of ${size}`);
-    return value;
-  }
-  const whole = BigInt(value);
-  const limit = 1n << BigInt(size * 8);
-  if (size > 8 || whole < -(limit / 2n) || whole >= limit) {
-    throw new LoadError(`config ${name}: ${value} does not fit ${size} bytes`);
-  }
-  const out = new DataView(new ArrayBuffer(8));
-  out.setBigUint64(0, BigInt.asUintN(64, whole), true);
-  return new Uint8Array(out.buffer, 0, size);
-}
-
-interface LinkPlace {
-  readonly name: string;
-  readonly maps: Readonly<Record<string, VmMap>>;
-  readonly options: VmLoadOptions;
-}
-
-function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
-  const linked = relocated(spec, linkProgram(spec, place.name), place.options.kernelTypes);
-  const addresses = new Map<number, number>();
-  for (const reference of linked.references) {
-    if (reference.kind === "kfunc") continue;
-    if (reference.kind === "ksym") {
-      if (!reference.weak) throw new LoadError(`${place.name} needs the kernel's symbol ${reference.name}`);
-      addresses.set(reference.at, 0);
-      continue;
-    }
-    const map = place.maps[reference.map];
-    if (map === undefined)
-      throw new LoadError(`${place.name} needs map ${reference.map}, which the object does not have`);
-    if (reference.kind === "map") addresses.set(reference.at, map.handle);
-    else if (map instanceof ArrayMap) addresses.set(reference.at, map.base + reference.offset);
-    else throw new LoadError(`${place.name}: map ${reference.map} has no values at fixed addresses`);
-  }
-  return prepare(linked.instructions, { name: place.name, addresses, lines: linked.lines });
-}
-
-function relocated(spec: ObjectSpec, linked: LinkedProgram, target: BtfTypes | undefined): LinkedProgram {
-  if (linked.coreRelocations.length === 0) return linked;
-  if (target === undefined || spec.btf === undefined) {
-    throw new LoadError(`${linked.name} has CO-RE relocations: give the kernel's types`);
-  }
-  return relocate(linked, { local: spec.btf, target });
 }
 
 /** What the object says is in its maps of maps and program arrays. */
@@ -312,11 +419,11 @@ function putInitialValues(
       const outer = maps[name];
       const inner = maps[value];
       const program = programs[value];
-      if (outer instanceof ProgramArray && program !== undefined) outer.put(index, program.code);
+      if (outer instanceof ProgramArray && program !== undefined) outer.put(index, program.code, program.id);
       else if (outer instanceof MapOfMaps && inner !== undefined) {
         const result = outer.put(new Uint8Array(Uint32Array.of(index).buffer), inner);
         if (result < 0) throw new LoadError(`map ${name} does not take ${value} (errno ${-result})`);
-      } else throw new LoadError(`map ${name} names ${value}, which it cannot hold`);
+      } else if (outer !== undefined) throw new LoadError(`map ${name} names ${value}, which it cannot hold`);
     }
   }
 }

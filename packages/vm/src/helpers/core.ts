@@ -1,30 +1,56 @@
 import type { Cpu, HelperFunction } from "../cpu.ts";
 import { Trap, errno } from "../error.ts";
-import type { HelperMachine } from "./machine.ts";
+import type { HelperMachine, HelperRows } from "./machine.ts";
+import { mapOf } from "./machine.ts";
 
 /** BPF_MAX_LOOPS */
 const MAX_LOOPS = 8 * 1024 * 1024;
 
-/** Time, chance, loops, memory, checksums: what every program type has, by number. */
-export function coreHelpers(machine: HelperMachine): readonly (readonly [number, HelperFunction])[] {
-  const clock: HelperFunction = () => machine.clock();
+/** Time, chance, loops, memory, checksums, timers: what every program type has, by number. */
+export function coreHelpers(machine: HelperMachine): HelperRows {
   const probe: HelperFunction = (cpu) => probeRead(machine, cpu);
+  const probeText: HelperFunction = (cpu) => probeString(machine, cpu);
   return [
-    [4, probe],
-    [5, clock],
-    [6, (cpu) => print(machine, cpu)],
+    ...([4, 112, 113, 148] as const).map((id) => [id, probe] as const),
+    ...([45, 114, 115] as const).map((id) => [id, probeText] as const),
+    [5, () => machine.clock("monotonic")],
     [7, () => machine.random() >>> 0],
     [8, () => machine.cpu],
     [28, (cpu) => checksumDifference(machine, cpu)],
     [42, () => 0],
     [93, () => 0],
     [94, () => 0],
-    [113, probe],
-    [125, clock],
-    [160, clock],
+    // HZ is 250 in common configurations.
+    [118, () => machine.clock("monotonic") / 4_000_000n],
+    [125, () => machine.clock("boottime")],
+    [153, (cpu) => (cpu.u32(2) < machine.cpus ? cpu.pointer(1) : 0)],
+    [154, (cpu) => cpu.pointer(1)],
+    [160, () => machine.clock("coarse")],
     [181, loop],
-    [182, (cpu) => compare(machine, cpu)],
-    [208, clock],
+    [194, (cpu) => exchangePointer(machine, cpu)],
+    [208, () => machine.clock("tai")],
+    ...timerHelpers(machine),
+  ];
+}
+
+const ABSOLUTE = 1n;
+const PIN = 2n;
+
+function timerHelpers(machine: HelperMachine): HelperRows {
+  const { timers } = machine;
+  return [
+    [169, (cpu) => timers.init(cpu.pointer(1), mapOf(machine, cpu, 2))],
+    [170, (cpu) => timers.setCallback(cpu.pointer(1), { address: cpu.pointer(2), code: machine.engineCode(cpu) })],
+    [
+      171,
+      (cpu) => {
+        const flags = cpu.u64(3);
+        if ((flags & ~(ABSOLUTE | PIN)) !== 0n) return -errno.EINVAL;
+        const from = (flags & ABSOLUTE) === 0n ? machine.clock("monotonic") : 0n;
+        return timers.start(cpu.pointer(1), from + cpu.u64(2), machine.scratch.base);
+      },
+    ],
+    [172, (cpu) => timers.cancel(cpu.pointer(1))],
   ];
 }
 
@@ -45,27 +71,42 @@ function loop(cpu: Cpu): number {
 function probeRead(machine: HelperMachine, cpu: Cpu): number {
   const { memory } = machine;
   const size = cpu.u32(2);
+  if (size === 0) return 0;
   const to = memory.check(cpu.pointer(1), size, true);
-  try {
-    memory.bytes.copyWithin(to, memory.check(cpu.pointer(3), size, false), cpu.pointer(3) + size);
+  const from = cpu.u64(3);
+  if (from <= 0xffff_ffffn && memory.allows(Number(from), size, false)) {
+    memory.bytes.copyWithin(to, Number(from), Number(from) + size);
     return 0;
-  } catch (error) {
-    if (!(error instanceof Trap)) throw error;
-    memory.bytes.fill(0, to, to + size);
-    return -errno.EFAULT;
   }
+  memory.bytes.fill(0, to, to + size);
+  return -errno.EFAULT;
 }
 
-/** bpf_strncmp: the first string has at most r2 bytes, the second ends with zero. */
-function compare(machine: HelperMachine, cpu: Cpu): number {
-  const limit = cpu.u32(2);
-  for (let i = 0; i < limit; i++) {
-    const a = machine.memory.read(cpu.pointer(1) + i, 1)[0] ?? 0;
-    const b = machine.memory.read(cpu.pointer(3) + i, 1)[0] ?? 0;
-    if (a !== b) return a < b ? -1 : 1;
-    if (a === 0) return 0;
+/** bpf_probe_read_str: the length with its zero. */
+function probeString(machine: HelperMachine, cpu: Cpu): number {
+  const { memory } = machine;
+  const size = cpu.u32(2);
+  if (size === 0) return 0;
+  const to = memory.check(cpu.pointer(1), size, true);
+  const from = Number(BigInt.asUintN(53, cpu.u64(3)));
+  for (let i = 0; i < size; i++) {
+    if (!memory.allows(from + i, 1, false)) {
+      memory.bytes.fill(0, to, to + size);
+      return -errno.EFAULT;
+    }
+    const byte = i === size - 1 ? 0 : (memory.bytes[from + i] ?? 0);
+    memory.bytes[to + i] = byte;
+    if (byte === 0) return i + 1;
   }
-  return 0;
+  throw new Trap("argument", "a string without an end");
+}
+
+/** bpf_kptr_xchg: the pointer that stood there. */
+function exchangePointer(machine: HelperMachine, cpu: Cpu): bigint {
+  const at = machine.memory.check(cpu.pointer(1), 8, true);
+  const old = machine.memory.view.getBigUint64(at, true);
+  machine.memory.view.setBigUint64(at, cpu.u64(2), true);
+  return old;
 }
 
 /** One's complement sum of 16-bit words in memory's order, 32 bits. */
@@ -95,31 +136,4 @@ function checksumDifference(machine: HelperMachine, cpu: Cpu): number {
   if (fromSize === 0) return foldSum(sumOf(3, toSize, seed));
   if (toSize === 0) return foldSum(~sumOf(1, fromSize, ~seed >>> 0) >>> 0);
   return foldSum(sumOf(3, toSize, seed) + (~sumOf(1, fromSize, 0) >>> 0));
-}
-
-/** bpf_trace_printk: the text without what the kernel writes before it. */
-function print(machine: HelperMachine, cpu: Cpu): number {
-  const format = new TextDecoder().decode(machine.memory.read(cpu.pointer(1), cpu.u32(2))).replace(/\0.*$/s, "");
-  let register = 3;
-  const text = format.replace(/%(?:%|(l{0,2})([duxsp]))/g, (whole, long: string, kind: string) => {
-    if (whole === "%%") return "%";
-    const at = register++;
-    if (at > 5) throw new Trap("argument", "a format with more than three values");
-    if (kind === "s") return stringAt(machine, cpu.pointer(at));
-    const value = long === "" && kind !== "p" ? BigInt(cpu.u32(at)) : cpu.u64(at);
-    if (kind === "d") return String(BigInt.asIntN(long === "" ? 32 : 64, value));
-    return value.toString(kind === "u" ? 10 : 16);
-  });
-  machine.state.prints.push(text);
-  return text.length;
-}
-
-function stringAt(machine: HelperMachine, address: number): string {
-  const bytes: number[] = [];
-  for (let at = address; bytes.length < 512; at++) {
-    const byte = machine.memory.read(at, 1)[0] ?? 0;
-    if (byte === 0) break;
-    bytes.push(byte);
-  }
-  return new TextDecoder().decode(Uint8Array.from(bytes));
 }

@@ -1,33 +1,37 @@
-import type { Cpu, HelperFunction } from "../cpu.ts";
+import type { Cpu } from "../cpu.ts";
 import { Trap, errno } from "../error.ts";
+import { wordBytes } from "../maps/map.ts";
 import type { Redirect } from "../run-state.ts";
 import { foldSum } from "./core.ts";
-import type { HelperMachine } from "./machine.ts";
+import type { HelperMachine, HelperRows } from "./machine.ts";
+import { mapOf } from "./machine.ts";
 
 const ETH_HLEN = 14;
 /** sizeof(struct xdp_frame): it stands at the start of the headroom. */
 const XDP_FRAME = 40;
 const XDP = { aborted: 0, redirect: 4 } as const;
 const TC = { shot: 2, redirect: 7 } as const;
+const INGRESS = 1n;
+/** BPF_F_BROADCAST */
+const BROADCAST = 8n;
 
 /** Helpers of xdp and tc programs (net/core/filter.c), by number. */
-export function packetHelpers(machine: HelperMachine): readonly (readonly [number, HelperFunction])[] {
+export function packetHelpers(machine: HelperMachine): HelperRows {
   return [
     [9, (cpu) => storeBytes(machine, cpu)],
     [10, (cpu) => replaceChecksum(machine, cpu, "l3")],
     [11, (cpu) => replaceChecksum(machine, cpu, "l4")],
     [13, (cpu) => cloneRedirect(machine, cpu)],
     [23, (cpu) => redirect(machine, cpu)],
-    [26, (cpu) => loadBytes(machine, cpu)],
-    [39, (cpu) => (cpu.u32(2) > machine.state.dataEnd - machine.state.data ? -errno.ENOMEM : 0)],
-    [41, () => 0],
+    [26, (cpu) => loadBytes(machine, cpu, 0)],
     [44, (cpu) => adjustHead(machine, cpu.s32(2))],
     [51, (cpu) => redirectMap(machine, cpu)],
     [54, (cpu) => adjustMeta(machine, cpu.s32(2))],
     [65, (cpu) => adjustTail(machine, cpu.s32(2))],
-    [152, (cpu) => verdict(machine, { helper: "redirect_neigh", target: cpu.u32(1), flags: cpu.u64(4) }, 0n)],
+    [68, (cpu) => loadRelative(machine, cpu)],
+    [152, (cpu) => redirectNeighbour(machine, cpu)],
     [155, (cpu) => verdict(machine, { helper: "redirect_peer", target: cpu.u32(1), flags: cpu.u64(2) }, 0n)],
-    [188, () => machine.state.dataEnd - machine.state.data],
+    [188, () => machine.state.length],
     [189, (cpu) => copyPacket(machine, cpu, "load")],
     [190, (cpu) => copyPacket(machine, cpu, "store")],
   ];
@@ -43,42 +47,74 @@ function verdict(machine: HelperMachine, wanted: Redirect, allowed: bigint): num
 }
 
 function redirect(machine: HelperMachine, cpu: Cpu): number {
-  const allowed = machine.state.shape?.kind === "xdp" ? 0n : 1n;
+  const allowed = machine.state.shape?.kind === "xdp" ? 0n : INGRESS;
   return verdict(machine, { helper: "redirect", target: cpu.u32(1), flags: cpu.u64(2) }, allowed);
+}
+
+/** bpf_redirect_neigh: its parameters are none or whole. */
+function redirectNeighbour(machine: HelperMachine, cpu: Cpu): number {
+  const size = cpu.u32(3);
+  if (size !== 0 && size < 20) return TC.shot;
+  const wanted: Redirect = { helper: "redirect_neigh", target: cpu.u32(1), flags: cpu.u64(4) };
+  if (size === 0) return verdict(machine, wanted, 0n);
+  return verdict(machine, { ...wanted, neighbour: machine.memory.read(cpu.pointer(2), size).slice() }, 0n);
 }
 
 /** __bpf_xdp_redirect_map: without an entry the low bits of the flags are the verdict. */
 function redirectMap(machine: HelperMachine, cpu: Cpu): number {
-  const map = machine.map(cpu.pointer(1));
+  const map = mapOf(machine, cpu, 1);
   const flags = cpu.u64(3);
+  const isDevice = map.spec.type.startsWith("devmap");
   // BPF_F_BROADCAST and BPF_F_EXCLUDE_INGRESS beside the action.
-  if ((flags & ~0x1bn) !== 0n) return XDP.aborted;
-  const address = map.lookup(new Uint8Array(Uint32Array.of(cpu.u32(2)).buffer));
-  const target = address === 0 ? 0 : machine.memory.view.getUint32(address, true);
-  if (target === 0) return Number(flags & 3n);
-  machine.state.redirect = { helper: "redirect_map", target, flags };
+  if ((flags & ~(isDevice ? 0x1bn : 3n)) !== 0n) return XDP.aborted;
+  const key = cpu.u32(2);
+  if (isDevice && (flags & BROADCAST) !== 0n) {
+    machine.state.redirect = { helper: "redirect_map", target: 0, flags, map, key };
+    return XDP.redirect;
+  }
+  const address = map.lookup(wordBytes(key));
+  const { view } = machine.memory;
+  const target = address === 0 ? 0 : view.getUint32(address, true);
+  if (address === 0) return Number(flags & 3n);
+  const program = map.spec.valueSize >= 8 ? view.getUint32(address + 4, true) : 0;
+  machine.state.redirect = { helper: "redirect_map", target, flags, map, key, program };
   return XDP.redirect;
 }
 
 function cloneRedirect(machine: HelperMachine, cpu: Cpu): number {
   const flags = cpu.u64(3);
-  if ((flags & ~1n) !== 0n) return -errno.EINVAL;
-  machine.state.clones.push({ helper: "clone_redirect", target: cpu.u32(2), flags });
-  return 0;
+  const target = cpu.u32(2);
+  const { state, host, memory } = machine;
+  if ((flags & ~INGRESS) !== 0n) return -errno.EINVAL;
+  if (host.mtu !== undefined && host.mtu(target) === null) return -errno.EINVAL;
+  const packet = memory.bytes.slice(state.data, state.dataEnd);
+  state.clones.push({ helper: "clone_redirect", target, flags, packet });
+  return host.sendClone?.(packet, target, flags === INGRESS) ?? 0;
 }
 
-/** bpf_skb_load_bytes: what cannot be read is zeroed. */
-function loadBytes(machine: HelperMachine, cpu: Cpu): number {
+/** bpf_skb_load_bytes: what cannot be read is zeroed. `from`: bytes of the packet that are left out. */
+function loadBytes(machine: HelperMachine, cpu: Cpu, from: number): number {
   const { memory, state: run } = machine;
   const offset = cpu.u32(2);
   const size = cpu.u32(4);
   const to = memory.check(cpu.pointer(3), size, true);
-  if (offset > 0x7fff_ffff || run.data + offset + size > run.dataEnd) {
+  const start = run.data + from + offset;
+  if (offset > 0x7fff_ffff || start + size > run.dataEnd) {
     memory.bytes.fill(0, to, to + size);
     return -errno.EFAULT;
   }
-  memory.bytes.copyWithin(to, run.data + offset, run.data + offset + size);
+  memory.bytes.copyWithin(to, start, start + size);
   return 0;
+}
+
+/** bpf_skb_load_bytes_relative: from the MAC header (0) or the network header (1). */
+function loadRelative(machine: HelperMachine, cpu: Cpu): number {
+  const start = cpu.u32(5);
+  if (start <= 1) return loadBytes(machine, cpu, start === 0 ? 0 : ETH_HLEN);
+  const size = cpu.u32(4);
+  const to = machine.memory.check(cpu.pointer(3), size, true);
+  machine.memory.bytes.fill(0, to, to + size);
+  return -errno.EFAULT;
 }
 
 function storeBytes(machine: HelperMachine, cpu: Cpu): number {
@@ -130,13 +166,12 @@ function replaceChecksum(machine: HelperMachine, cpu: Cpu, layer: "l3" | "l4"): 
   return 0;
 }
 
-/** bpf_xdp_adjust_head */
+/** bpf_xdp_adjust_head: metadata moves with the packet's start. */
 function adjustHead(machine: HelperMachine, delta: number): number {
   const { state: run } = machine;
   const metaSize = run.data - run.meta;
-  const start = run.packet.base + XDP_FRAME + metaSize;
   const data = run.data + delta;
-  if (data < start || data > run.dataEnd - ETH_HLEN) return -errno.EINVAL;
+  if (data < run.packet.base + XDP_FRAME + metaSize || data > run.dataEnd - ETH_HLEN) return -errno.EINVAL;
   if (metaSize > 0) machine.memory.bytes.copyWithin(run.meta + delta, run.meta, run.meta + metaSize);
   run.data = data;
   run.meta += delta;

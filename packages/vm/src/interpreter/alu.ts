@@ -72,6 +72,12 @@ function move64(registers: Registers, d: number, from: { b: number; bh: number; 
     hi[d] = from.bh;
     return;
   }
+  if (from.bits === 1) {
+    // addr_space_cast: an arena's addresses are the same on both sides.
+    lo[d] = from.b;
+    hi[d] = 0;
+    return;
+  }
   if (from.bits !== 8 && from.bits !== 16 && from.bits !== 32) throw new Trap("opcode", `a move of ${from.bits} bits`);
   const value = (from.b << (32 - from.bits)) >> (32 - from.bits);
   lo[d] = value;

@@ -55,6 +55,14 @@ export class Interpreter implements Cpu, Engine {
 
   /** Runs a program with r1 (and r2) as given; gives r0, unsigned. Throws `VmError`. */
   run(code: Code, r1: number, r2 = 0): bigint {
+    return this.start(code, 0, [r1, r2]);
+  }
+
+  call(code: Code, entry: number, args: readonly number[]): bigint {
+    return this.start(code, entry, args);
+  }
+
+  private start(code: Code, entry: number, args: readonly number[]): bigint {
     this.lo.fill(0);
     this.hi.fill(0);
     this.executed = 0;
@@ -62,9 +70,10 @@ export class Interpreter implements Cpu, Engine {
     this.pendingTail = null;
     this.ended = false;
     this.code = code;
-    this.pc = 0;
-    this.lo[1] = r1 | 0;
-    this.lo[2] = r2 | 0;
+    this.pc = entry;
+    args.forEach((value, i) => {
+      this.lo[i + 1] = value | 0;
+    });
     this.memory.bytes.fill(0, this.stack.base, this.stack.base + this.stack.capacity);
     this.enter(0);
     try {
@@ -106,7 +115,7 @@ export class Interpreter implements Cpu, Engine {
       throw new Trap("argument", `0x${address.toString(16)} is no function`);
     }
     const base = this.frame;
-    this.call(index, this.pc);
+    this.enterFunction(index, this.pc);
     args.forEach((value, i) => {
       this.lo[i + 1] = value | 0;
       this.hi[i + 1] = 0;
@@ -147,7 +156,7 @@ export class Interpreter implements Cpu, Engine {
     return frame;
   }
 
-  private call(target: number, returnTo: number): void {
+  private enterFunction(target: number, returnTo: number): void {
     if (target < 0) throw new Trap("jump", "a call of no instruction");
     if (this.frame + 1 >= MAX_FRAMES) throw new Trap("call-depth", `more than ${MAX_FRAMES} frames`);
     const { lo, hi } = this;
@@ -405,12 +414,11 @@ export class Interpreter implements Cpu, Engine {
     }
     const source = code.src[pc] ?? 0;
     if (source === pseudoCall.local) {
-      this.call(code.target[pc] ?? -1, pc + 1);
+      this.enterFunction(code.target[pc] ?? -1, pc + 1);
       return;
     }
-    if (source !== pseudoCall.helper)
-      throw new Trap("helper", "a call of a kernel function, of which there is none here");
-    this.callHelper(code.imm[pc] ?? 0);
+    const imm = code.imm[pc] ?? 0;
+    this.callHelper(source === pseudoCall.kfunc ? -1 - imm : imm);
   }
 
   /** The register holds a function's address, or a helper's number. */
@@ -424,12 +432,14 @@ export class Interpreter implements Cpu, Engine {
     }
     const index = (address - FUNCTION_BASE) / 8;
     if (!Number.isInteger(index) || index >= code.count) throw new Trap("jump", "a call of no instruction");
-    this.call(index, pc + 1);
+    this.enterFunction(index, pc + 1);
   }
 
   private callHelper(id: number): void {
     const helper = this.helpers.get(id);
-    if (helper === undefined) throw new Trap("helper", `there is no helper ${id} here`);
+    if (helper === undefined) {
+      throw new Trap("helper", id < 0 ? "a kernel function that is not here" : `there is no helper ${id} here`);
+    }
     const pc = this.pc;
     const result = helper(this);
     const { lo, hi } = this;

@@ -109,6 +109,9 @@ function emitMove(frame: Frame, insn: Insn, wide: boolean): void {
   const bits = insn.fromRegister ? insn.offset : 0;
   if (bits === 0) {
     source(frame, insn, wide);
+  } else if (bits === 1 && wide) {
+    // addr_space_cast: an arena's addresses are the same on both sides.
+    body.get(insn.s).op(op.i32WrapI64, op.i64ExtendI32U);
   } else if (bits === 8 || bits === 16 || (bits === 32 && wide)) {
     operand(frame, insn.s, wide);
     if (bits === 32) body.op(op.i64Extend32S);

@@ -137,6 +137,7 @@ function repeatBody(index: number): Body {
   const result = body.local(valueType.i64);
   body.loop();
   body.i32(0).i32(0).memory(op.i32Store, cells.tailCalls);
+  body.i32(0).i32(0).memory(op.i32Load, cells.budget).memory(op.i32Store, cells.fuel);
   pushCells(body);
   body.call(index).set(result);
   body.get(0).i32(1).op(op.i32Sub).tee(0).brIf(0);

@@ -119,7 +119,7 @@ export class Jit implements Engine, Cpu {
     i32[(cells.args >>> 2) + 2] = registers.r2;
     i32[(cells.args >>> 2) + 4] = registers.r3 ?? 0;
     i32[cells.tailCalls >>> 2] = 0;
-    i32[cells.fuel >>> 2] = this.budget;
+    i32[cells.fuel >>> 2] = i32[cells.budget >>> 2] = this.budget;
     i32[cells.depth >>> 2] = 0;
     i32[cells.tailSlot >>> 2] = 0;
     this.setFrame(base + (MAX_FRAMES - 1) * FRAME_STRIDE + FRAME_BYTES);

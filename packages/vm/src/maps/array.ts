@@ -1,8 +1,9 @@
 import type { MapSpec } from "@skep/object";
 import { errno } from "../error.ts";
+import { VmMap, createFlags, updateFlags, wordBytes, wordOf } from "./map.ts";
+import type { MapHost, SpecialField } from "./map.ts";
+import { control } from "./shapes.ts";
 import { Slab } from "./slab.ts";
-import { VmMap, updateFlags } from "./map.ts";
-import type { MapHost } from "./map.ts";
 
 /** `array` and `percpu_array` (kernel/bpf/arraymap.c): every index exists. */
 export class ArrayMap extends VmMap {
@@ -11,31 +12,39 @@ export class ArrayMap extends VmMap {
   private readonly slab: Slab;
   private readonly cpus: number;
 
-  constructor(host: MapHost, spec: MapSpec, id: number) {
-    super(host, spec, id);
+  constructor(host: MapHost, spec: MapSpec, place: { id: number; fields?: readonly SpecialField[] }) {
+    super(host, spec, place);
     this.cpus = spec.type === "percpu_array" ? host.cpus : 1;
-    this.slab = new Slab(host.memory, spec.valueSize, this.cpus);
+    const writable = (spec.flags & createFlags.readOnlyProgram) === 0;
+    this.slab = new Slab(host.memory, { valueSize: spec.valueSize, cpus: this.cpus, writable });
     this.base = this.slab.takeRun(spec.maxEntries);
+    this.setControl(control.entries, spec.maxEntries);
+    this.setControl(control.base, this.base);
+    this.setControl(control.stride, this.slab.stride * this.cpus);
+    this.setControl(control.cpuOffset, this.perCpu ? host.cpu * this.slab.stride : 0);
+  }
+
+  private get perCpu(): boolean {
+    return this.spec.type === "percpu_array";
   }
 
   override get userValueSize(): number {
-    return this.spec.type === "percpu_array" ? this.slab.stride * this.cpus : this.spec.valueSize;
+    return this.perCpu ? this.slab.stride * this.cpus : this.spec.valueSize;
   }
 
   override lookup(key: Uint8Array): number {
-    return this.place(indexOf(key), this.cpus === 1 ? 0 : this.host.cpu);
+    return this.place(wordOf(key), this.perCpu ? this.host.cpu : 0);
   }
 
   override lookupCpu(key: Uint8Array, cpu: number): number {
-    return this.spec.type === "percpu_array" && cpu < this.cpus ? this.place(indexOf(key), cpu) : 0;
+    return this.perCpu && cpu < this.cpus ? this.place(wordOf(key), cpu) : 0;
   }
 
   /** array_map_update_elem */
   override update(key: Uint8Array, value: Uint8Array, flags: bigint): number {
     const problem = this.problem(key, flags);
-    if (problem !== 0) return problem;
-    this.host.memory.bytes.set(value.subarray(0, this.spec.valueSize), this.lookup(key));
-    return 0;
+    if (problem === 0) this.putValue(this.lookup(key), value);
+    return problem;
   }
 
   override remove(): number {
@@ -43,24 +52,38 @@ export class ArrayMap extends VmMap {
   }
 
   override *keys(): Iterable<Uint8Array> {
-    for (let i = 0; i < this.spec.maxEntries; i++) yield new Uint8Array(Uint32Array.of(i).buffer);
+    for (let i = 0; i < this.spec.maxEntries; i++) yield wordBytes(i);
   }
 
-  protected override readUser(key: Uint8Array): Uint8Array | null {
-    const address = this.place(indexOf(key), 0);
-    return address === 0 ? null : this.host.memory.bytes.slice(address, address + this.userValueSize);
+  protected override readUser(key: Uint8Array): Uint8Array | number {
+    const address = this.place(wordOf(key), 0);
+    return address === 0 ? -errno.ENOENT : this.valueBytes(address);
   }
 
   protected override updateUser(key: Uint8Array, value: Uint8Array, flags: bigint): number {
     const problem = this.problem(key, flags);
-    if (problem === 0) this.host.memory.bytes.set(value, this.place(indexOf(key), 0));
-    return problem;
+    if (problem !== 0) return problem;
+    const address = this.place(wordOf(key), 0);
+    if (!this.perCpu) this.putValue(address, value);
+    const { stride } = this.slab;
+    for (let cpu = 0; this.perCpu && cpu < this.cpus; cpu++) {
+      const part = value.subarray(cpu * stride, cpu * stride + this.spec.valueSize);
+      this.host.memory.bytes.set(part, address + cpu * stride);
+    }
+    return 0;
+  }
+
+  /** array_map_get_next_key */
+  protected override nextUser(key: Uint8Array | null): Uint8Array | number {
+    const index = key === null ? 0xffff_ffff : wordOf(key);
+    if (index >= this.spec.maxEntries) return wordBytes(0);
+    return index === this.spec.maxEntries - 1 ? -errno.ENOENT : wordBytes(index + 1);
   }
 
   private problem(key: Uint8Array, flags: bigint): number {
     const mode = flags & ~BigInt(updateFlags.lock);
     if (mode > BigInt(updateFlags.existing)) return -errno.EINVAL;
-    if (indexOf(key) >= this.spec.maxEntries) return -errno.E2BIG;
+    if (wordOf(key) >= this.spec.maxEntries) return -errno.E2BIG;
     return mode === BigInt(updateFlags.new) ? -errno.EEXIST : 0;
   }
 
@@ -68,9 +91,8 @@ export class ArrayMap extends VmMap {
     if (index >= this.spec.maxEntries) return 0;
     return this.base + (index * this.cpus + cpu) * this.slab.stride;
   }
-}
 
-/** The index in a key of four bytes. */
-export function indexOf(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset, 4).getUint32(0, true);
+  protected override release(): void {
+    this.slab.release();
+  }
 }

@@ -1,98 +1,208 @@
 import type { MapSpec } from "@skep/object";
-import { LoadError, errno } from "../error.ts";
-import { Slab } from "./slab.ts";
-import { VmMap, keyText, updateFlags } from "./map.ts";
+import { errno } from "../error.ts";
+import { VmMap, createFlags, updateFlags, wordBytes, wordOf } from "./map.ts";
 import type { MapHost } from "./map.ts";
+import { control, trie } from "./shapes.ts";
+import { NodePool, Slab } from "./slab.ts";
 
-const NO_PREALLOC = 1;
-
-interface Node {
-  readonly address: number;
-  /** The bytes as the last update gave them: the kernel keeps what stands behind the prefix. */
-  readonly bytes: Uint8Array;
-}
-
-/** `lpm_trie` (kernel/bpf/lpm_trie.c): keys are a length in bits (u32) and bytes; lookups find the longest prefix. */
+/**
+ * `lpm_trie` (kernel/bpf/lpm_trie.c): keys are a length in bits (u32) and bytes; lookups find the longest prefix. A binary trie in which a
+ * node without a value has two children.
+ */
 export class LpmMap extends VmMap {
-  /** By length of the prefix, in bits; keys are the whole bytes, masked. */
-  private readonly prefixes = new Map<number, Map<string, Node>>();
   private readonly slab: Slab;
+  private readonly pool: NodePool;
+  private readonly dataSize: number;
   private readonly maxBits: number;
   private count = 0;
 
-  constructor(host: MapHost, spec: MapSpec, id: number) {
-    super(host, spec, id);
-    if ((spec.flags & NO_PREALLOC) === 0) throw new LoadError(`map ${spec.name}: an LPM trie needs BPF_F_NO_PREALLOC`);
-    this.maxBits = (spec.keySize - 4) * 8;
-    this.slab = new Slab(host.memory, spec.valueSize, 1);
+  constructor(host: MapHost, spec: MapSpec, place: { id: number }) {
+    super(host, spec, place);
+    this.dataSize = spec.keySize - 4;
+    this.maxBits = this.dataSize * 8;
+    const writable = (spec.flags & createFlags.readOnlyProgram) === 0;
+    this.slab = new Slab(host.memory, { valueSize: spec.valueSize, writable });
+    this.pool = new NodePool(host.memory, trie.data + 2 * trie.dataBytes(this.dataSize));
+    this.setControl(control.root, 0);
   }
 
-  override lookup(key: Uint8Array): number {
-    const bits = prefixLength(key);
-    if (bits > this.maxBits) return 0;
-    const lengths = [...this.prefixes.keys()].filter((length) => length <= bits).sort((a, b) => b - a);
-    for (const length of lengths) {
-      const node = this.prefixes.get(length)?.get(masked(key, length));
-      if (node !== undefined) return node.address;
+  get size(): number {
+    return this.count;
+  }
+
+  // ---- nodes ----
+
+  private word(address: number): number {
+    return this.host.memory.u32[address >>> 2] ?? 0;
+  }
+
+  private setWord(address: number, value: number): void {
+    this.host.memory.u32[address >>> 2] = value;
+  }
+
+  private bitOf(bytes: Uint8Array, at: number, bit: number): number {
+    return ((bytes[at + (bit >> 3)] ?? 0) >> (7 - (bit & 7))) & 1;
+  }
+
+  /** How many leading bits the node and the key share, at most the shorter of both. */
+  private shared(at: number, key: Uint8Array, bits: number): number {
+    const { bytes } = this.host.memory;
+    const limit = Math.min(bits, this.word(at + trie.length));
+    for (let i = 0; i * 8 < limit; i++) {
+      const differ = (bytes[at + trie.data + i] ?? 0) ^ (key[4 + i] ?? 0);
+      if (differ !== 0) return Math.min(limit, i * 8 + Math.clz32(differ) - 24);
     }
-    return 0;
+    return limit;
+  }
+
+  /** A node with the key's bytes and a prefix of so many bits. */
+  private makeNode(key: Uint8Array, bits: number, value: number): number {
+    const at = this.pool.take();
+    const { bytes } = this.host.memory;
+    const room = trie.dataBytes(this.dataSize);
+    bytes.fill(0, at, at + trie.data + 2 * room);
+    this.setWord(at + trie.length, bits);
+    this.setWord(at + trie.value, value);
+    bytes.set(key.subarray(4), at + trie.data);
+    const mask = at + trie.data + room;
+    bytes.fill(0xff, mask, mask + (bits >> 3));
+    if ((bits & 7) !== 0) bytes[mask + (bits >> 3)] = 0xff00 >> (bits & 7);
+    return at;
+  }
+
+  private get rootLink(): number {
+    return this.controlAddress(control.root);
+  }
+
+  /** The link that leads to the place of a prefix: to its node, or to the first that is not above it. */
+  private linkOf(key: Uint8Array, bits: number): { link: number; at: number; shared: number; above: number } {
+    let link = this.rootLink;
+    let above = 0;
+    for (;;) {
+      const at = this.word(link);
+      if (at === 0) return { link, at, shared: 0, above };
+      const shared = this.shared(at, key, bits);
+      const length = this.word(at + trie.length);
+      if (shared !== length || length === bits) return { link, at, shared, above };
+      above = link;
+      link = at + trie.children + this.bitOf(key, 4, length) * 4;
+    }
+  }
+
+  // ---- operations ----
+
+  override lookup(key: Uint8Array): number {
+    const bits = wordOf(key);
+    if (bits > this.maxBits) return 0;
+    let found = 0;
+    for (let at = this.word(this.rootLink); at !== 0;) {
+      const length = this.word(at + trie.length);
+      if (length > bits || this.shared(at, key, bits) !== length) break;
+      const value = this.word(at + trie.value);
+      if (value !== 0) found = value;
+      if (length === this.maxBits) break;
+      at = this.word(at + trie.children + this.bitOf(key, 4, length) * 4);
+    }
+    return found;
   }
 
   /** trie_update_elem */
   override update(key: Uint8Array, value: Uint8Array, flags: bigint): number {
-    if (flags > BigInt(updateFlags.existing)) return -errno.EINVAL;
-    const bits = prefixLength(key);
-    if (bits > this.maxBits) return -errno.EINVAL;
-    const text = masked(key, bits);
-    let address = this.prefixes.get(bits)?.get(text)?.address;
-    if (address !== undefined && flags === BigInt(updateFlags.new)) return -errno.EEXIST;
-    if (address === undefined) {
-      if (flags === BigInt(updateFlags.existing)) return -errno.ENOENT;
-      if (this.count >= this.spec.maxEntries) return -errno.ENOSPC;
-      address = this.slab.take();
-      this.count++;
-    }
-    const row = this.prefixes.get(bits) ?? new Map<string, Node>();
-    this.prefixes.set(bits, row.set(text, { address, bytes: key.slice(4) }));
-    this.host.memory.bytes.set(value.subarray(0, this.spec.valueSize), address);
+    const bits = wordOf(key);
+    if (flags > BigInt(updateFlags.existing) || bits > this.maxBits) return -errno.EINVAL;
+    const { link, at, shared } = this.linkOf(key, bits);
+    const same = at !== 0 && shared === bits && this.word(at + trie.length) === bits;
+    const old = same ? this.word(at + trie.value) : 0;
+    if (old !== 0 && flags === BigInt(updateFlags.new)) return -errno.EEXIST;
+    if (old === 0 && flags === BigInt(updateFlags.existing)) return -errno.ENOENT;
+    if (old === 0 && this.count >= this.spec.maxEntries) return -errno.ENOSPC;
+    const address = this.slab.take();
+    this.putValue(address, value);
+    if (same) this.replace(key, { at, old, address });
+    else this.insert(key, { bits, link, at, shared, address });
+    if (old === 0) this.count++;
     return 0;
   }
 
+  private replace(key: Uint8Array, what: { at: number; old: number; address: number }): void {
+    if (what.old !== 0) this.slab.give(what.old);
+    this.setWord(what.at + trie.value, what.address);
+    // The kernel's new node has the bytes as they were given, also behind the prefix.
+    this.host.memory.bytes.set(key.subarray(4), what.at + trie.data);
+  }
+
+  private insert(
+    key: Uint8Array,
+    where: { bits: number; link: number; at: number; shared: number; address: number },
+  ): void {
+    const { bits, link, at, shared } = where;
+    const made = this.makeNode(key, bits, where.address);
+    if (at === 0) {
+      this.setWord(link, made);
+      return;
+    }
+    const { bytes } = this.host.memory;
+    if (shared === bits) {
+      // The new one stands above.
+      this.setWord(made + trie.children + this.bitOf(bytes, at + trie.data, bits) * 4, at);
+      this.setWord(link, made);
+      return;
+    }
+    const fork = this.makeNode(key, shared, 0);
+    const side = this.bitOf(key, 4, shared);
+    this.setWord(fork + trie.children + side * 4, made);
+    this.setWord(fork + trie.children + (1 - side) * 4, at);
+    this.setWord(link, fork);
+  }
+
+  /** trie_delete_elem */
   override remove(key: Uint8Array): number {
-    const bits = prefixLength(key);
+    const bits = wordOf(key);
     if (bits > this.maxBits) return -errno.EINVAL;
-    const row = this.prefixes.get(bits);
-    const text = masked(key, bits);
-    const node = row?.get(text);
-    if (row === undefined || node === undefined) return -errno.ENOENT;
-    row.delete(text);
-    if (row.size === 0) this.prefixes.delete(bits);
-    this.slab.give(node.address);
+    const { link, at, shared, above } = this.linkOf(key, bits);
+    const value = at === 0 ? 0 : this.word(at + trie.value);
+    if (value === 0 || shared !== bits || this.word(at + trie.length) !== bits) return -errno.ENOENT;
+    this.slab.give(value);
     this.count--;
+    const [left, right] = [this.word(at + trie.children), this.word(at + trie.children + 4)];
+    if (left !== 0 && right !== 0) {
+      this.setWord(at + trie.value, 0);
+      return 0;
+    }
+    this.setWord(link, left === 0 ? right : left);
+    this.pool.give(at);
+    if (left === 0 && right === 0 && above !== 0) this.collapse(above);
     return 0;
   }
 
-  override *keys(): Iterable<Uint8Array> {
-    for (const [bits, row] of this.prefixes) {
-      for (const { bytes } of row.values()) {
-        const key = new Uint8Array(this.spec.keySize);
-        new DataView(key.buffer).setUint32(0, bits, true);
-        key.set(bytes, 4);
-        yield key;
-      }
-    }
+  /** A fork that has lost a child gives way to the other. */
+  private collapse(link: number): void {
+    const at = this.word(link);
+    if (this.word(at + trie.value) !== 0) return;
+    const [left, right] = [this.word(at + trie.children), this.word(at + trie.children + 4)];
+    if (left !== 0 && right !== 0) return;
+    this.setWord(link, left === 0 ? right : left);
+    this.pool.give(at);
   }
-}
 
-function prefixLength(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset, 4).getUint32(0, true);
-}
+  /** Children before what is above them, as trie_get_next_key. */
+  override *keys(): Iterable<Uint8Array> {
+    yield* this.below(this.word(this.rootLink));
+  }
 
-/** The bytes behind the length with all bits behind the prefix cleared. */
-function masked(key: Uint8Array, bits: number): string {
-  const bytes = key.slice(4);
-  const whole = bits >> 3;
-  bytes.fill(0, bits % 8 === 0 ? whole : whole + 1);
-  if (bits % 8 !== 0) bytes[whole] = (bytes[whole] ?? 0) & (0xff00 >> (bits % 8));
-  return keyText(bytes);
+  private *below(at: number): Iterable<Uint8Array> {
+    if (at === 0) return;
+    yield* this.below(this.word(at + trie.children));
+    yield* this.below(this.word(at + trie.children + 4));
+    if (this.word(at + trie.value) === 0) return;
+    const key = new Uint8Array(this.spec.keySize);
+    key.set(wordBytes(this.word(at + trie.length)));
+    key.set(this.host.memory.bytes.subarray(at + trie.data, at + trie.data + this.dataSize), 4);
+    yield key;
+  }
+
+  protected override release(): void {
+    this.slab.release();
+    this.pool.release();
+  }
 }

@@ -1,4 +1,4 @@
-import { MapError, errno } from "../error.ts";
+import { errno } from "../error.ts";
 import { VmMap, updateFlags } from "./map.ts";
 
 /** `queue` and `stack` (kernel/bpf/queue_stack_maps.c). */
@@ -27,8 +27,8 @@ export class QueueMap extends VmMap {
   override *keys(): Iterable<Uint8Array> {}
 
   /** The next value, which stays. */
-  protected override readUser(): Uint8Array | null {
-    return this.next(true)?.slice() ?? null;
+  protected override readUser(): Uint8Array | number {
+    return this.next(true)?.slice() ?? -errno.ENOENT;
   }
 
   protected override updateUser(_key: Uint8Array, value: Uint8Array, flags: bigint): number {
@@ -39,10 +39,12 @@ export class QueueMap extends VmMap {
     return -errno.EINVAL;
   }
 
-  /** Takes the next value (BPF_MAP_LOOKUP_AND_DELETE_ELEM); null where there is none. */
-  take(): Uint8Array | null {
-    if (this.spec.keySize !== 0) throw new MapError("take", this.spec.name, errno.EINVAL);
-    return this.next(false);
+  protected override takeUser(): Uint8Array | number {
+    return this.next(false) ?? -errno.ENOENT;
+  }
+
+  protected override nextUser(): number {
+    return -errno.EINVAL;
   }
 
   private next(keep: boolean): Uint8Array | null {

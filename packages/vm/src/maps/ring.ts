@@ -1,5 +1,5 @@
 import type { MapSpec } from "@skep/object";
-import { LoadError, Trap, errno } from "../error.ts";
+import { Trap, errno } from "../error.ts";
 import type { Region } from "../memory.ts";
 import { VmMap, roundUp } from "./map.ts";
 import type { MapHost } from "./map.ts";
@@ -22,15 +22,13 @@ export class RingMap extends VmMap {
   private produced = 0;
   private consumed = 0;
 
-  constructor(host: MapHost, spec: MapSpec, id: number) {
-    super(host, spec, id);
+  constructor(host: MapHost, spec: MapSpec, place: { id: number }) {
+    super(host, spec, place);
     const size = spec.maxEntries;
-    if (size % 4096 !== 0 || !Number.isInteger(Math.log2(size))) {
-      throw new LoadError(`map ${spec.name}: a ring of ${size} bytes is no power of two in pages`);
-    }
     // The kernel maps the ring twice, so that a record at its end is in one piece.
     this.region = host.memory.allocate("ring", size * 2);
     this.region.holds = (address, length) => this.inBusyRecord(address, length);
+    this.region.objectAt = (address) => this.recordAt(address);
   }
 
   private inBusyRecord(address: number, length: number): boolean {
@@ -38,6 +36,20 @@ export class RingMap extends VmMap {
       if (address >= record.address && address + length <= record.address + record.size) return true;
     }
     return false;
+  }
+
+  private recordAt(address: number): readonly [number, number] | null {
+    for (const record of this.busy.values()) {
+      if (address >= record.address && address < record.address + record.size) {
+        return [record.address, record.address + record.size];
+      }
+    }
+    return null;
+  }
+
+  /** Bytes of the record that begins there, -1 where none does. */
+  sizeOf(address: number): number {
+    return this.busy.get(address)?.size ?? -1;
   }
 
   /** Address of the record's bytes; 0 where there is no room, or for flags. */
@@ -96,4 +108,21 @@ export class RingMap extends VmMap {
   }
 
   override *keys(): Iterable<Uint8Array> {}
+
+  protected override readUser(): number {
+    return -errno.ENOTSUPP;
+  }
+  protected override updateUser(): number {
+    return -errno.ENOTSUPP;
+  }
+  protected override removeUser(): number {
+    return -errno.ENOTSUPP;
+  }
+  protected override nextUser(): number {
+    return -errno.ENOTSUPP;
+  }
+
+  protected override release(): void {
+    this.host.memory.release(this.region);
+  }
 }

@@ -1,4 +1,4 @@
-import type { Memory } from "../memory.ts";
+import type { Memory, Region } from "../memory.ts";
 import { roundUp } from "./map.ts";
 
 const CHUNK_BYTES = 1 << 16;
@@ -10,13 +10,16 @@ export class Slab {
   private readonly memory: Memory;
   private readonly valueSize: number;
   private readonly cpus: number;
+  private readonly writable: boolean;
   private readonly free: number[] = [];
+  private readonly regions: Region[] = [];
 
-  constructor(memory: Memory, valueSize: number, cpus: number) {
+  constructor(memory: Memory, how: { valueSize: number; cpus?: number; writable?: boolean }) {
     this.memory = memory;
-    this.valueSize = valueSize;
-    this.cpus = cpus;
-    this.stride = Math.max(8, roundUp(valueSize, 8));
+    this.valueSize = how.valueSize;
+    this.cpus = how.cpus ?? 1;
+    this.writable = how.writable ?? true;
+    this.stride = Math.max(8, roundUp(how.valueSize, 8));
   }
 
   /** Address of the first CPU's value. The bytes are what they were. */
@@ -29,16 +32,60 @@ export class Slab {
     this.free.push(address);
   }
 
-  /** A run of `count` places, never given back. */
+  /** A run of `count` places, never given back one by one. */
   takeRun(count: number): number {
     const size = this.stride * this.cpus;
     const region = this.memory.allocate("map", count * size);
     region.split(this.stride, this.valueSize);
+    region.writable = this.writable;
+    this.regions.push(region);
     return region.base;
+  }
+
+  release(): void {
+    for (const region of this.regions) this.memory.release(region);
+    this.regions.length = 0;
+    this.free.length = 0;
   }
 
   private takeChunk(count: number): void {
     const base = this.takeRun(count);
     for (let i = count - 1; i >= 0; i--) this.free.push(base + i * this.stride * this.cpus);
+  }
+}
+
+/** Places for the machine's own nodes, which belong to no region. */
+export class NodePool {
+  private readonly memory: Memory;
+  private readonly size: number;
+  private readonly free: number[] = [];
+  private readonly chunks: number[] = [];
+
+  constructor(memory: Memory, size: number) {
+    this.memory = memory;
+    this.size = roundUp(size, 8);
+  }
+
+  private get chunkBytes(): number {
+    return Math.max(CHUNK_BYTES, this.size);
+  }
+
+  take(): number {
+    if (this.free.length === 0) {
+      const base = this.memory.takeBytes(this.chunkBytes);
+      this.chunks.push(base);
+      for (let i = Math.floor(this.chunkBytes / this.size) - 1; i >= 0; i--) this.free.push(base + i * this.size);
+    }
+    return this.free.pop() ?? 0;
+  }
+
+  give(address: number): void {
+    this.free.push(address);
+  }
+
+  release(): void {
+    for (const base of this.chunks) this.memory.giveBytes(base, this.chunkBytes);
+    this.chunks.length = 0;
+    this.free.length = 0;
   }
 }

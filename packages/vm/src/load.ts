@@ -1,0 +1,110 @@
+/** @module From an object's spec to code: data sections, relocations, addresses of maps, helpers that have to be there. */
+import { helperById, pseudoCall } from "@skep/isa";
+import type { Instruction } from "@skep/isa";
+import { linkProgram, relocate } from "@skep/object";
+import type { BtfTypes, LinkedProgram, ObjectSpec } from "@skep/object";
+import { prepare } from "./code.ts";
+import type { Code } from "./code.ts";
+import { LoadError, UnsupportedError } from "./error.ts";
+import { ArrayMap } from "./maps/array.ts";
+import type { VmMap } from "./maps/map.ts";
+
+export type Variables = Readonly<Record<string, number | bigint | boolean | Uint8Array>>;
+
+/** The data sections' bytes with the variables of `config` set, by map. */
+export function fillSections(spec: ObjectSpec, config: Variables): ReadonlyMap<string, Uint8Array> {
+  const contents = new Map<string, Uint8Array>();
+  const places = new Map<string, { bytes: Uint8Array; offset: number; size: number }>();
+  for (const [name, map] of Object.entries(spec.maps)) {
+    if (map.data === undefined || map.type === "struct_ops") continue;
+    const bytes = map.data.contents.slice();
+    contents.set(name, bytes);
+    for (const { name: variable, offset, size } of map.data.variables) places.set(variable, { bytes, offset, size });
+  }
+  for (const [variable, value] of Object.entries(config)) {
+    const place = places.get(variable);
+    if (place === undefined) throw new LoadError(`config ${variable}: the object has no such variable`);
+    place.bytes.set(variableBytes(variable, value, place.size), place.offset);
+  }
+  return contents;
+}
+
+function variableBytes(name: string, value: number | bigint | boolean | Uint8Array, size: number): Uint8Array {
+  if (value instanceof Uint8Array) {
+    if (value.length !== size) throw new LoadError(`config ${name}: ${value.length} bytes instead of ${size}`);
+    return value;
+  }
+  const whole = BigInt(value);
+  const limit = 1n << BigInt(size * 8);
+  if (size > 8 || whole < -(limit / 2n) || whole >= limit) {
+    throw new LoadError(`config ${name}: ${value} does not fit ${size} bytes`);
+  }
+  const out = new DataView(new ArrayBuffer(8));
+  out.setBigUint64(0, BigInt.asUintN(64, whole), true);
+  return new Uint8Array(out.buffer, 0, size);
+}
+
+export interface LinkPlace {
+  readonly name: string;
+  readonly maps: Readonly<Record<string, VmMap>>;
+  readonly kernelTypes: BtfTypes | undefined;
+  readonly contextBytes: number;
+  readonly hasHelper: (id: number) => boolean;
+  /** Number of a kernel function, null where the machine does not have it. */
+  readonly kernelFunction: (name: string) => number | null;
+  /** Address of a kernel symbol, null where there is none. */
+  readonly kernelSymbol: (name: string) => number | null;
+}
+
+/** Throws `LoadError`, `UnsupportedError`. */
+export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
+  const linked = relocated(spec, linkProgram(spec, place.name), place.kernelTypes);
+  const addresses = new Map<number, number>();
+  const functions = new Map<number, number>();
+  for (const reference of linked.references) {
+    if (reference.kind === "kfunc") {
+      const number = place.kernelFunction(reference.name);
+      if (number === null && !reference.weak) throw new UnsupportedError(place.name, reference.name);
+      functions.set(reference.at, number ?? -1);
+    } else addresses.set(reference.at, addressOf(reference, place));
+  }
+  const instructions = linked.instructions.map((insn, at): Instruction => {
+    const number = functions.get(at);
+    return number === undefined || insn.src !== pseudoCall.kfunc ? insn : { ...insn, imm: number };
+  });
+  for (const insn of instructions) checkHelper(insn, place);
+  const { name, contextBytes } = place;
+  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes });
+}
+
+function addressOf(
+  reference: Exclude<LinkedProgram["references"][number], { kind: "kfunc" }>,
+  place: LinkPlace,
+): number {
+  if (reference.kind === "ksym") {
+    const address = place.kernelSymbol(reference.name);
+    if (address === null && !reference.weak) throw new UnsupportedError(place.name, reference.name);
+    return address ?? 0;
+  }
+  const map = place.maps[reference.map];
+  if (map === undefined)
+    throw new LoadError(`${place.name} needs map ${reference.map}, which the object does not have`);
+  if (reference.kind === "map") return map.handle;
+  if (map instanceof ArrayMap) return map.base + reference.offset;
+  throw new LoadError(`${place.name}: map ${reference.map} has no values at fixed addresses`);
+}
+
+/** Numbers that the kernel does not have either are left to the run: they stand where CO-RE found nothing. */
+function checkHelper(insn: Instruction, place: LinkPlace): void {
+  if (insn.opcode !== 0x85 || insn.src !== pseudoCall.helper || place.hasHelper(insn.imm)) return;
+  const helper = helperById(insn.imm);
+  if (helper !== null) throw new UnsupportedError(place.name, `bpf_${helper.name}`);
+}
+
+function relocated(spec: ObjectSpec, linked: LinkedProgram, target: BtfTypes | undefined): LinkedProgram {
+  if (linked.coreRelocations.length === 0) return linked;
+  if (target === undefined || spec.btf === undefined) {
+    throw new LoadError(`${linked.name} has CO-RE relocations: give the kernel's types`);
+  }
+  return relocate(linked, { local: spec.btf, target });
+}

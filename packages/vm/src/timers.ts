@@ -1,0 +1,87 @@
+import type { Code } from "./code.ts";
+import { errno } from "./error.ts";
+import type { Host } from "./host.ts";
+import type { VmMap } from "./maps/map.ts";
+import { keyText } from "./maps/map.ts";
+
+interface Timer {
+  readonly map: VmMap;
+  /** Function's address and the program that has it. */
+  callback: { readonly address: number; readonly code: Code } | null;
+  cancel: (() => void) | null;
+}
+
+export interface TimerHost {
+  call(code: Code, address: number, args: readonly number[]): void;
+  host(): Host;
+}
+
+/** bpf_timer and bpf_wq (kernel/bpf/helpers.c): by the address of the struct in its map's value. */
+export class Timers {
+  private readonly timers = new Map<number, Timer>();
+  private readonly machine: TimerHost;
+
+  constructor(machine: TimerHost) {
+    this.machine = machine;
+  }
+
+  init(address: number, map: VmMap): number {
+    if (this.timers.has(address)) return -errno.EBUSY;
+    this.timers.set(address, { map, callback: null, cancel: null });
+    return 0;
+  }
+
+  setCallback(address: number, callback: { address: number; code: Code }): number {
+    const timer = this.timers.get(address);
+    if (timer === undefined) return -errno.EINVAL;
+    timer.callback = callback;
+    return 0;
+  }
+
+  /** `at`: nanoseconds of CLOCK_MONOTONIC. `scratch`: where the key is put for the callback. */
+  start(address: number, at: bigint, scratch: number): number {
+    const timer = this.timers.get(address);
+    const { host } = this.machine;
+    const schedule = host().schedule;
+    if (timer === undefined || timer.callback === null) return -errno.EINVAL;
+    if (schedule === undefined) return -errno.EOPNOTSUPP;
+    timer.cancel?.();
+    timer.cancel = schedule.call(host(), at, () => {
+      timer.cancel = null;
+      this.fire(address, timer, scratch);
+    });
+    return 0;
+  }
+
+  /** 1 where it was running, as hrtimer_cancel. */
+  cancel(address: number): number {
+    const timer = this.timers.get(address);
+    if (timer === undefined) return -errno.EINVAL;
+    if (timer.cancel === null) return 0;
+    timer.cancel();
+    timer.cancel = null;
+    return 1;
+  }
+
+  private fire(address: number, timer: Timer, scratch: number): void {
+    const { callback, map } = timer;
+    if (callback === null) return;
+    const field = map.fields.find(({ kind }) => kind !== "bpf_spin_lock");
+    const value = address - (field?.offset ?? 0);
+    const key = keyOf(map, value);
+    if (key === null) return;
+    map.writeBytes(scratch, key);
+    this.machine.call(callback.code, callback.address, [map.handle, scratch, value]);
+  }
+}
+
+/** The key whose value stands there; null where it is gone. */
+function keyOf(map: VmMap, value: number): Uint8Array | null {
+  const seen = new Set<string>();
+  for (const key of map.keys()) {
+    if (seen.has(keyText(key))) continue;
+    seen.add(keyText(key));
+    if (map.lookup(key) === value) return key;
+  }
+  return null;
+}
