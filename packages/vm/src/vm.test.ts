@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { alu64, assemble, ldx, mem, mov64, exit, r0, r1 } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
 import type { MapSpec, ObjectSpec, ProgramSpec, Reference } from "@skep/object";
-import { VmError } from "./error.ts";
+import type { EngineName } from "./cpu.ts";
+import { UnsupportedError, VmError } from "./error.ts";
 import { RingMap } from "./maps/ring.ts";
 import { QueueMap } from "./maps/queue.ts";
 import { Vm } from "./vm.ts";
@@ -33,7 +34,9 @@ function program(name: string, text: string, type = "xdp"): ProgramSpec {
   };
 }
 
-const engines = ["interpreter", "checked", "fast"] as const;
+const engines: readonly EngineName[] = ["interpreter", "checked", "fast"];
+/** Those that hold every access against its object. */
+const checking: readonly EngineName[] = ["interpreter", "checked"];
 
 function load(programs: readonly ProgramSpec[], maps: readonly MapSpec[] = [], options: Partial<VmOptions> = {}) {
   const vm = new Vm({ clock: () => 1234n, random: () => 99, ...options });
@@ -68,7 +71,7 @@ function trap(
 
 const key = (index: number) => new Uint8Array(Uint32Array.of(index).buffer);
 
-describe("what no verified program does is trapped", () => {
+describe.each(checking)("what no verified program does is trapped, %s", (engine) => {
   test.each([
     ["a null pointer", "r1 = 0\nr0 = *(u64 *)(r1 + 0)\nexit", "memory", 1],
     ["behind the packet", "r2 = *(u32 *)(r1 + 4)\nr0 = *(u8 *)(r2 + 0)\nexit", "memory", 1],
@@ -81,15 +84,15 @@ describe("what no verified program does is trapped", () => {
     ["no helper", "call 9999\nexit", "helper", 0],
     ["the program's end", "r0 = 0", "jump", 1],
   ])("%s", (_name, text, kind, index) => {
-    expect(trap(text)).toEqual({ kind, index, line: 3 });
+    expect(trap(text, { engine })).toEqual({ kind, index, line: 3 });
   });
 
   test("a loop without an end", () => {
-    expect(trap("r0 = 0\ngoto -1", { budget: 1000 }).kind).toBe("budget");
+    expect(trap("r0 = 0\ngoto -1", { budget: 1000, engine }).kind).toBe("budget");
   });
 
   test("a ninth frame", () => {
-    const { vm } = load([]);
+    const { vm } = load([], [], { engine });
     const spec = program("p", "r0 = 0\nexit");
     const recursion: Instruction[] = [{ opcode: 0x85, dst: 0, src: 1, offset: 0, imm: -1 }, exit()];
     const object = vm.load({
@@ -115,7 +118,7 @@ describe("what no verified program does is trapped", () => {
       "r0 = *(u64 *)(r0 + 4)",
       "exit",
     ].join("\n");
-    const { run } = load([program("p", text)], [mapSpec("values", "array")]);
+    const { run } = load([program("p", text)], [mapSpec("values", "array")], { engine });
     expect(() => run()).toThrow(expect.objectContaining({ kind: "memory", index: 6 }));
   });
 });
@@ -177,7 +180,7 @@ describe("maps", () => {
   });
 });
 
-describe("helpers", () => {
+describe.each(engines)("helpers, %s", (engine) => {
   test("a tail call 33 times, then goes on", () => {
     const text = [
       "r6 = r1",
@@ -202,6 +205,7 @@ describe("helpers", () => {
         mapSpec("counter", "array"),
         mapSpec("programs", "prog_array", { valueSize: 4, values: [{ index: 0, name: "p" }] }),
       ],
+      { engine },
     );
     expect(run().returned).toBe(2);
     expect(object.maps["counter"]?.get(key(0))?.[0]).toBe(34);
@@ -209,7 +213,7 @@ describe("helpers", () => {
 
   test("xdp_adjust_head makes room, and old pointers end at the new start", () => {
     const text = "r6 = r1\nr2 = -4\ncall bpf_xdp_adjust_head\nr1 = *(u32 *)(r6 + 0)\n*(u32 *)(r1 + 0) = 7\nexit";
-    const result = load([program("p", text)]).run(new Uint8Array(60).fill(9));
+    const result = load([program("p", text)], [], { engine }).run(new Uint8Array(60).fill(9));
     expect(result.returned).toBe(0);
     expect([...result.packet.subarray(0, 6)]).toEqual([7, 0, 0, 0, 9, 9]);
     expect(result.packet.length).toBe(64);
@@ -217,11 +221,11 @@ describe("helpers", () => {
 
   test("clock and chance come from outside", () => {
     const text = "call bpf_ktime_get_ns\nr6 = r0\ncall bpf_get_prandom_u32\nr0 += r6\nexit";
-    expect(load([program("p", text)]).run().returned).toBe(1234 + 99);
+    expect(load([program("p", text)], [], { engine }).run().returned).toBe(1234 + 99);
   });
 
   test("bpf_loop calls back until it is told to stop", () => {
-    const { vm } = load([]);
+    const { vm } = load([], [], { engine });
     const main = assemble(
       "r1 = 10\nr2 = 0 ll\nr3 = r10\nr3 += -8\n*(u64 *)(r3 + 0) = 0\nr4 = 0\ncall bpf_loop\nr1 = *(u64 *)(r10 - 8)\nr0 <<= 8\nr0 |= r1\nexit",
       { notation: "llvm" },
@@ -250,6 +254,107 @@ describe("helpers", () => {
   test("an operand of the context is the packet's length", () => {
     const base = program("p", "r0 = 0\nexit", "sched_cls");
     const instructions = [ldx("u32", r0, mem(r1, 0)), alu64("add", r0, 1), mov64(r1, 0), exit()];
-    expect(load([{ ...base, instructions }]).run(new Uint8Array(77)).returned).toBe(78);
+    expect(load([{ ...base, instructions }], [], { engine }).run(new Uint8Array(77)).returned).toBe(78);
+  });
+
+  test("lookups of every kind find what user space put there", () => {
+    const kinds = [
+      mapSpec("plain", "array"),
+      mapSpec("each_cpu", "percpu_array"),
+      mapSpec("table", "hash", { keySize: 7, valueSize: 8 }),
+      mapSpec("each_cpu_table", "percpu_hash", { keySize: 24 }),
+      mapSpec("recent", "lru_hash", { keySize: 4 }),
+      mapSpec("prefixes", "lpm_trie", { keySize: 20, flags: 1 }),
+    ];
+    for (const spec of kinds) {
+      const lines = Array.from({ length: 6 }, (_, i) => `*(u32 *)(r10 - ${24 - i * 4}) = ${i === 0 ? 3 : 0}`);
+      const text = [
+        ...lines,
+        "r2 = r10",
+        "r2 += -24",
+        `r1 = map[name:${spec.name}]`,
+        "call bpf_map_lookup_elem",
+        "if r0 == 0 goto +1",
+        "r0 = *(u64 *)(r0 + 0)",
+        "exit",
+      ].join("\n");
+      const { run, object } = load([program("p", text)], [spec], { engine, cpus: 2, cpu: 1 });
+      const map = object.maps[spec.name];
+      if (map === undefined) throw new Error("no map");
+      const wanted = new Uint8Array(spec.keySize);
+      wanted[0] = 3;
+      const before = run().returned;
+      const value = new Uint8Array(map.userValueSize).fill(5);
+      map.set(wanted, value);
+      expect({ kind: spec.type, before, after: run().r0 }).toEqual({
+        kind: spec.type,
+        before: 0,
+        after: 0x0505_0505_0505_0505n,
+      });
+    }
+  });
+
+  test("a map of maps leads to the inner map's value", () => {
+    const text = [
+      "*(u32 *)(r10 - 4) = 0",
+      "r2 = r10",
+      "r2 += -4",
+      "r1 = map[name:outer]",
+      "call bpf_map_lookup_elem",
+      "if r0 == 0 goto +6",
+      "r1 = r0",
+      "r2 = r10",
+      "r2 += -4",
+      "call bpf_map_lookup_elem",
+      "if r0 == 0 goto +1",
+      "r0 = *(u64 *)(r0 + 0)",
+      "exit",
+    ].join("\n");
+    const inner = mapSpec("inner", "hash");
+    const { run, object, vm } = load(
+      [program("p", text)],
+      [mapSpec("outer", "array_of_maps", { valueSize: 4, inner })],
+      { engine },
+    );
+    expect(run().r0).toBe(0n);
+    const outer = object.maps["outer"];
+    if (outer === undefined) throw new Error("no map");
+    for (const value of [7, 9]) {
+      const made = vm.createMap(inner);
+      made.set(key(0), new Uint8Array(8).fill(value));
+      vm.setMap(outer, key(0), made);
+      expect(run().r0 & 0xffn).toBe(BigInt(value));
+    }
+  });
+
+  test("a helper that is not here is named when the program is loaded", () => {
+    const wanted = (error: unknown) => error instanceof UnsupportedError && error.missing === "bpf_get_func_ret";
+    let caught: unknown = null;
+    try {
+      load([program("p", "call bpf_get_func_ret\nexit")], [], { engine });
+    } catch (error) {
+      caught = error;
+    }
+    expect(wanted(caught)).toBe(true);
+  });
+
+  test("a loop whose two entries make it irreducible", () => {
+    // Enters the loop in its middle or at its head, by the packet's length.
+    const text = [
+      "r0 = 0",
+      "r3 = *(u32 *)(r1 + 4)",
+      "r2 = *(u32 *)(r1 + 0)",
+      "r3 -= r2",
+      "r4 = 5",
+      "if r3 > 64 goto +2",
+      "r0 += 1",
+      "r4 -= 1",
+      "r0 += 16",
+      "if r4 > 0 goto -4",
+      "exit",
+    ].join("\n");
+    const { run } = load([program("p", text)], [], { engine });
+    expect(run(new Uint8Array(64)).returned).toBe(5 * 17);
+    expect(run(new Uint8Array(65)).returned).toBe(5 * 17 + 16);
   });
 });
