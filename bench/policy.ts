@@ -1,61 +1,7 @@
 // Policy at scale: 10,000 identities, 1,000 policies, 50 endpoints. Full resolution, one identity added, and what it weighs.
-import {
-  parseDocuments,
-  parseSuites,
-  PolicyEngine,
-  runSuite,
-  type PolicyIdentity,
-  type PolicySubject,
-} from "@skep/policy";
+import { parseDocuments, parseSuites, PolicyEngine, runSuite, type PolicySubject } from "@skep/policy";
 import { median, print } from "./_lines.ts";
-
-const IDENTITIES = 10_000;
-const POLICIES = 1_000;
-const ENDPOINTS = 50;
-const NAMESPACES = 50;
-const TEAMS = 400;
-
-function identity(i: number): PolicyIdentity {
-  return {
-    id: 256 + i,
-    labels: {
-      "k8s:app": `app-${Math.floor(i / NAMESPACES)}`,
-      "k8s:team": `team-${i % TEAMS}`,
-      "k8s:tier": ["front", "back", "data"][i % 3] ?? "",
-      "k8s:io.kubernetes.pod.namespace": `ns-${i % NAMESPACES}`,
-    },
-  };
-}
-
-/** Nine in ten are about one app of a namespace; the others are about every workload of the cluster. */
-function policy(i: number): string {
-  const port = 1024 + (i % 500);
-  const ports = `toPorts: [{ ports: [{ port: "${port}", protocol: TCP }, { port: "9000", endPort: 9099, protocol: TCP }] }]`;
-  if (i % 10 === 0)
-    return `
-apiVersion: cilium.io/v2
-kind: CiliumClusterwideNetworkPolicy
-metadata: { name: cluster-${i} }
-spec:
-  endpointSelector: { matchExpressions: [{ key: tier, operator: In, values: [front, back, data] }] }
-  ingress:
-    - fromEndpoints: [{ matchLabels: { team: team-${i % TEAMS} } }, { matchLabels: { team: team-${(i + 7) % TEAMS} } }]
-      ${ports}
-`;
-  return `
-apiVersion: cilium.io/v2
-kind: CiliumNetworkPolicy
-metadata: { name: app-${i}, namespace: ns-${i % NAMESPACES} }
-spec:
-  endpointSelector: { matchLabels: { app: app-${i % 5} } }
-  ingress:
-    - fromEndpoints: [{ matchLabels: { app: app-${i % 200} } }, { matchLabels: { tier: front } }]
-      ${ports}
-  egress:
-    - toEndpoints: [{ matchLabels: { app: app-${(i + 1) % 200}, k8s:io.kubernetes.pod.namespace: ns-${(i + 3) % NAMESPACES} } }]
-  ${i % 4 === 0 ? "ingressDeny: [{ fromEndpoints: [{ matchLabels: { team: team-9 } }] }]" : ""}
-`;
-}
+import { ENDPOINTS, IDENTITIES, identity, POLICIES, policy } from "./_policies.ts";
 
 function milliseconds(run: () => void): number {
   const started = performance.now();
