@@ -160,7 +160,7 @@ export class Body {
     else if (kind < 57 && nested && this.#loops < 2) this.loopStatement();
     else if (kind < 63 && nested) this.#switch();
     else if (kind < 71 && nested && this.#options.hasContext) this.mapStatement();
-    else if (kind < 75) this.#localStruct();
+    else if (kind < 74) this.#localStruct();
     else if (kind < 79 && this.#options.hasContext && this.#callback === 0) this.#header();
     else if (kind < 83 && this.#options.hasContext) this.#global();
     else if (kind < 86) this.#early();
@@ -239,7 +239,7 @@ export class Body {
       this.#inLoop(() => {
         this.#statements.push(...first);
         this.addVariable(name, type, { mutable: false });
-        this.fill(1 + random.below(3));
+        this.fill(1 + random.below(2));
       });
     switch (random.below(6)) {
       case 0:
@@ -458,7 +458,7 @@ export class Body {
     this.#push(`const ${name} = ${map}.get(`, key, ");");
     const body = this.#block(() => {
       this.addReference(name, struct, "map");
-      const count = 1 + this.#random.below(3);
+      const count = 1 + this.#random.below(2);
       for (let at = 0; at < count; at++) {
         const kind = this.#random.below(10);
         if (kind < 3) this.#atomic(name);
@@ -531,7 +531,7 @@ export class Body {
     this.#callback++;
     const body = this.#block(() => {
       this.addVariable(name, "u32", { mutable: false });
-      this.fill(1 + random.below(3));
+      this.fill(1 + random.below(2));
       if (random.chance(40)) this.#push("return ", this.#condition(1), ";");
     });
     this.#callback--;

@@ -62,8 +62,8 @@ function makeWorld(random: Random): World {
     ...struct,
     fields: struct.fields.filter((field) => field.type.kind !== "bool"),
   });
-  const small = noBools(randomStruct(random, "Small", { most: 3 }));
-  const large = randomStruct(random, "Large", { most: 3, inner: small });
+  const small = noBools(randomStruct(random, "Small", { most: 2 }));
+  const large = randomStruct(random, "Large", { most: 2, inner: small });
   const io = ioStruct(small);
   const tables = [0, 1].map((at) => {
     const type = random.pick(["u8", "u32", "u64", "i32"] as const);
@@ -114,14 +114,14 @@ function pureFunction(random: Random, world: World, name: string): FuzzFunction 
   const params = withStruct ? [world.small.name, ...scalars] : scalars;
   const returns = random.chance(8) ? "bool" : random.pick(INTS);
   const outlined = !withStruct && random.chance(25);
-  const body = new Body(random, world, { returns, statements: 6 });
+  const body = new Body(random, world, { returns, statements: 3 + random.below(3) });
   if (outlined) body.note("subprogram");
   const list = params.map((type, at) => {
     if (type === world.small.name) body.addReference(`p${at}`, world.small, "stack");
     else body.addVariable(`p${at}`, type, { mutable: !outlined || random.chance(50) });
     return `p${at}: ${type === "bool" ? "boolean" : type}`;
   });
-  body.fill(2 + random.below(4));
+  body.fill(1 + random.below(3));
   body.finishWith(statement("return ", body.value(returns, 3), ";"));
   const signature = `(${list.join(", ")}): ${returns === "bool" ? "boolean" : returns}`;
   const node = outlined
@@ -153,19 +153,19 @@ function twinProgram(fn: FuzzFunction, world: World, name: string): FuzzProgram 
 }
 
 function fullProgram(random: Random, world: World, name: string): FuzzProgram {
-  const body = new Body(random, world, { returns: "u32", hasContext: true, statements: 6 });
+  const body = new Body(random, world, { returns: "u32", hasContext: true, statements: 3 + random.below(3) });
   body.note("packet");
   body.addReference("io", world.io, "packet");
-  for (let at = 0; at < 2 + random.below(3); at++) body.declare();
+  for (let at = 0; at < 2 + random.below(2); at++) body.declare();
   // Most have all of what is hardest to get right together.
-  const size = 1 + random.below(5);
+  const size = random.below(4);
   if (random.chance(75)) {
     body.fill(size >> 1);
     body.loopStatement();
     body.mapStatement();
     body.divide64();
     body.fill(size >> 1);
-  } else body.fill(size);
+  } else body.fill(1 + size);
   body.outputs(OUTPUTS);
   body.finishWith(statement("return ", body.value("u32", 2), ";"));
   const start = [statement("const io = ctx.header(Io, 0);"), statement("if (!io) return 0;")];
