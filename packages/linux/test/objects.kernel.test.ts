@@ -1,5 +1,5 @@
 /**
- * Objects of clang, one for each thing that a compiler and a loader agree on: each is loaded, run, and what it did is read.
+ * Objects of clang and GCC, one for each thing that a compiler and a loader agree on: each is loaded, run, and what it did is read.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -20,11 +20,14 @@ import { openDescriptors } from "../src/sys/index.ts";
 import { Lab, printTable, refusedRow, row, u32 } from "./lab.ts";
 
 const enabled = canUseBpf();
-printTable("Objects of clang");
+printTable("Objects of clang and GCC");
 
-function objectOf(name: string): ObjectSpec {
-  return readObject(readFileSync(fileURLToPath(new URL(`../testdata/objects/${name}.o`, import.meta.url))));
+function readFrom(path: string): ObjectSpec {
+  return readObject(readFileSync(fileURLToPath(new URL(path, import.meta.url))));
 }
+
+const objectOf = (name: string) => readFrom(`../testdata/objects/${name}.o`);
+const gccObject = (name: string) => readFrom(`../../object/testdata/gcc-${name}.o`);
 
 const packet = new Uint8Array(64).fill(0x5a);
 const zero = u32(0);
@@ -366,6 +369,43 @@ describe.skipIf(!enabled)("objects", () => {
 
   row("kprobe.multi: loaded", () => {
     expect(load(objectOf("traced"), { programs: ["probes"] }).program("probes").info.type).toBe("kprobe");
+  });
+
+  row("GCC: data, functions of both linkages, maps with types", () => {
+    const object = load(gccObject("globals"), { config: { factor: 10 } });
+    const entry = object.program("entry");
+    const g = "g".charCodeAt(0);
+    expect(entry.test({ data: packet }).returned).toBe((40 + 10 + 3 + 1) * 2 + g);
+    expect(entry.test({ data: packet }).returned).toBe((53 + 10 + 4 + 1) * 2 + g);
+    const flow = new BigUint64Array(present(object.map("flows").get(u32(packet.length)) ?? undefined).buffer);
+    expect([...flow]).toEqual([2n, BigInt(packet.length)]);
+    expect([object.number("own"), object.number("zeroed"), object.map("flows").info.keyTypeId > 0]).toEqual([
+      5,
+      2,
+      true,
+    ]);
+  });
+
+  row("GCC: static functions, a ring, a program array that the object fills", () => {
+    const object = load(gccObject("calls"));
+    const records: Uint8Array[] = [];
+    const reader = lab.keep(object.map("ring").readRing((record) => void records.push(record.slice())));
+    expect(object.program("entry").test({ data: packet }).returned).toBe(77);
+    expect(reader.drain()).toBe(1);
+    expect([...new Int32Array(present(records[0]).buffer)]).toEqual([packet.length * 3, packet.length - 7]);
+  });
+
+  row("GCC: fields of the kernel's types", () => {
+    const object = load(gccObject("core"));
+    run(object.program("look"));
+    expect([object.number("tgid"), object.number("leader")]).toEqual([process.pid, process.pid]);
+  });
+
+  row("GCC: without types, maps as they were before they had any", () => {
+    const object = load(gccObject("plain"));
+    expect(object.program("note").test({ data: packet }).returned).toBe(2);
+    expect(littleEndian(present(object.map("first").get(u32(1)) ?? undefined))).toBe(BigInt(packet.length));
+    expect(littleEndian(present(object.map("second").get(u32(packet.length)) ?? undefined))).toBe(1n);
   });
 
   row("types that the kernel refuses are left out, and said", () => {

@@ -8,8 +8,7 @@ import type { BtfOf, BtfType, BtfTypes } from "./types.ts";
 export function kernelBtf(spec: ObjectSpec, btf: BtfTypes): BtfTypes {
   const hidden = new Set([...hiddenFunctions(spec), ...hiddenVariables(spec, btf)]);
   const kconfig = kconfigVariables(spec, btf);
-  const externProtos = new Set<number>();
-  for (const type of btf.types) if (type.kind === "func" && type.linkage === "extern") externProtos.add(type.typeId);
+  const declared = declaredProtos(spec, btf);
   const types = btf.types.map((type, index): BtfType => {
     const id = index + 1;
     switch (type.kind) {
@@ -17,7 +16,7 @@ export function kernelBtf(spec: ObjectSpec, btf: BtfTypes): BtfTypes {
         if (type.linkage === "extern") return { ...type, linkage: "global" };
         return hidden.has(id) ? { ...type, linkage: "static" } : type;
       case "func_proto":
-        return externProtos.has(id) ? namedParams(type) : type;
+        return declared.has(id) ? namedParams(type) : type;
       case "var":
         if (type.linkage === "extern") return externVariable(type, kconfig.variables.has(id));
         return hidden.has(id) ? { ...type, linkage: "static" } : type;
@@ -47,7 +46,15 @@ function hiddenVariables(spec: ObjectSpec, btf: BtfTypes): number[] {
   );
 }
 
-/** A kernel wants names for the parameters of a FUNC; clang gives extern functions none. */
+/** Prototypes of functions that the object does not define: clang says extern, GCC static, of helpers. */
+function declaredProtos(spec: ObjectSpec, btf: BtfTypes): Set<number> {
+  const all = [...Object.values(spec.functions), ...Object.values(spec.programs)];
+  const defined = new Set(all.map(({ name }) => name));
+  const isDeclared = (type: BtfOf<"func">) => type.linkage === "extern" || !defined.has(type.name);
+  return new Set(btf.types.flatMap((type) => (type.kind === "func" && isDeclared(type) ? [type.typeId] : [])));
+}
+
+/** A kernel wants names for the parameters of a FUNC; declarations need not have any. */
 function namedParams(proto: BtfOf<"func_proto">): BtfOf<"func_proto"> {
   const params = proto.params.map((param, index) =>
     param.name === "" && param.typeId !== 0 ? { ...param, name: `arg${index}` } : param,

@@ -9,8 +9,8 @@ export const STB = { local: 0, global: 1, weak: 2 } as const;
 export const STV = { default: 0, internal: 1, hidden: 2, protected: 3 } as const;
 export const SHN = { undef: 0, loreserve: 0xff00, abs: 0xfff1, common: 0xfff2 } as const;
 
-/** Relocation types: `lddw`, data, and `call`. */
-export const R_BPF = { r64_64: 1, abs64: 2, abs32: 3, nodyld32: 4, r64_32: 10 } as const;
+/** Relocation types: `lddw`, data, and `call`; data of the GNU assembler until 2.40. */
+export const R_BPF = { r64_64: 1, abs64: 2, abs32: 3, nodyld32: 4, r64_32: 10, gnuData64: 12 } as const;
 
 export const ELF_HEADER_SIZE = 64;
 export const SECTION_HEADER_SIZE = 64;

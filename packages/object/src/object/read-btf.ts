@@ -49,14 +49,20 @@ function fixSection(type: BtfOf<"datasec">, btf: BtfTypes, elf: ElfFile): BtfOf<
     throw new ObjectError("btf", `data section ${type.name} is described but not there`);
   }
   const symbols = new Map<string, ElfSymbol>();
+  const statics = new Map<string, ElfSymbol[]>();
   for (const symbol of elf.symbols) {
-    if (symbol.section === section.index && symbol.type === STT.object && symbol.bind !== STB.local)
-      symbols.set(symbol.name, symbol);
+    if (symbol.section !== section.index || symbol.type !== STT.object) continue;
+    if (symbol.bind !== STB.local) symbols.set(symbol.name, symbol);
+    else statics.set(symbol.name, [...(statics.get(symbol.name) ?? []), symbol]);
   }
   const variables = type.variables.map((variable) => {
     const target = btf.types[variable.typeId - 1];
     if (target?.kind !== "var")
       throw new ObjectError("btf", `data section ${type.name} holds a ${target?.kind ?? "void"}`);
+    // Clang gives those of static ones, GCC does not.
+    const [only, ...more] =
+      target.linkage === "static" && variable.offset === 0 ? (statics.get(target.name) ?? []) : [];
+    if (only !== undefined && more.length === 0) return { ...variable, offset: only.value };
     if (target.linkage !== "global") return variable;
     const symbol = symbols.get(target.name);
     if (symbol !== undefined) return { ...variable, offset: symbol.value };

@@ -39,6 +39,8 @@ export interface CodeContext {
   readonly kconfig: ReadonlyMap<string, number>;
   /** Name of the arena whose variables the object has; null without. */
   readonly arena: string | null;
+  /** Whether immediates hold the symbol's value too (`hasWholeAddends`). */
+  readonly wholeAddends: boolean;
 }
 
 export interface ReadCode {
@@ -266,9 +268,15 @@ function callReference(context: CodeContext, { insn, relocation, at }: At): Refe
     return { at, kind: "call", function: symbol.name };
   }
   // libbpf (bpf_object__relocate_calls): the immediate counts slots from the symbol, less one.
-  const target = context.code.functionAt(symbol, (insn.imm + 1) * 8);
+  const addend = (insn.imm + 1 - (context.wholeAddends ? valueOf(symbol) : 0)) * 8;
+  const target = context.code.functionAt(symbol, addend);
   if (target === null) throw failure(`a call of ${symbol.name}, where no function starts`, "code", offset);
   return { at, kind: "call", function: target };
+}
+
+/** What the GNU assembler added of it. */
+function valueOf(symbol: ElfSymbol): number {
+  return symbol.type === STT.section ? 0 : symbol.value;
 }
 
 function loadReference(context: CodeContext, { insn, relocation, at, place }: At & { place: Place }): Reference {
@@ -279,7 +287,7 @@ function loadReference(context: CodeContext, { insn, relocation, at, place }: At
   }
   if (symbol.section === SHN.undef) return externReference(context, symbol.name, at);
   const target = context.elf.sections[symbol.section];
-  const addend = insn.imm;
+  const addend = context.wholeAddends ? insn.imm - valueOf(symbol) : insn.imm;
   if (target === undefined) throw failure(`${symbol.name} lies in no section`, section, offset);
   const map = context.maps.at(target.index, symbol.value + addend);
   if (map !== null) return { at, kind: "map", map };

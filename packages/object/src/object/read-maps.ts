@@ -157,7 +157,7 @@ function readInitialValues(
   for (const { offset, type, symbol } of context.elf.relocations.get(input.section.index) ?? []) {
     const fail = (message: string) => new ObjectError("relocation", message, { section: ".maps", offset });
     const holder = ascending.findLast((map) => map.offset <= offset);
-    if (type !== R_BPF.r64_64 && type !== R_BPF.abs64) throw fail(`type ${type} in maps`);
+    if (type !== R_BPF.r64_64 && type !== R_BPF.abs64 && type !== R_BPF.gnuData64) throw fail(`type ${type} in maps`);
     if (offset + 8 > input.section.size) throw fail("outside of the section");
     if (
       holder?.valuesAt === null ||

@@ -3,6 +3,7 @@ import { readElf } from "../elf/read.ts";
 import type { ElfFile } from "../elf/read.ts";
 import { ByteReader } from "../bytes.ts";
 import type { ObjectSpec } from "../spec.ts";
+import { hasWholeAddends } from "./gcc.ts";
 import { findFunctions, readCode } from "./read-code.ts";
 import { readExterns, readObjectBtf } from "./read-btf.ts";
 import { readMaps } from "./read-maps.ts";
@@ -20,7 +21,11 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
   const { maps, places } = readMaps({ elf, btf, externs, functionAt: code.functionAt });
   const kconfig = new Map((maps[".kconfig"]?.data?.variables ?? []).map(({ name, offset }) => [name, offset]));
   const arena = Object.values(maps).find(({ type }) => type === "arena")?.name ?? null;
-  const { programs, functions } = readCode({ elf, btf, externs, code, maps: places, kconfig, arena });
+  const { programs, functions } = readCode({
+    ...{ elf, btf, externs, code, kconfig, arena },
+    maps: places,
+    wholeAddends: hasWholeAddends(elf),
+  });
   const version = kernelVersion(elf);
   return {
     license: license(elf),
