@@ -14,6 +14,7 @@ import {
   defineRelay,
   defineVersion,
 } from "./define/tools.ts";
+import { setRunner } from "./kernel/runner.ts";
 import { VERSION } from "./version.ts";
 
 /** The whole command; `finish` gets what each one does. Handlers are loaded when they are called, so that help is fast. */
@@ -88,6 +89,7 @@ async function observeFlagsFor(args: readonly string[]): Promise<ObserveFlags | 
 /** Runs a command line (without node and script) and gives the exit status. */
 export async function main(given: readonly string[]): Promise<number> {
   const args = bpftoolOrder(given);
+  setRunner(main);
   let status = 0;
   const finish: Finish = async (run) => {
     status = (await run()) ?? 0;

@@ -4,6 +4,7 @@
  */
 import { CliError } from "../errors.ts";
 import { readBytes } from "./object-file.ts";
+import { runCommand } from "./runner.ts";
 import type { Session } from "./session.ts";
 
 /** Words of a line: blanks part them, quotes hold them together. `#` begins a comment. Throws where a quote is open. */
@@ -49,14 +50,13 @@ export async function batchFile(session: Session): Promise<number> {
   session.words.take("file");
   const file = session.words.next("a file");
   session.words.end();
-  const { main } = await import("../program.ts");
   const text = new TextDecoder().decode(readBytes(file));
   const { json, pretty, output } = session.printing;
   const flags = [...(json ? ["-j"] : []), ...(pretty ? ["-p"] : []), ...(output === "table" ? [] : ["-o", output])];
   for (const { line, text: command } of commands(text)) {
     const words = splitLine(command);
     if (words.length === 0) continue;
-    const status = await main([...words, ...flags]);
+    const status = await runCommand([...words, ...flags]);
     if (status !== 0) throw new CliError(`${file}:${line}: the command failed: ${command.trim()}`, status);
   }
   return 0;

@@ -10,6 +10,7 @@ import {
   detachPersistent,
   findCgroupRoot,
   isErrno,
+  kernelTypes,
   NoCgroupError,
   type PersistentTarget,
   programById,
@@ -65,6 +66,9 @@ interface Row {
   readonly attachType: string;
   readonly flags: string;
   readonly name: string;
+  /** Of programs that are bound to a kernel function (lsm_cgroup). */
+  readonly btfObjectId: number;
+  readonly btfId: number;
 }
 
 // BPF_F_ALLOW_OVERRIDE, BPF_F_ALLOW_MULTI.
@@ -76,9 +80,15 @@ function programsAt(session: Session, path: string, attachType: string, effectiv
     const found = session.machine.bpf.query({ hook: "cgroup", path, attachType, effective });
     return found.programs.map(({ programId }) => {
       const program = programById(programId);
-      const name = program?.info.name ?? "";
       program?.close();
-      return { id: programId, attachType, flags: flagNames[found.flags & 3] ?? `0x${found.flags.toString(16)}`, name };
+      return {
+        id: programId,
+        attachType,
+        flags: flagNames[found.flags & 3] ?? `0x${found.flags.toString(16)}`,
+        name: program?.info.name ?? "",
+        btfObjectId: program?.info.attachBtfObjectId ?? 0,
+        btfId: program?.info.attachBtfId ?? 0,
+      };
     });
   } catch (error) {
     // EINVAL: an attach type of another kernel, or none of a query.
@@ -91,12 +101,21 @@ function rowsOf(session: Session, path: string, effective: boolean): Row[] {
   return cgroupAttachTypes.flatMap((type) => programsAt(session, path, type, effective));
 }
 
-const tree = ({ id, attachType, flags, name }: Row, effective: boolean) => ({
+/** As `bpftool -j cgroup show`. */
+const tree = ({ id, attachType, flags, name, btfObjectId, btfId }: Row, effective: boolean) => ({
   id,
   attach_type: attachType,
   attach_flags: effective ? undefined : flags,
   name,
+  attach_btf_name: functionName(btfId),
+  attach_btf_obj_id: btfObjectId,
+  attach_btf_id: btfId,
 });
+
+function functionName(id: number): string {
+  const type = id === 0 ? null : kernelTypes().get(id);
+  return type?.kind === "func" ? type.name : "";
+}
 
 function folderOf(path: string): string {
   const folder = resolve(path);

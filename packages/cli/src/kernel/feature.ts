@@ -15,7 +15,7 @@ import {
 import { systemCode, usageError } from "../errors.ts";
 import { note, write } from "../output/print.ts";
 import type { Session } from "./session.ts";
-import { membersOf, type Tree } from "./tree.ts";
+import { membersOf, plainText, type Tree } from "./tree.ts";
 import { Progress } from "./progress.ts";
 
 /** Build options that BPF depends on, in the order of bpftool. */
@@ -176,7 +176,7 @@ function sectionText(name: string, section: Section): string {
   const label = (each: string) => each.replace(/^have_/, "").replace(/_(prog_type|map_type|link_type)$/, "");
   const of = (wantedValue: Tree) => members.filter(([, value]) => value === wantedValue).map(([each]) => label(each));
   if (name === "system_config")
-    return members.map(([each, value]) => `  ${each} ${value === null ? "not set" : String(value)}\n`).join("");
+    return members.map(([each, value]) => `  ${each} ${value === null ? "not set" : plainText(value)}\n`).join("");
   const unknown = of(null);
   return [
     `  yes: ${wrapped(of(true))}\n`,
@@ -220,7 +220,7 @@ function macros(found: Readonly<Record<string, Section>>, prefix: string): strin
       const macro = `${prefix}${each.toUpperCase()}`;
       if (value === true) return `#define ${macro} 1`;
       if (value === false || value === null) return `/* ${macro} is not set */`;
-      return `#define ${macro} ${isText(value) ? (value === "y" ? "1" : value) : String(value)}`;
+      return `#define ${macro} ${isText(value) ? (value === "y" ? "1" : value) : plainText(value)}`;
     });
   });
   return `${lines.join("\n")}\n`;

@@ -1,7 +1,7 @@
-import { dirname, resolve } from "node:path";
 import { readIterator } from "@skep/linux";
 import { CliError } from "../errors.ts";
 import { readSpec } from "./object-file.ts";
+import { pinAt } from "./pin.ts";
 import { oneMap } from "./select.ts";
 import type { Session } from "./session.ts";
 
@@ -23,8 +23,7 @@ export async function iterPin(session: Session): Promise<void> {
   const object = session.words.next("an object");
   const path = session.words.next("a path");
   const link = await attached(session, object);
-  session.machine.bpf.preparePins(dirname(resolve(path)));
-  link.pin(path);
+  pinAt(session, link, path);
   await session.done();
 }
 

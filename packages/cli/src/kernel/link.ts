@@ -5,9 +5,10 @@
 import { type KernelLinkInfo, type LinuxLink, netlink, programById } from "@skep/linux";
 import { formatTable } from "../output/table.ts";
 import { type Around, around, aroundFields, holdersText } from "./prog-list.ts";
+import { pinAt } from "./pin.ts";
 import { oneLink, oneProgram, selectLinks } from "./select.ts";
 import type { Session } from "./session.ts";
-import type { Tree } from "./tree.ts";
+import { plainText, type Tree } from "./tree.ts";
 import { withNetlink } from "./interfaces.ts";
 import { usageError } from "../errors.ts";
 
@@ -108,7 +109,7 @@ export function linkFields(link: LinuxLink, all: Around): Fields {
 function where(info: KernelLinkInfo): string {
   return Object.entries(details(info))
     .filter(([, value]) => value !== undefined && value !== false)
-    .map(([name, value]) => `${name}=${String(value)}`)
+    .map(([name, value]) => `${name}=${plainText(value ?? null)}`)
     .join(" ");
 }
 
@@ -138,7 +139,7 @@ export async function linkPin(session: Session): Promise<void> {
   const link = oneLink(session);
   const path = session.words.next("a path");
   session.words.end();
-  link.pin(path);
+  pinAt(session, link, path);
   await session.done();
 }
 

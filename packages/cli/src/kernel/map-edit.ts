@@ -2,13 +2,13 @@
  * @module
  * `skep map lookup | update | delete | getnext | push | pop | peek | enqueue | dequeue | create | pin | freeze`.
  */
-import { dirname, resolve } from "node:path";
 import { mapFlags, mapTypeNumber, mapTypes } from "@skep/isa";
 import { isErrno, type LinuxMap } from "@skep/linux";
 import type { MapSpec } from "@skep/object";
 import { CliError, usageError } from "../errors.ts";
 import { entryText, hexList } from "./map-dump.ts";
 import { MapValues } from "./map-value.ts";
+import { pinAt } from "./pin.ts";
 import { hexBytes } from "./prog-dump.ts";
 import { oneMap, oneProgram } from "./select.ts";
 import type { Session } from "./session.ts";
@@ -171,17 +171,12 @@ export async function mapFreeze(session: Session): Promise<void> {
   await session.done();
 }
 
-function pin(session: Session, map: LinuxMap, path: string): void {
-  session.machine.bpf.preparePins(dirname(resolve(path)));
-  map.pin(path);
-}
-
 /** `map pin MAP PATH`. */
 export async function mapPin(session: Session): Promise<void> {
   const map = oneMap(session);
   const path = session.words.next("a path");
   session.words.end();
-  pin(session, map, path);
+  pinAt(session, map, path);
   await session.done();
 }
 
@@ -226,6 +221,6 @@ function readFlags(text: string): number {
 export async function mapCreate(session: Session): Promise<void> {
   const path = session.words.next("a path to pin it at");
   const map = session.keep(session.machine.bpf.createMap(readSpec(session)));
-  pin(session, map, path);
+  pinAt(session, map, path);
   await session.done();
 }

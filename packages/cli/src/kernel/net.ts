@@ -19,7 +19,7 @@ import { formatTable } from "../output/table.ts";
 import { linkFields } from "./link.ts";
 import { oneProgram } from "./select.ts";
 import type { Session } from "./session.ts";
-import { membersOf, type Tree } from "./tree.ts";
+import { membersOf, plainText, type Tree } from "./tree.ts";
 
 type Machine = ReturnType<typeof openLinux>;
 
@@ -154,7 +154,7 @@ export async function netList(session: Session): Promise<void> {
 }
 
 function listText({ xdp, tc, dissector, netfilter }: Found): string {
-  const cell = (row: Row, name: string) => (row[name] === undefined ? "" : String(row[name]));
+  const cell = (row: Row, name: string) => plainText(row[name] ?? "");
   const rows = [
     ...xdp.map((row) => [
       cell(row, "devname"),
@@ -173,7 +173,7 @@ function listText({ xdp, tc, dissector, netfilter }: Found): string {
     ...dissector.map((row) => ["", "flow_dissector", cell(row, "id"), programName(Number(row["id"])), ""]),
     ...netfilter.map((row) => [
       "",
-      `netfilter/${(membersOf(row) ?? []).flatMap(([name, value]) => (["pf", "hook", "prio"].includes(name) ? [String(value)] : [])).join("/")}`,
+      `netfilter/${(membersOf(row) ?? []).flatMap(([name, value]) => (["pf", "hook", "prio"].includes(name) ? [plainText(value)] : [])).join("/")}`,
       cell(row, "prog_id"),
       programName(Number(row["prog_id"])),
       cell(row, "id"),

@@ -17,16 +17,21 @@ interface Found extends TaskAttachment {
 
 const interesting = /^anon_inode:(\[perf_event\]|bpf-raw-tracepoint|bpf_link)$/;
 
-function descriptorsOf(pid: number): number[] {
-  const folder = `/proc/${pid}/fd`;
+function unlessGone<T>(read: () => T): T | null {
   try {
-    return readdirSync(folder)
-      .filter((name) => interesting.test(readlinkSync(`${folder}/${name}`)))
-      .map(Number);
+    return read();
   } catch (error) {
-    if (["ENOENT", "ESRCH", "EACCES"].includes(systemCode(error) ?? "")) return [];
+    if (["ENOENT", "ESRCH", "EACCES"].includes(systemCode(error) ?? "")) return null;
     throw error;
   }
+}
+
+function descriptorsOf(pid: number): number[] {
+  const folder = `/proc/${pid}/fd`;
+  const names = unlessGone(() => readdirSync(folder)) ?? [];
+  return names
+    .filter((name) => interesting.test(unlessGone(() => readlinkSync(`${folder}/${name}`)) ?? ""))
+    .map(Number);
 }
 
 function attachments(): Found[] {

@@ -1,10 +1,11 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { programTypeOfSection } from "@skep/isa";
 import type { LinuxCollection, LinuxMap, LinuxProgram } from "@skep/linux";
 import type { MapSpec, ObjectSpec, ProgramSpec } from "@skep/object";
 import { CliError, usageError } from "../errors.ts";
 import { interfaceOf } from "./interfaces.ts";
 import { objectName, readSpec } from "./object-file.ts";
+import { pinAt } from "./pin.ts";
 import { oneMap, oneProgram } from "./select.ts";
 import type { Session } from "./session.ts";
 
@@ -118,8 +119,7 @@ class Pins {
   }
 
   put(handle: { pin(path: string): void }, path: string): void {
-    this.#session.machine.bpf.preparePins(dirname(resolve(path)));
-    handle.pin(path);
+    pinAt(this.#session, handle, path);
     this.#made.push(path);
   }
 

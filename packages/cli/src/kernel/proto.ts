@@ -34,10 +34,17 @@ function typeText(types: OpenBtf, id: number, depth = 0): string {
 }
 
 function parameters(types: OpenBtf, proto: Extract<BtfType, { kind: "func_proto" }>): string {
-  const texts = proto.params.map(({ name, typeId }) =>
-    typeId === 0 && name === "" ? "vararg" : `${typeText(types, typeId)}${name}`,
-  );
+  const texts = proto.params.map(({ name, typeId }) => {
+    if (typeId === 0) return "...";
+    const text = typeText(types, typeId);
+    return name === "" ? text.trimEnd() : `${text}${name}`;
+  });
   return `(${texts.join(", ")})`;
+}
+
+/** The type of a pointer to functions, such as `u32 (struct sock *)`; null for other types. */
+export function functionType(types: OpenBtf, typeId: number): string | null {
+  return types.get(typeId)?.kind === "func_proto" ? typeText(types, typeId) : null;
 }
 
 /** `int count(struct xdp_md * ctx)`; null for what is no function. */

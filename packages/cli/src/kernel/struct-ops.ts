@@ -3,12 +3,15 @@
  * `skep struct-ops`: kernel structs whose functions are programs.
  */
 import { join } from "node:path";
-import { ids, kernelTypes, type LinuxMap, mapById, mapInfoBytes } from "@skep/linux";
+import { ids, kernelTypes, type LinuxMap, mapById, mapInfoBytes, programById } from "@skep/linux";
 import { findByName } from "@skep/object";
 import { CliError, usageError } from "../errors.ts";
 import { note } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
 import { readSpec } from "./object-file.ts";
+import { fullName } from "./program-name.ts";
+import { functionType } from "./proto.ts";
+import { pinAt } from "./pin.ts";
 import type { Session } from "./session.ts";
 import { toText, type Tree } from "./tree.ts";
 import { typesOfMap } from "./types.ts";
@@ -61,7 +64,21 @@ function valueOf(map: LinuxMap, style: Style): Tree {
   const types = typesOfMap(map);
   const value = map.get(new Uint8Array(4));
   if (types === null || value === null) return null;
-  return readerOf(types.types, types.valueTypeId, style)(new DataView(value.buffer, value.byteOffset), 0);
+  const functionPointer = (protoId: number, id: bigint): Tree => {
+    const name = id === 0n ? null : programName(Number(id));
+    if (style === "people") return id === 0n ? null : `${name ?? ""}(${id})`;
+    return `${functionType(types.types, protoId) ?? ""} ${id === 0n ? "0" : `${name ?? ""}/prog_id:${id}`}`;
+  };
+  const read = readerOf(types.types, types.valueTypeId, { style, functionPointer });
+  return read(new DataView(value.buffer, value.byteOffset), 0);
+}
+
+/** The kernel holds numbers of programs where functions stand. */
+function programName(id: number): string | null {
+  const program = programById(id);
+  const name = program && fullName(program);
+  program?.close();
+  return name;
 }
 
 function memberOf(tree: Tree, name: string): Tree | undefined {
@@ -90,12 +107,13 @@ function infoTree(map: LinuxMap): Tree {
 
 /** `struct-ops dump [id N | name S]`. */
 export async function structOpsDump(session: Session): Promise<void> {
-  const { maps, isOne } = selected(session);
-  const trees = maps.map((map) => ({
-    bpf_map_info: infoTree(map),
-    [`${WRAPPER}${structOf(map)}`]: valueOf(map, "bpftool"),
-  }));
-  await session.print(isOne ? (trees[0] ?? null) : trees, () =>
+  const { maps } = selected(session);
+  // Two values for each map, as bpftool has them.
+  const trees = maps.flatMap((map): Tree[] => [
+    { bpf_map_info: infoTree(map) },
+    { [`${WRAPPER}${structOf(map)}`]: valueOf(map, "bpftool") },
+  ]);
+  await session.print(trees, () =>
     maps.map((map) => `${map.info.id} ${map.info.name}: ${structOf(map)} ${toText(valueOf(map, "people"))}\n`).join(""),
   );
 }
@@ -122,10 +140,7 @@ export async function structOpsRegister(session: Session): Promise<void> {
     if (!map) continue;
     const pin =
       structOps?.section.endsWith(".link") && folder !== null ? join(folder, name.replaceAll(".", "_")) : null;
-    if (pin !== null && folder !== null) {
-      bpf.preparePins(folder);
-      session.keep(bpf.attachStructOps(map)).pin(pin);
-    }
+    if (pin !== null) pinAt(session, session.keep(bpf.attachStructOps(map)), pin);
     done.push({ map, pin });
   }
   await session.print(

@@ -95,5 +95,10 @@ function oneLine(tree: Tree): string {
   }
   if (tree !== null && typeof tree === "object" && isList(tree)) return `[${tree.map(oneLine).join(", ")}]`;
   if (typeof tree === "string") return isWord(tree) ? tree : JSON.stringify(tree);
-  return String(tree);
+  return typeof tree === "bigint" ? tree.toString() : JSON.stringify(tree);
+}
+
+/** A value in one line: texts as they are. */
+export function plainText(tree: Tree): string {
+  return typeof tree === "string" ? tree : oneLine(tree);
 }

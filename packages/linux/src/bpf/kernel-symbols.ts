@@ -19,8 +19,8 @@ export function addressOf(name: string, text: string): bigint | null {
 
 /** Names of the symbols that begin at these addresses. Those of other addresses, or where addresses are hidden, are left out. */
 export function kernelSymbolsAt(addresses: Iterable<bigint>): Map<bigint, string> {
-  symbols ??= readFileSync("/proc/kallsyms", "utf8");
-  return symbolsAt(addresses, symbols);
+  // Read anew: programs have symbols, too, and come and go.
+  return symbolsAt(addresses, readFileSync("/proc/kallsyms", "utf8"));
 }
 
 /** As `kernelSymbolsAt`, in the text of /proc/kallsyms; of several symbols at one address the first. */

@@ -3,7 +3,7 @@
  * Values in memory to what is printed, by BTF. Little endian, as every machine that Skep runs on.
  */
 import { type BtfMember, type BtfOf, type BtfView, resolveType, sizeOf } from "@skep/object";
-import { Fields, type Tree } from "../tree.ts";
+import { Fields, plainText, type Tree } from "../tree.ts";
 import { addressText, macText } from "./notation.ts";
 
 /** Reads the value at an offset. */
@@ -17,9 +17,15 @@ export type Style = "bpftool" | "people";
 
 const MAX_DEPTH = 64;
 
+export interface ReadOptions {
+  readonly style: Style;
+  /** What pointers to functions hold. Default as other pointers. */
+  readonly functionPointer?: (protoId: number, value: bigint) => Tree;
+}
+
 /** A reader of a type's values. Void and functions, which have none, read as null. */
-export function readerOf(types: BtfView, typeId: number, style: Style): Reader {
-  return new ReaderMaker(types, style).reader(typeId, "");
+export function readerOf(types: BtfView, typeId: number, options: Style | ReadOptions): Reader {
+  return new ReaderMaker(types, typeof options === "string" ? { style: options } : options).reader(typeId, "");
 }
 
 function integer(view: DataView, at: number, size: number, signed: boolean): Tree {
@@ -59,11 +65,13 @@ function textOf(bytes: Uint8Array): string | null {
 class ReaderMaker {
   readonly #types: BtfView;
   readonly #style: Style;
+  readonly #options: ReadOptions;
   #depth = 0;
 
-  constructor(types: BtfView, style: Style) {
+  constructor(types: BtfView, options: ReadOptions) {
     this.#types = types;
-    this.#style = style;
+    this.#style = options.style;
+    this.#options = options;
   }
 
   /** `name`: of the member that it is for. */
@@ -92,9 +100,7 @@ class ReaderMaker {
       case "enum64":
         return enumReader(type);
       case "ptr":
-        return this.#style === "people"
-          ? (view, at) => `0x${view.getBigUint64(at, true).toString(16)}`
-          : (view, at) => view.getBigUint64(at, true);
+        return this.#pointer(type.typeId);
       case "float":
         return (view, at) => (type.size === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true));
       case "array":
@@ -111,6 +117,15 @@ class ReaderMaker {
       default:
         return () => null;
     }
+  }
+
+  #pointer(target: number): Reader {
+    const { functionPointer } = this.#options;
+    if (functionPointer && this.#types.get(target)?.kind === "func_proto")
+      return (view, at) => functionPointer(target, view.getBigUint64(at, true));
+    return this.#style === "people"
+      ? (view, at) => `0x${view.getBigUint64(at, true).toString(16)}`
+      : (view, at) => view.getBigUint64(at, true);
   }
 
   #typedef(type: BtfOf<"typedef">, name: string): Reader {
@@ -193,6 +208,6 @@ function enumReader(type: BtfOf<"enum"> | BtfOf<"enum64">): Reader {
   for (const { name, value } of type.values) if (!names.has(`${value}`)) names.set(`${value}`, name);
   return (view, at) => {
     const value = integer(view, at, type.size, type.signed);
-    return names.get(`${String(value)}`) ?? value;
+    return names.get(plainText(value)) ?? value;
   };
 }

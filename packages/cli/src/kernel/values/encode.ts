@@ -181,7 +181,7 @@ class Writer {
     }
     const address = addressBytes(input);
     if (address !== null) return this.#put(place, address, type.length);
-    if (/^\[/.test(input)) return this.write(place, parseJson(input, place.path));
+    if (input.startsWith("[")) return this.write(place, parseJson(input, place.path));
     const digits = input.replaceAll(/[\s:]/g, "");
     if (!/^([\da-f]{2})*$/i.test(digits)) throw usageError(`${place.path}: ${shown(input)} is no address and no bytes`);
     this.#put(

@@ -1,0 +1,788 @@
+// The nouns of bpftool on real programs and maps; and field by field what bpftool says of them.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type LinuxProgram, openDescriptors } from "@skep/linux";
+import { assemble } from "@skep/isa";
+import { readObject } from "@skep/object";
+import { skep } from "./in-process.ts";
+import {
+  bpftool,
+  bpftoolIn,
+  cannotUseBpf,
+  hasBpftool,
+  json,
+  kernelObject,
+  KernelLab,
+  linuxTestdata,
+  text,
+} from "./kernel-lab.ts";
+
+const reason = cannotUseBpf();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+
+type Loose = Readonly<Record<string, unknown>>;
+
+const programs = ["classify", "connect4", "count", "dissect", "egress", "entered", "message", "pass", "tell"];
+const maps = [
+  "calls",
+  "each",
+  "each_key",
+  "events",
+  "first",
+  "flows",
+  "kernel_bss",
+  "kernel_data",
+  "kernel_rodata",
+  "pile",
+  "plain",
+  "second",
+  "sockets",
+  "table",
+  "waiting",
+];
+
+describe.skipIf(reason !== null)("kernel objects", () => {
+  let lab: KernelLab;
+  const open: { close(): void }[] = [];
+  const keep = <T extends { close(): void }>(handle: T): T => {
+    open.push(handle);
+    return handle;
+  };
+  beforeAll(async () => {
+    lab = await KernelLab.open();
+    await lab.load();
+  });
+  afterEach(() => {
+    for (const each of open.splice(0).reverse()) each.close();
+  });
+  afterAll(() => lab?.close());
+
+  const program = (name: string): LinuxProgram => keep(lab.machine.bpf.openProgram(lab.prog(name))!);
+  const id = (path: string, kind: "prog" | "map") =>
+    json(kind, "show", "pinned", path).then((each) => (each as { id: number }).id);
+
+  const idsOf = async (kind: "prog" | "map", names: readonly string[]) => {
+    const found = new Set<number>();
+    for (const name of names) found.add(await id(lab[kind](name), kind));
+    return found;
+  };
+
+  /** Without what an old bpftool does not tell, and with times that may be a second apart. */
+  const comparable = (value: unknown): unknown => {
+    const { pids: _, loaded_at: loaded, ...rest } = value as Loose;
+    return { ...rest, ...(loaded === undefined ? {} : { loaded: Math.round(Number(loaded) / 4) }) };
+  };
+
+  describe("prog", () => {
+    it.skipIf(!hasBpftool)("lists programs as bpftool does", async () => {
+      for (const name of programs) {
+        const path = lab.prog(name);
+        const [ours, theirs] = [await json("prog", "show", "pinned", path), bpftool("prog", "show", "pinned", path)];
+        expect(comparable(ours), name).toEqual(comparable(theirs));
+      }
+      const wanted = await idsOf("prog", programs);
+      const mine = (list: unknown) => (list as { id: number }[]).filter((each) => wanted.has(each.id)).map(comparable);
+      expect(mine(await json("prog", "list"))).toEqual(mine(bpftool("prog", "list")));
+      expect(mine(await json("prog", "list"))).toHaveLength(programs.length);
+    });
+
+    it.skipIf(!hasBpftool)("dumps the instructions that bpftool dumps, with lines, prototypes and names", async () => {
+      for (const [name, wordLists] of [
+        ["count", [["linum"], ["opcodes"]]],
+        ["tell", [[]]],
+      ] as const) {
+        for (const words of wordLists) {
+          const args = ["dump", "xlated", "pinned", lab.prog(name), ...words];
+          // An old bpftool shows a move that makes an address of one processor's memory as a move.
+          const ours = JSON.stringify(await json("prog", ...args)).replaceAll(/&\(void __percpu \*\)\((r\d+)\)/g, "$1");
+          expect(JSON.parse(ours), `${name} ${words.join(" ")}`).toEqual(bpftool("prog", ...args));
+        }
+      }
+    });
+
+    it("prints a listing with source lines and names of maps, labels, a graph, bytes", async () => {
+      const path = lab.prog("count");
+      const listing = await text("prog", "dump", "xlated", "pinned", path, "linum");
+      expect(listing).toMatch(
+        /^int count\(struct xdp_md \* ctx\):\n; SEC\("xdp"\) .*\[file:\.\/kernel\.bpf\.c line_num:\d+ /,
+      );
+      expect(listing).toMatch(/map\[id:\d+ flows\]/);
+      expect(listing).toMatch(/call pc\+\d+#bpf_prog_[\da-f]{16}_add/);
+      const labelled = await text("prog", "dump", "xlated", "pinned", path, "labels");
+      expect(labelled).toMatch(/^count:\n/);
+      expect(labelled).toMatch(/goto L\d/);
+      expect(assemble(labelled).diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+      const graph = await text("prog", "dump", "xlated", "pinned", path, "visual");
+      expect(graph.match(/subgraph/g)).toHaveLength(3);
+      const file = join(lab.folder, "code.bin");
+      await text("prog", "dump", "xlated", "pinned", path, "file", file);
+      const shown = (await json("prog", "show", "pinned", path)) as Loose;
+      expect(readFileSync(file).length).toBe(shown["bytes_xlated"]);
+      const jited = (await json("prog", "dump", "jited", "pinned", path)) as { opcodes: string[] }[];
+      expect(jited).toHaveLength(3);
+      await text("prog", "dump", "jited", "pinned", path, "file", file);
+      expect(readFileSync(file).length).toBe(shown["bytes_jited"]);
+      expect([...readFileSync(file)].slice(0, 3).map((byte) => `0x${byte.toString(16).padStart(2, "0")}`)).toEqual(
+        jited[0]?.opcodes.slice(0, 3),
+      );
+    });
+
+    it("loads one program, with another's maps, and pins what it made or nothing", async () => {
+      const path = join(lab.pins, "one");
+      const mapFolder = join(lab.pins, "one-maps");
+      const flows = lab.map("flows");
+      await text("prog", "load", kernelObject, path, "map", "name", "flows", "pinned", flows, "pinmaps", mapFolder);
+      const loaded = (await json("prog", "show", "pinned", path)) as { name: string; map_ids: number[] };
+      const first = Object.values(readObject(new Uint8Array(readFileSync(kernelObject))).programs)[0];
+      expect(loaded.name).toBe(first?.name);
+      expect(loaded.map_ids).toContain(await id(flows, "map"));
+      expect(existsSync(join(mapFolder, "kernel_bss"))).toBe(true);
+      lab.machine.bpf.unpin(path);
+      // The second pin is in the way: the first is taken off again.
+      const again = await skep("prog", "load", kernelObject, path, "pinmaps", mapFolder);
+      expect(again.status).toBe(1);
+      expect(again.stderr).toMatch(/one-maps\/\w+ is there already/);
+      expect(existsSync(path)).toBe(false);
+      lab.machine.bpf.removePins(mapFolder);
+      await text("prog", "load", kernelObject, path, "type", "kprobe");
+      expect(await json("prog", "show", "pinned", path)).toMatchObject({ type: "kprobe" });
+      lab.machine.bpf.unpin(path);
+      expect((await skep("prog", "load", kernelObject, path, "type", "nonsense")).stderr).toMatch(
+        /"nonsense" is no program type/,
+      );
+      expect((await skep("prog", "load", kernelObject, path, "map", "name", "none", "pinned", flows)).stderr).toMatch(
+        /no map none: it has second, table, each, flows/,
+      );
+    });
+
+    it("runs a program on bytes", async () => {
+      const input = join(lab.folder, "packet");
+      writeFileSync(input, new Uint8Array(64).fill(7));
+      const path = lab.prog("pass");
+      const ran = (await json(
+        "prog",
+        "run",
+        "pinned",
+        path,
+        "data_in",
+        input,
+        "data_out",
+        "-",
+        "repeat",
+        "3",
+      )) as Loose;
+      expect(ran["retval"]).toBe(2);
+      expect(ran["data_out"]).toEqual(Array.from({ length: 64 }, () => 7));
+      if (hasBpftool) {
+        const theirs = bpftool("prog", "run", "pinned", path, "data_in", input, "data_out", "-", "repeat", "3");
+        expect({ ...ran, duration: 0 }).toEqual({ ...(theirs as Loose), duration: 0 });
+      }
+      expect(await text("prog", "run", "pinned", path, "data_in", input, "data_out", "-")).toMatch(
+        /^0000000 {2}07 07 .*\n(.*\n){3}Return value: 2, duration: \d+ns\n$/,
+      );
+      const context = join(lab.folder, "context");
+      writeFileSync(context, new Uint8Array(16));
+      expect(await json("prog", "run", "pinned", lab.prog("entered"), "ctx_in", context)).toMatchObject({ retval: 0 });
+    });
+
+    it("counts runs, and follows what programs print", async () => {
+      const profile = json("prog", "profile", "pinned", lab.prog("entered"), "duration", "0.2");
+      const entered = program("entered");
+      const timer = setInterval(() => entered.test({ context: new Uint8Array(16) }), 20);
+      const counted = (await profile) as { run_cnt: number; run_time_ns: number; ns_per_run: number };
+      expect(counted.run_cnt).toBeGreaterThan(0);
+      expect(counted.ns_per_run).toBeCloseTo(counted.run_time_ns / counted.run_cnt, 0);
+      try {
+        expect(await text("prog", "tracelog", "count", "20")).toContain("bpf_trace_printk: skep 1\n");
+      } finally {
+        clearInterval(timer);
+      }
+      const refused = await skep("prog", "profile", "pinned", lab.prog("entered"), "cycles");
+      expect(refused.status).toBe(2);
+      expect(refused.stderr).toMatch(/does not support the metric cycles/);
+    });
+
+    it("attaches to maps of sockets, and takes off again", async () => {
+      const words = ["pinned", lab.prog("message"), "sk_msg_verdict", "pinned", lab.map("sockets")];
+      await text("prog", "attach", ...words);
+      await text("prog", "detach", ...words);
+      expect((await skep("prog", "detach", ...words)).stderr).toMatch(/PROG_DETACH.*ENOENT/);
+      expect((await skep("prog", "attach", "pinned", lab.prog("message"), "nothing")).stderr).toMatch(
+        /"nothing" is no attach type: one of sk_msg_verdict/,
+      );
+    });
+
+    it("pins once more, and names what is wrong", async () => {
+      const path = join(lab.pins, "again");
+      await text("prog", "pin", "pinned", lab.prog("pass"), path);
+      expect(await id(path, "prog")).toBe(await id(lab.prog("pass"), "prog"));
+      expect((await skep("prog", "pin", "pinned", lab.prog("pass"), path)).stderr).toMatch(/again is there already/);
+      const listed = (await skep("prog", "list", "-f", "-j")).stdout;
+      expect(listed).toContain(`"pinned":["${path}","${lab.prog("pass")}"]`);
+      lab.machine.bpf.unpin(path);
+      for (const [args, message, status] of [
+        [["prog", "show", "id", "4000000000"], /^skep: there is no program with id 4000000000\n$/, 1],
+        [["prog", "show", "name", "no_such_program"], /there is no program with name no_such_program/, 1],
+        [["prog", "show", "tag", "12"], /"12" is no tag: it has sixteen hexadecimal digits/, 2],
+        [["prog", "show", "pinned", "/nowhere"], /nothing is pinned at \/nowhere/, 1],
+        [["prog", "show", "pinned", lab.map("flows")], /flows is a map, not a program/, 1],
+        [["prog", "show", "id"], /the program's id is missing after "id"/, 2],
+        [["prog", "show", "id", "x"], /"x" is no whole number/, 2],
+        [["prog", "dump", "xlated"], /which program\? id ID, tag TAG, name NAME, pinned PATH/, 2],
+        [["prog", "nonsense"], /"nonsense" is not understood/, 2],
+      ] as const) {
+        const ran = await skep(...args);
+        expect(ran.stderr, args.join(" ")).toMatch(message);
+        expect(ran.status, args.join(" ")).toBe(status);
+      }
+      const asJson = await skep("-j", "prog", "show", "id", "4000000000");
+      expect(asJson).toEqual({ status: 1, stderr: "", stdout: '{"error":"there is no program with id 4000000000"}\n' });
+    });
+  });
+
+  describe("map", () => {
+    const entries = async () => {
+      const flows = ["pinned", lab.map("flows")];
+      await text("map", "update", ...flows, "key", "address=1", "port=9", "protocol=3", "value", "packets=72057598332895231",
+        "balance=-2", "state=STATE_OPEN", "open=true", "name=hello", "mac=de:ad:be:ef:01:02", "low=5", "high=15", "word=0x01020304",
+        "pair[0].a=1", "pair[1].b=4", "pointer=0xffff000000001000"); // prettier-ignore
+      await text(
+        "map",
+        "update",
+        ...flows,
+        "key",
+        "hex",
+        "02000000",
+        "09",
+        "00",
+        "03",
+        "00",
+        "value",
+        "hex",
+        "00".repeat(56),
+      );
+      await text("map", "update", "pinned", lab.map("each"), "key", "1", "value", "77");
+      await text(
+        "map",
+        "update",
+        "pinned",
+        lab.map("each_key"),
+        "key",
+        "5",
+        "value",
+        '{"address":1,"port":2,"protocol":3}',
+      );
+      await text(
+        "map",
+        "update",
+        "pinned",
+        lab.map("plain"),
+        "key",
+        "1",
+        "2",
+        "3",
+        "4",
+        "value",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "0x6",
+      );
+      await text("map", "update", "pinned", lab.map("calls"), "key", "1", "value", "pinned", lab.prog("pass"));
+      await text("map", "update", "pinned", lab.map("table"), "key", "0", "value", "pinned", lab.map("first"));
+    };
+
+    it.skipIf(!hasBpftool)("lists and dumps maps as bpftool does", async () => {
+      await entries();
+      for (const name of maps) {
+        const words = ["pinned", lab.map(name)];
+        expect(comparable(await json("map", "show", ...words)), name).toEqual(
+          comparable(bpftool("map", "show", ...words)),
+        );
+        // Of what cannot be read bpftool tells the C library's words.
+        if (["sockets", "events"].includes(name)) continue;
+        expect(await json("map", "dump", ...words), name).toEqual(bpftool("map", "dump", ...words));
+      }
+      const key = ["key", "hex", "01", "00", "00", "00", "09", "00", "03", "00"];
+      for (const words of [
+        ["lookup", "pinned", lab.map("flows"), ...key],
+        ["getnext", "pinned", lab.map("flows")],
+      ])
+        expect(await json("map", ...words)).toEqual(bpftool("map", ...words));
+      const wanted = await idsOf("map", maps);
+      // In a list bpftool shows the types of the map before for those that have none.
+      const mine = (list: unknown) =>
+        (list as { id: number }[])
+          .filter((each) => wanted.has(each.id))
+          .map((each) => ({ ...(comparable(each) as Loose), btf_id: 0 }));
+      expect(mine(await json("map", "list"))).toEqual(mine(bpftool("map", "list")));
+    });
+
+    it("prints values for people: structs, processors, what ids stand for, variables", async () => {
+      await entries();
+      const flows = await text("map", "dump", "pinned", lab.map("flows"));
+      expect(flows).toContain(
+        "key: { address: 1, port: 9, protocol: 3 }\nvalue: {\n  packets: 72057598332895231\n  balance: -2\n  state: STATE_OPEN\n",
+      );
+      expect(flows).toContain("  name: hello\n  mac: de:ad:be:ef:01:02\n  low: 5\n  high: 15\n  word: 16909060\n");
+      expect(flows).toMatch(/Found 2 elements\n$/);
+      expect(await text("map", "dump", "pinned", lab.map("each"))).toMatch(/^key: 0\nvalue:\n {2}cpu 0: 0\n/);
+      expect(await text("map", "dump", "pinned", lab.map("table"))).toMatch(
+        /key: 01 00 00 00 {2}value: map \d+ second\n/,
+      );
+      expect(await text("map", "dump", "pinned", lab.map("calls"))).toMatch(/^key: 1 {2}value: program \d+ pass\n/);
+      expect(await text("map", "dump", "pinned", lab.map("kernel_data"))).toBe(
+        "last = { address: 1, port: 2, protocol: 3 }\nhidden = 9\n",
+      );
+    });
+
+    it("writes variables by name, and values back from JSON", async () => {
+      await text("map", "update", "pinned", lab.map("kernel_data"), "value", "hidden=9", "last.port=2");
+      await text("map", "update", "pinned", lab.map("kernel_bss"), "value", "seen=7");
+      expect(await json("map", "dump", "pinned", lab.map("kernel_bss"))).toMatchObject([
+        { formatted: { value: { ".bss": [{ seen: 7 }] } } },
+      ]);
+      await entries();
+      const dump = (await json("map", "dump", "pinned", lab.map("flows"))) as {
+        key: string[];
+        value: string[];
+        formatted: { value: unknown };
+      }[];
+      const [entry] = dump.filter(({ key }) => key[0] === "0x01");
+      await text(
+        "map",
+        "update",
+        "pinned",
+        lab.map("flows"),
+        "key",
+        "hex",
+        ...entry!.key,
+        "value",
+        JSON.stringify(entry!.formatted.value),
+        "exist",
+      );
+      const again = (await json(
+        "map",
+        "lookup",
+        "pinned",
+        lab.map("flows"),
+        "key",
+        "hex",
+        ...entry!.key,
+      )) as typeof entry;
+      // Long integers are exact: JSON.parse of this test is not.
+      expect(again!.value.slice(8, 48)).toEqual(entry!.value.slice(8, 48));
+    });
+
+    it("looks up, steps, deletes, and says what is not there", async () => {
+      await entries();
+      const flows = ["pinned", lab.map("flows")];
+      const key = ["key", "address=1", "port=9", "protocol=3"];
+      expect((await skep("map", "lookup", ...flows, ...key)).status).toBe(0);
+      expect(await json("map", "getnext", ...flows)).toMatchObject({ key: null });
+      await text("map", "delete", ...flows, ...key);
+      const gone = await skep("map", "lookup", ...flows, ...key, "-j");
+      expect(gone).toEqual({ status: 1, stdout: "null\n", stderr: "" });
+      for (const [args, message] of [
+        [["delete", ...flows, ...key], /the key { address: 1, port: 9, protocol: 3 } is not there/],
+        [["update", ...flows, ...key, "value", "packets=1", "exist"], /is not there/],
+        [
+          ["update", ...flows, "key", "prt=1", "value", "packets=1"],
+          /key has no member prt: it has address, port, protocol/,
+        ],
+        [
+          ["update", ...flows, ...key, "value", "state=NONE"],
+          /value\.state: "NONE" is no value of enum state: STATE_NEW, STATE_OPEN/,
+        ],
+        [["update", ...flows, ...key, "value", "low=8"], /value\.low: 8 does not fit 3 bits/],
+        [["update", ...flows, ...key], /the value is missing: value VALUE/],
+        [["update", ...flows, ...key, "value", "packets=1", "never"], /"never" is no field=value/],
+        [
+          ["update", "pinned", lab.map("plain"), "key", "hex", "01", "0g", "03", "04", "value", "1"],
+          /key, byte 2: "0g" is no byte/,
+        ],
+        [["update", "pinned", lab.map("plain"), "key", "1", "2", "3", "value", "1"], /key: 3 bytes instead of 4/],
+        [
+          ["update", "pinned", lab.map("plain"), "key", "a=1", "value", "1"],
+          /the map has no types for its key: give 4 bytes/,
+        ],
+      ] as const) {
+        const ran = await skep("map", ...args);
+        expect(ran.stderr, args.join(" ")).toMatch(message);
+        expect(ran.status).not.toBe(0);
+      }
+    });
+
+    it("pushes and pops", async () => {
+      for (const [name, expected] of [
+        ["pile", ["0x02", "0x01"]],
+        ["waiting", ["0x01", "0x02"]],
+      ] as const) {
+        const words = ["pinned", lab.map(name)];
+        while ((await skep("map", "pop", ...words, "-j")).status === 0);
+        await text("map", "push", ...words, "value", "1");
+        await text("map", "enqueue", ...words, "value", "hex", "02", "00", "00", "00");
+        const peeked = await json("map", "peek", ...words);
+        const popped = await json("map", "dequeue", ...words);
+        expect(popped).toEqual(peeked);
+        expect(popped).toEqual({ key: [], value: [expected[0], "0x00", "0x00", "0x00"] });
+        expect(await text("map", "pop", ...words)).toBe(`value: ${expected[1].slice(2)} 00 00 00\n`);
+        expect((await skep("map", "pop", ...words)).stderr).toBe("skep: the map is empty\n");
+      }
+    });
+
+    it("makes, pins and freezes", async () => {
+      const path = join(lab.pins, "made");
+      await text(
+        "map",
+        "create",
+        path,
+        "type",
+        "lpm_trie",
+        "key",
+        "8",
+        "value",
+        "4",
+        "entries",
+        "4",
+        "name",
+        "made",
+        "flags",
+        "no_prealloc",
+      );
+      expect(await json("map", "show", "pinned", path)).toMatchObject({
+        type: "lpm_trie",
+        name: "made",
+        bytes_key: 8,
+        flags: 1,
+      });
+      await text("map", "pin", "pinned", path, `${path}-too`);
+      await text("map", "freeze", "pinned", path);
+      const refused = await skep(
+        "map",
+        "update",
+        "pinned",
+        path,
+        "key",
+        "8",
+        "0",
+        "0",
+        "0",
+        "10",
+        "0",
+        "0",
+        "0",
+        "value",
+        "1",
+      );
+      expect(refused.stderr).toMatch(/map made is frozen/);
+      expect(await json("map", "show", "pinned", `${path}-too`)).toMatchObject({ frozen: 1 });
+      const outer = join(lab.pins, "outer");
+      await text(
+        "map",
+        "create",
+        outer,
+        "type",
+        "hash_of_maps",
+        "key",
+        "4",
+        "value",
+        "4",
+        "entries",
+        "2",
+        "name",
+        "outer",
+        "inner_map",
+        "pinned",
+        lab.map("first"),
+      );
+      await text("map", "update", "pinned", outer, "key", "9", "value", "pinned", lab.map("second"));
+      expect(await text("map", "dump", "pinned", outer)).toMatch(/^key: 09 00 00 00 {2}value: map \d+ second\n/);
+      expect((await skep("map", "create", path, "type", "hush")).stderr).toMatch(/"hush" is no map type: hash, array/);
+      for (const each of [path, `${path}-too`, outer]) lab.machine.bpf.unpin(each);
+    });
+
+    it("follows events", async () => {
+      const piped = text("map", "event_pipe", "pinned", lab.map("events"), "count", "2", "-j");
+      const tell = program("tell");
+      const timer = setInterval(() => tell.test({ context: new Uint8Array(16) }), 10);
+      try {
+        const [first] = (await piped)
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line) as { data: string[] });
+        expect(first?.data.slice(0, 8)).toEqual(["0x08", "0x00", "0x00", "0x00", "0x2a", "0x00", "0x00", "0x00"]);
+      } finally {
+        clearInterval(timer);
+      }
+      expect((await skep("map", "event_pipe", "pinned", lab.map("flows"))).stderr).toMatch(
+        /map flows is a hash: events come from/,
+      );
+    });
+  });
+
+  describe("link", () => {
+    it("lists links as bpftool does, pins, updates and detaches them", async () => {
+      const { bpf } = lab.machine;
+      const iterators = keep(
+        bpf.load(readObject(new Uint8Array(readFileSync(join(linuxTestdata, "iterators.o")))), { programs: ["tasks"] }),
+      );
+      const links = [
+        bpf.attach(program("connect4"), { hook: "cgroup", path: lab.cgroup, attachType: "cgroup_inet4_connect" }),
+        bpf.attach(program("entered"), { hook: "raw_tracepoint", name: "sys_enter" }),
+        bpf.attach(iterators.programs["tasks"]!, { hook: "iterator" }),
+      ].map(keep);
+      for (const { info } of links) {
+        const words = ["show", "id", `${info.id}`];
+        const ours = comparable(await json("link", ...words));
+        expect(ours).toMatchObject({ id: info.id, type: info.type, prog_id: info.programId });
+        if (hasBpftool) expect(ours).toEqual(comparable(bpftool("link", ...words)));
+      }
+      const [cgroup, raw] = links;
+      const held = (await json("link", "show", "id", `${raw!.info.id}`)) as { pids: { pid: number }[] };
+      expect(held.pids.map(({ pid }) => pid)).toContain(process.pid);
+      const path = join(lab.pins, "link");
+      await text("link", "pin", "id", `${cgroup!.info.id}`, path);
+      expect(await text("link", "list", "-f")).toContain(path);
+      await text("link", "update", "pinned", path, "prog", "pinned", lab.prog("connect4"));
+      await text("link", "detach", "pinned", path);
+      expect(await json("link", "show", "pinned", path)).toMatchObject({ cgroup_id: 0 });
+      lab.machine.bpf.unpin(path);
+      expect((await skep("link", "show", "id", "4000000000")).stderr).toBe(
+        "skep: there is no link with id 4000000000\n",
+      );
+    });
+  });
+
+  describe("btf", () => {
+    it.skipIf(!hasBpftool)("lists and prints types as bpftool does", async () => {
+      const { btf_id: btf } = (await json("prog", "show", "pinned", lab.prog("pass"))) as { btf_id: number };
+      const sorted = (value: unknown) => {
+        const {
+          prog_ids: progs,
+          map_ids: mapIds,
+          pids: _,
+          ...rest
+        } = value as { prog_ids: number[]; map_ids: number[]; pids: unknown };
+        return { ...rest, progs: progs.sort(), maps: mapIds.sort() };
+      };
+      expect(sorted(await json("btf", "show", "id", `${btf}`))).toEqual(sorted(bpftool("btf", "show", "id", `${btf}`)));
+      for (const source of [
+        ["id", `${btf}`],
+        ["map", "pinned", lab.map("flows")],
+        ["map", "pinned", lab.map("flows"), "value"],
+        ["prog", "pinned", lab.prog("pass")],
+        ["file", kernelObject],
+      ]) {
+        expect(await json("btf", "dump", ...source)).toEqual(bpftool("btf", "dump", ...source));
+        for (const format of ["raw", "c"]) {
+          const args = ["btf", "dump", ...source, "format", format];
+          const theirs = spawnSync("bpftool", args, { encoding: "utf8" }).stdout;
+          expect(await text(...args), source.join(" ")).toBe(theirs);
+        }
+      }
+    });
+
+    it("names what is wrong", async () => {
+      for (const [args, message] of [
+        [["dump", "id", "4000000000"], /there is no BTF with id 4000000000/],
+        [["dump", "map", "pinned", lab.map("plain")], /map plain has no types \(BTF\)/],
+        [["dump", "file", "/nowhere"], /\/nowhere cannot be read: ENOENT/],
+        [["dump", "file", "/etc/hostname"], /\/etc\/hostname: /],
+        [["dump", "map", "pinned", lab.map("flows"), "format", "java"], /"java" is no format: one of raw, c, dts/],
+        [["types", "task_structt"], /there is no type task_structt; there is .*task_struct/],
+        [["types"], /which types\? such as task_struct/],
+      ] as const)
+        expect((await skep("btf", ...args)).stderr, args.join(" ")).toMatch(message);
+    });
+  });
+
+  describe("net", () => {
+    it("attaches to interfaces, lists as bpftool does, and detaches", async () => {
+      const where = ["dev", "veth0", "netns", lab.netns];
+      await text("net", "attach", "xdpgeneric", "pinned", lab.prog("pass"), ...where);
+      const passId = await id(lab.prog("pass"), "prog");
+      const classifyId = await id(lab.prog("classify"), "prog");
+      expect((await skep("net", "attach", "xdpgeneric", "pinned", lab.prog("count"), ...where)).stderr).toMatch(
+        /veth0 has an XDP program already: overwrite replaces it/,
+      );
+      const [found] = (await json("net", "list", "netns", lab.netns)) as { xdp: Loose[] }[];
+      expect(found?.xdp).toMatchObject([{ devname: "veth0", mode: "generic", id: passId }]);
+      if (hasBpftool) {
+        const [theirs] = bpftoolIn(lab.netns, "net", "list") as { xdp: Loose[] }[];
+        expect(found?.xdp).toEqual(theirs?.xdp);
+      }
+      await text("net", "attach", "xdpgeneric", "pinned", lab.prog("count"), ...where, "overwrite");
+      await text("net", "detach", "xdpgeneric", ...where);
+      await text("net", "attach", "tcx_ingress", "pinned", lab.prog("classify"), ...where);
+      expect(await json("net", "list", ...where)).toMatchObject([
+        { xdp: [], tc: [{ devname: "veth0", kind: "tcx/ingress", name: "classify", prog_id: classifyId }] },
+      ]);
+      expect(await text("net", "list", ...where)).toMatch(/^INTERFACE .*\nveth0 +tcx\/ingress +\d+ +classify\n$/);
+      await text("net", "detach", "tcx_ingress", ...where);
+      expect((await skep("net", "detach", "tcx_ingress", ...where)).stderr).toMatch(/which program\? .*: none/);
+      expect((await skep("net", "list", "dev", "none0", "netns", lab.netns)).stderr).toBe(
+        "skep: there is no interface none0\n",
+      );
+    });
+  });
+
+  describe("cgroup", () => {
+    it("attaches, lists as bpftool does, detaches", async () => {
+      const words = [lab.cgroup, "connect4", "pinned", lab.prog("connect4")];
+      await text("cgroup", "attach", ...words, "multi");
+      await text("cgroup", "attach", lab.cgroup, "egress", "pinned", lab.prog("egress"), "override");
+      const shown = await json("cgroup", "show", lab.cgroup);
+      expect(shown).toMatchObject([
+        { attach_type: "cgroup_inet_egress", attach_flags: "override", name: "egress" },
+        { attach_type: "cgroup_inet4_connect", attach_flags: "multi", name: "connect4" },
+      ]);
+      if (hasBpftool) {
+        const byId = (list: unknown) => [...(list as { id: number }[])].sort((a, b) => a.id - b.id);
+        expect(byId(shown)).toEqual(byId(bpftool("cgroup", "show", lab.cgroup)));
+      }
+      expect(await json("cgroup", "tree", lab.cgroup)).toEqual([{ cgroup: lab.cgroup, programs: shown }]);
+      await text("cgroup", "detach", ...words);
+      await text("cgroup", "detach", lab.cgroup, "cgroup_inet_egress", "pinned", lab.prog("egress"));
+      expect(await json("cgroup", "show", lab.cgroup)).toEqual([]);
+      expect((await skep("cgroup", "detach", ...words)).stderr).toMatch(/is not attached to cgroup_inet4_connect/);
+      expect((await skep("cgroup", "show", "/nowhere")).stderr).toMatch(/there is no cgroup \/nowhere/);
+      expect((await skep("cgroup", "attach", lab.cgroup, "conect4", "name", "x")).stderr).toMatch(
+        /"conect4" is no attach type of cgroups: ingress/,
+      );
+    });
+  });
+
+  describe("perf", () => {
+    it("lists programs on tracepoints by process", async () => {
+      keep(lab.machine.bpf.attach(program("entered"), { hook: "raw_tracepoint", name: "sys_enter" }));
+      const mine = (list: unknown) => (list as { pid: number }[]).filter(({ pid }) => pid === process.pid);
+      const ours = mine(await json("perf", "list"));
+      expect(ours).toMatchObject([{ fd_type: "raw_tracepoint", tracepoint: "sys_enter" }]);
+      if (hasBpftool) expect(ours).toEqual(mine(bpftool("perf", "list")));
+      expect(await text("perf", "list")).toContain(`(${process.pid})`);
+    });
+  });
+
+  describe("struct-ops", () => {
+    const object = join(linuxTestdata, "struct_ops.o");
+
+    it("registers by a pinned link, lists and dumps as bpftool does", async () => {
+      expect((await skep("struct-ops", "register", object)).stderr).toMatch(
+        /steady is registered by a link.*name a folder/,
+      );
+      const folder = join(lab.pins, "ops");
+      let listed: unknown;
+      try {
+        expect(await text("struct-ops", "register", object, folder)).toMatch(
+          /^Registered tcp_congestion_ops steady id \d+, link pinned at .*\/steady\n$/,
+        );
+        listed = await json("struct_ops", "list");
+        const steady = (list: unknown) => (list as Loose[]).filter(({ name }) => name === "steady");
+        expect(steady(listed)).toMatchObject([{ kernel_struct_ops: "tcp_congestion_ops" }]);
+        const number = `${steady(listed)[0]?.["id"] as number}`;
+        if (hasBpftool) {
+          expect(steady(listed)).toEqual(steady(bpftool("struct_ops", "list")));
+          // For one it prints two values without a list around them.
+          const theirs = spawnSync("bpftool", ["-j", "struct_ops", "dump", "id", number], { encoding: "utf8" }).stdout;
+          expect(await json("struct_ops", "dump", "id", number)).toEqual(JSON.parse(`[${theirs}]`));
+        }
+        const [, dumped] = (await json("struct-ops", "dump", "id", number)) as Loose[];
+        expect(dumped?.["bpf_struct_ops_tcp_congestion_ops"]).toMatchObject({ data: { name: "skep_steady" } });
+        expect(await text("struct-ops", "list", "name", "steady")).toMatch(/steady +tcp_congestion_ops +ready\n$/);
+        expect((await skep("struct-ops", "unregister", "id", number)).stderr).toMatch(
+          /steady is registered by a link: detach that/,
+        );
+        await text("link", "detach", "pinned", join(folder, "steady"));
+      } finally {
+        lab.machine.bpf.removePins(folder);
+      }
+      expect((await skep("struct-ops", "show", "name", "nothing")).stderr).toMatch(
+        /there is no struct_ops with name nothing/,
+      );
+    });
+  });
+
+  describe("iter, gen, batch, token", () => {
+    it("runs and pins iterators", async () => {
+      const object = join(linuxTestdata, "iterators.o");
+      expect((await text("iter", "run", object)).split("\n")).toContain(`${process.pid}`);
+      const path = join(lab.pins, "tasks");
+      await text("iter", "pin", object, path);
+      expect(readFileSync(path, "utf8").split("\n")).toContain(`${process.pid}`);
+      lab.machine.bpf.unpin(path);
+      expect((await skep("iter", "run", kernelObject)).stderr).toMatch(/kernel\.o has no iterator/);
+    });
+
+    it("links objects that load", async () => {
+      const output = join(lab.folder, "all.o");
+      await text("gen", "object", output, kernelObject);
+      expect(Object.keys(readObject(new Uint8Array(readFileSync(output))).programs).sort()).toEqual(programs);
+      const path = join(lab.pins, "linked");
+      await text("prog", "load", output, path);
+      lab.machine.bpf.unpin(path);
+      expect((await skep("gen", "object", output, kernelObject, kernelObject)).stderr).toMatch(/defined twice/);
+    });
+
+    it("runs a file of commands up to the first that fails", async () => {
+      const file = join(lab.folder, "commands");
+      const plain = `pinned ${lab.map("plain")}`;
+      writeFileSync(
+        file,
+        `# comment\nmap update ${plain} \\\n  key 9 9 9 9 value 1 2 3 4 5 6\nmap lookup ${plain} key '9' 9 9 9\n\nmap lookup ${plain} key 8 8 8 8\nmap list\n`,
+      );
+      const ran = await skep("batch", "file", file);
+      expect(ran.stdout).toBe("key: 09 09 09 09  value: 01 02 03 04 05 06\nkey: 08 08 08 08\nNot found\n");
+      expect(ran.stderr).toMatch(/commands:6: the command failed: map lookup/);
+      expect(ran.status).toBe(1);
+    });
+
+    it("lists delegations", async () => expect(await json("token", "list")).toEqual(expect.any(Array)));
+  });
+
+  describe("feature", () => {
+    it("probes, and agrees with bpftool where that can tell", async () => {
+      const ours = (await json("feature", "probe", "program_types", "map_types", "misc", "system_config")) as Record<
+        string,
+        Loose
+      >;
+      expect(ours["map_types"]).toMatchObject({ have_hash_map_type: true });
+      expect(ours["misc"]).toMatchObject({ have_bounded_loops: true });
+      if (hasBpftool) {
+        const theirs = bpftool("feature", "probe", "kernel") as Record<string, Loose>;
+        // An old bpftool tries tracing programs with what this kernel may refuse, and knows fewer types.
+        const { have_tracing_prog_type: _, ...types } = theirs["program_types"] ?? {};
+        expect(ours["program_types"]).toMatchObject(types);
+        expect(ours["map_types"]).toMatchObject(theirs["map_types"] ?? {});
+        expect(ours["misc"]).toMatchObject(theirs["misc"] ?? {});
+        expect(ours["system_config"]).toMatchObject(theirs["system_config"] ?? {});
+      }
+      expect(await text("feature", "probe", "misc", "macros", "prefix", "MY_")).toContain(
+        "#define MY_HAVE_BOUNDED_LOOPS 1\n",
+      );
+      expect((await json("feature", "list", "link_types")) as string[]).toContain("tcx");
+      expect((await skep("feature", "probe", "everything")).stderr).toMatch(
+        /"everything" is not understood: expected kernel, full/,
+      );
+    });
+
+    it("knows the helpers of every program type", async () => {
+      const { helpers } = (await json("feature", "probe", "helpers")) as { helpers: Record<string, string[]> };
+      expect(helpers["xdp_available_helpers"]).toContain("bpf_xdp_adjust_head");
+      expect(helpers["xdp_available_helpers"]).not.toContain("bpf_skb_store_bytes");
+      expect(helpers["sched_cls_available_helpers"]).toContain("bpf_skb_store_bytes");
+    });
+  });
+
+  it("closes what it opens", async () => {
+    const before = openDescriptors();
+    await json("prog", "list");
+    await json("map", "dump", "pinned", lab.map("flows"));
+    await skep("map", "lookup", "pinned", lab.map("flows"), "key", "wrong=1");
+    expect(openDescriptors()).toBe(before);
+  });
+});
