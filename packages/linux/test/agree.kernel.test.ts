@@ -18,6 +18,7 @@ import {
   readStream,
   VerifierError,
 } from "../src/bpf/index.ts";
+import { testName } from "../src/net/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import { liveMappings, openDescriptors } from "../src/sys/index.ts";
 import { Lab, testObject } from "./lab.ts";
@@ -87,7 +88,7 @@ describe.skipIf(!enabled)("what the kernel tells", () => {
 
   test.skipIf(!hasTool)("links: field by field what bpftool says", async () => {
     const processes = openProcesses();
-    const name = `skep-agree-${process.pid}`;
+    const name = testName("agree");
     const cgroup = processes.createCgroup(name);
     try {
       const cgroups = lab.load("cgroup", ["connect4"]);

@@ -1,8 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { canUseBpf } from "../src/bpf/testing.ts";
+import { reapTests, testFolder, testName } from "../src/net/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import {
   acceptSocket,
@@ -47,13 +46,14 @@ describe.skipIf(!enabled)("cgroups", () => {
   let lab: Lab;
   let folder: { path: string; id: bigint };
   const processes = openProcesses();
-  const name = `skep-cgroup-test-${process.pid}`;
+  const name = testName("cgroup");
   let files = "";
 
-  beforeAll(() => {
+  beforeAll(async () => {
+    await reapTests();
     lab = new Lab("cgroup");
     folder = processes.createCgroup(name);
-    files = mkdtempSync(join(tmpdir(), "skep-cgroup-"));
+    files = testFolder("cgroup");
   });
   afterEach(() => lab.reset());
   afterAll(async () => {

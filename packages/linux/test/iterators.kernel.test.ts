@@ -3,6 +3,7 @@ import { canUseBpf } from "../src/bpf/testing.ts";
 import { createMap } from "../src/bpf/map-create.ts";
 import { bytes, mapSpec } from "../src/bpf/testing.ts";
 import { ids, readIterator } from "../src/bpf/index.ts";
+import { testName } from "../src/net/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import {
   AF,
@@ -75,7 +76,7 @@ describe.skipIf(!enabled)("iterators and struct_ops", () => {
 
   row("iter/cgroup: one and those below it", async () => {
     const processes = openProcesses();
-    const name = `skep-iter-${process.pid}`;
+    const name = testName("iter");
     const top = processes.createCgroup(name);
     const below = processes.createCgroup(`${name}/below`);
     try {

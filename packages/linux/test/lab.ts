@@ -3,15 +3,14 @@
  * A host and pods in namespaces of their own, with interfaces between them, and sockets in any of them: what the kernel tests of this
  * package play on. Everything is made under names of its own and removed by `close`.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { Interface } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
 import { LinuxBpf } from "../src/bpf/index.ts";
 import type { LinuxCollection, LinuxLoadOptions } from "../src/bpf/index.ts";
+import { reapFolders, removeTestFolder, testFolder } from "../src/net/testing.ts";
 import { openNet, type LinuxNamespace, type LinuxNet } from "../src/net/index.ts";
 import {
   acceptSocket,
@@ -88,9 +87,9 @@ export class Lab {
   #open: { close(): void }[] = [];
 
   constructor(name: string) {
-    reap();
+    reapFolders();
     this.name = `skep-${name}-${process.pid}`;
-    this.run = mkdtempSync(join(tmpdir(), `${this.name}-`));
+    this.run = testFolder(name);
     this.#outer = openNet({ run: this.run });
     this.host = this.namespace("host");
     this.net = openNet({ run: this.run, netns: this.host.path });
@@ -142,7 +141,7 @@ export class Lab {
   close(): void {
     this.reset();
     for (const name of this.#names) this.#outer.deleteNamespace(name);
-    rmSync(this.run, { recursive: true });
+    removeTestFolder(this.run);
   }
 
   /** Without checksums: a veth leaves them to a device that is not there, and a frame that XDP forwards keeps what it has. */
@@ -205,18 +204,6 @@ export function nextDatagram(socket: Descriptor): { readonly text: string; reado
 
 export function sendText(socket: Descriptor, text: string, to?: Uint8Array): void {
   sendTo(socket.fd, new TextEncoder().encode(text), to ? { to } : {});
-}
-
-/** Takes away what a killed run left: run folders and their namespaces whose process is gone. */
-function reap(): void {
-  for (const folder of readdirSync(tmpdir())) {
-    const pid = /^skep-[a-z]+-(\d+)-/.exec(folder)?.[1];
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
-    const run = join(tmpdir(), folder);
-    const net = openNet({ run });
-    for (const name of net.namespaces()) net.deleteNamespace(name);
-    rmSync(run, { recursive: true });
-  }
 }
 
 const rows: string[] = [];

@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { mapFlags, mapTypes } from "@skep/isa";
@@ -17,6 +15,7 @@ import {
   type LinuxMap,
   type PerfReader,
 } from "../src/bpf/index.ts";
+import { testFolder, testName } from "../src/net/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import {
   FileSystemContext,
@@ -246,7 +245,7 @@ describe.skipIf(!enabled)("maps", () => {
 
   row("socket storage: written by a program, read by the socket", async () => {
     const processes = openProcesses();
-    const name = `skep-maps-${process.pid}`;
+    const name = testName("maps");
     const cgroup = processes.createCgroup(name);
     try {
       const collection = load("store");
@@ -273,7 +272,7 @@ describe.skipIf(!enabled)("maps", () => {
     const collection = load("use_inode_and_cgroup");
     const file = openSync(fileURLToPath(import.meta.url), "r");
     const processes = openProcesses();
-    const name = `skep-store-${process.pid}`;
+    const name = testName("store");
     const cgroup = processes.createCgroup(name);
     const folder = openSync(cgroup.path, "r");
     try {
@@ -296,7 +295,7 @@ describe.skipIf(!enabled)("maps", () => {
   });
 
   row("maps pinned by name are found again, and refused when they differ", () => {
-    const folder = mkdtempSync(join(tmpdir(), "skep-maps-"));
+    const folder = testFolder("maps");
     const { mountPoint } = lab.bpf.preparePins(`${folder}/pins`);
     try {
       const options = { programs: [], pins: `${folder}/pins` };
@@ -336,7 +335,7 @@ describe.skipIf(!enabled)("maps", () => {
   });
 
   refusedRow("a BPF token in the initial user namespace", "SyscallError", () => {
-    const folder = mkdtempSync(join(tmpdir(), "skep-token-"));
+    const folder = testFolder("token");
     const { mountPoint } = lab.bpf.preparePins(folder);
     try {
       lab.keep(lab.bpf.createToken(folder));

@@ -7,6 +7,7 @@ import { bytes, canUseBpf, mapSpec, number } from "../src/bpf/testing.ts";
 import { ids, mapById, programById, unmountPins, type LinuxMap } from "../src/bpf/index.ts";
 import { openTun } from "../src/net/index.ts";
 import { createLink, deleteLink, findLink, NetlinkSocket } from "../src/netlink/index.ts";
+import { testName } from "../src/net/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import {
   AF,
@@ -32,7 +33,7 @@ printTable("Further hooks and maps");
 describe.skipIf(!enabled)("further hooks and maps", () => {
   let lab: Lab;
   const processes = openProcesses();
-  const name = `skep-rows-test-${process.pid}`;
+  const name = testName("rows");
 
   beforeAll(() => {
     lab = new Lab("rows");

@@ -1,7 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { openNet, type LinuxNamespace } from "../net/index.ts";
 import {
@@ -22,6 +20,7 @@ import {
 import type { AttachTarget, Link } from "@skep/machine";
 import { add, call, exit, jmp, ldMap, ldx, mem, mov64, r0, r1, r2, r10, st, stx } from "./testing-isa.ts";
 import { attachCgroupByCommand, attachClsBpf, attachXdpByNetlink } from "./attach/without-links.ts";
+import { testFolder, testName } from "../net/testing.ts";
 import { LinuxBpf } from "./machine.ts";
 import { NotSupportedError } from "./not-supported.ts";
 import { bytes, canUseBpf, mapSpec, number, objectSpec, type SmallProgram } from "./testing.ts";
@@ -70,11 +69,11 @@ describe.skipIf(!enabled)("links", () => {
   let pod: LinuxNamespace;
   let machine: LinuxBpf;
   let index = 0;
-  const name = `skep-link-${process.pid}`;
+  const name = testName("link");
   const open: { close(): void }[] = [];
 
   beforeAll(() => {
-    run = mkdtempSync(join(tmpdir(), "skep-link-"));
+    run = testFolder("link");
     const outer = openNet({ run });
     const hostSpace = outer.createNamespace(`${name}-host`);
     const net = openNet({ run, netns: hostSpace.path });

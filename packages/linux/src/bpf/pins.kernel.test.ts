@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { reapFolders, testFolder } from "../net/testing.ts";
 import { isErrno, mount } from "../sys/index.ts";
 import { exit, mov64, r0 } from "./testing-isa.ts";
 import { LinuxBpf } from "./machine.ts";
@@ -14,7 +13,8 @@ let mounted: string | undefined;
 
 describe.skipIf(!canUseBpf())("pins", () => {
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "skep-pins-"));
+    reapFolders();
+    folder = testFolder("pins");
     mounted = machine.preparePins(`${folder}/bpf`).mountPoint;
   });
   afterEach(() => {

@@ -35,9 +35,14 @@ export function removeTestFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Removes what tests left whose process is gone: folders with their mounts, cgroups with their processes. */
-export async function reapTests(): Promise<void> {
+/** Removes folders of tests whose process is gone, with what is mounted there: namespaces with their interfaces, pins with their links. */
+export function reapFolders(): void {
   for (const name of readdirSync(tmpdir())) if (!isAlive(name)) removeTestFolder(join(tmpdir(), name));
+}
+
+/** Removes what tests left whose process is gone: their folders, and cgroups with their processes and programs. */
+export async function reapTests(): Promise<void> {
+  reapFolders();
   const processes = openProcesses();
   for (const name of readdirSync(processes.cgroupRoot)) if (!isAlive(name)) await processes.deleteCgroup(name);
 }
