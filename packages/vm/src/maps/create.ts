@@ -28,9 +28,11 @@ interface Kind {
 
 const access = flags.readOnly | flags.writeOnly | flags.readOnlyProgram | flags.writeOnlyProgram;
 const plain = flags.numaNode | access;
+/** Without those for programs. */
+const outside = flags.numaNode | flags.readOnly | flags.writeOnly;
 const hash = plain | flags.noPrealloc | flags.zeroSeed;
 const lru = plain | flags.noCommonLru | flags.zeroSeed;
-const array = plain | flags.mmapable | flags.preserveElements | flags.innerMap;
+const array = plain | flags.mmapable | flags.innerMap;
 const index = [4] as const;
 const none = [0] as const;
 const storage = { flags: flags.noPrealloc | flags.clone, keySizes: index, entries: "none" } as const;
@@ -49,25 +51,25 @@ const kinds: Readonly<Record<string, Kind>> = {
   bloom_filter: { make: BloomMap, flags: plain | flags.zeroSeed, keySizes: none },
   ringbuf: { make: RingMap, flags: flags.numaNode, keySizes: none, valueSizes: none },
   user_ringbuf: { make: UserRingMap, flags: flags.numaNode, keySizes: none, valueSizes: none },
-  array_of_maps: { make: ArrayOfMaps, flags: array, keySizes: index, valueSizes: index },
+  array_of_maps: { make: ArrayOfMaps, flags: outside, keySizes: index, valueSizes: index },
   hash_of_maps: { make: HashOfMaps, flags: hash, valueSizes: index },
-  prog_array: { make: ProgramArray, flags: plain, keySizes: index, valueSizes: index },
-  perf_event_array: { make: NumberMap, flags: array, keySizes: index, valueSizes: index },
-  cgroup_array: { make: NumberMap, flags: array, keySizes: index, valueSizes: index },
-  devmap: { make: DeviceMap, flags: plain, keySizes: index, valueSizes: [4, 8] },
-  devmap_hash: { make: DeviceMap, flags: plain, keySizes: index, valueSizes: [4, 8] },
+  prog_array: { make: ProgramArray, flags: outside, keySizes: index, valueSizes: index },
+  perf_event_array: { make: NumberMap, flags: outside | flags.preserveElements, keySizes: index, valueSizes: index },
+  cgroup_array: { make: NumberMap, flags: outside, keySizes: index, valueSizes: index },
+  devmap: { make: DeviceMap, flags: outside, keySizes: index, valueSizes: [4, 8] },
+  devmap_hash: { make: DeviceMap, flags: outside, keySizes: index, valueSizes: [4, 8] },
   cpumap: { make: CpuMap, flags: flags.numaNode, keySizes: index, valueSizes: [4, 8] },
-  xskmap: { make: NumberMap, flags: plain, keySizes: index, valueSizes: index },
-  sockmap: { make: SocketMap, flags: plain, keySizes: index, valueSizes: [4, 8] },
-  sockhash: { make: SocketMap, flags: plain, valueSizes: [4, 8] },
-  reuseport_sockarray: { make: SocketMap, flags: array, keySizes: index, valueSizes: [4, 8] },
+  xskmap: { make: NumberMap, flags: outside, keySizes: index, valueSizes: index },
+  sockmap: { make: SocketMap, flags: outside, keySizes: index, valueSizes: [4, 8] },
+  sockhash: { make: SocketMap, flags: outside, valueSizes: [4, 8] },
+  reuseport_sockarray: { make: SocketMap, flags: plain, keySizes: index, valueSizes: [4, 8] },
   sk_storage: { make: StorageMap, ...storage },
   task_storage: { make: StorageMap, ...storage },
   inode_storage: { make: StorageMap, ...storage },
   cgrp_storage: { make: StorageMap, ...storage },
   cgroup_storage: { make: CgroupStorage, flags: plain, keySizes: [8, 16], entries: "none" },
   percpu_cgroup_storage: { make: CgroupStorage, flags: plain, keySizes: [8, 16], entries: "none" },
-  stack_trace: { make: StackTraceMap, flags: plain | flags.stackBuildId, keySizes: index },
+  stack_trace: { make: StackTraceMap, flags: outside | flags.stackBuildId, keySizes: index },
   arena: { make: ArenaMap, flags: -1, keySizes: none, valueSizes: none },
   struct_ops: { make: StructOpsMap, flags: -1, keySizes: index },
 };
@@ -89,6 +91,8 @@ export function createMap(
 function problemOf(spec: MapSpec): number {
   const kind = kinds[spec.type];
   if (kind === undefined) return errno.EINVAL;
+  const extra = spec.mapExtra ?? 0n;
+  if (extra !== 0n && (spec.type === "bloom_filter" ? extra > 0xfn : spec.type !== "arena")) return errno.EINVAL;
   if ((spec.flags & ~kind.flags) !== 0) return lruPrealloc(spec) ? errno.ENOTSUPP : errno.EINVAL;
   if ((spec.flags & (flags.readOnly | flags.writeOnly)) === (flags.readOnly | flags.writeOnly)) return errno.EINVAL;
   const both = flags.readOnlyProgram | flags.writeOnlyProgram;
@@ -96,8 +100,6 @@ function problemOf(spec: MapSpec): number {
   const fits = (size: number, sizes: readonly number[] | undefined) => sizes?.includes(size) ?? size > 0;
   if (!fits(spec.keySize, kind.keySizes) || !fits(spec.valueSize, kind.valueSizes)) return errno.EINVAL;
   if (kind.entries === "none" ? spec.maxEntries !== 0 : spec.maxEntries < 1) return errno.EINVAL;
-  const extra = spec.mapExtra ?? 0n;
-  if (extra !== 0n && (spec.type === "bloom_filter" ? extra > 0xfn : spec.type !== "arena")) return errno.EINVAL;
   return special(spec);
 }
 

@@ -187,18 +187,34 @@ export class LpmMap extends VmMap {
 
   /** Children before what is above them, as trie_get_next_key. */
   override *keys(): Iterable<Uint8Array> {
-    yield* this.below(this.word(this.rootLink));
+    for (const at of this.below(this.word(this.rootLink))) yield this.keyOf(at);
   }
 
-  private *below(at: number): Iterable<Uint8Array> {
+  private *below(at: number): Iterable<number> {
     if (at === 0) return;
     yield* this.below(this.word(at + trie.children));
     yield* this.below(this.word(at + trie.children + 4));
-    if (this.word(at + trie.value) === 0) return;
+    if (this.word(at + trie.value) !== 0) yield at;
+  }
+
+  private keyOf(at: number): Uint8Array {
     const key = new Uint8Array(this.spec.keySize);
     key.set(wordBytes(this.word(at + trie.length)));
     key.set(this.host.memory.bytes.subarray(at + trie.data, at + trie.data + this.dataSize), 4);
-    yield key;
+    return key;
+  }
+
+  /** trie_get_next_key: what stands behind the prefix in the key does not matter. */
+  protected override nextUser(key: Uint8Array | null): Uint8Array | number {
+    const all = [...this.below(this.word(this.rootLink))];
+    const bits = key === null ? this.maxBits + 1 : wordOf(key);
+    let at = 0;
+    if (key !== null && bits <= this.maxBits) {
+      const found = this.linkOf(key, bits);
+      if (found.at !== 0 && found.shared === bits && this.word(found.at + trie.length) === bits) at = found.at;
+    }
+    const next = all[all.indexOf(at) + 1];
+    return next === undefined ? -errno.ENOENT : this.keyOf(next);
   }
 
   protected override release(): void {

@@ -33,9 +33,12 @@ export abstract class MapOfMaps extends VmMap {
   /** 0 or a negative errno: bpf_map_meta_equal wants the inner maps alike. */
   put(key: Uint8Array, map: VmMap, flags = 0n): number {
     const like = this.spec.inner;
-    if (like !== undefined && !alike(like, map.spec)) return -errno.EINVAL;
-    return this.store(key, map, flags);
+    const fits = like === undefined || alike(like, map.spec);
+    return this.refuse(key, flags) || (fits ? this.store(key, map, flags) : -errno.EINVAL);
   }
+
+  /** A negative errno for what is wrong whatever the map is, else 0. */
+  protected abstract refuse(key: Uint8Array, flags: bigint): number;
 
   protected abstract store(key: Uint8Array, map: VmMap, flags: bigint): number;
   protected abstract mapAt(key: Uint8Array): VmMap | null;
@@ -74,10 +77,13 @@ export class ArrayOfMaps extends MapOfMaps {
   }
 
   /** bpf_fd_array_map_update_elem */
-  protected override store(key: Uint8Array, map: VmMap, flags: bigint): number {
-    const index = wordOf(key);
+  protected override refuse(key: Uint8Array, flags: bigint): number {
     if (flags !== 0n) return -errno.EINVAL;
-    if (index >= this.spec.maxEntries) return -errno.E2BIG;
+    return wordOf(key) >= this.spec.maxEntries ? -errno.E2BIG : 0;
+  }
+
+  protected override store(key: Uint8Array, map: VmMap): number {
+    const index = wordOf(key);
     this.maps[index] = map;
     this.words.set(index, map.handle);
     return 0;
@@ -115,6 +121,10 @@ export class HashOfMaps extends MapOfMaps {
     this.setControl(control.mask, this.table.mask);
     this.setControl(control.buckets, this.table.buckets);
     this.setControl(control.cpuOffset, 0);
+  }
+
+  protected override refuse(): number {
+    return 0;
   }
 
   protected override store(key: Uint8Array, map: VmMap, flags: bigint): number {
@@ -186,8 +196,10 @@ export class ProgramArray extends VmMap {
     return found === undefined ? -errno.ENOENT : wordBytes(found.id);
   }
 
-  protected override updateUser(): number {
-    return -errno.EBADF;
+  /** A number names no program: `put` does. */
+  protected override updateUser(key: Uint8Array, _value: Uint8Array, flags: bigint): number {
+    if (flags !== 0n) return -errno.EINVAL;
+    return wordOf(key) >= this.spec.maxEntries ? -errno.E2BIG : -errno.EBADF;
   }
 
   override remove(key: Uint8Array): number {

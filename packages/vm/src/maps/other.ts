@@ -121,17 +121,19 @@ export class StructOpsMap extends VmMap {
 export class StackTraceMap extends VmMap {
   private readonly traces = new Map<number, number>();
   private readonly slab: Slab;
+  private readonly buckets: number;
 
   constructor(host: MapHost, spec: MapSpec, place: { id: number }) {
     super(host, spec, place);
     this.slab = new Slab(host.memory, { valueSize: spec.valueSize });
+    this.buckets = 2 ** Math.ceil(Math.log2(spec.maxEntries));
   }
 
   /** bpf_get_stackid: an id, or -EEXIST where another trace has it and it may not be replaced. */
   put(trace: Uint8Array, flags: { readonly compare: boolean; readonly reuse: boolean }): number {
     let hash = 0x811c_9dc5;
     for (const byte of trace) hash = Math.imul(hash ^ byte, 0x0100_0193);
-    const id = (hash >>> 0) % this.spec.maxEntries;
+    const id = (hash >>> 0) % this.buckets;
     const known = this.traces.get(id);
     if (known !== undefined) {
       const same = this.valueBytes(known).every((byte, i) => byte === (trace[i] ?? 0));
@@ -156,9 +158,15 @@ export class StackTraceMap extends VmMap {
     return -errno.EINVAL;
   }
 
+  protected override takeUser(key: Uint8Array): Uint8Array | number {
+    const value = this.readUser(key);
+    if (typeof value !== "number") this.remove(key);
+    return value;
+  }
+
   override remove(key: Uint8Array): number {
     const id = wordOf(key);
-    if (id >= this.spec.maxEntries) return -errno.E2BIG;
+    if (id >= this.buckets) return -errno.E2BIG;
     const address = this.traces.get(id);
     if (address === undefined) return -errno.ENOENT;
     this.slab.give(address);
