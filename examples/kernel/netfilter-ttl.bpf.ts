@@ -1,7 +1,7 @@
 // At netfilter's input: drops IPv4 packets that have travelled too far, and counts the others by their hook.
 import { array, config, dynptrFromPacket, NF, netfilter, u32, u64 } from "@skep/bpf";
 import { Ipv4 } from "@skep/bpf/net";
-import type { bpf_nf_ctx } from "./kernel.d.ts";
+import type { bpf_nf_ctx } from "./kernel.js";
 
 export const license = "GPL";
 export const least = config("least", u32, 2);

@@ -105,7 +105,7 @@ describe.skipIf(!enabled)("programs of sockets and cgroups", () => {
     }
   }
 
-  const open = (type: number, family = AF.INET) => lab.keep(openSocket(family, type));
+  const open = (type: number, family: number = AF.INET) => lab.keep(openSocket(family, type));
   const connectTo = (address: Octets, port: number) => {
     const socket = open(SOCK.STREAM);
     connectSocket(socket.fd, sockaddr(address, port));

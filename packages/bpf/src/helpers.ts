@@ -213,3 +213,4 @@ export const skbAncestorCgroupId: typeof Kernel.skbAncestorCgroupId = kernelOnly
 export const skbCgroupClassid: typeof Kernel.skbCgroupClassid = kernelOnly("skbCgroupClassid");
 export const getRouteRealm: typeof Kernel.getRouteRealm = kernelOnly("getRouteRealm");
 export const assert: typeof Kernel.assert = kernelOnly("assert");
+export const pointedTo: typeof Kernel.pointedTo = kernelOnly("pointedTo");

@@ -50,6 +50,7 @@ import type {
   SocketFilterContext,
   SocketMap,
   StackTraces,
+  StructOf,
   StructOps,
   StructOpsMembers,
   StructOptions,
@@ -629,6 +630,8 @@ export declare function kernelPointer<T>(address: u64): T | null;
 export declare function getCurrentTaskBtf<T>(): T;
 /** Address of a member, for the `probeRead` helpers. */
 export declare function addressOf(member: unknown): u64;
+/** What a pointer without a type points to, such as `ctx.key` of an iterator over a map's elements. */
+export declare function pointedTo<F extends Fields>(type: StructType<F>, member: unknown): StructOf<F> | null;
 /** Whether the running kernel has the member: guards what older or newer kernels lack. */
 export declare function exists(member: unknown): boolean;
 /** Bytes of the member in the running kernel. */

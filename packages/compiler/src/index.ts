@@ -1,4 +1,11 @@
-export { compile, lowerModule, type CompileOptions, type CompileResult, type LowerOptions, type LowerResult } from "./compile.ts";
+export {
+  compile,
+  lowerModule,
+  type CompileOptions,
+  type CompileResult,
+  type LowerOptions,
+  type LowerResult,
+} from "./compile.ts";
 export { compileJavaScript, type JavaScriptResult } from "./javascript.ts";
 export { formatDiagnostic, type FormatOptions } from "./format.ts";
 export { PROBLEMS, type Problem, type ProblemName } from "./diagnostics.ts";

@@ -26,10 +26,16 @@ export interface JavaScriptResult {
  * changed.
  */
 export function compileJavaScript(entry: string, host: CompilerHost): JavaScriptResult {
-  const { module, exports, skipped, diagnostics, sources } = lowerModule(entry, host, { programs: false, functions: true });
+  const { module, exports, skipped, diagnostics, sources } = lowerModule(entry, host, {
+    programs: false,
+    functions: true,
+  });
   const functions = exports.map((one) => one.name);
-  if (!module || functions.length === 0) return { code: null, declarations: null, functions, skipped, diagnostics, sources };
+  if (!module || functions.length === 0)
+    return { code: null, declarations: null, functions, skipped, diagnostics, sources };
   const name = entry.slice(entry.lastIndexOf("/") + 1);
-  const { code, declarations } = emitJavaScript(module, exports, { banner: `The pure functions of ${name}, by skep compile.` });
+  const { code, declarations } = emitJavaScript(module, exports, {
+    banner: `The pure functions of ${name}, by skep compile.`,
+  });
   return { code, declarations, functions, skipped, diagnostics, sources };
 }

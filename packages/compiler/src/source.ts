@@ -83,8 +83,8 @@ export function normalizePath(path: string): string {
 
 function candidates(path: string): string[] {
   const list = [path];
-  if (path.endsWith(".js")) list.push(`${path.slice(0, -3)}.ts`);
-  return [...list, `${path}.ts`];
+  if (path.endsWith(".js")) list.unshift(`${path.slice(0, -3)}.ts`, `${path.slice(0, -3)}.d.ts`);
+  return [...list, `${path}.ts`, `${path}.d.ts`];
 }
 
 function resolveModule(host: CompilerHost, specifier: string, from: string): string | undefined {

@@ -223,6 +223,8 @@ export class Cx {
   packet: { readonly data: Local; readonly end: Local } | null = null;
   /** The program's context, where this function has it. */
   context: ContextValue | null = null;
+  /** Pointers of a typed context, read at the entry, by their access. */
+  readonly contextLoads = new Map<string, Inst>();
   usesPacket = false;
   readonly stack = new StackSlots();
   /** Whether anything here moves packet data. */

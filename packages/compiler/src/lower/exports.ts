@@ -103,10 +103,18 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration): { parameter: Parame
     case "int":
       return {
         shape,
-        parameter: { ...common, type: type.bits === 64 ? "i64" : "i32", shape: type, receive: (inst) => typed(inst, type) },
+        parameter: {
+          ...common,
+          type: type.bits === 64 ? "i64" : "i32",
+          shape: type,
+          receive: (inst) => typed(inst, type),
+        },
       };
     case "bool":
-      return { shape, parameter: { ...common, type: "i32", shape: INTS.u32, receive: (inst) => ({ kind: "bool", inst }) } };
+      return {
+        shape,
+        parameter: { ...common, type: "i32", shape: INTS.u32, receive: (inst) => ({ kind: "bool", inst }) },
+      };
     case "bits":
       return `the type of '${name}' has no layout`;
     default:
@@ -116,13 +124,26 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration): { parameter: Parame
           ...common,
           type: "ptr",
           shape: { to: type },
-          receive: (ptr) => ({ kind: "ref", type, ptr, offset: 0, space: "unknown", align: alignOf(type), nullable: false }),
+          receive: (ptr) => ({
+            kind: "ref",
+            type,
+            ptr,
+            offset: 0,
+            space: "unknown",
+            align: alignOf(type),
+            nullable: false,
+          }),
         },
       };
   }
 }
 
-const intShape = (type: IntT): Shape => ({ kind: "int", bits: type.bits, signed: type.signed, bigEndian: type.bigEndian });
+const intShape = (type: IntT): Shape => ({
+  kind: "int",
+  bits: type.bits,
+  signed: type.signed,
+  bigEndian: type.bigEndian,
+});
 
 function shapeOf(type: MemoryType): Shape {
   switch (type.kind) {

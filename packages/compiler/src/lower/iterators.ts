@@ -10,6 +10,7 @@ import { describe, UNDEFINED, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import type { Cx } from "./cx.ts";
 import { coerce, instOf, typed } from "./ints.ts";
+import { kernelAddress } from "./kernel-address.ts";
 import { kernelPointer } from "./kernel.ts";
 import { asInt, stackRef } from "./memory.ts";
 import { callKernel } from "./kernel-functions.ts";
@@ -35,7 +36,7 @@ function integer(
 
 function pointer(cx: Cx, node: ts.Expression | undefined, call: ts.Node): Inst {
   const value = node ? cx.lower.value(cx, node) : UNDEFINED;
-  if (value.kind === "kernel" && value.path.length === 0) return value.ptr;
+  if (value.kind === "kernel" && value.type.kind === "struct") return kernelAddress(cx, value, node ?? call);
   if (value.kind === "null") return cx.emit(call).null();
   return cx.refuse(node ?? call, "wantsType", [describe(value), "a kernel structure's pointer"]);
 }

@@ -6,7 +6,7 @@
 import ts from "typescript";
 import type { Inst } from "@skep/ir";
 import { fieldSize, type KernelStruct } from "../kernel-types.ts";
-import { BOOL, INTS, type IntT } from "../types.ts";
+import { BOOL, INTS, type IntT, type StructT } from "../types.ts";
 import { describe, UNDEFINED, type KernelValue, type Value } from "../values.ts";
 import { excerpt, type Cx } from "./cx.ts";
 import { checkHelper, helperId } from "./helpers.ts";
@@ -104,6 +104,28 @@ function pointerValue(cx: Cx, place: KernelValue, ptr: Inst, node: ts.Node): Val
   };
 }
 
+/** A pointer in the program's own context is read once, at the entry: what was checked for null is what is used. */
+function contextLoad(cx: Cx, place: KernelValue, node: ts.Node): Inst {
+  const key = place.path.join(":");
+  const known = cx.contextLoads.get(key);
+  if (known) return known;
+  const b = cx.emit(node);
+  const { current } = b;
+  const [entry] = b.function.blocks;
+  const access = {
+    size: 8,
+    type: "ptr",
+    offset: place.local,
+    space: "kernel",
+    align: 8,
+    core: coreAccess(place),
+  } as const;
+  const inst = b.at(entry ?? current).load(place.ptr, access);
+  b.at(current);
+  cx.contextLoads.set(key, inst);
+  return inst;
+}
+
 interface ScalarOptions {
   readonly type?: "ptr";
   readonly signed?: boolean;
@@ -114,6 +136,7 @@ function scalar(cx: Cx, place: KernelValue, size: 1 | 2 | 4 | 8, options: Scalar
   const { node } = options;
   const b = cx.emit(node);
   const loading = { size, signed: options.signed ?? false, ...(options.type ? { type: options.type } : {}) };
+  if (options.type && cx.context?.ptr === place.ptr && place.path.length === 1) return contextLoad(cx, place, node);
   if (place.trusted) {
     return b.load(place.ptr, {
       ...loading,
@@ -166,6 +189,19 @@ function placeOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): Kernel
   return value.kind === "kernel"
     ? value
     : cx.refuse(node ?? call, "wantsType", [describe(value), "a member of a kernel structure"]);
+}
+
+/** `pointedTo(type, member)`: what a pointer without a type points to, such as the key and the value of a map's element. */
+function pointedTo(cx: Cx, node: ts.CallExpression): Value {
+  const [typeNode, memberNode] = node.arguments;
+  const type = typeNode ? cx.lower.value(cx, typeNode) : UNDEFINED;
+  const isStruct = type.kind === "type" && (type.type.kind === "struct" || type.type.kind === "union");
+  if (type.kind !== "type" || !isStruct) return cx.refuse(typeNode ?? node, "wantsType", [describe(type), "a struct"]);
+  const place = placeOf(cx, memberNode, node);
+  if (place.type.kind !== "pointer") return cx.refuse(memberNode ?? node, "wantsType", ["no pointer", "a pointer"]);
+  const ptr = scalar(cx, place, 8, { type: "ptr", node });
+  const struct = type.type as StructT;
+  return { kind: "ref", type: struct, ptr, offset: 0, space: "unknown", align: struct.align, nullable: true };
 }
 
 function addressOf(cx: Cx, node: ts.CallExpression): Value {
@@ -250,6 +286,7 @@ const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Val
   kernelPointer: pointerTo,
   getCurrentTaskBtf: currentTask,
   addressOf,
+  pointedTo,
   exists: (cx, node) => truth(cx, fieldFact(cx, RELOCATION.exists, node), node),
   sizeOfField: (cx, node) => typed(fieldFact(cx, RELOCATION.byteSize, node), INTS.u64),
   typeExists: (cx, node) => truth(cx, typeFact(cx, RELOCATION.typeExists, node), node),

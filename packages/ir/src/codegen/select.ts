@@ -525,6 +525,13 @@ class Selector {
       }
     }
     const base = this.#use(pointer);
+    if (by.op === "core" && by.core.local < 1n << 31n) {
+      // Patched in the addition itself: the verifier loses a reference that is added to a number.
+      const { typeId, access, local } = by.core;
+      const core = { typeId, access, kind: by.kind };
+      this.#emit("alu", op.ALU64 | op.ADD, { dst, a: base, imm: Number(local), core });
+      return;
+    }
     this.#emit("alu", op.ALU64 | op.ADD | op.X, { dst, a: base, b: this.#use(by) });
   }
 
