@@ -11,6 +11,8 @@ export {
 export { evaluate, type EvaluateOptions } from "./evaluate/evaluate.ts";
 export { EvaluationError, Memory } from "./evaluate/memory.ts";
 export * from "./print.ts";
+export { parseFunction, parseFunctions, type ParseResult } from "./text/parse.ts";
+export { constructSsa } from "./passes/ssa.ts";
 export * from "./verify.ts";
 export type * from "./ir.ts";
 export {

@@ -1,24 +1,31 @@
 /**
  * @module
- * The IR as text; `parse.ts` reads it back.
+ * The IR as text; `text/parse.ts` reads it back. Numbers of instructions that give nothing are not told.
  */
 import { successors } from "./analysis/cfg.ts";
-import type { Block, CoreAccess, Inst, IrFunction, IrModule, Terminator } from "./ir.ts";
+import type { Block, CoreAccess, Inst, IrFunction, IrModule, Loc, Terminator } from "./ir.ts";
 
-export function printModule(module: IrModule): string {
-  return module.functions.map(printFunction).join("\n");
+export interface PrintOptions {
+  /** With the place in the source of each instruction. Default false. */
+  readonly locations?: boolean;
 }
 
-export function printFunction(fn: IrFunction): string {
+export function printModule(module: IrModule, options: PrintOptions = {}): string {
+  return module.functions.map((fn) => printFunction(fn, options)).join("\n");
+}
+
+export function printFunction(fn: IrFunction, options: PrintOptions = {}): string {
   const names = new Map(fn.blocks.map((block) => [block, `b${block.id}`]));
   const label = (block: Block): string => names.get(block) ?? `b${block.id}`;
   const params = fn.params.map((param) => `${param.name}: ${param.type}`).join(", ");
   const returns = fn.returns ? `: ${fn.returns}` : "";
-  const lines = [`${header(fn)} ${fn.name}(${params})${returns} {`];
+  const at = (loc: Loc | undefined): string =>
+    options.locations && loc ? ` @ ${loc.file}:${loc.line}:${loc.column}` : "";
+  const lines = [`${header(fn)} ${fn.name}(${params})${returns} {${at(fn.loc)}`];
   for (const block of fn.blocks) {
     lines.push(`${label(block)}:${block.name ? ` # ${block.name}` : ""}`);
-    for (const inst of block.insts) lines.push(`  ${printInst(inst, label)}`);
-    if (block.terminator) lines.push(`  ${printTerminator(block.terminator, label)}`);
+    for (const inst of block.insts) lines.push(`  ${printInst(inst, label, at(inst.loc))}`);
+    if (block.terminator) lines.push(`  ${printTerminator(block.terminator, label)}${at(block.terminator.loc)}`);
   }
   lines.push("}", "");
   return lines.join("\n");
@@ -44,10 +51,10 @@ function header(fn: IrFunction): string {
 
 const id = (inst: Inst): string => `%${inst.id}`;
 
-export function printInst(inst: Inst, label: (block: Block) => string = (block) => `b${block.id}`): string {
+export function printInst(inst: Inst, label: (block: Block) => string = (block) => `b${block.id}`, at = ""): string {
   const result = inst.type === undefined ? "" : `${id(inst)}: ${inst.type} = `;
   const name = inst.name === undefined ? "" : ` # ${inst.name}`;
-  return `${result}${body(inst, label)}${name}`;
+  return `${result}${body(inst, label)}${at}${name}`;
 }
 
 function body(inst: Inst, label: (block: Block) => string): string {

@@ -4,7 +4,17 @@
  */
 import type { Random } from "../../../ir/test/random.ts";
 import { block, expression, statement, type Node, type Part } from "./nodes.ts";
-import { bitsOf, INTS, isSigned, isWide, literal, positiveLiteral, valueTypeOf, type Field, type Struct } from "./types.ts";
+import {
+  bitsOf,
+  INTS,
+  isSigned,
+  isWide,
+  literal,
+  positiveLiteral,
+  valueTypeOf,
+  type Field,
+  type Struct,
+} from "./types.ts";
 
 export type Feature =
   | "loop"
@@ -165,7 +175,8 @@ export class Body {
     else if (kind < 83 && this.#options.hasContext) this.#global();
     else if (kind < 86) this.#early();
     else if (kind < 89 && nested && this.#inner === 0) this.#closure();
-    else if (kind < 92 && nested && this.#options.hasContext && this.#callback === 0 && this.#loops === 0) this.#bpfLoop();
+    else if (kind < 92 && nested && this.#options.hasContext && this.#callback === 0 && this.#loops === 0)
+      this.#bpfLoop();
     else if (kind < 95) this.#leave();
     else this.#assign();
   }
@@ -187,10 +198,24 @@ export class Body {
   #dynamic(type: string, depth: number): Node {
     if (type === "bool") {
       const of = this.#random.pick(INTS);
-      return expression(type, "(", this.#nonConstant(of), ` ${this.#random.pick(COMPARISONS)} `, this.value(of, depth - 1), ")");
+      return expression(
+        type,
+        "(",
+        this.#nonConstant(of),
+        ` ${this.#random.pick(COMPARISONS)} `,
+        this.value(of, depth - 1),
+        ")",
+      );
     }
     if (this.#random.chance(30)) return this.#nonConstant(type);
-    return expression(type, "(", this.#nonConstant(type), ` ${this.#random.pick(ARITHMETIC)} `, this.value(type, depth - 1), ")");
+    return expression(
+      type,
+      "(",
+      this.#nonConstant(type),
+      ` ${this.#random.pick(ARITHMETIC)} `,
+      this.value(type, depth - 1),
+      ")",
+    );
   }
 
   #assign(): void {
@@ -207,7 +232,12 @@ export class Body {
     }
     const kind = random.below(10);
     if (kind < 5) this.#push(`${name} ${random.pick(ARITHMETIC)}= `, this.value(type, 2), ";");
-    else if (kind < 7) this.#push(`${name} ${this.#random.pick(isSigned(type) || isWide(type) ? ["<<", ">>"] : ["<<", ">>", ">>>"])}= `, this.#shiftCount(type), ";");
+    else if (kind < 7)
+      this.#push(
+        `${name} ${this.#random.pick(isSigned(type) || isWide(type) ? ["<<", ">>"] : ["<<", ">>", ">>>"])}= `,
+        this.#shiftCount(type),
+        ";",
+      );
     else if (kind < 9) this.#push(`${name} ${random.pick(["/", "%"])}= `, this.#divisor(type), ";");
     else this.#push(random.pick([`${name}++;`, `--${name};`]));
     if (kind >= 7 && kind < 9) this.#noteDivision(type);
@@ -216,7 +246,8 @@ export class Body {
   #if(): void {
     const parts: Part[] = ["if (", this.#condition(2), ") ", this.#small()];
     if (this.#random.chance(40)) parts.push(" else ", this.#small());
-    else if (this.#random.chance(25)) parts.push(" else if (", this.#condition(1), ") ", this.#small(), " else ", this.#small());
+    else if (this.#random.chance(25))
+      parts.push(" else if (", this.#condition(1), ") ", this.#small(), " else ", this.#small());
     this.#push(...parts);
   }
 
@@ -334,7 +365,10 @@ export class Body {
         return expression(type.type, "(", this.value(type.type, depth), ` & ${mask}${isWide(type.type) ? "n" : ""})`);
       }
       case "array": {
-        const parts = Array.from({ length: type.length }, (_, at): Part[] => [at > 0 ? ", " : "", this.value(type.type, depth)]);
+        const parts = Array.from({ length: type.length }, (_, at): Part[] => [
+          at > 0 ? ", " : "",
+          this.value(type.type, depth),
+        ]);
         return expression("array", "[", ...parts.flat(), "]");
       }
       case "struct":
@@ -368,7 +402,9 @@ export class Body {
     const reference = this.#random.pick(this.#references);
     if (!reference) return undefined;
     // The outputs are written at the end.
-    return this.#random.pick(this.#members(reference).filter((one) => !/^io\.o\d$/.test(one.path) && accept(one.field)));
+    return this.#random.pick(
+      this.#members(reference).filter((one) => !/^io\.o\d$/.test(one.path) && accept(one.field)),
+    );
   }
 
   #store(): void {
@@ -404,7 +440,11 @@ export class Body {
     const name = this.#name("h");
     const { small } = this.#world;
     const mask = this.#random.pick([15, 63, 127]);
-    this.#push(`const ${name} = ctx.header(Small, (`, this.value("u32", 1), ` & ${mask}) + ${this.#random.below(32)});`);
+    this.#push(
+      `const ${name} = ctx.header(Small, (`,
+      this.value("u32", 1),
+      ` & ${mask}) + ${this.#random.below(32)});`,
+    );
     const body = this.#block(() => {
       this.addReference(name, small, "packet");
       this.fill(1 + this.#random.below(2));
@@ -418,14 +458,33 @@ export class Body {
     this.note("map");
     const random = this.#random;
     const kind = random.below(12);
-    if (kind < 4) this.#lookup("arr", this.#world.large, expression("u32", "(", this.value("u32", 1), ` & ${random.pick([3, 7])})`));
+    if (kind < 4)
+      this.#lookup(
+        "arr",
+        this.#world.large,
+        expression("u32", "(", this.value("u32", 1), ` & ${random.pick([3, 7])})`),
+      );
     else if (kind < 6) this.#lookup("tab", this.#world.small, this.#tabKey());
-    else if (kind < 7) this.#push("tab.set(", this.#tabKey(), ", ", this.#literalOf(this.#world.small), random.pick(['', ', "new"', ', "existing"']), ");");
+    else if (kind < 7)
+      this.#push(
+        "tab.set(",
+        this.#tabKey(),
+        ", ",
+        this.#literalOf(this.#world.small),
+        random.pick(["", ', "new"', ', "existing"']),
+        ");",
+      );
     else if (kind < 8) this.#setSome("i64", expression("i64", "tab.delete(", this.#tabKey(), ")"));
-    else if (kind < 9) this.#setSome("i64", expression("i64", "cnt.set(", this.#cntKey(), ", ", this.value("u64", 2), ")"));
-    else if (kind < 10) this.#setSome("u64", expression("u64", "(cnt.get(", this.#cntKey(), `) ?? ${literal(random, "u64")})`));
+    else if (kind < 9)
+      this.#setSome("i64", expression("i64", "cnt.set(", this.#cntKey(), ", ", this.value("u64", 2), ")"));
+    else if (kind < 10)
+      this.#setSome("u64", expression("u64", "(cnt.get(", this.#cntKey(), `) ?? ${literal(random, "u64")})`));
     else if (kind < 11) this.#cell();
-    else this.#setSome("u32", expression("u32", "(num.get((", this.value("u32", 1), ` & 15)) ?? ${literal(random, "u32")})`));
+    else
+      this.#setSome(
+        "u32",
+        expression("u32", "(num.get((", this.value("u32", 1), ` & 15)) ?? ${literal(random, "u32")})`),
+      );
   }
 
   #tabKey(): Node {
@@ -477,8 +536,16 @@ export class Body {
     const field = struct?.fields[random.below(2)];
     if (!field || field.type.kind !== "int") return;
     const { type } = field.type;
-    const name = random.pick(["atomicAdd", "atomicAnd", "atomicOr", "atomicXor", "atomicExchange", "atomicCompareExchange"]);
-    const operands: Part[] = name === "atomicCompareExchange" ? [this.value(type, 1), ", ", this.value(type, 1)] : [this.value(type, 1)];
+    const name = random.pick([
+      "atomicAdd",
+      "atomicAnd",
+      "atomicOr",
+      "atomicXor",
+      "atomicExchange",
+      "atomicCompareExchange",
+    ]);
+    const operands: Part[] =
+      name === "atomicCompareExchange" ? [this.value(type, 1), ", ", this.value(type, 1)] : [this.value(type, 1)];
     const call = expression(type, `${name}(${reference}, "${field.name}", `, ...operands, ")");
     if (random.chance(40)) this.#push(call, ";");
     else this.#setSome(type, call);
@@ -488,7 +555,11 @@ export class Body {
     this.note("global");
     const { name, type } = this.#random.pick(this.#world.globals) ?? { name: "g0", type: "u64" };
     const value = this.value(type, 2);
-    this.#push(this.#random.chance(50) ? `${name}.value = ` : `${name}.value ${this.#random.pick(ARITHMETIC)}= `, value, ";");
+    this.#push(
+      this.#random.chance(50) ? `${name}.value = ` : `${name}.value ${this.#random.pick(ARITHMETIC)}= `,
+      value,
+      ";",
+    );
   }
 
   // ---- closures ----
@@ -548,7 +619,14 @@ export class Body {
   divide64(): void {
     this.note("div64");
     const type = this.#random.pick(["u64", "i64"]);
-    const value = expression(type, "(", this.#nonConstant(type), ` ${this.#random.pick(["/", "%"])} `, this.#divisor(type), ")");
+    const value = expression(
+      type,
+      "(",
+      this.#nonConstant(type),
+      ` ${this.#random.pick(["/", "%"])} `,
+      this.#divisor(type),
+      ")",
+    );
     this.#setSome(type, value);
   }
 
@@ -569,7 +647,8 @@ export class Body {
     const own = this.#random.pick(known.filter((one) => one.type === type));
     if (own) return expression(type, own.name);
     const other = this.#random.pick(known);
-    if (other && (!this.#options.hasContext || this.#random.chance(60))) return expression(type, `${type}(${other.name})`);
+    if (other && (!this.#options.hasContext || this.#random.chance(60)))
+      return expression(type, `${type}(${other.name})`);
     return expression(type, `${type}(io.${this.#random.pick(INTS)}${this.#random.pick(["a", "b"])})`);
   }
 
@@ -623,7 +702,14 @@ export class Body {
       case 8: {
         // Of a number that is only literals no type is known.
         const shifted = expression(type, `${type}(`, operand(), ")");
-        return expression(type, `${type}(`, shifted, ` ${random.pick(isWide(type) ? ["<<", ">>"] : ["<<", ">>", ">>>"])} `, this.#shiftCount(type), ")");
+        return expression(
+          type,
+          `${type}(`,
+          shifted,
+          ` ${random.pick(isWide(type) ? ["<<", ">>"] : ["<<", ">>", ">>>"])} `,
+          this.#shiftCount(type),
+          ")",
+        );
       }
       case 9: {
         this.#noteDivision(type);
@@ -641,9 +727,7 @@ export class Body {
   #call(type: string, depth: number): Node | null {
     const { small, functions } = this.#world;
     const reference = this.#references.find((one) => one.struct === small && one.space === "stack");
-    const fitting = functions.filter(
-      (fn) => fn.returns !== "bool" && (reference || !fn.params.includes(small.name)),
-    );
+    const fitting = functions.filter((fn) => fn.returns !== "bool" && (reference || !fn.params.includes(small.name)));
     const fn = this.#random.pick(fitting);
     if (!fn || this.#loops > 1) return null;
     this.note("call");
@@ -672,7 +756,12 @@ export class Body {
       if (table) {
         this.note("table");
         const index = random.chance(70) ? ` & ${table.length - 1}` : "";
-        return expression(type, `${type}(${table.name}[`, this.#nonConstant("u32"), `${index}] ?? 0${table.wide ? "n" : ""})`);
+        return expression(
+          type,
+          `${type}(${table.name}[`,
+          this.#nonConstant("u32"),
+          `${index}] ?? 0${table.wide ? "n" : ""})`,
+        );
       }
     }
     if (kind < 17 && this.#options.hasContext) {

@@ -90,12 +90,10 @@ function hash(text: string): number {
   return value;
 }
 
-function compareOnce(parts: {
-  name: string;
-  packet: Uint8Array;
-  evaluator: EvaluatedModule;
-  runner: Runner;
-}): { failure: Failure | null; outcome?: Outcome } {
+function compareOnce(parts: { name: string; packet: Uint8Array; evaluator: EvaluatedModule; runner: Runner }): {
+  failure: Failure | null;
+  outcome?: Outcome;
+} {
   const { name, packet, evaluator, runner } = parts;
   let wanted: Outcome;
   try {

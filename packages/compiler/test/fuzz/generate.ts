@@ -173,7 +173,11 @@ function fullProgram(random: Random, world: World, name: string): FuzzProgram {
   return { name, node, features: body.features };
 }
 
-export function generateModule(random: Random, seed: number, options: { functions: number; programs: number }): FuzzModule {
+export function generateModule(
+  random: Random,
+  seed: number,
+  options: { functions: number; programs: number },
+): FuzzModule {
   const world = makeWorld(random);
   const text = head(world, random);
   const functions: FuzzFunction[] = [];

@@ -70,7 +70,10 @@ export class JavaScriptTwins {
     const shown = print(args);
     const result = fn(...args);
     const got = BigInt.asUintN(64, BigInt(result as bigint));
-    const wanted = new DataView(outcome.packet.buffer, outcome.packet.byteOffset).getBigUint64(this.#offset("o0"), true);
+    const wanted = new DataView(outcome.packet.buffer, outcome.packet.byteOffset).getBigUint64(
+      this.#offset("o0"),
+      true,
+    );
     if (got !== wanted) return `${one.name}(${shown}) is ${got} in JavaScript, ${wanted} in the kernel`;
     const changed = program.twin.args.indexOf("inner");
     if (changed < 0) return null;

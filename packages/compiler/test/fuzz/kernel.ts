@@ -36,7 +36,8 @@ export class KernelModule implements Runner {
         continue;
       }
       const entries = [...map.entries()].map(
-        ([key, value]) => `${Buffer.from(key).toString("hex")}=${Buffer.from(value.slice(0, spec.valueSize)).toString("hex")}`,
+        ([key, value]) =>
+          `${Buffer.from(key).toString("hex")}=${Buffer.from(value.slice(0, spec.valueSize)).toString("hex")}`,
       );
       found[spec.name] = entries.sort().join(" ");
     }
@@ -52,7 +53,9 @@ export class KernelModule implements Runner {
 export function refusalReason(error: unknown): string | null {
   if (!(error instanceof VerifierError)) return null;
   const lines = error.log.trimEnd().split("\n");
-  const told = lines.filter((line) => !/^(processed |verification time|stack depth|max_states|peak_states|total_states)/.test(line));
+  const told = lines.filter(
+    (line) => !/^(processed |verification time|stack depth|max_states|peak_states|total_states)/.test(line),
+  );
   const last = told.at(-1) ?? error.message;
   return last
     .replace(/^\d+: \([0-9a-f]+\) .*/, "(instruction)")

@@ -6,7 +6,9 @@ export interface Outcome {
 }
 
 export function describeOutcome({ returned, packet }: Outcome): string {
-  const words = Buffer.from(packet).toString("hex").replace(/(.{16})/g, "$1 ");
+  const words = Buffer.from(packet)
+    .toString("hex")
+    .replace(/(.{16})/g, "$1 ");
   return `returned ${returned >>> 0}\npacket ${words}`;
 }
 

@@ -84,7 +84,12 @@ export function runModule(given: FuzzModule, options: SessionOptions): ModuleRes
 }
 
 /** The smallest module found that fails as this one does. */
-export function shrinkFailure(module: FuzzModule, failure: Failure, options: SessionOptions, tries?: number): FuzzModule {
+export function shrinkFailure(
+  module: FuzzModule,
+  failure: Failure,
+  options: SessionOptions,
+  tries?: number,
+): FuzzModule {
   const fails = (candidate: FuzzModule): boolean =>
     runModule(candidate, options).failures.some((one) => {
       if (one.kind !== failure.kind || one.program !== failure.program) return false;
@@ -92,4 +97,3 @@ export function shrinkFailure(module: FuzzModule, failure: Failure, options: Ses
     });
   return shrink(module, failure.program, { fails, ...(tries === undefined ? {} : { tries }) });
 }
-

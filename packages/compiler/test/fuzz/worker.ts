@@ -16,7 +16,12 @@ export interface WorkerLine {
   readonly core: number;
   readonly features: Readonly<Record<string, number>>;
   readonly leftOut: readonly string[];
-  readonly failures: readonly { readonly kind: string; readonly program: string; readonly message: string; readonly file: string | null }[];
+  readonly failures: readonly {
+    readonly kind: string;
+    readonly program: string;
+    readonly message: string;
+    readonly file: string | null;
+  }[];
 }
 
 const [first = "1", last = "1", step = "1", folder = "."] = process.argv.slice(2);

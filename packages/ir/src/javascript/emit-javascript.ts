@@ -55,7 +55,9 @@ const BPF_LOOP = 181;
 function instImpurity(module: IrModule, inst: IrFunction["blocks"][number]["insts"][number]): string | null {
   switch (inst.op) {
     case "helper":
-      return inst.helper === BPF_LOOP && inst.args[1]?.op === "function" ? null : `it calls the kernel's helper ${inst.helper}`;
+      return inst.helper === BPF_LOOP && inst.args[1]?.op === "function"
+        ? null
+        : `it calls the kernel's helper ${inst.helper}`;
     case "kfunc":
       return `it calls the kernel's ${inst.kfunc}`;
     case "map":
@@ -66,7 +68,9 @@ function instImpurity(module: IrModule, inst: IrFunction["blocks"][number]["inst
       return "it depends on the kernel's structures";
     case "data": {
       const section = module.data.find((one) => one.name === inst.section);
-      const variable = section?.data?.variables.find((one) => inst.offset >= one.offset && inst.offset < one.offset + one.size);
+      const variable = section?.data?.variables.find(
+        (one) => inst.offset >= one.offset && inst.offset < one.offset + one.size,
+      );
       return variable ? `it uses the variable ${variable.name}` : null;
     }
     case "load":
@@ -107,7 +111,10 @@ export function emitJavaScript(
     dataAddress: (section) => data.addressOf(section),
     nameOf: (fn) => `${identifier(fn)}$`,
   };
-  const functions = reached(module, exports.map((one) => one.function));
+  const functions = reached(
+    module,
+    exports.map((one) => one.function),
+  );
   const bodies = functions.map((fn) => new FunctionWriter(fn, context, []).write());
   const wrappers = exports.map((one) => new WrapperWriter(one, context).write());
   const code = [

@@ -244,7 +244,9 @@ export class FunctionWriter {
         return;
       }
       case "load": {
-        const value = this.#reading(() => loadText(inst, this.#address(inst.args[0] as Inst, inst.offset), this.#expressions));
+        const value = this.#reading(() =>
+          loadText(inst, this.#address(inst.args[0] as Inst, inst.offset), this.#expressions),
+        );
         this.#define(inst, { ...value, memory: true });
         return;
       }
@@ -300,7 +302,8 @@ export class FunctionWriter {
 
   #helperText(inst: InstOf<"helper">): string {
     const [times, body, context] = inst.args as [Inst, Inst, Inst];
-    if (inst.helper !== BPF_LOOP || body.op !== "function") throw new Error(`helper ${inst.helper} has no meaning in JavaScript`);
+    if (inst.helper !== BPF_LOOP || body.op !== "function")
+      throw new Error(`helper ${inst.helper} has no meaning in JavaScript`);
     const count = times.type === "i64" ? this.#expressions.call("low", this.#use(times)) : this.#use(times);
     return this.#expressions.call("bpfLoop", count, this.#context.nameOf(body.function), this.#use(context));
   }
@@ -396,7 +399,10 @@ export class FunctionWriter {
     const [a, b] = terminator.args;
     const { text } = this.#reading(() => this.#expressions.condition(terminator.predicate, a, b));
     this.#flushAll();
-    const [yes, no] = [terminator.then, terminator.else].map((to) => this.#arm(block, to, after)) as [string[], string[]];
+    const [yes, no] = [terminator.then, terminator.else].map((to) => this.#arm(block, to, after)) as [
+      string[],
+      string[],
+    ];
     if (yes.length === 0 && no.length === 0) return;
     if (yes.length === 0) {
       this.#line(`if (!(${text})) {`);
@@ -428,7 +434,8 @@ export class FunctionWriter {
       const targets = [...new Set([...terminator.cases.map((entry) => entry.to), terminator.default])];
       for (const to of targets) {
         for (const entry of terminator.cases) {
-          if (entry.to === to && to !== terminator.default) this.#line(`case ${entry.value}${subject.type === "i64" ? "n" : ""}:`);
+          if (entry.to === to && to !== terminator.default)
+            this.#line(`case ${entry.value}${subject.type === "i64" ? "n" : ""}:`);
         }
         if (to === terminator.default) this.#line("default:");
         // Behind the switch is not behind the case.
@@ -469,7 +476,8 @@ export class FunctionWriter {
   // ---- loops with several entries ----
 
   #dispatch(): void {
-    for (const block of this.#cfg.order) for (const inst of block.insts) if (this.#uses.has(inst)) this.#shared.add(inst);
+    for (const block of this.#cfg.order)
+      for (const inst of block.insts) if (this.#uses.has(inst)) this.#shared.add(inst);
     this.#line("let block = 0;");
     this.#line("for (;;) {");
     this.#nested(() => {

@@ -26,7 +26,8 @@ export class WrapperWriter {
     const args = params.flatMap((param, at) => this.#argument(names[at] as string, param.shape));
     const call = `${this.#context.nameOf(inner)}(${args.join(", ")})`;
     const head = `export function ${name}(${names.join(", ")}) {\n`;
-    if (this.#before.length === 0) return `${head}  ${returns === null ? call : `return ${fromIr(call, returns)}`};\n}\n`;
+    if (this.#before.length === 0)
+      return `${head}  ${returns === null ? call : `return ${fromIr(call, returns)}`};\n}\n`;
     const lines = [
       "const start = top;",
       ...this.#before,
@@ -50,7 +51,10 @@ export class WrapperWriter {
       default: {
         this.#context.usesMemory = true;
         const at = `${name}$`;
-        this.#before.push(`const ${at} = enter(${(sizeOfShape(shape) + 7) & ~7});`, `zero(${at}, ${sizeOfShape(shape)});`);
+        this.#before.push(
+          `const ${at} = enter(${(sizeOfShape(shape) + 7) & ~7});`,
+          `zero(${at}, ${sizeOfShape(shape)});`,
+        );
         this.#put(name, { offset: 0, shape }, at);
         this.#take(name, { offset: 0, shape }, at);
         return [at];
@@ -83,7 +87,8 @@ export class WrapperWriter {
         this.#before.push(`bytes[${place}] = ${value} ? 1 : 0;`);
         return;
       case "struct":
-        for (const inner of shape.fields) this.#put(`${value}.${inner.name}`, { ...inner, offset: offset + inner.offset }, at);
+        for (const inner of shape.fields)
+          this.#put(`${value}.${inner.name}`, { ...inner, offset: offset + inner.offset }, at);
         return;
       case "array":
         for (let index = 0; index < shape.length; index++) {
@@ -108,7 +113,8 @@ export class WrapperWriter {
         this.#after.push(`${value} = bytes[${place}] !== 0;`);
         return;
       case "struct":
-        for (const inner of shape.fields) this.#take(`${value}.${inner.name}`, { ...inner, offset: offset + inner.offset }, at);
+        for (const inner of shape.fields)
+          this.#take(`${value}.${inner.name}`, { ...inner, offset: offset + inner.offset }, at);
         return;
       case "array":
         for (let index = 0; index < shape.length; index++) {
@@ -127,7 +133,9 @@ function toIr(value: string, shape: IntShape): string {
   if (shape.bits === 64) return `BigInt.asUintN(64, ${value})`;
   if (shape.bits === 32) return `${value} >>> 0`;
   const shift = 32 - shape.bits;
-  return shape.signed ? `((${value} << ${shift}) >> ${shift}) >>> 0` : `${value} & ${shape.bits === 8 ? "0xff" : "0xffff"}`;
+  return shape.signed
+    ? `((${value} << ${shift}) >> ${shift}) >>> 0`
+    : `${value} & ${shape.bits === 8 ? "0xff" : "0xffff"}`;
 }
 
 /** The IR's value as JavaScript has it. */
@@ -148,7 +156,12 @@ function load(place: string, shape: IntShape): string {
   return `memory.get${accessor(shape)}(${place}${order(shape)})`;
 }
 
-function storeBits(place: string, value: string, shape: IntShape, { shift, width }: { shift: number; width: number }): string {
+function storeBits(
+  place: string,
+  value: string,
+  shape: IntShape,
+  { shift, width }: { shift: number; width: number },
+): string {
   const mask = (1n << BigInt(width)) - 1n;
   if (shape.bits === 64) return store(place, `${load(place, shape)} | ((${value} & ${mask}n) << ${shift}n)`, shape);
   return store(place, `${load(place, shape)} | ((${value} & ${mask}) << ${shift})`, shape);
