@@ -3,6 +3,7 @@ import { describeSpec } from "../../test/describe-spec.ts";
 import { golden, goldenBytes, goldenNames } from "../../test/golden.ts";
 import { damage, random } from "../../test/mutate.ts";
 import { relocate } from "../core/relocate.ts";
+import { readElf } from "../elf/read.ts";
 import { ObjectError } from "../errors.ts";
 import { objectBtf } from "../link/load-info.ts";
 import { linkProgram } from "../link/program.ts";
@@ -65,18 +66,54 @@ function use(bytes: Uint8Array): "read" | "refused" {
   return "read";
 }
 
+/** Where the sections of these names lie in a file. */
+function sectionsOf(file: Uint8Array, names: RegExp): { readonly offset: number; readonly size: number }[] {
+  return readElf(file)
+    .sections.filter(({ name, data }) => names.test(name) && data.length > 16)
+    .map(({ data }) => ({ offset: data.byteOffset - file.byteOffset, size: data.length }));
+}
+
 describe("damaged objects", () => {
-  it("give a typed error, and nothing else, 6,000 times", () => {
+  const files = goldenNames.map((name) => goldenBytes(name));
+
+  it("give a typed error, and nothing else, 3,000 times", () => {
     const next = random(20_251_121);
-    const files = goldenNames.map((name) => goldenBytes(name));
     const outcomes = { read: 0, refused: 0 };
-    for (let round = 0; round < 6000; round++) {
+    for (let round = 0; round < 3000; round++) {
       const file = files[next(files.length)];
       if (file !== undefined) outcomes[use(damage(file, next))]++;
     }
     // Both happen: the damage is neither always fatal nor always harmless.
-    expect(Math.min(outcomes.read, outcomes.refused)).toBeGreaterThan(1000);
+    expect(Math.min(outcomes.read, outcomes.refused)).toBeGreaterThan(500);
   }, 120_000);
+
+  it.each([
+    ["function, line and CO-RE information", /^\.BTF\.ext$/],
+    ["types", /^\.BTF$/],
+    ["relocations", /^\.rel/],
+    ["symbols and names", /^\.(symtab|strtab)$/],
+    ["maps and struct_ops", /^(\.maps|maps|\.struct_ops.*)$/],
+  ])(
+    "give a typed error where %s are damaged",
+    (_, sections) => {
+      const next = random(19_750_203);
+      const places = files.flatMap((file) => sectionsOf(file, sections).map((place) => ({ file, ...place })));
+      expect(places.length).toBeGreaterThan(2);
+      const outcomes = { read: 0, refused: 0 };
+      for (let round = 0; round < 500; round++) {
+        const place = places[next(places.length)];
+        if (place === undefined) continue;
+        const { file, offset, size } = place;
+        const part = damage(file.subarray(offset, offset + size), next).subarray(0, size);
+        const bytes = Uint8Array.from(file);
+        bytes.set(part, offset);
+        outcomes[use(bytes)]++;
+      }
+      expect(outcomes.read + outcomes.refused).toBe(500);
+      expect(outcomes.read).toBeGreaterThan(20);
+    },
+    60_000,
+  );
 
   it.each([0, 1, 4, 16, 63, 64, 100])("of %i bytes are refused", (length) => {
     expect(() => readObject(goldenBytes("subprograms").slice(0, length))).toThrow(ObjectError);

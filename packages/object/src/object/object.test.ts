@@ -1,6 +1,9 @@
+import { encode, exit, lddw, r1 } from "@skep/isa";
 import { describe, expect, it } from "vitest";
 import { sampleSpec } from "../../test/sample.ts";
 import { decodeBtf } from "../btf/decode.ts";
+import { R_BPF, SHF, SHT, STB, STT } from "../elf/format.ts";
+import { writeElf } from "../elf/write.ts";
 import { ObjectError } from "../errors.ts";
 import { programBtf } from "../link/load-info.ts";
 import { linkProgram } from "../link/program.ts";
@@ -47,6 +50,30 @@ describe("objects", () => {
     ["a map that is not there", (spec: ReturnType<typeof sampleSpec>) => ({ ...spec, maps: {} })],
   ])("are not written with %s", (_, change) => {
     expect(() => writeObject(change(sampleSpec()) as ReturnType<typeof sampleSpec>)).toThrow(ObjectError);
+  });
+});
+
+describe("jump tables", () => {
+  it("are refused by name: a kernel of today has no map for them", () => {
+    const code = { name: "xdp", type: SHT.progbits, flags: SHF.alloc | SHF.execinstr, align: 8 };
+    const relocations = [{ offset: 0, type: R_BPF.r64_64, symbol: { global: "BPF.JT.0.0" } }];
+    const table = { name: ".jumptables", type: SHT.progbits, flags: SHF.alloc, align: 1, data: new Uint8Array(16) };
+    const symbol = { section: "xdp", value: 0, size: 24, type: STT.func, bind: STB.global };
+    const file = writeElf({
+      byteOrder: "little",
+      sections: [{ ...code, data: encode([lddw(r1, 0), exit()]), relocations }, table],
+      symbols: [
+        { ...symbol, name: "switching" },
+        { ...symbol, name: "BPF.JT.0.0", section: ".jumptables", size: 16, type: STT.object },
+      ],
+    });
+    expect(() => readObject(file)).toThrow(
+      expect.objectContaining({
+        name: "ObjectError",
+        code: "unsupported",
+        message: expect.stringMatching(/jump table/),
+      }),
+    );
   });
 });
 

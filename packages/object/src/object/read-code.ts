@@ -9,7 +9,7 @@ import { ObjectError } from "../errors.ts";
 import type { FunctionSpec, ProgramSpec, Reference } from "../spec.ts";
 import type { MapPlaces } from "./read-maps.ts";
 import type { ExternSymbol, ObjectTypes } from "./read-btf.ts";
-import { ARENA_SECTION, isDataSection, isTextSection } from "./sections.ts";
+import { ARENA_SECTION, isDataSection, isTextSection, JUMP_TABLES } from "./sections.ts";
 
 /** A function's place in the file. */
 interface Place {
@@ -302,6 +302,10 @@ function loadReference(context: CodeContext, { insn, relocation, at, place }: At
     const callee = context.code.functionAt(symbol, addend);
     if (callee === null) throw failure(`the address of ${symbol.name}, where no function starts`, section, offset);
     return { at, kind: "function", function: callee };
+  }
+  if (target.name === JUMP_TABLES) {
+    const message = "indirect jumps (gotox) through a jump table, which is a map that kernels have since 6.19";
+    throw new ObjectError("unsupported", message, { section, offset });
   }
   throw failure(`${symbol.name} lies in section ${target.name}, which is neither maps, data nor code`, section, offset);
 }

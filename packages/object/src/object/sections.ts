@@ -23,3 +23,6 @@ export const ARENA_SECTION = ".addr_space.1";
 
 /** Bytes; of data sections that say nothing else. */
 export const DEFAULT_ALIGN = 8;
+
+/** Where clang since 22 puts the targets of a `switch`. */
+export const JUMP_TABLES = ".jumptables";
