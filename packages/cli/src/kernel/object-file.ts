@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { ObjectError, type ObjectSpec, readObject } from "@skep/object";
+import { ObjectError, type ObjectSpec, readObject, writeObject } from "@skep/object";
 import { CliError, systemCode, usageError } from "../errors.ts";
 
 /** The bytes of a file; `-` is the standard input. */
@@ -40,7 +40,8 @@ async function compiled(path: string): Promise<ObjectSpec> {
   if (spec === null || diagnostics.some((each) => each.severity === "error"))
     throw new CliError(`${path} does not compile\n${texts.join("\n")}`);
   for (const text of texts) process.stderr.write(`${text}\n`);
-  return spec;
+  // As the file that `skep compile` writes: with what only the reader of objects adds.
+  return readObject(writeObject(spec));
 }
 
 /** The spec of an object file, or of a module `FILE.bpf.ts`. */
