@@ -82,12 +82,9 @@ class ConditionPass {
 
   /** What holds in a block because of the only edge into it. */
   #entryFact(block: Block): Fact | null {
-    const preds = this.#cfg.preds.get(block) ?? [];
-    const terminator = preds[0]?.terminator;
-    if (preds.length !== 1 || terminator?.op !== "branch" || terminator.then === terminator.else) return null;
-    const predicate = terminator.then === block ? terminator.predicate : INVERSE[terminator.predicate];
-    const [a, b] = terminator.args;
-    return predicate ? { predicate, a, b, block } : null;
+    const [only, ...rest] = this.#cfg.preds.get(block) ?? [];
+    const fact = only && rest.length === 0 ? edgeFact(only, block) : null;
+    return fact && { ...fact, block };
   }
 
   #block(block: Block): void {
@@ -122,17 +119,18 @@ class ConditionPass {
     for (const inst of block.insts) if (inst.op !== "phi") visit(inst.args);
     visit(terminatorArgs(block.terminator));
     for (const next of successors(block.terminator)) {
+      const own = edgeFact(block, next);
       for (const inst of next.insts) {
         if (inst.op !== "phi") break;
-        inst.args = inst.args.map((arg, i) => (inst.blocks[i] === block ? this.#decidedUse(arg) : arg));
+        inst.args = inst.args.map((arg, i) => (inst.blocks[i] === block ? this.#decidedUse(arg, own) : arg));
       }
     }
   }
 
-  #decidedUse(arg: Inst): Inst {
+  #decidedUse(arg: Inst, own: Compare | null = null): Inst {
     if (arg.op !== "cmp" || this.#replaced.has(arg)) return arg;
     const [a, b] = arg.args as [Inst, Inst];
-    for (const fact of this.#facts.of(a)) {
+    for (const fact of own ? [own, ...this.#facts.of(a)] : this.#facts.of(a)) {
       const outcome = sameOperands({ predicate: arg.predicate, a, b }, fact);
       if (outcome === null) continue;
       this.#changed = true;
@@ -183,6 +181,14 @@ class ConditionPass {
     }
     return null;
   }
+}
+
+/** What holds on the way from a block to the next because of the branch between them. */
+function edgeFact({ terminator }: Block, to: Block): Compare | null {
+  if (terminator?.op !== "branch" || terminator.then === terminator.else) return null;
+  const predicate = terminator.then === to ? terminator.predicate : INVERSE[terminator.predicate];
+  const [a, b] = terminator.args;
+  return predicate ? { predicate, a, b } : null;
 }
 
 /** What holds where a walk over the dominator tree stands, by the values that it is about. */
