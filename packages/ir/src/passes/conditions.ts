@@ -225,7 +225,7 @@ const IMPLIES: Readonly<Partial<Record<Predicate, readonly Predicate[]>>> = {
   set: ["set"],
 };
 
-function sameOperands(wanted: Compare, fact: Fact): boolean | null {
+function sameOperands(wanted: Compare, fact: Compare): boolean | null {
   let { predicate } = fact;
   if (fact.a === wanted.b && fact.b === wanted.a) predicate = SWAPPED[predicate];
   else if (fact.a !== wanted.a || fact.b !== wanted.b) return null;
