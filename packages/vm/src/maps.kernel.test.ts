@@ -33,7 +33,6 @@ interface Case {
   readonly value?: (next: Next, size: number) => Uint8Array;
   /** Keys come in an order of the implementation's own. */
   readonly unordered?: boolean;
-  readonly;
 }
 
 const word = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
@@ -229,7 +228,8 @@ describe.skipIf(!privileged)("maps as the kernel's", () => {
       // Where the loader or the kernel's configuration chooses the size, only good ones are compared.
       const chosen = type.endsWith("ringbuf") || type === "cpumap" || type === "perf_event_array";
       const spec: MapSpec = {
-        ...{ ...base, type },
+        ...base,
+        type,
         keySize: pick([0, 4, 4, 8, 5]),
         valueSize: pick([0, 4, 8, 8, 64]),
         maxEntries: chosen ? (type === "cpumap" ? 5 : 4096) : pick([0, 1, 5, 4096, 6000]),
