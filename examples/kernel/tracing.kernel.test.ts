@@ -157,7 +157,7 @@ describe.skipIf(!enabled)("programs that trace, iterate and are called", () => {
 
   it("guard-exec: ends a program before it runs", () => {
     const app = corpus.load("guard-exec", guard);
-    const name = [...new TextEncoder().encode("id"), ...new Array<number>(14).fill(0)];
+    const name = [...new TextEncoder().encode("id"), ...new Uint8Array(14)];
     app.maps.forbidden.set({ text: name }, 0n);
     attach(app.programs.guard, { hook: "tracing" });
     const ended = spawnSync("/usr/bin/id");

@@ -239,3 +239,9 @@ export function checkSource(entry: string, host: CompilerHost): CheckedSource {
   if (!entryFile) diagnostics.unshift(missingEntry(entry));
   return { program, checker: program.getTypeChecker(), entry: entryFile, files, diagnostics };
 }
+
+/** The same program for another purpose, such as to write declarations. */
+export function programOf(entry: string, host: CompilerHost, options: ts.CompilerOptions): ts.Program {
+  const roots = [`${PRELUDE_ROOT}kernel/index.ts`, entry];
+  return ts.createProgram(roots, { ...OPTIONS, ...options }, typescriptHost(host, new Map()));
+}

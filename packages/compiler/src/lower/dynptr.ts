@@ -4,7 +4,7 @@
  */
 import type ts from "typescript";
 import { DYNPTR } from "../kernel-structs.ts";
-import { INTS, sizeOf, type StructT } from "../types.ts";
+import { INTS, sizeOf, type IntT, type StructT } from "../types.ts";
 import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import type { Cx } from "./cx.ts";
@@ -39,7 +39,7 @@ export function dynptrMember(cx: Cx, dynptr: RefValue, name: string, node: ts.No
   return cx.refuse(node, "noMember", ["a dynptr", name]);
 }
 
-function integer(cx: Cx, node: ts.Expression | undefined, type: typeof INTS.u32 | typeof INTS.u64, call: ts.Node) {
+function integer(cx: Cx, node: ts.Expression | undefined, type: IntT, call: ts.Node) {
   if (!node) return cx.emit(call).const(type === INTS.u32 ? "i32" : "i64", 0);
   return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), type, node);
 }

@@ -5,7 +5,7 @@
 import type ts from "typescript";
 import type { Inst } from "@skep/ir";
 import type { KernelStruct } from "../kernel-types.ts";
-import { INTS, sizeOf, type StructT } from "../types.ts";
+import { INTS, sizeOf, type IntT, type StructT } from "../types.ts";
 import { describe, UNDEFINED, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import type { Cx } from "./cx.ts";
@@ -24,12 +24,7 @@ function iteratorType(name: string): StructT {
   return { kind: "struct", name: `bpf_iter_${name}`, fields: [], size: SIZES[name] ?? 8, align: 8 };
 }
 
-function integer(
-  cx: Cx,
-  node: ts.Expression | undefined,
-  type: typeof INTS.i32 | typeof INTS.u64,
-  call: ts.Node,
-): Inst {
+function integer(cx: Cx, node: ts.Expression | undefined, type: IntT, call: ts.Node): Inst {
   if (!node) return cx.emit(call).const(type === INTS.i32 ? "i32" : "i64", 0);
   return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), type, node);
 }

@@ -5,7 +5,7 @@
 import ts from "typescript";
 import type { Inst } from "@skep/ir";
 import { SOCKET } from "../kernel-structs.ts";
-import { cellType, INTS, sizeOf, type MemoryType, type StructT, type ArrayT } from "../types.ts";
+import { cellType, INTS, sizeOf, type IntT, type MemoryType, type StructT, type ArrayT } from "../types.ts";
 import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import { branch, type Cx } from "./cx.ts";
@@ -266,11 +266,7 @@ function output(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
   return typed(b.helper(helperId("perf_event_output"), args, "i64"), INTS.i64);
 }
 
-function integerArgument(
-  cx: Cx,
-  node: ts.Expression | undefined,
-  type: typeof INTS.u64 | typeof INTS.u32,
-): Inst | null {
+function integerArgument(cx: Cx, node: ts.Expression | undefined, type: IntT): Inst | null {
   if (!node) return null;
   return instOf(cx, coerce(cx, asInt(cx, cx.lower.value(cx, node, type), node), type, node), INTS.u64, node);
 }

@@ -6,7 +6,7 @@ import type { EmitOptions } from "@skep/ir";
 import { Random } from "../../../ir/test/random.ts";
 import { compare, compileText, type Compiled, type Failure, type Runner } from "./check.ts";
 import { generateModule, printModule, type FuzzModule } from "./generate.ts";
-import { shrink } from "./shrink.ts";
+import { shrink, type ShrinkOptions } from "./shrink.ts";
 
 export interface SessionOptions {
   readonly functions: number;
@@ -87,13 +87,14 @@ export function runModule(given: FuzzModule, options: SessionOptions): ModuleRes
 export function shrinkFailure(
   module: FuzzModule,
   failure: Failure,
-  options: SessionOptions,
-  tries?: number,
+  options: SessionOptions & Pick<ShrinkOptions, "tries" | "patience">,
 ): FuzzModule {
   const fails = (candidate: FuzzModule): boolean =>
     runModule(candidate, options).failures.some((one) => {
       if (one.kind !== failure.kind || one.program !== failure.program) return false;
       return failure.kind !== "refused" || one.message === failure.message;
     });
-  return shrink(module, failure.program, { fails, ...(tries === undefined ? {} : { tries }) });
+  const { tries, patience } = options;
+  const limits = { ...(tries === undefined ? {} : { tries }), ...(patience === undefined ? {} : { patience }) };
+  return shrink(module, failure.program, { fails, ...limits });
 }

@@ -11,13 +11,16 @@ export interface ShrinkOptions {
   readonly fails: (module: FuzzModule) => boolean;
   /** Modules that are tried. Default 400. */
   readonly tries?: number;
+  /** Milliseconds after which the best so far is taken. Default: no limit. */
+  readonly patience?: number;
 }
 
 export function shrink(module: FuzzModule, program: string, options: ShrinkOptions): FuzzModule {
   let tries = options.tries ?? 400;
   let best = module;
+  const until = performance.now() + (options.patience ?? Infinity);
   const attempt = (candidate: FuzzModule): boolean => {
-    if (tries-- <= 0 || !options.fails(candidate)) return false;
+    if (tries-- <= 0 || performance.now() > until || !options.fails(candidate)) return false;
     best = candidate;
     return true;
   };

@@ -38,7 +38,10 @@ function runOne(seed: number): WorkerLine {
     if (program.twin) twins++;
   }
   const failures = result.failures.map((failure) => {
-    const small = failure.program === "" ? result.module : shrinkFailure(result.module, failure, session, 150);
+    const small =
+      failure.program === ""
+        ? result.module
+        : shrinkFailure(result.module, failure, { ...session, tries: 150, patience: 20_000 });
     const file = join(folder, `${failure.kind}-${seed}-${failure.program || "module"}.bpf.ts`);
     writeFileSync(file, `// ${failure.message.replaceAll("\n", "\n// ")}\n${printModule(small)}`);
     return { ...failure, file };
