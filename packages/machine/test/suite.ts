@@ -70,6 +70,18 @@ export function machineSuite(name: string, factory: () => MachineUnderTest): voi
     });
 
     mapTests(make);
+    test("a per-CPU map has a value for each possible CPU", () => {
+      expect(make("percpu_array", { maxEntries: 1 }).get(key(0))).toHaveLength(machine.bpf.possibleCpus * 8);
+    });
+    test("an empty ring has no records, read either way", () => {
+      const ring = make("ringbuf", { keySize: 0, valueSize: 0, maxEntries: 4096 });
+      for (const reader of [ring.readRing(() => undefined), ring.readRingInPlace(() => undefined)]) {
+        expect(reader.drain()).toBe(0);
+        reader.start();
+        reader.stop?.();
+        reader.close();
+      }
+    });
     pinTests(make, () => tested);
     networkTests(() => machine);
     processTests(() => tested);
@@ -111,6 +123,34 @@ function mapTests(make: Make): void {
       expect(map.get(key(1))).toEqual(value(4n));
       expect(map.delete(key(1))).toBe(true);
       expect(map.get(key(1))).toBeNull();
+    });
+
+    test.each(["hash", "lru_hash"])("%s: what is taken is gone", (type) => {
+      const map = make(type, { maxEntries: 64 });
+      map.set(key(1), value(5n));
+      expect(map.take(key(1))).toEqual(value(5n));
+      expect(map.take(key(1))).toBeNull();
+      expect(map.get(key(1))).toBeNull();
+    });
+
+    test.each([
+      ["queue", [1n, 2n]],
+      ["stack", [2n, 1n]],
+    ] as const)("a %s gives what was put, in its order", (type, order) => {
+      const none = new Uint8Array(0);
+      const map = make(type, { keySize: 0, maxEntries: 2 });
+      expect([map.get(none), map.take(none)]).toEqual([null, null]);
+      for (const each of [1n, 2n]) map.set(none, value(each));
+      expect(codeOf(() => map.set(none, value(3n)))).toBe("E2BIG");
+      expect(map.get(none)).toEqual(value(order[0]));
+      expect([map.take(none), map.take(none), map.take(none)]).toEqual([value(order[0]), value(order[1]), null]);
+    });
+
+    test("a bloom filter knows what was put", () => {
+      const map = make("bloom_filter", { keySize: 0, maxEntries: 64 });
+      expect(map.mayHold(value(1n))).toBe(false);
+      map.set(new Uint8Array(0), value(1n));
+      expect(map.mayHold(value(1n))).toBe(true);
     });
 
     test("a value that was got is a copy", () => {
