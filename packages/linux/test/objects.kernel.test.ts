@@ -15,6 +15,7 @@ import {
 } from "../src/bpf/index.ts";
 import { kernelConfig } from "../src/bpf/kernel-config.ts";
 import { kernelVersion } from "../src/bpf/kernel-version.ts";
+import { missingFeatures } from "../src/bpf/old-kernels.ts";
 import { canUseBpf } from "../src/bpf/testing.ts";
 import { openDescriptors } from "../src/sys/index.ts";
 import { Lab, printTable, refusedRow, row, u32 } from "./lab.ts";
@@ -406,6 +407,10 @@ describe.skipIf(!enabled)("objects", () => {
     expect(object.program("note").test({ data: packet }).returned).toBe(2);
     expect(littleEndian(present(object.map("first").get(u32(1)) ?? undefined))).toBe(BigInt(packet.length));
     expect(littleEndian(present(object.map("second").get(u32(packet.length)) ?? undefined))).toBe(1n);
+  });
+
+  row("what old kernels lack, and this one has", () => {
+    expect(missingFeatures() === null).toBe(kernelVersion() >= 0x5_05_00);
   });
 
   row("types that the kernel refuses are left out, and said", () => {

@@ -8,6 +8,7 @@ import { MapMismatchError } from "./map-errors.ts";
 import { openModuleBtf } from "./kernel-btf.ts";
 import { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";
+import { hasFeature } from "./probes/basic.ts";
 import { hasMapType } from "./probes/map-types.ts";
 import { mapTypesSince } from "./probes/since.ts";
 import type { StructOpsLayout } from "./struct-ops.ts";
@@ -70,11 +71,14 @@ export function createMap(spec: MapSpec, options: CreateMapOptions = {}): LinuxM
   const inner = spec.inner ? createMap({ ...spec.inner, name: `${spec.name}.inner` }, innerOptions) : null;
   const module = options.structOps?.module ? openModuleBtf(options.structOps.module) : null;
   try {
-    const create = () => attributesOf(spec, options, { inner: inner?.fd ?? 0, module: module?.fd ?? 0 });
+    const fds = { inner: inner?.fd ?? 0, module: module?.fd ?? 0 };
+    const create = () => attributesOf(spec, options, fds);
     const isTyped = options.btf && !options.structOps && !withoutTypes.has(spec.type);
     const typed = isTyped && ((spec.keyTypeId ?? 0) !== 0 || (spec.valueTypeId ?? 0) !== 0);
     const result = typed ? withTypes(create(), spec, options.btf.fd).try("map_create") : create().try("map_create");
-    return madeMap(typed && result < 0 ? create().try("map_create") : result, spec);
+    const plain = typed && result < 0 ? create().try("map_create") : result;
+    if (plain >= 0 || hasFeature("names")) return madeMap(plain, spec);
+    return madeMap(attributesOf({ ...spec, name: "" }, options, fds).try("map_create"), spec);
   } finally {
     inner?.close();
     module?.close();

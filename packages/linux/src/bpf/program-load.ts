@@ -22,6 +22,13 @@ import { kernelVersion } from "./kernel-version.ts";
 import { kernelSymbolAddress } from "./kernel-symbols.ts";
 import type { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";
+import {
+  allFeatures,
+  hasOptionalAttachType,
+  missingFeatures,
+  withOlderHelpers,
+  type LoadFeatures,
+} from "./old-kernels.ts";
 import { LinuxProgram, type ProgramOrigin } from "./program.ts";
 import { probeProgramType } from "./probes/program-types.ts";
 import { programTypesSince } from "./probes/since.ts";
@@ -143,11 +150,13 @@ function numbersOf(parts: ProgramParts): { readonly type: number; readonly attac
 const BPF_F_TOKEN_FD = 1 << 16;
 
 /** Makes the command's argument, anew for each attempt. */
-function argument(parts: ProgramParts, modules: ModuleFds): () => Attributes {
+function argument(parts: ProgramParts, modules: ModuleFds, features: LoadFeatures): () => Attributes {
   const { spec, point, types, token } = parts;
-  const instructions = resolved(parts, modules);
+  const all = resolved(parts, modules);
+  const instructions = features.probeReadKernel ? all : withOlderHelpers(all);
   const code = encode(instructions);
   const { type, attachType } = numbersOf(parts);
+  const isTyped = features.attachTypes || !hasOptionalAttachType(spec);
   const info = types?.programs[spec.name];
   return () => {
     const filled = new Attributes()
@@ -157,9 +166,9 @@ function argument(parts: ProgramParts, modules: ModuleFds): () => Attributes {
       .text(16, parts.license)
       .u32(40, spec.type === "kprobe" ? (parts.kernelVersion ?? kernelVersion()) : 0)
       .u32(44, spec.flags | (token ? BPF_F_TOKEN_FD : 0))
-      .name(48, spec.name)
+      .name(48, features.names ? spec.name : "")
       .u32(64, parts.interface ?? 0)
-      .u32(68, attachType)
+      .u32(68, isTyped ? attachType : 0)
       .u32(108, point.btfId)
       .u32(112, point.fd)
       .pointer(120, modules.bytes())
@@ -228,8 +237,18 @@ function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): 
   return new NotSupportedError(kind, { minKernel, cause: first });
 }
 
+/** As the kernel takes it: on an old one without what that does not know. */
 function load(parts: ProgramParts, modules: ModuleFds): LinuxProgram {
-  const attributes = argument(parts, modules);
+  const result = attempt(parts, argument(parts, modules, allFeatures));
+  if (!(result instanceof Error)) return result;
+  const features = missingFeatures();
+  const reduced = features ? attempt(parts, argument(parts, modules, features)) : result;
+  if (reduced instanceof Error) throw reduced;
+  return reduced;
+}
+
+/** The program, or what it was refused for. */
+function attempt(parts: ProgramParts, attributes: () => Attributes): LinuxProgram | Error {
   const origin = originOf(parts.spec);
   const made = (fd: number, log = "") => {
     const descriptor = new Descriptor(fd, "program");
@@ -238,16 +257,11 @@ function load(parts: ProgramParts, modules: ModuleFds): LinuxProgram {
     return new LinuxProgram(descriptor, { origin, log });
   };
   const failed = (result: number) => bpfError("prog_load", -result, parts.spec.name);
-  if (parts.logLevel) {
-    const logged = loadLogged(attributes, parts.logLevel);
-    if (logged.result >= 0) return made(logged.result, logged.log);
-    throw loadFailure(parts, failed(logged.result), logged);
-  }
-  const result = tryLoad(attributes);
-  if (result >= 0) return made(result);
-  const logged = loadLogged(attributes, 1);
+  const result = parts.logLevel ? 0 : tryLoad(attributes);
+  if (!parts.logLevel && result >= 0) return made(result);
+  const logged = loadLogged(attributes, parts.logLevel ?? 1);
   if (logged.result >= 0) return made(logged.result, logged.log);
-  throw loadFailure(parts, failed(result), logged);
+  return loadFailure(parts, failed(result < 0 ? result : logged.result), logged);
 }
 
 /** Throws `VerifierError`, `NotSupportedError`, `SyscallError`, or `ObjectError` for symbols that the kernel has not. */

@@ -1,3 +1,4 @@
+import { CALL, call } from "@skep/isa";
 import { describe, expect, test } from "vitest";
 import { batchOf } from "./batch.ts";
 import {
@@ -13,6 +14,8 @@ import { parseCpuList } from "./cpus.ts";
 import { kernelName } from "./attributes.ts";
 import { addressOf } from "./kernel-symbols.ts";
 import { ringSize } from "./map-create.ts";
+import { hasOptionalAttachType, withOlderHelpers } from "./old-kernels.ts";
+import { programSpec } from "./testing.ts";
 
 test.each([
   ["0", [0]],
@@ -35,6 +38,30 @@ test.each([
   [4097, 8192],
   [1 << 20, 1 << 20],
 ])("ring of %i bytes", (wanted, size) => expect(ringSize(wanted)).toBe(size));
+
+test.each([
+  ["probe_read_kernel", 4],
+  ["probe_read_user", 4],
+  ["probe_read_kernel_str", 45],
+  ["probe_read_user_str", 45],
+  ["probe_read", 4],
+  ["map_lookup_elem", 1],
+] as const)("on a kernel before 5.5 %s is helper %i", (name, older) => {
+  const [insn, other] = withOlderHelpers([call(name), { ...call(113), src: 2 }]);
+  expect(insn).toMatchObject({ opcode: CALL, imm: older });
+  // The number of a kernel function is none of a helper.
+  expect(other).toMatchObject({ imm: 113, src: 2 });
+});
+
+test.each([
+  ["xdp", "xdp", true],
+  ["cgroup_skb", "cgroup_inet_ingress", true],
+  ["cgroup_sock_addr", "cgroup_inet4_connect", false],
+  ["sched_cls", undefined, false],
+])("a %s program of %s does without its attach type: %s", (type, attachType, optional) => {
+  const spec = programSpec({ type, code: [], ...(attachType === undefined ? {} : { attachType }) });
+  expect(hasOptionalAttachType(spec)).toBe(optional);
+});
 
 describe("capabilities", () => {
   const set = (...names: number[]) => names.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);

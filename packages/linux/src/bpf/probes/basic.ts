@@ -2,12 +2,27 @@
  * @module
  * What loading itself needs to know of a kernel. Each probe tries the thing in its smallest form, once.
  */
-import { call, encode, exit, mov64, programTypes, r0 } from "@skep/isa";
+import {
+  alu64,
+  attachTypes,
+  call,
+  encode,
+  exit,
+  mov64,
+  programTypes,
+  r0,
+  r1,
+  r10,
+  r2,
+  r3,
+  slotCount,
+  type Instruction,
+} from "@skep/isa";
 import { encodeBtf, type BtfFeatures, type BtfType } from "@skep/object";
 import { Descriptor } from "../../sys/index.ts";
 import { Attributes } from "../attributes.ts";
 
-export type BasicFeature = keyof BtfFeatures | "attach_cookie";
+export type BasicFeature = keyof BtfFeatures | "attach_cookie" | keyof typeof loadProbes;
 
 const known = new Map<BasicFeature, boolean>();
 
@@ -41,24 +56,51 @@ function loadsBtf(types: readonly BtfType[]): boolean {
   return fd >= 0;
 }
 
-/** bpf_get_attach_cookie for tracing programs (5.15). */
-function hasAttachCookie(): boolean {
-  const code = encode([call("get_attach_cookie"), mov64(r0, 0), exit()]);
-  const fd = new Attributes()
-    .u32(0, programTypes.tracepoint)
-    .u32(4, 3)
-    .pointer(8, code)
-    .text(16, "GPL")
-    .try("prog_load");
+/** Whether a program with this body loads; `fill` says more of it. */
+function loadsProgram(
+  type: number,
+  body: readonly Instruction[],
+  fill: (attributes: Attributes) => Attributes = (attributes) => attributes,
+): boolean {
+  const instructions = [...body, mov64(r0, 0), exit()];
+  const attributes = new Attributes()
+    .u32(0, type)
+    .u32(4, slotCount(instructions))
+    .pointer(8, encode(instructions))
+    .text(16, "GPL");
+  const fd = fill(attributes).try("prog_load");
   if (fd >= 0) new Descriptor(fd, "program").close();
   return fd >= 0;
 }
+
+/** Loads and creations that only a kernel with the feature takes. */
+const loadProbes = {
+  /** bpf_get_attach_cookie for tracing programs (5.15). */
+  attach_cookie: () => loadsProgram(programTypes.tracepoint, [call("get_attach_cookie")]),
+  /** Names of maps and programs (4.15). */
+  names: () => loadsProgram(programTypes.socket_filter, [], (attributes) => attributes.name(48, "test")),
+  /** Expected attach types (4.17). */
+  attach_types: () =>
+    loadsProgram(programTypes.cgroup_sock, [], (attributes) => attributes.u32(68, attachTypes.cgroup_inet_sock_create)),
+  /** bpf_probe_read_kernel (5.5). */
+  probe_read_kernel: () =>
+    loadsProgram(programTypes.tracepoint, [
+      mov64(r1, r10),
+      alu64("add", r1, -8),
+      mov64(r2, 8),
+      mov64(r3, 0),
+      call("probe_read_kernel"),
+    ]),
+} as const;
 
 /** Whether the kernel has it. Asked once. */
 export function hasFeature(feature: BasicFeature): boolean {
   let has = known.get(feature);
   if (has === undefined) {
-    has = feature === "attach_cookie" ? hasAttachCookie() : loadsBtf(samples[feature]);
+    has =
+      feature in loadProbes
+        ? loadProbes[feature as keyof typeof loadProbes]()
+        : loadsBtf(samples[feature as keyof BtfFeatures]);
     known.set(feature, has);
   }
   return has;
