@@ -51,6 +51,8 @@ export class TestDatapath {
   private readonly folder = mkdtempSync(join(tmpdir(), "skep-datapath-"));
   private readonly pins = join(this.folder, "bpf");
   private readonly cgroup = `skep-datapath-${process.pid}-${this.folder.slice(-6)}`;
+  /** The datapath's own maps, by name. */
+  readonly maps: Readonly<Record<string, RawMap>>;
   private readonly programs: ReturnType<Machine["bpf"]["load"]>;
   private readonly reader: ReturnType<Datapath["readEvents"]>;
   private seen: DatapathEvent[] = [];
@@ -59,9 +61,10 @@ export class TestDatapath {
     this.machine = openLinux({ runFolder: this.folder });
     const cgroup = this.machine.processes.createCgroup(this.cgroup).path;
     this.datapath = openDatapath(this.machine, { pins: this.pins, cgroup, ...options });
+    this.maps = this.pinnedMaps();
     // The same programs once more, on the datapath's own maps: the datapath keeps its handles to itself.
     this.programs = this.machine.bpf.load(readObject(skepObject()), {
-      maps: this.pinnedMaps(),
+      maps: this.maps,
       config: { host_firewall: options.hostFirewall ? 1 : 0, verdict_events: options.verdictEvents ? 1 : 0 },
     });
     this.reader = this.datapath.readEvents((event) => this.seen.push(event));
