@@ -12,6 +12,7 @@ import { notedPlace, notePlace } from "../src/place.ts";
 import { formatDuration, parseDuration, timeOption } from "../src/output/duration.ts";
 import { formatPairs, formatTable } from "../src/output/table.ts";
 import { buildProgram } from "../src/program.ts";
+import { compileFile } from "../src/commands/compile.ts";
 import { skep } from "./in-process.ts";
 
 describe("help", () => {
@@ -229,6 +230,56 @@ describe("compile", () => {
     expect(asm).toMatch(/^ *\d+: \([0-9a-f]{2}\) exit$/m);
     expect((await skep("compile", tutorial, "--emit", "btf")).stdout).toMatch(/^\[1\] [A-Z]/);
     expect((await skep("compile", tutorial, "--emit", "c")).stdout).toContain("struct");
+  });
+
+  it("shows the intermediate form, a header, declarations, and a function beside its source", async () => {
+    const emit = async (what: string, ...more: string[]) =>
+      (await skep("compile", tutorial, "--emit", what, ...more)).stdout;
+    expect(await emit("ir")).toMatch(/program\(tc sched_cls\) function port80\(ctx: ptr\): i32 \{/);
+    expect((await emit("ir", "--no-optimize")).length).toBeGreaterThan((await emit("ir")).length);
+    expect(await emit("c-header")).toMatch(/^#ifndef REDIRECT_BPF_TS_H\n#define REDIRECT_BPF_TS_H\n/);
+    const declarations = await emit("d.ts");
+    expect(declarations).toContain(
+      'export declare const port80: import("@skep/bpf").Program<import("@skep/bpf").TcContext>;',
+    );
+    expect(declarations).not.toContain("..");
+    const { stdout, status } = await skep("compile", tutorial, "--explain", "port80");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^24 {2}const ip = ctx\.header\(Ipv4, Ethernet\.size\); *\| +\d+: \([0-9a-f]{2}\) /m);
+    expect((await skep("compile", tutorial, "--explain", "nothing")).status).toBe(2);
+  });
+
+  it("keeps to the instruction set that was asked for", async () => {
+    const asm = async (cpu: string) => (await skep("compile", tutorial, "--emit", "asm", "--cpu", cpu)).stdout;
+    // 32-bit jumps (class 6) are of v3.
+    const jump32 = /\((?:16|1e|26|2e|56|5e|a6|ae|b6|be)\) if w/;
+    expect(await asm("v3")).toMatch(jump32);
+    expect(await asm("v1")).not.toMatch(jump32);
+    expect(await asm("v2")).not.toMatch(jump32);
+    expect((await skep("compile", tutorial, "--cpu", "v9")).status).toBe(2);
+  });
+
+  it("compiles again when a file changes", async () => {
+    const file = join(folder, "watched.bpf.ts");
+    const text = readFileSync(tutorial, "utf8");
+    writeFileSync(file, text);
+    const output = join(folder, "watched.o");
+    const stop = new AbortController();
+    const running = compileFile({ file, output, watch: true, signal: stop.signal });
+    const settled = async (done: () => boolean) => {
+      for (let round = 0; round < 200 && !done(); round++) await new Promise((resolve) => setTimeout(resolve, 25));
+      expect(done()).toBe(true);
+    };
+    const size = () => (existsSync(output) ? readFileSync(output).length : 0);
+    await settled(() => size() > 0);
+    const before = size();
+    writeFileSync(
+      file,
+      text.replace("return redirect(workload.value, 0n);", "return redirect(workload.value, 1n) + drop();"),
+    );
+    await settled(() => size() > 0 && size() !== before);
+    stop.abort();
+    expect(await running).toBe(0);
   });
 
   it("ends with 2 where there is no such module", async () => {

@@ -29,12 +29,15 @@ export function defineCompile(program: Command, finish: Finish): void {
     .option("-o, --output <file>", "the object; default FILE.o beside the module")
     .option("--check", "only check, write nothing")
     .addOption(
-      new Option("--emit <what>", "print instead of write: instructions, type information, or the types in C").choices([
-        "asm",
-        "btf",
-        "c",
-      ]),
+      new Option(
+        "--emit <what>",
+        "print instead of write: the intermediate form, instructions, type information, the types in C (as a header), or the exports' declarations; obj writes",
+      ).choices(["ir", "asm", "obj", "btf", "c", "c-header", "d.ts"]),
     )
+    .option("--explain <function>", "show the instructions of a function beside its source")
+    .option("--watch", "compile again whenever a file changes")
+    .addOption(new Option("--cpu <version>", "instruction set").choices(["v1", "v2", "v3", "v4"]).default("v3"))
+    .option("--no-optimize", "no passes")
     .action((file: string, options: Omit<CompileOptions, "file">) =>
       finish(async () => (await import("../commands/compile.ts")).compileFile({ ...options, file })),
     );
@@ -42,6 +45,8 @@ export function defineCompile(program: Command, finish: Finish): void {
     "skep compile redirect.bpf.ts -o redirect.o",
     "skep compile --check redirect.bpf.ts",
     "skep compile --emit asm redirect.bpf.ts",
+    "skep compile --explain port80 redirect.bpf.ts",
+    "skep compile --watch --check redirect.bpf.ts",
   ]);
 }
 

@@ -139,7 +139,7 @@ ${PROG}`,
       name: "tracelog",
       usage: "[count N] [stdout|stderr PROG]",
       summary: "print what programs print",
-      description: `Follows what programs write with bpf_printk (print in kernel TypeScript), until Ctrl-C or N lines. stdout and stderr read the
+      description: `Follows what programs write with bpf_printk (printk in kernel TypeScript), until Ctrl-C or N lines. stdout and stderr read the
 streams of one program instead (Linux 6.17), and end.
 ${PROG}`,
       examples: ["skep prog tracelog", "skep prog tracelog count 10", "skep prog tracelog stderr name count"],
