@@ -1,5 +1,5 @@
-export { kernelNumber, verify } from "./verify.ts";
-export type { Verification, VerifyOptions } from "./verify.ts";
+export { kernelNumber, verify, verifyLoaded } from "./verify.ts";
+export type { LoadedProgram, Verification, VerifyOptions } from "./verify.ts";
 export type { PathStep, Refusal, RegisterValue, SourcePlace } from "./explain/refusal.ts";
 export type { Budget, BudgetFunction, BudgetLine } from "./explain/budget.ts";
 export { rules, verifierCodes } from "./rules.ts";

@@ -5,7 +5,7 @@
 import { CALL, pseudoCall } from "@skep/isa";
 import type { Diagnostic } from "@skep/isa";
 import { linkProgram, relocate, viewOf } from "@skep/object";
-import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec } from "@skep/object";
+import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec, ProgramSpec } from "@skep/object";
 import { callsBack } from "./calls/callbacks.ts";
 import { argumentRegister, globalArguments } from "./calls/global.ts";
 import { isIteratorNext, kernelFunctionArguments } from "./calls/kfunc.ts";
@@ -18,7 +18,7 @@ import { prototypeOf } from "./helpers/prototypes.ts";
 import { KernelTypes } from "./kernel/types.ts";
 import { stackPointer } from "./calls/callbacks.ts";
 import { isLocalCall, layOut } from "./program/code.ts";
-import type { Code, Subprogram, Target } from "./program/code.ts";
+import type { Code, FunctionPart, Target } from "./program/code.ts";
 import { checkStackDepth } from "./program/depth.ts";
 import { checkFlow, malformed, statePoints } from "./program/flow.ts";
 import { liveRegisters } from "./program/liveness.ts";
@@ -54,9 +54,29 @@ export interface Verification {
   readonly budget: Budget;
 }
 
+/** A program as it is loaded: linked, its relocations resolved. */
+export interface LoadedProgram {
+  readonly program: ProgramSpec;
+  readonly linked: Pick<LinkedProgram, "instructions" | "references" | "functions" | "lines" | "funcInfo">;
+  /** The object: maps, types, licence. */
+  readonly object: ObjectSpec;
+}
+
 /** Throws `ObjectError` for an object that does not hold together. */
-export function verify(spec: ObjectSpec, program: string, options: VerifyOptions = {}): Verification {
-  return new Verifying(spec, program, options).run();
+export function verify(object: ObjectSpec, name: string, options: VerifyOptions = {}): Verification {
+  const program = object.programs[name];
+  if (program === undefined) throw new RangeError(`there is no program ${name}`);
+  let linked = linkProgram(object, name);
+  const { kernelTypes } = options;
+  if (linked.coreRelocations.length > 0 && object.btf !== undefined && kernelTypes !== undefined) {
+    linked = relocate(linked, { local: object.btf, target: kernelTypes });
+  }
+  return verifyLoaded({ program, linked, object }, options);
+}
+
+/** Verifies a program that is linked already. */
+export function verifyLoaded(loaded: LoadedProgram, options: VerifyOptions = {}): Verification {
+  return new Verifying(loaded, options).run();
 }
 
 /** Major times 1000 plus minor. Throws `RangeError` for what is no version. */
@@ -76,26 +96,21 @@ function kernelTypesOf(types: BtfTypes | BtfView | undefined): KernelTypes | nul
 }
 
 class Verifying {
-  private readonly spec: ObjectSpec;
-  private readonly program: string;
+  private readonly loaded: LoadedProgram;
   private readonly options: VerifyOptions;
 
-  constructor(spec: ObjectSpec, program: string, options: VerifyOptions) {
-    this.spec = spec;
-    this.program = program;
+  constructor(loaded: LoadedProgram, options: VerifyOptions) {
+    this.loaded = loaded;
     this.options = options;
   }
 
   run(): Verification {
-    const { spec, program, options } = this;
-    const linked = this.relocated(linkProgram(spec, program));
-    const code = this.layOut(linked);
+    const { options } = this;
+    const { object, program } = this.loaded;
     const kernel = kernelTypesOf(options.kernelTypes);
-    const programSpec = spec.programs[program];
-    if (programSpec === undefined) throw new RangeError(`there is no program ${program}`);
-    const env = new Env(code, {
-      kind: programKind(spec, programSpec, { kernel, version: kernelNumber(options.kernel ?? "6.18") }),
-      types: spec.btf === undefined ? null : viewOf(spec.btf),
+    const env = new Env(this.layOut(), {
+      kind: programKind(object, program, { kernel, version: kernelNumber(options.kernel ?? "6.18") }),
+      types: object.btf === undefined ? null : viewOf(object.btf),
       kernel,
       disabled: new Set(options.disabledRules),
     });
@@ -107,33 +122,27 @@ class Verifying {
       if (!(error instanceof Breach)) throw error;
       refusal = explain(env, error);
     }
-    return { program, refusal, diagnostics: [], budget: budgetOf(env, explored) };
+    return { program: program.name, refusal, diagnostics: [], budget: budgetOf(env, explored) };
   }
 
-  private relocated(linked: LinkedProgram): LinkedProgram {
-    const { kernelTypes } = this.options;
-    if (linked.coreRelocations.length === 0 || this.spec.btf === undefined || kernelTypes === undefined) return linked;
-    return relocate(linked, { local: this.spec.btf, target: kernelTypes });
-  }
-
-  private layOut(linked: LinkedProgram): Code {
-    const { spec, options } = this;
+  private layOut(): Code {
+    const { linked, object } = this.loaded;
     const maps = new Map<string, MapInfo>();
-    for (const [name, map] of Object.entries(spec.maps)) {
-      maps.set(name, mapInfo(map, spec.btf, options.contents?.get(name) ?? null));
+    for (const [name, map] of Object.entries(object.maps)) {
+      maps.set(name, mapInfo(map, object.btf, this.options.contents?.get(name) ?? null));
     }
     const targets = new Map<number, Target>();
     for (const reference of linked.references) {
       const target = targetOf(reference, maps);
       if (target !== null) targets.set(reference.at, target);
     }
-    const subprograms = linked.functions.map((fn, index): Subprogram => {
-      const own = spec.functions[fn.name] ?? spec.programs[fn.name];
-      const hasTypes = linked.funcInfo.length > 0;
-      const isGlobal = index > 0 && hasTypes && own?.linkage !== "static" && own?.hidden !== true;
-      return { index, name: fn.name, start: fn.at, end: fn.at + fn.count, typeId: fn.typeId ?? 0, isGlobal };
+    const isTyped = linked.funcInfo.length > 0;
+    const functions = linked.functions.map((fn, index): FunctionPart => {
+      const own = object.functions[fn.name] ?? object.programs[fn.name];
+      const isGlobal = index > 0 && isTyped && own?.linkage !== "static" && own?.hidden !== true;
+      return { name: fn.name, start: fn.at, typeId: fn.typeId ?? 0, isGlobal };
     });
-    return layOut(linked.instructions, { targets, subprograms, lines: linked.lines });
+    return layOut(linked.instructions, { targets, functions, lines: linked.lines });
   }
 
   private check(env: Env, done: Explored[]): void {

@@ -94,4 +94,10 @@ export const contextRows: readonly (readonly [types: string, access: string, poi
   ["cgroup_sockopt/cgroup_setsockopt", "r4:24-32/4 r8:0-16/8 w4:24-32/4", "0:sock 8:packet 16:packet-end"],
   ["sk_lookup/sk_lookup", "r1:8-67 r2:8-66/2 r4:8-64/4 r8:0", "0:sock-or-null"],
   ["netfilter/netfilter", "r8:0,8", "0:trusted:nf_hook_state 8:trusted:sk_buff"],
+  // Sockets: what the helpers and fields that give them let a program read.
+  ["struct:sock", "r1:4-12/4,24-44,48,49,52-72,76 r2:4-12/4,24-44/2,48,52-72/2,76 r4:0-76/4", ""],
+  ["struct:sock-common", "r1:4,24-44,48,49,52-72,76 r2:4,24-44/2,48,52-72/2,76 r4:0,4,24-76/4", ""],
+  ["struct:tcp-sock", "r4:0-76/4,96-108/4 r8:80,88", ""],
+  ["struct:xdp-sock", "r4:0", ""],
+  ["xdp/xdp_devmap", "r4:0-20/4", "0:packet 4:packet-end 8:packet-meta"],
 ];

@@ -90,7 +90,7 @@ function derived(type: string): Set<number> | null {
   if (base === undefined) return null;
   if (type === "tracing") return new Set([...base, ...tracingExtras]);
   if (type === "lsm") return new Set([...base, ...tracingExtras, ...lsmExtras]);
-  if (type === "struct_ops") return new Set([...(available.get("netfilter") ?? []), 49, 57, 107, 108, 116]);
+  if (type === "struct_ops") return new Set([...(firstOf("netfilter") ?? []), 49, 57, 107, 108, 116]);
   return null;
 }
 

@@ -270,7 +270,7 @@ export function store(env: Env, access: Access, value: { readonly reg: Reg; read
       if (!refuseNull(env, ptr, access)) storeValue(env, ptr, access, value.reg);
       break;
     case kind.context:
-      storeContext(env, ptr, access, value.reg);
+      storeContext(env, ptr, access);
       break;
     case kind.packet:
     case kind.packetMeta:

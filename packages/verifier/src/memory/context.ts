@@ -79,7 +79,7 @@ function loadArgument(env: Env, prototype: KernelPrototype, off: number, size: n
     env.refuse("context-access", `a part of the pointer argument ${index} is read`);
     return UNKNOWN;
   }
-  return argumentPointer(env, prototype, type.typeId);
+  return argumentPointer(env, { prototype, index, pointee: type.typeId });
 }
 
 function isResult(env: Env, prototype: KernelPrototype, index: number): boolean {
@@ -89,9 +89,25 @@ function isResult(env: Env, prototype: KernelPrototype, index: number): boolean 
   );
 }
 
-function argumentPointer(env: Env, prototype: KernelPrototype, pointee: number): Reg {
+interface Argument {
+  readonly prototype: KernelPrototype;
+  readonly index: number;
+  readonly pointee: number;
+}
+
+/** Keys and values that an iterator shows: bytes, keys only to be read. */
+function iteratorBuffer(env: Env, prototype: KernelPrototype, index: number): Reg {
+  const reg = new Reg();
+  reg.kind = kind.buffer;
+  reg.flags = flag.maybeNull | (prototype.params[index]?.name === "key" ? flag.readOnly : 0);
+  reg.id = env.newId();
+  return reg;
+}
+
+function argumentPointer(env: Env, { prototype, index, pointee }: Argument): Reg {
   const { kernel } = env;
   const target = kernel === null ? null : resolveType(kernel.view, pointee);
+  if (target === null && prototype.nullable) return iteratorBuffer(env, prototype, index);
   if (kernel === null || target === null || (target.kind !== "struct" && target.kind !== "union")) return UNKNOWN;
   const reg = new Reg();
   reg.kind = kind.btf;
@@ -111,12 +127,9 @@ function isNullable(env: Env, prototype: KernelPrototype, pointee: number): bool
   return target !== "bpf_iter_meta" && target !== "seq_file";
 }
 
-export function storeContext(env: Env, ptr: Reg, access: Access, value: Reg): void {
+export function storeContext(env: Env, ptr: Reg, access: Access): void {
   if (!checkPlace(env, ptr, access)) return;
   const { off, size } = access;
-  if (value.kind !== kind.scalar && value.kind !== kind.none) {
-    // Privileged programs may; the field holds its bits.
-  }
   const { context } = env.kind;
   if (context === null || !context.mayAccess(off, size, true)) {
     env.refuse("context-access", `${size} bytes at ${off} of the context of ${env.kind.type} cannot be written`);

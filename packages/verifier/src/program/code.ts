@@ -46,11 +46,30 @@ export interface Code {
   readonly lines: readonly LinkedLine[];
 }
 
+export type FunctionPart = Pick<Subprogram, "name" | "start" | "typeId" | "isGlobal">;
+
 /** What `layOut` takes beside the instructions. */
 export interface CodeParts {
   readonly targets: ReadonlyMap<number, Target>;
-  readonly subprograms: readonly Subprogram[];
+  /** Functions that are known; what calls lead to beside them is static. */
+  readonly functions: readonly FunctionPart[];
   readonly lines: readonly LinkedLine[];
+}
+
+/** Every function: the ones that are known, and where calls and callbacks lead. */
+function subprogramsOf(
+  parts: CodeParts,
+  code: { readonly count: number; readonly target: Int32Array; readonly instructions: readonly Instruction[] },
+): Subprogram[] {
+  const starts = new Map<number, FunctionPart>(parts.functions.map((each) => [each.start, each]));
+  if (!starts.has(0)) starts.set(0, { name: "main", start: 0, typeId: 0, isGlobal: false });
+  code.instructions.forEach((insn, at) => {
+    const leads = (insn.opcode === CALL && insn.src === pseudoCall.local) || (insn.opcode === LDDW && insn.src === pseudo.func);
+    const start = code.target[at] as number;
+    if (leads && start >= 0 && !starts.has(start)) starts.set(start, { name: `function_${start}`, start, typeId: 0, isGlobal: false });
+  });
+  const sorted = [...starts.values()].sort((a, b) => a.start - b.start);
+  return sorted.map((each, index) => ({ ...each, index, end: sorted[index + 1]?.start ?? code.count }));
 }
 
 export function layOut(instructions: readonly Instruction[], parts: CodeParts): Code {
@@ -69,8 +88,9 @@ export function layOut(instructions: readonly Instruction[], parts: CodeParts): 
     const distance = slotDistance(insn);
     if (distance !== null) target[index] = indexOf.get((slotOf[index] ?? 0) + slots(insn) + distance) ?? -1;
   });
+  const subprograms = subprogramsOf(parts, { count, target, instructions });
   const subprogramOf = new Int32Array(count);
-  for (const each of parts.subprograms) subprogramOf.fill(each.index, each.start, each.end);
+  for (const each of subprograms) subprogramOf.fill(each.index, each.start, each.end);
   return {
     instructions,
     count,
@@ -83,7 +103,7 @@ export function layOut(instructions: readonly Instruction[], parts: CodeParts): 
     target,
     slotOf,
     targets: parts.targets,
-    subprograms: parts.subprograms,
+    subprograms,
     subprogramOf,
     lines: parts.lines,
   };

@@ -144,7 +144,8 @@ export function mapInfo(spec: MapSpec, btf: BtfTypes | undefined, contents: Uint
     inner: spec.inner === undefined ? null : mapInfo(spec.inner, btf),
     fields,
     contents: frozen,
-    programReadOnly: (spec.flags & mapFlags.rdonly_prog) !== 0 || frozen !== null,
+    // Device maps are made so by the kernel (dev_map_init_map).
+    programReadOnly: (spec.flags & mapFlags.rdonly_prog) !== 0 || frozen !== null || spec.type.startsWith("devmap"),
     programWriteOnly: (spec.flags & mapFlags.wronly_prog) !== 0,
   };
 }

@@ -4,7 +4,7 @@
  * from must be too. Marks go backwards through the instructions of the path into its checkpoints (__mark_chain_precision,
  * kernel/bpf/verifier.c).
  */
-import { CALL, EXIT, LDDW, atomicImm, insnClass, jmpBits, modeBits, pseudoCall } from "@skep/isa";
+import { CALL, EXIT, LDDW, atomicImm, insnClass, jmpBits, modeBits } from "@skep/isa";
 import type { Env } from "../env.ts";
 import type { Code } from "../program/code.ts";
 import { isLocalCall } from "../program/code.ts";
@@ -19,13 +19,16 @@ const R0 = 1;
 
 /** Registers and slots whose sources are looked for, by frame. */
 class Wanted {
-  frame: number;
+  frame = 0;
   readonly regs = new Int32Array(FRAMES);
   readonly slotsLow = new Int32Array(FRAMES);
   readonly slotsHigh = new Int32Array(FRAMES);
 
-  constructor(frame: number) {
+  start(frame: number): void {
     this.frame = frame;
+    this.regs.fill(0);
+    this.slotsLow.fill(0);
+    this.slotsHigh.fill(0);
   }
 
   get isEmpty(): boolean {
@@ -67,13 +70,16 @@ class Wanted {
   }
 }
 
+/** The one search that is under way. */
+const wanted = new Wanted();
+
 /** Marks what the register's value rests on, in all checkpoints of this path. */
 export function markPrecise(env: Env, register: number): void {
   const frame = env.state.frames.length - 1;
   if (env.frame.reg(register).kind !== kind.scalar) return;
-  const wanted = new Wanted(frame);
+  wanted.start(frame);
   wanted.set(register);
-  trace(env, wanted, true);
+  trace(env, true);
 }
 
 /** Marks registers and slots given as bits by frame: what a checkpoint that this state is equal to rests on. */
@@ -81,16 +87,16 @@ export function markMany(
   env: Env,
   marks: { readonly frame: number; readonly register: number; readonly slot: number }[],
 ): void {
-  const wanted = new Wanted(env.state.frames.length - 1);
+  wanted.start(env.state.frames.length - 1);
   for (const { frame, register, slot } of marks) {
     if (register >= 0) wanted.regs[frame] = (wanted.regs[frame] as number) | (1 << register);
     else wanted.setSlot(frame, slot);
   }
-  if (!wanted.isEmpty) trace(env, wanted, false);
+  if (!wanted.isEmpty) trace(env, false);
 }
 
 /** `skip`: the last instruction is the one that asks, it is not traced. */
-function trace(env: Env, wanted: Wanted, skip: boolean): void {
+function trace(env: Env, skip: boolean): void {
   let state: State | null = env.state;
   let isFirst = skip;
   let after = skip ? -1 : env.at;
@@ -100,11 +106,16 @@ function trace(env: Env, wanted: Wanted, skip: boolean): void {
       const step = history[i] as number;
       const at = step & 0xf_ffff;
       if (isFirst) isFirst = false;
-      else if (!back(env, wanted, { step, at, after, linked: state.links?.get(i) ?? null })) {
-        markAll(env.state);
-        return;
+      else {
+        const linked = state.links === null ? null : (state.links.get(i) ?? null);
+        if (linked !== null) bindLinked(wanted, linked);
+        if (!back(env.code, wanted, step, after)) {
+          markAll(env.state);
+          return;
+        }
+        if (linked !== null) bindLinked(wanted, linked);
+        if (wanted.mask === 0 && wanted.isEmpty) return;
       }
-      if (wanted.isEmpty) return;
       after = at;
     }
     state = state.parent;
@@ -167,16 +178,7 @@ function markAll(from: State): void {
   }
 }
 
-interface Passed {
-  readonly step: number;
-  readonly at: number;
-  /** The instruction that was walked after it; -1: none. */
-  readonly after: number;
-  readonly linked: readonly number[] | null;
-}
-
-function bindLinked(wanted: Wanted, linked: readonly number[] | null): void {
-  if (linked === null) return;
+function bindLinked(wanted: Wanted, linked: readonly number[]): void {
   const isWanted = linked.some((each) => {
     const frame = (each >> 8) & 0xff;
     return each >= 0x1_0000
@@ -191,96 +193,85 @@ function bindLinked(wanted: Wanted, linked: readonly number[] | null): void {
   }
 }
 
-/** Moves what is wanted before the instruction. False: it cannot be followed. */
-function back(env: Env, wanted: Wanted, passed: Passed): boolean {
-  const { code } = env;
-  const { at } = passed;
+/**
+ * Moves what is wanted before the instruction. `step`: its entry of the history; `after`: the instruction that was walked next, -1: none.
+ * False: it cannot be followed.
+ */
+function back(code: Code, wanted: Wanted, step: number, after: number): boolean {
+  const at = step & 0xf_ffff;
   const opcode = code.opcode[at] as number;
-  bindLinked(wanted, passed.linked);
-  const followed = backInstruction(code, wanted, { ...passed, opcode, env });
-  bindLinked(wanted, passed.linked);
-  return followed;
+  const dst = code.dst[at] as number;
+  switch (opcode & 7) {
+    case insnClass.alu:
+    case insnClass.alu64:
+      if (wanted.has(dst)) backArithmetic(wanted, opcode, dst, code.src[at] as number);
+      return true;
+    case insnClass.ldx:
+      backLoad(wanted, dst, step);
+      return true;
+    case insnClass.st:
+    case insnClass.stx:
+      return backStore(code, wanted, step);
+    case insnClass.ld:
+      wanted.clear(opcode === LDDW ? 1 << dst : R0);
+      return true;
+    default:
+      return backJump(code, wanted, at, after);
+  }
 }
-
-type Context = Passed & { readonly opcode: number; readonly env: Env };
 
 function stackOf(step: number): number {
   return Math.floor(step / 0x10_0000) - 1;
 }
 
-function backInstruction(code: Code, wanted: Wanted, passed: Context): boolean {
-  const { at, opcode } = passed;
-  const dst = code.dst[at] as number;
-  const src = code.src[at] as number;
-  switch (opcode & 7) {
-    case insnClass.alu:
-    case insnClass.alu64:
-      if (wanted.has(dst)) backArithmetic(wanted, { opcode, dst, src });
-      return true;
-    case insnClass.ldx:
-      backLoad(wanted, dst, passed);
-      return true;
-    case insnClass.st:
-    case insnClass.stx:
-      return backStore(code, wanted, passed);
-    case insnClass.ld:
-      wanted.clear(opcode === LDDW ? 1 << dst : R0);
-      return true;
-    default:
-      return backJump(code, wanted, passed);
-  }
-}
-
-function backArithmetic(
-  wanted: Wanted,
-  insn: { readonly opcode: number; readonly dst: number; readonly src: number },
-): void {
-  const op = insn.opcode & 0xf0;
+function backArithmetic(wanted: Wanted, opcode: number, dst: number, src: number): void {
+  const op = opcode & 0xf0;
   if (op === 0x80 || op === 0xd0) return;
-  const isRegister = (insn.opcode & 8) !== 0;
-  if (op === 0xb0) wanted.clear(1 << insn.dst);
-  if (isRegister && insn.src !== 10) wanted.set(insn.src);
+  if (op === 0xb0) wanted.clear(1 << dst);
+  if ((opcode & 8) !== 0 && src !== 10) wanted.set(src);
 }
 
-function backLoad(wanted: Wanted, register: number, passed: Context): void {
+function backLoad(wanted: Wanted, register: number, step: number): void {
   if (!wanted.has(register)) return;
   wanted.clear(1 << register);
-  const stack = stackOf(passed.step);
+  const stack = stackOf(step);
   if (stack >= 0) wanted.setSlot(stack >> 8, stack & 0xff);
 }
 
-function backStore(code: Code, wanted: Wanted, passed: Context): boolean {
-  const { at, opcode } = passed;
+function backStore(code: Code, wanted: Wanted, step: number): boolean {
+  const at = step & 0xf_ffff;
+  const opcode = code.opcode[at] as number;
   const dst = code.dst[at] as number;
   const src = code.src[at] as number;
   if ((opcode & 7) === insnClass.stx && (opcode & 0xe0) === modeBits.atomic) {
     const imm = code.imm[at] as number;
     if (imm === atomicImm.loadAcquire) {
-      backLoad(wanted, dst, passed);
+      backLoad(wanted, dst, step);
       return true;
     }
     if (imm !== atomicImm.storeRelease) {
       const loaded = imm === atomicImm.cmpxchg ? 0 : (imm & atomicImm.fetch) !== 0 ? src : -1;
-      if (loaded >= 0 && wanted.has(loaded)) backLoad(wanted, loaded, passed);
+      if (loaded >= 0 && wanted.has(loaded)) backLoad(wanted, loaded, step);
     }
   }
   if (wanted.has(dst)) return false;
-  const stack = stackOf(passed.step);
+  const stack = stackOf(step);
   if (stack < 0 || !wanted.hasSlot(stack >> 8, stack & 0xff)) return true;
   wanted.clearSlot(stack >> 8, stack & 0xff);
   if ((opcode & 7) === insnClass.stx) wanted.set(src);
   return true;
 }
 
-function backJump(code: Code, wanted: Wanted, passed: Context): boolean {
-  const { at, opcode } = passed;
+function backJump(code: Code, wanted: Wanted, at: number, after: number): boolean {
+  const opcode = code.opcode[at] as number;
   const op = opcode & 0xf0;
-  if (opcode === CALL) return backCall(code, wanted, passed);
-  if (opcode === EXIT) return backExit(code, wanted, passed);
+  if (opcode === CALL) return backCall(code, wanted, at, after);
+  if (opcode === EXIT) return backExit(code, wanted, after);
   if (op === jmpBits.ja || op === jmpBits.jcond) return true;
+  if ((opcode & 8) === 0) return true;
   const dst = code.dst[at] as number;
   const src = code.src[at] as number;
-  if ((opcode & 8) !== 0 && (wanted.has(dst) || wanted.has(src))) {
+  if (wanted.has(dst) || wanted.has(src)) {
     wanted.set(dst);
     wanted.set(src);
   }
@@ -288,11 +279,9 @@ function backJump(code: Code, wanted: Wanted, passed: Context): boolean {
 }
 
 /** From a callee's beginning to the call, or past a call that was no part of the path. */
-function backCall(code: Code, wanted: Wanted, passed: Context): boolean {
-  const { at, after } = passed;
-  const target = code.target[at] as number;
+function backCall(code: Code, wanted: Wanted, at: number, after: number): boolean {
   if (isLocalCall(code, at)) {
-    if (after !== target) {
+    if (after !== code.target[at]) {
       wanted.clear(R0);
       return (wanted.mask & ARGUMENTS) === 0;
     }
@@ -304,7 +293,7 @@ function backCall(code: Code, wanted: Wanted, passed: Context): boolean {
     return true;
   }
   const entersCallback = after >= 0 && after !== at + 1;
-  if (entersCallback && code.src[at] !== pseudoCall.local && wanted.frame > 0) {
+  if (entersCallback && wanted.frame > 0) {
     wanted.regs[wanted.frame] = 0;
     wanted.slotsLow[wanted.frame] = 0;
     wanted.slotsHigh[wanted.frame] = 0;
@@ -316,14 +305,13 @@ function backCall(code: Code, wanted: Wanted, passed: Context): boolean {
 }
 
 /** From behind a call into the callee that returned. */
-function backExit(code: Code, wanted: Wanted, passed: Context): boolean {
-  const { after } = passed;
+function backExit(code: Code, wanted: Wanted, after: number): boolean {
   if (wanted.frame + 1 >= FRAMES) return false;
   const isCallback = after >= 0 && code.opcode[after] === CALL && !isLocalCall(code, after);
   if (isCallback) wanted.clear(ARGUMENTS);
   if ((wanted.mask & ARGUMENTS) !== 0) return false;
   const isResult = after > 0 && isLocalCall(code, after - 1) && wanted.has(0);
-  wanted.clear(R0);
+  if (!isCallback) wanted.clear(R0);
   wanted.frame++;
   wanted.regs[wanted.frame] = isResult ? R0 : 0;
   return true;

@@ -52,7 +52,8 @@ function isTracked(op: number, src: Reg, wide: boolean): boolean {
 export function arithmetic(op: number, dst: Reg, src: Reg, wide: boolean): void {
   if (!isTracked(op, src, wide)) {
     if (op === aluBits.neg) negate(dst, wide);
-    else forget(dst, wide);
+    // In either width: the kernel does not even keep that the upper word is zero.
+    else forget(dst, true);
     return;
   }
   switch (op) {

@@ -34,7 +34,7 @@ export function stepJump(env: Env): void {
   const src = (opcode & 8) !== 0 ? (code.src[at] as number) : -1;
   const b = src >= 0 ? env.read(src) : constant(code.imm[at] as number);
   const a = env.read(dst);
-  const taken = decide(op, a, b, wide);
+  const taken = src === dst && a.kind === kind.scalar ? sameTaken(op, a) : decide(op, a, b, wide);
   if (taken !== "unknown") {
     if (a.kind === kind.scalar) markPrecise(env, dst);
     if (src >= 0 && b.kind === kind.scalar) markPrecise(env, src);
@@ -45,6 +45,15 @@ export function stepJump(env: Env): void {
   const other = pushBranch(env, target);
   learn(env, { op, wide, dst, src, linked }, other);
   env.state.at = at + 1;
+}
+
+const reflexive = new Set<number>([jmpBits.jeq, jmpBits.jge, jmpBits.jle, jmpBits.jsge, jmpBits.jsle]);
+
+/** A number compared with itself. */
+function sameTaken(op: number, a: Reg): Taken {
+  if (op !== jmpBits.jset) return reflexive.has(op) ? "always" : "never";
+  if (a.isConst) return (a.vl | a.vh) !== 0 ? "always" : "never";
+  return a.smin <= 0 && a.smax >= 0 ? "unknown" : "always";
 }
 
 /** Both ways: out of the loop, and once more with what the loop changed forgotten. */
