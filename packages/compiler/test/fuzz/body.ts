@@ -198,14 +198,7 @@ export class Body {
   #dynamic(type: string, depth: number): Node {
     if (type === "bool") {
       const of = this.#random.pick(INTS);
-      return expression(
-        type,
-        "(",
-        this.#nonConstant(of),
-        ` ${this.#random.pick(COMPARISONS)} `,
-        this.value(of, depth - 1),
-        ")",
-      );
+      return this.#comparison(of, this.value(of, depth - 1));
     }
     if (this.#random.chance(30)) return this.#nonConstant(type);
     return expression(
@@ -678,7 +671,14 @@ export class Body {
     if (kind === 6 && flags.length > 0) return expression("bool", (random.pick(flags) as Variable).name);
     const type = random.pick(INTS);
     const right = random.chance(40) ? expression(type, literal(random, type)) : this.value(type, depth - 1);
-    return expression("bool", "(", this.#nonConstant(type), ` ${random.pick(COMPARISONS)} `, right, ")");
+    return this.#comparison(type, right);
+  }
+
+  /** `a < (b > c ...` would be read as type arguments. */
+  #comparison(type: string, right: Node): Node {
+    const operator = this.#random.pick(COMPARISONS);
+    const shown = operator === "<" && right.parts.length > 1 ? expression(type, `${type}(`, right, ")") : right;
+    return expression("bool", "(", this.#nonConstant(type), ` ${operator} `, shown, ")");
   }
 
   value(type: string, depth: number): Node {
