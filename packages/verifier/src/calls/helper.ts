@@ -151,7 +151,11 @@ function special(env: Env, prototype: Prototype, call: CallInfo): void {
     case "set_retval":
       checkSetReturn(env);
       break;
-    case "redirect":
+    case "get_func_ip":
+      if (env.kind.type !== "kprobe" && env.kind.type !== "tracing" && env.kind.type !== "lsm") {
+        env.refuse("unknown-helper", `get_func_ip is not for ${env.kind.type} programs`);
+      }
+      break;
     default:
   }
 }

@@ -83,7 +83,44 @@ function anySet(a: bits.Tnum, b: bits.Tnum): Taken {
 // Where bounds stand for their neighbours, equal ends decide nothing.
 const isSharp = (value: number): boolean => value > -9007199254740992 && value < 9007199254740992;
 
+/** Order of two words: negative, 0 or positive. */
+function order(a: Reg, b: Reg, signed: boolean): number {
+  if (a.vh !== b.vh) return signed ? a.vh - b.vh : (a.vh >>> 0) - (b.vh >>> 0);
+  return (a.vl >>> 0) - (b.vl >>> 0);
+}
+
+/** Two constants: exact, where bounds may be rounded. */
+function takenConst(op: number, a: Reg, b: Reg): Taken {
+  const signed = op === jmpBits.jsgt || op === jmpBits.jsge || op === jmpBits.jslt || op === jmpBits.jsle;
+  const sign = order(a, b, signed);
+  switch (op) {
+    case jmpBits.jgt:
+    case jmpBits.jsgt:
+      return sign > 0 ? "always" : "never";
+    case jmpBits.jge:
+    case jmpBits.jsge:
+      return sign >= 0 ? "always" : "never";
+    case jmpBits.jlt:
+    case jmpBits.jslt:
+      return sign < 0 ? "always" : "never";
+    default:
+      return sign <= 0 ? "always" : "never";
+  }
+}
+
+const ordered = new Set<number>([
+  jmpBits.jgt,
+  jmpBits.jge,
+  jmpBits.jlt,
+  jmpBits.jle,
+  jmpBits.jsgt,
+  jmpBits.jsge,
+  jmpBits.jslt,
+  jmpBits.jsle,
+]);
+
 function taken64(op: number, a: Reg, b: Reg): Taken {
+  if (a.isConst && b.isConst && ordered.has(op)) return takenConst(op, a, b);
   const apart = a.umin > b.umax || a.umax < b.umin || a.smin > b.smax || a.smax < b.smin;
   switch (op) {
     case jmpBits.jeq:

@@ -34,7 +34,7 @@ export function stepJump(env: Env): void {
   const src = (opcode & 8) !== 0 ? (code.src[at] as number) : -1;
   const b = src >= 0 ? env.read(src) : constant(code.imm[at] as number);
   const a = env.read(dst);
-  const taken = src === dst && a.kind === kind.scalar ? sameTaken(op, a) : decide(op, a, b, wide);
+  const taken = decide(op, a, b, wide);
   if (taken !== "unknown") {
     if (a.kind === kind.scalar) markPrecise(env, dst);
     if (src >= 0 && b.kind === kind.scalar) markPrecise(env, src);
@@ -45,15 +45,6 @@ export function stepJump(env: Env): void {
   const other = pushBranch(env, target);
   learn(env, { op, wide, dst, src, linked }, other);
   env.state.at = at + 1;
-}
-
-const reflexive = new Set<number>([jmpBits.jeq, jmpBits.jge, jmpBits.jle, jmpBits.jsge, jmpBits.jsle]);
-
-/** A number compared with itself. */
-function sameTaken(op: number, a: Reg): Taken {
-  if (op !== jmpBits.jset) return reflexive.has(op) ? "always" : "never";
-  if (a.isConst) return (a.vl | a.vh) !== 0 ? "always" : "never";
-  return a.smin <= 0 && a.smax >= 0 ? "unknown" : "always";
 }
 
 /** Both ways: out of the loop, and once more with what the loop changed forgotten. */
@@ -143,7 +134,6 @@ function learn(env: Env, comparison: Comparison, taken: State): void {
   const a = here.frame.reg(dst);
   const b = src >= 0 ? here.frame.reg(src) : constant(env.code.imm[env.at] as number);
   if (a.kind === kind.scalar && b.kind === kind.scalar) {
-    if (dst === src) return;
     learnNumbers(taken, comparison, { op, b });
     learnNumbers(here, comparison, { op: reverse(op), b });
     return;
@@ -163,7 +153,9 @@ function learn(env: Env, comparison: Comparison, taken: State): void {
 function learnNumbers(state: State, comparison: Comparison, known: { readonly op: number; readonly b: Reg }): void {
   const { frame } = state;
   const a = frame.reg(comparison.dst).clone();
-  const b = comparison.src >= 0 ? frame.reg(comparison.src).clone() : known.b.clone();
+  // A number compared with itself is one number.
+  const isSame = comparison.src === comparison.dst;
+  const b = isSame ? a : comparison.src >= 0 ? frame.reg(comparison.src).clone() : known.b.clone();
   refine(known.op, a, b, comparison.wide);
   frame.regs[comparison.dst] = a;
   if (comparison.src >= 0) frame.regs[comparison.src] = b;
