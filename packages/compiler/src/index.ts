@@ -12,3 +12,4 @@ export { PROBLEMS, type Problem, type ProblemName } from "./diagnostics.ts";
 export type { CompilerHost } from "./source.ts";
 export { userSide } from "./user-side.ts";
 export { declarationsOf } from "./declaration-file.ts";
+export { irText, type IrTextResult } from "./ir-text.ts";

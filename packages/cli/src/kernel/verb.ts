@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from "commander";
 import { examples, type Finish } from "../define/common.ts";
+import { usageError } from "../errors.ts";
 import { listFormats } from "../output/print.ts";
 import type { Printing, Session } from "./session.ts";
 
@@ -47,15 +48,30 @@ function printingOptions(command: Command): Command {
     .option("-p, --pretty", "JSON in several lines");
 }
 
-function defineVerb(noun: Command, verb: Verb, finish: Finish): void {
+/** A line's end within a sentence is the source's, not the reader's. */
+function paragraphs(text: string): string {
+  return text.replaceAll(/([^.:])\n/g, "$1 ");
+}
+
+/** A word after the noun that is neither a verb nor what the default verb takes. */
+function checkVerb(noun: Noun, verb: Verb, words: readonly string[]): void {
+  const [first] = words;
+  if (first === undefined || (verb.words ?? []).includes(first) || first.includes("/")) return;
+  const verbs = noun.verbs.map(({ name }) => name).join(", ");
+  throw usageError(`"${first}" is no verb of skep ${noun.name}: ${verbs}`);
+}
+
+function defineVerb(noun: Command, { noun: of, verb }: { noun: Noun; verb: Verb }, finish: Finish): void {
   const command = printingOptions(noun.command(verb.name, verb.isDefault ? { isDefault: true } : {}))
     .aliases([...(verb.aliases ?? [])])
     .summary(verb.summary)
-    .description(verb.description)
+    .description(paragraphs(verb.description))
     .argument("[words...]")
     .usage(`[options] ${verb.usage}`.trimEnd())
     .action((words: string[], printing: Printing) =>
       finish(async () => {
+        const isNamed = [verb.name, ...(verb.aliases ?? [])].includes(noun.args[0] ?? "");
+        if (verb.isDefault && !isNamed) checkVerb(of, verb, words);
         const [run, { runVerb }] = await Promise.all([verb.load(), import("./run.ts")]);
         return runVerb(run, words, printing);
       }),
@@ -71,5 +87,5 @@ export function defineNoun(program: Command, noun: Noun, finish: Finish): void {
     .aliases([...(noun.aliases ?? [])])
     .summary(noun.summary)
     .description(noun.description);
-  for (const verb of noun.verbs) defineVerb(command, verb, finish);
+  for (const verb of noun.verbs) defineVerb(command, { noun, verb }, finish);
 }

@@ -55,7 +55,7 @@ ${PROG}`,
       summary: "load a program and pin it",
       description: `Loads the first program of an object (clang's, or what \`skep compile\` writes) and pins it at PATH.
 A module FILE.bpf.ts is compiled first. map replaces a map of the object by one that is there; pinmaps pins the object's maps.
-TYPE is one of: ${programTypeWords}`.replace(/(.{60,110}) /g, "$1\n"),
+TYPE is one of: ${programTypeWords}.`,
       examples: [
         "skep prog load count.o /sys/fs/bpf/count",
         "skep prog load count.bpf.ts /sys/fs/bpf/count pinmaps /sys/fs/bpf/maps",
