@@ -6,7 +6,7 @@ import { createMap } from "../src/bpf/map-create.ts";
 import { bytes, canUseBpf, mapSpec, number } from "../src/bpf/testing.ts";
 import { ids, mapById, programById, unmountPins, type LinuxMap } from "../src/bpf/index.ts";
 import { openTun } from "../src/net/index.ts";
-import { createLink, deleteLink, findLink, NetlinkSocket } from "../src/netlink/index.ts";
+import { addRoute, createLink, deleteLink, findLink, listRoutes, NetlinkSocket } from "../src/netlink/index.ts";
 import { testName } from "../src/net/testing.ts";
 import { openProcesses } from "../src/processes/index.ts";
 import {
@@ -29,6 +29,20 @@ import { countOf, Lab, printTable, refusedRow, row, testObject, u32 } from "./la
 
 const enabled = canUseBpf();
 printTable("Further hooks and maps");
+
+/** fc00:NUMBER::1 */
+const segment = (number: number): Uint8Array =>
+  Uint8Array.from([0xfc, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/** An IPv6 packet at the first of two segments, without more (RFC 8754). */
+const segmentPacket = [
+  ...[0x86, 0xdd, 0x60, 0, 0, 0, 0, 40, 43, 64],
+  ...segment(9),
+  ...segment(1),
+  ...[59, 4, 4, 1, 1, 0, 0, 0],
+  ...segment(2),
+  ...segment(1),
+];
 
 describe.skipIf(!enabled)("further hooks and maps", () => {
   let lab: Lab;
@@ -97,11 +111,35 @@ describe.skipIf(!enabled)("further hooks and maps", () => {
     }
   });
 
-  row("a program for segment routes (lwt_seg6local)", () => {
-    const { programs } = lab.load("rows", ["segment"]);
-    expect(programs["segment"]!.info.type).toBe("lwt_seg6local");
-    expect(() => programs["segment"]!.test({ data: new Uint8Array(74) })).toThrow("ENOTSUPP");
-    return "loads; it has no test run: ENOTSUPP";
+  row("a program on a route of IPv6 segments (lwt_seg6local, End.BPF)", () => {
+    const collection = lab.load("rows", ["segment"]);
+    const [near, far] = [lab.namespace("near"), lab.namespace("far")];
+    for (const space of [near, far]) space.setSysctl("net/ipv6/conf/default/accept_dad", "0");
+    const { host: out, peer: arriving } = near.createVeth("out", { namespace: far, name: "in" });
+    near.setUp(out.index, true);
+    far.setUp(arriving.index, true);
+    for (const each of ["all", "in"]) {
+      far.setSysctl(`net/ipv6/conf/${each}/forwarding`, "1");
+      far.setSysctl(`net/ipv6/conf/${each}/seg6_enabled`, "1");
+    }
+    const program = collection.programs["segment"]!;
+    const destination = { address: { family: 6 as const, bytes: segment(1) }, length: 128 };
+    const route = { destination, interface: arriving.index, segment: { fd: program.fd, name: "segment" } };
+    const listed = inNamespace(far.path, () => {
+      const socket = lab.keep(NetlinkSocket.open());
+      addRoute(socket, route);
+      return listRoutes(socket).find((each) => each.segment !== undefined);
+    });
+    expect(listed?.segment).toEqual({ name: "segment" });
+    inNamespace(near.path, () => {
+      const socket = lab.keep(openSocket(AF.PACKET, SOCK.RAW, 0));
+      const address = new Uint8Array(20);
+      address.set([AF.PACKET, 0, 0x86, 0xdd]);
+      new DataView(address.buffer).setInt32(4, out.index, true);
+      sendTo(socket.fd, new Uint8Array([...arriving.mac, ...out.mac, ...segmentPacket]), { to: address });
+    });
+    expect(countOf(collection, 6)).toBe(1);
+    expect(() => program.test({ data: new Uint8Array(74) })).toThrow("ENOTSUPP");
   });
 
   /** With this process in a cgroup of its own. */

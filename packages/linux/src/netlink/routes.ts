@@ -8,7 +8,14 @@ import { scopes } from "./addresses.ts";
 import { attributes, bytes, type Codec, concat, struct, u16, u32, u8 } from "./codec.ts";
 import { anyPrefix, families, familyOf, ipAddress } from "./ip.ts";
 import { present } from "./links.ts";
-import { bpfEncap, type BpfEncap, lwtTypes } from "./lwt.ts";
+import {
+  bpfEncap,
+  type BpfEncap,
+  decodeSegmentProgram,
+  encodeSegmentProgram,
+  lwtTypes,
+  type SegmentProgram,
+} from "./lwt.ts";
 import { decodeBody, flags } from "./message.ts";
 import type { NetlinkSocket } from "./socket.ts";
 
@@ -134,6 +141,8 @@ export interface RouteInfo {
   readonly onLink: boolean;
   readonly nexthops?: readonly Nexthop[];
   readonly encap?: BpfEncap;
+  /** Runs on IPv6 segment routing packets for this destination (action End.BPF). */
+  readonly segment?: SegmentProgram;
 }
 
 export interface RouteSpec {
@@ -154,6 +163,8 @@ export interface RouteSpec {
   readonly nexthops?: readonly Nexthop[];
   /** BPF programs on the route. */
   readonly encap?: BpfEncap;
+  /** Runs on IPv6 segment routing packets for this destination (action End.BPF). */
+  readonly segment?: SegmentProgram;
 }
 
 const typeNames = new Map(Object.entries(routeTypes).map(([name, number]) => [number as number, name as RouteType]));
@@ -179,6 +190,7 @@ export function decodeRoute(payload: Uint8Array): RouteInfo {
     onLink: (header.flags & onLink) !== 0,
     nexthops: found.multipath,
     encap: found.encapType === lwtTypes.bpf && found.encap ? bpfEncap.decode(found.encap) : undefined,
+    segment: found.encapType === lwtTypes.seg6local && found.encap ? decodeSegmentProgram(found.encap) : undefined,
   });
 }
 
@@ -235,8 +247,8 @@ function bodyOf(spec: RouteSpec) {
       metrics: spec.mtu === undefined ? undefined : { mtu: spec.mtu },
       multipath: spec.nexthops,
       table,
-      encapType: spec.encap && lwtTypes.bpf,
-      encap: spec.encap && bpfEncap.encode(spec.encap),
+      encapType: spec.segment ? lwtTypes.seg6local : spec.encap && lwtTypes.bpf,
+      encap: spec.segment ? encodeSegmentProgram(spec.segment) : spec.encap && bpfEncap.encode(spec.encap),
     },
   };
 }
