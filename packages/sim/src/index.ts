@@ -1,1 +1,14 @@
-export {};
+export { openSim, type SimMachine, type SimOptions } from "./machine.ts";
+export { Simulation, StandstillError, type SimulationOptions } from "./simulation.ts";
+export { VirtualClock } from "./clock.ts";
+export { Random } from "./random.ts";
+export { NotSupportedError, SimError, type ErrnoName } from "./error.ts";
+export { Cgroup, SimProcesses } from "./processes.ts";
+export { SimNetwork, type Counters } from "./net/network.ts";
+export { SimNamespace } from "./net/namespace.ts";
+export { Device, type SeenFrame, type WireQuality } from "./net/device.ts";
+export { Stack } from "./net/stack.ts";
+export { TcpConnection } from "./net/tcp-connection.ts";
+export { UdpSocket, type Datagram } from "./net/udp.ts";
+export type { Endpoint } from "./net/socket-hooks.ts";
+export { SimBpf } from "./bpf/machine.ts";

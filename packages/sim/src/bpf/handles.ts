@@ -1,0 +1,95 @@
+import type { Link, Program, TestInput, TestResult } from "@skep/machine";
+import { SimError } from "../error.ts";
+import type { SimBpf } from "./machine.ts";
+import type { LinkObject, ProgramObject } from "./objects.ts";
+
+/** A handle on a program. */
+export class SimProgram implements Program {
+  readonly name: string;
+  readonly info: Program["info"];
+  readonly #object: ProgramObject;
+  readonly #bpf: SimBpf;
+  #isClosed = false;
+
+  constructor(object: ProgramObject, bpf: SimBpf) {
+    object.retain();
+    this.#object = object;
+    this.#bpf = bpf;
+    const { name, id, type } = object.program;
+    this.name = name;
+    this.info = { id, type, tag: id.toString(16).padStart(16, "0") };
+  }
+
+  /** Throws EBADF once closed. */
+  get object(): ProgramObject {
+    if (this.#isClosed) throw new SimError("EBADF", `program ${this.name} is closed`);
+    return this.#object;
+  }
+
+  pin(path: string): void {
+    this.#bpf.tree.pin(path, this.object);
+  }
+
+  test(input: TestInput): TestResult {
+    const { program } = this.object;
+    const given = {
+      ...(input.data ? { packet: input.data } : {}),
+      ...(input.context ? { context: input.context } : {}),
+    };
+    let result = this.#bpf.run(program, given);
+    for (let run = 1; run < (input.repeat ?? 1); run++)
+      result = this.#bpf.run(program, { ...given, ...(input.data ? { packet: result.packet } : {}) });
+    // Virtual time stands still while a program runs.
+    return { returned: result.returned, data: result.packet, context: result.context, duration: 0 };
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#object.release();
+  }
+}
+
+/** A handle on an attachment. */
+export class SimLink implements Link {
+  readonly #object: LinkObject;
+  readonly #bpf: SimBpf;
+  #isClosed = false;
+
+  constructor(object: LinkObject, bpf: SimBpf) {
+    object.retain();
+    this.#object = object;
+    this.#bpf = bpf;
+  }
+
+  get object(): LinkObject {
+    if (this.#isClosed) throw new SimError("EBADF", `link ${this.#object.id} is closed`);
+    return this.#object;
+  }
+
+  get info(): Link["info"] {
+    const { id, type, program } = this.object;
+    return { id, programId: program.program.id, type };
+  }
+
+  update(program: Program): void {
+    const next = this.#bpf.programObject(program);
+    if (next.program.type !== this.object.program.program.type)
+      throw new SimError("EINVAL", `a link of ${this.object.program.program.type} takes no ${next.program.type}`);
+    this.object.replace(next);
+  }
+
+  pin(path: string): void {
+    this.#bpf.tree.pin(path, this.object);
+  }
+
+  detach(): void {
+    this.object.detach();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#object.release();
+  }
+}

@@ -1,0 +1,50 @@
+/** Numbers of include/uapi/asm-generic/errno-base.h and errno.h. */
+const numbers = {
+  EPERM: 1,
+  ENOENT: 2,
+  EBADF: 9,
+  EAGAIN: 11,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ESTALE: 116,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNRESET: 104,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTUNREACH: 113,
+} as const;
+
+export type ErrnoName = keyof typeof numbers;
+
+/** What a kernel would have answered. `errno` is positive. */
+export class SimError extends Error {
+  override readonly name = "SimError";
+  readonly code: string;
+  readonly errno: number;
+  constructor(code: ErrnoName, message: string) {
+    super(`${message}: ${code}`);
+    this.code = code;
+    this.errno = numbers[code];
+  }
+}
+
+/** The error of a number that a program chose (bpf_set_retval). */
+export function errorOf(errno: number, message: string): Error {
+  const found = Object.entries(numbers).find(([, number]) => number === errno);
+  if (found) return new SimError(found[0] as ErrnoName, message);
+  return Object.assign(new Error(`${message}: errno ${errno}`), { code: `E${errno}`, errno });
+}
+
+/** A hook or interface kind that the simulated machine does not have. */
+export class NotSupportedError extends Error {
+  override readonly name = "NotSupportedError";
+  constructor(what: string) {
+    super(`the simulated machine has no ${what}`);
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * @module
+ * The network half of a simulated machine: its namespaces, and how a frame goes past the programs at an interface's hooks.
+ */
+import type { Namespace, NetMachine } from "@skep/machine";
+import type { Mac } from "@skep/net";
+import type { Redirect, RunResult } from "@skep/vm";
+import type { SimBpf } from "../bpf/machine.ts";
+import type { LinkObject } from "../bpf/objects.ts";
+import { SimError } from "../error.ts";
+import type { Simulation } from "../simulation.ts";
+import { contextOf, type PacketMarks, readMarks } from "./context.ts";
+import type { Device } from "./device.ts";
+import { fibLookup } from "./fib.ts";
+import { SimNamespace } from "./namespace.ts";
+
+/** include/uapi/linux/bpf.h: enum tcx_action_base, enum xdp_action. */
+const TC = { next: -1, ok: 0, shot: 2, redirect: 7 } as const;
+const XDP = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
+/** BPF_F_INGRESS */
+const TO_INGRESS = 1n;
+/** XMIT_RECURSION_LIMIT, net/core/dev.h: a frame that is sent in circles. */
+const MAX_HOPS = 64;
+
+/** A frame under way, with what the kernel carries beside its bytes. */
+export interface Packet {
+  readonly frame: Uint8Array;
+  readonly marks: PacketMarks;
+  readonly hops: number;
+}
+
+const NO_MARKS: PacketMarks = { mark: 0, priority: 0, hash: 0 };
+
+export const packetOf = (frame: Uint8Array): Packet => ({ frame, marks: NO_MARKS, hops: 0 });
+
+export interface Counters {
+  /** Frames that a program dropped, and those that the stack or a wire dropped. */
+  programDrops: number;
+  otherDrops: number;
+}
+
+export class SimNetwork implements NetMachine {
+  readonly host: SimNamespace;
+  readonly simulation: Simulation;
+  readonly counters: Counters = { programDrops: 0, otherDrops: 0 };
+  readonly #namespaces = new Map<string, SimNamespace>();
+  readonly #run: string;
+  #bpf: SimBpf | null = null;
+  #lastIndex = 1;
+  #lastCookie = 0n;
+  #lastSocket = 0n;
+
+  constructor(simulation: Simulation, run: string) {
+    this.simulation = simulation;
+    this.#run = run;
+    this.host = this.#make("host");
+  }
+
+  /** The programs' machine is made after the network that it hooks into. */
+  join(bpf: SimBpf): void {
+    this.#bpf = bpf;
+  }
+
+  get bpf(): SimBpf {
+    if (!this.#bpf) throw new Error("the network has no machine yet");
+    return this.#bpf;
+  }
+
+  #make(name: string): SimNamespace {
+    this.#lastCookie += 1n;
+    return new SimNamespace(this, { name, path: `${this.#run}/netns/${name}`, cookie: this.#lastCookie });
+  }
+
+  // ---- namespaces ----
+
+  createNamespace(name: string): SimNamespace {
+    if (!/^[^\s/]+$/.test(name) || name === "." || name === "..")
+      throw new RangeError(`${JSON.stringify(name)} names no namespace`);
+    if (this.#namespaces.has(name)) throw new SimError("EEXIST", `namespace ${name}`);
+    const made = this.#make(name);
+    this.#namespaces.set(name, made);
+    return made;
+  }
+
+  openNamespace(name: string): SimNamespace | null {
+    if (!/^[^\s/]+$/.test(name)) throw new RangeError(`${JSON.stringify(name)} names no namespace`);
+    return this.#namespaces.get(name) ?? null;
+  }
+
+  deleteNamespace(name: string): void {
+    const found = this.#namespaces.get(name);
+    if (!found) throw new SimError("ENOENT", `namespace ${name}`);
+    this.#namespaces.delete(name);
+    found.close();
+  }
+
+  namespaces(): string[] {
+    return [...this.#namespaces.keys()].sort();
+  }
+
+  namespaceOf(handle: Namespace): SimNamespace {
+    if (!(handle instanceof SimNamespace)) throw new SimError("EINVAL", "a namespace of another machine");
+    return handle;
+  }
+
+  nextIndex(): number {
+    this.#lastIndex += 1;
+    return this.#lastIndex;
+  }
+
+  /** SO_COOKIE of the next socket. */
+  nextCookie(): bigint {
+    this.#lastSocket += 1n;
+    return this.#lastSocket;
+  }
+
+  /** Locally administered, one address each. */
+  randomMac(): Mac {
+    const [high, low] = [this.simulation.random.next(), this.simulation.random.next()];
+    const bytes = Uint8Array.of(0, high, high >>> 8, high >>> 16, low, low >>> 8);
+    bytes[0] = ((high >>> 24) & 0xfc) | 0x02;
+    return bytes;
+  }
+
+  // ---- frames ----
+
+  #seen(device: Device, frame: Uint8Array, direction: "in" | "out"): void {
+    const at = this.simulation.clock.monotonic();
+    for (const tap of device.taps) tap({ bytes: frame.slice(), direction, at });
+  }
+
+  #lose(): void {
+    this.counters.otherDrops += 1;
+  }
+
+  /** A frame leaves by the device: its egress programs, then the wire (net/core/dev.c: __dev_queue_xmit). */
+  transmit(device: Device, packet: Packet): void {
+    if (!device.up || packet.hops > MAX_HOPS) {
+      this.#lose();
+      return;
+    }
+    const passed = this.#pass(device, "egress", packet);
+    if (passed) this.#wire(device, passed);
+  }
+
+  #wire(device: Device, packet: Packet): void {
+    this.#seen(device, packet.frame, "out");
+    if (device.kind === "loopback") {
+      this.simulation.clock.after(0, () => this.receive(device, packet));
+      return;
+    }
+    const { peer, quality } = device;
+    const { delay = 0, loss = 0 } = quality;
+    // Chance is asked only where there is any: a wire without loss does not change what follows.
+    if (!peer?.up || packet.frame.length > device.mtu + 18 || (loss > 0 && this.simulation.random.fraction() < loss)) {
+      this.#lose();
+      return;
+    }
+    // skb_scrub_packet: what a namespace marked stays in it.
+    const scrubbed = peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS };
+    this.simulation.clock.after(delay, () => peer.up && this.receive(peer, { ...scrubbed, hops: packet.hops + 1 }));
+  }
+
+  /** A frame arrives: XDP, whoever listens, the ingress programs, the stack (net/core/dev.c: __netif_receive_skb_core). */
+  receive(device: Device, packet: Packet): void {
+    const behind = device.xdp.link ? this.#xdp(device, packet) : packet;
+    if (!behind) return;
+    this.#seen(device, behind.frame, "in");
+    const passed = this.#pass(device, "ingress", behind);
+    if (passed) device.namespace.stack.receive(device, passed);
+  }
+
+  /** What is left of the packet behind the hook's programs; null where they took it. */
+  #pass(device: Device, direction: "ingress" | "egress", packet: Packet): Packet | null {
+    let now = packet;
+    for (const link of [...device.tcx[direction].links]) {
+      const result = this.#runTc(device, direction, { packet: now, link });
+      now = { ...now, frame: result.packet, marks: readMarks(result.context) };
+      const verdict = result.returned | 0;
+      for (const clone of result.clones) this.#redirect(device, clone, { ...now, frame: clone.packet });
+      if (verdict === TC.next) continue;
+      if (verdict === TC.redirect && result.redirect) this.#redirect(device, result.redirect, now);
+      else if (verdict === TC.ok) return now;
+      else if (verdict === TC.shot) this.counters.programDrops += 1;
+      // tcx takes every other answer for "next" (net/core/dev.c: tcx_action_code).
+      else continue;
+      return null;
+    }
+    return now;
+  }
+
+  #runTc(device: Device, direction: "ingress" | "egress", of: { packet: Packet; link: LinkObject }): RunResult {
+    const { packet, link } = of;
+    const context = contextOf(device, { direction, frame: packet.frame, marks: packet.marks });
+    return this.bpf.run(link.program.program, {
+      packet: packet.frame,
+      context,
+      host: {
+        netnsCookie: device.namespace.cookie,
+        mtu: (index) => device.namespace.device(index)?.mtu ?? null,
+        fibLookup: (query) => fibLookup(device.namespace, query),
+      },
+    });
+  }
+
+  #redirect(device: Device, redirect: Redirect, packet: Packet): void {
+    const target = device.namespace.device(redirect.target);
+    if (!target) {
+      this.#lose();
+      return;
+    }
+    const next = { ...packet, hops: packet.hops + 1 };
+    if (redirect.helper === "redirect_peer") {
+      // Straight to the far end's own receive path, past the wire and its egress hook (net/core/filter.c: skb_do_redirect).
+      if (!target.peer?.up) this.#lose();
+      else {
+        this.#seen(target.peer, next.frame, "in");
+        const passed = this.#pass(target.peer, "ingress", { ...next, marks: NO_MARKS });
+        if (passed) target.peer.namespace.stack.receive(target.peer, passed);
+      }
+    } else if (redirect.helper === "redirect_neigh") device.namespace.stack.sendVia(target, next, redirect.neighbour);
+    else if ((redirect.flags & TO_INGRESS) !== 0n) this.simulation.clock.after(0, () => this.receive(target, next));
+    else this.transmit(target, next);
+  }
+
+  #xdp(device: Device, packet: Packet): Packet | null {
+    const program = device.xdp.link?.program.program;
+    if (!program) return packet;
+    const context = new Uint8Array(24);
+    const view = new DataView(context.buffer);
+    view.setUint32(12, device.index, true);
+    const result = this.bpf.run(program, {
+      packet: packet.frame,
+      context,
+      host: { netnsCookie: device.namespace.cookie, fibLookup: (query) => fibLookup(device.namespace, query) },
+    });
+    const behind = { ...packet, frame: result.packet, hops: packet.hops + 1 };
+    switch (result.returned) {
+      case XDP.pass:
+        return behind;
+      case XDP.tx:
+        this.#wire(device, behind);
+        return null;
+      case XDP.redirect: {
+        const target = result.redirect && device.namespace.device(result.redirect.target);
+        if (target) this.#wire(target, behind);
+        else this.#lose();
+        return null;
+      }
+      default:
+        this.counters.programDrops += 1;
+        return null;
+    }
+  }
+}

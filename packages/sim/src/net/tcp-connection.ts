@@ -1,0 +1,286 @@
+import { SimError } from "../error.ts";
+import { type Endpoint, runSockAddr, type SocketOwner } from "./socket-hooks.ts";
+import { FLAG, type Segment } from "./segment.ts";
+import type { TcpLayer } from "./tcp.ts";
+
+/** TCP_TIMEOUT_INIT, TCP_RTO_MIN, TCP_RTO_MAX in milliseconds; tcp_syn_retries, tcp_retries2. */
+const RTO = { first: 1000, least: 200, most: 120_000 } as const;
+const TRIES = { syn: 6, data: 15 } as const;
+const WINDOW = 65_535;
+const TIME_WAIT_MS = 60_000;
+
+type State =
+  "closed" | "syn-sent" | "syn-received" | "established" | "fin-wait" | "close-wait" | "last-ack" | "time-wait";
+
+/** Distance of two sequence numbers, signed. */
+const distance = (from: number, to: number): number => (to - from) | 0;
+
+interface Sent {
+  readonly segment: Segment;
+  readonly end: number;
+}
+
+/** One end of a connection. */
+export class TcpConnection {
+  readonly local: Endpoint;
+  /** Where its packets go: behind a service it is the backend. */
+  readonly remote: Endpoint;
+  readonly owner: SocketOwner;
+  /** This end opened it. */
+  isActive = false;
+  /** Data in order, as it arrives. */
+  onData: ((data: Uint8Array) => void) | null = null;
+  /** The other end sends no more; or the connection broke. Once. */
+  onEnd: ((error: Error | null) => void) | null = null;
+  /** Segments that were sent again. */
+  retransmissions = 0;
+  readonly #layer: TcpLayer;
+  #state: State = "closed";
+  #sendNext: number;
+  #sendUna: number;
+  #receiveNext = 0;
+  readonly #unacknowledged: Sent[] = [];
+  readonly #queue: Uint8Array[] = [];
+  readonly #early = new Map<number, Segment>();
+  #finQueued = false;
+  #ended = false;
+  #tries = 0;
+  #rto: number = RTO.first;
+  #timer: (() => void) | null = null;
+  #onOpen: ((error: Error | null) => void) | null = null;
+
+  constructor(options: {
+    readonly layer: TcpLayer;
+    readonly owner: SocketOwner;
+    readonly local: Endpoint;
+    readonly remote: Endpoint;
+  }) {
+    this.#layer = options.layer;
+    this.owner = options.owner;
+    this.local = options.local;
+    this.remote = options.remote;
+    this.#sendNext = options.owner.namespace.network.simulation.random.next();
+    this.#sendUna = this.#sendNext;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** What getpeername shows: a service's address where the socket asked for one. */
+  get peer(): Endpoint {
+    return runSockAddr(this.owner, "getpeername", this.remote);
+  }
+
+  whenOpen(run: (error: Error | null) => void): void {
+    this.#onOpen = run;
+  }
+
+  open(): void {
+    this.isActive = true;
+    this.#state = "syn-sent";
+    this.#transmit(FLAG.syn);
+  }
+
+  accept(syn: Segment): void {
+    this.#state = "syn-received";
+    this.#receiveNext = (syn.sequence + 1) >>> 0;
+    this.#transmit(FLAG.syn | FLAG.ack);
+  }
+
+  write(data: Uint8Array | string): void {
+    if (this.#finQueued || !["established", "close-wait", "syn-sent", "syn-received"].includes(this.#state))
+      throw new SimError("ENOTCONN", "writing");
+    this.#queue.push(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());
+    this.#push();
+  }
+
+  /** Sends no more. */
+  end(): void {
+    if (this.#finQueued || this.#state === "closed") return;
+    this.#finQueued = true;
+    this.#push();
+  }
+
+  /** Ends at once, with a reset. */
+  abort(): void {
+    if (this.#state === "closed") return;
+    this.#bare(FLAG.rst | FLAG.ack);
+    this.fail(new SimError("ECONNRESET", "aborted"));
+  }
+
+  /** Ends without a word: the namespace is gone. */
+  vanish(): void {
+    this.#finish();
+  }
+
+  fail(error: Error): void {
+    const onOpen = this.#onOpen;
+    this.#onOpen = null;
+    this.#finish();
+    if (onOpen) onOpen(error);
+    else this.#tellEnd(error);
+  }
+
+  /** An ICMP error: it ends what is not open yet; an open connection goes on trying (RFC 5461). */
+  problem(error: Error): void {
+    if (this.#state === "syn-sent" || this.#state === "syn-received") this.fail(error);
+  }
+
+  #finish(): void {
+    this.#state = "closed";
+    this.#timer?.();
+    this.#timer = null;
+    this.#layer.forget(this);
+  }
+
+  #tellEnd(error: Error | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.onEnd?.(error);
+  }
+
+  // ---- sending ----
+
+  #bare(flags: number): void {
+    this.#layer.send(this.local, this.remote, {
+      ...{ flags, sequence: this.#sendNext, acknowledgment: this.#receiveNext, data: new Uint8Array(0) },
+    });
+  }
+
+  /** A segment that has to be acknowledged. */
+  #transmit(flags: number, data = new Uint8Array(0)): void {
+    const segment = { flags, sequence: this.#sendNext, acknowledgment: this.#receiveNext, data };
+    const length = data.length + ((flags & (FLAG.syn | FLAG.fin)) !== 0 ? 1 : 0);
+    this.#sendNext = (this.#sendNext + length) >>> 0;
+    this.#unacknowledged.push({ segment, end: this.#sendNext });
+    this.#layer.send(this.local, this.remote, segment);
+    if (!this.#timer) this.#arm();
+  }
+
+  /** As much of the queue as the window takes. */
+  #push(): void {
+    if (this.#state !== "established" && this.#state !== "close-wait") return;
+    const size = this.#layer.segmentSize(this.remote.address);
+    while (this.#queue.length > 0 && distance(this.#sendUna, this.#sendNext) < WINDOW - size) {
+      const chunk = this.#queue[0] ?? new Uint8Array(0);
+      if (chunk.length > size) this.#queue[0] = chunk.subarray(size);
+      else this.#queue.shift();
+      this.#transmit(FLAG.ack | FLAG.psh, chunk.slice(0, size));
+    }
+    if (this.#queue.length > 0 || !this.#finQueued) return;
+    this.#state = this.#state === "close-wait" ? "last-ack" : "fin-wait";
+    this.#transmit(FLAG.fin | FLAG.ack);
+  }
+
+  #arm(): void {
+    this.#timer?.();
+    const { clock } = this.owner.namespace.network.simulation;
+    this.#timer = clock.after(this.#rto, () => this.#again());
+  }
+
+  #again(): void {
+    const [first] = this.#unacknowledged;
+    this.#timer = null;
+    if (!first) return;
+    const isSyn = (first.segment.flags & FLAG.syn) !== 0;
+    this.#tries += 1;
+    if (this.#tries > (isSyn ? TRIES.syn : TRIES.data)) {
+      this.fail(new SimError("ETIMEDOUT", "the other end does not answer"));
+      return;
+    }
+    this.retransmissions += 1;
+    this.#rto = Math.min(this.#rto * 2, RTO.most);
+    this.#layer.send(this.local, this.remote, { ...first.segment, acknowledgment: this.#receiveNext });
+    this.#arm();
+  }
+
+  // ---- receiving ----
+
+  receive(segment: Segment): void {
+    const { flags } = segment;
+    if (this.#state === "syn-sent") {
+      this.#receiveAnswer(segment);
+      return;
+    }
+    if ((flags & FLAG.rst) !== 0) {
+      if (segment.sequence === this.#receiveNext) this.fail(new SimError("ECONNRESET", "the other end reset it"));
+      return;
+    }
+    if ((flags & FLAG.syn) !== 0) {
+      // Our answer was lost, or this is an old one: what we have is said again.
+      if (this.#state === "syn-received") this.#again();
+      else this.#bare(FLAG.ack);
+      return;
+    }
+    if ((flags & FLAG.ack) !== 0) this.#acknowledged(segment.acknowledgment);
+    if (this.#state === "closed") return;
+    if (segment.data.length > 0 || (flags & FLAG.fin) !== 0) this.#take(segment);
+    this.#push();
+  }
+
+  #receiveAnswer({ flags, sequence, acknowledgment }: Segment): void {
+    const isOurs = acknowledgment === this.#sendNext;
+    if ((flags & FLAG.rst) !== 0) {
+      if ((flags & FLAG.ack) !== 0 && isOurs) this.fail(new SimError("ECONNREFUSED", "nobody listens"));
+      return;
+    }
+    if ((flags & (FLAG.syn | FLAG.ack)) !== (FLAG.syn | FLAG.ack) || !isOurs) return;
+    this.#receiveNext = (sequence + 1) >>> 0;
+    this.#state = "established";
+    this.#acknowledged(acknowledgment);
+    this.#bare(FLAG.ack);
+    this.#opened();
+    this.#push();
+  }
+
+  #opened(): void {
+    const onOpen = this.#onOpen;
+    this.#onOpen = null;
+    onOpen?.(null);
+  }
+
+  #acknowledged(number: number): void {
+    if (distance(this.#sendUna, number) <= 0 || distance(number, this.#sendNext) < 0) return;
+    this.#sendUna = number;
+    while (this.#unacknowledged[0] && distance(this.#unacknowledged[0].end, number) >= 0) this.#unacknowledged.shift();
+    this.#tries = 0;
+    this.#rto = RTO.least;
+    this.#timer?.();
+    this.#timer = null;
+    if (this.#unacknowledged.length > 0) this.#arm();
+    if (this.#state === "syn-received") {
+      this.#state = "established";
+      this.#opened();
+    } else if (this.#state === "last-ack" && this.#unacknowledged.length === 0) this.#finish();
+  }
+
+  #take(segment: Segment): void {
+    const ahead = distance(this.#receiveNext, segment.sequence);
+    if (ahead > 0) this.#early.set(segment.sequence, segment);
+    else if (ahead === 0) this.#inOrder(segment);
+    for (let next = this.#early.get(this.#receiveNext); next; next = this.#early.get(this.#receiveNext)) {
+      this.#early.delete(next.sequence);
+      this.#inOrder(next);
+    }
+    if (this.#state !== "closed") this.#bare(FLAG.ack);
+  }
+
+  #inOrder({ data, flags }: Segment): void {
+    this.#receiveNext = (this.#receiveNext + data.length) >>> 0;
+    if (data.length > 0) this.onData?.(data);
+    if ((flags & FLAG.fin) === 0) return;
+    this.#receiveNext = (this.#receiveNext + 1) >>> 0;
+    if (this.#state === "established") this.#state = "close-wait";
+    else if (this.#state === "fin-wait") this.#waitOut();
+    this.#tellEnd(null);
+  }
+
+  /** TIME-WAIT: old segments may still be under way. */
+  #waitOut(): void {
+    this.#state = "time-wait";
+    this.#timer?.();
+    const { clock } = this.owner.namespace.network.simulation;
+    this.#timer = clock.after(TIME_WAIT_MS, () => this.#finish());
+  }
+}
