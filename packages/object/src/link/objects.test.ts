@@ -4,7 +4,7 @@ import { describeSpec } from "../../test/describe-spec.ts";
 import { golden, goldenNames } from "../../test/golden.ts";
 import { BtfBuilder } from "../btf/builder.ts";
 import { ObjectError } from "../errors.ts";
-import { dataMap } from "../object/read-maps.ts";
+import { dataMap } from "../object/read-data.ts";
 import { completeSpec } from "../object/complete.ts";
 import { readObject } from "../object/read.ts";
 import { writeObject } from "../object/write.ts";
@@ -17,7 +17,7 @@ const [a, b] = [golden("link-a"), golden("link-b")];
 const shape = (spec: ObjectSpec) =>
   describeSpec(spec)
     .replaceAll(/ (key |value )?\[\d+\]/g, "")
-    .replaceAll(/types \d+/g, "");
+    .replaceAll(/types (\d+|none)/g, "");
 
 interface Part {
   readonly functions?: readonly (Pick<FunctionSpec, "name" | "linkage"> & {

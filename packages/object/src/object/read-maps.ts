@@ -1,21 +1,15 @@
-import { essentialName } from "../btf/flavor.ts";
-import { alignOf, resolveType, sizeOf } from "../btf/query.ts";
-import type { BtfOf } from "../btf/types.ts";
+import { sizeOf } from "../btf/query.ts";
 import { R_BPF, SHN, SHT, STB, STT } from "../elf/format.ts";
-import { isHidden } from "../elf/read.ts";
 import type { ElfFile, ElfSection, ElfSymbol } from "../elf/read.ts";
 import { ByteReader } from "../bytes.ts";
 import { ObjectError } from "../errors.ts";
-import type { DataSection, MapSpec } from "../spec.ts";
+import type { MapSpec } from "../spec.ts";
 import { parseMapDefinition } from "./map-def.ts";
-import { MAP_FLAGS, mapTypeName } from "./map-types.ts";
+import { mapTypeName } from "./map-types.ts";
+import { readArena, readDataSection, readKconfig } from "./read-data.ts";
 import type { ExternSymbol, ObjectTypes } from "./read-btf.ts";
-import { ARENA_SECTION, isDataSection, isReadOnlyData, isStructOpsSection } from "./sections.ts";
-
-/** Beyond this a data section is damage. */
-const MAX_DATA = 1 << 28;
-const MAX_KCONFIG = 1 << 16;
-const MAX_ALIGN = 1 << 16;
+import { readStructOps } from "./read-struct-ops.ts";
+import { isDataSection, isStructOpsSection } from "./sections.ts";
 
 export interface ReadMaps {
   readonly maps: Readonly<Record<string, MapSpec>>;
@@ -127,24 +121,6 @@ function readDefinedMaps(context: MapContext, all: MapSpec[], places: MapPlaces)
   }
 }
 
-/** Global variables of the object's arena; null without. */
-function readArena(context: MapContext): DataSection | null {
-  const section = context.elf.sections.find(({ name }) => name === ARENA_SECTION);
-  if (section === undefined || section.size === 0) return null;
-  if (section.size > MAX_DATA)
-    throw new ObjectError("malformed", `${section.size} bytes of data`, { section: section.name });
-  const described = context.btf?.sections.get(ARENA_SECTION);
-  const contents = section.type === SHT.nobits ? new Uint8Array(section.size) : section.data.slice();
-  const variables = described === undefined ? [] : dataVariables(context, described.type, section);
-  return { contents, align: alignOfSection(section), readOnly: false, variables };
-}
-
-function alignOfSection({ name, align }: ElfSection): number {
-  if (align > MAX_ALIGN || (align & (align - 1)) !== 0)
-    throw new ObjectError("malformed", `an alignment of ${align} bytes`, { section: name });
-  return Math.max(align, 1);
-}
-
 type InitialValues = NonNullable<MapSpec["values"]>;
 
 /** Pointers in the `values` of maps of maps and program arrays: by map name, ascending. */
@@ -218,179 +194,4 @@ function readLegacyMaps(elf: ElfFile, section: ElfSection, places: MapPlaces): M
       pinning: "none",
     };
   });
-}
-
-function readDataSection(context: MapContext, section: ElfSection): MapSpec {
-  if (section.size > MAX_DATA)
-    throw new ObjectError("malformed", `${section.size} bytes of data`, { section: section.name });
-  const described = context.btf?.sections.get(section.name);
-  const variables = described === undefined ? [] : dataVariables(context, described.type, section);
-  const readOnly = isReadOnlyData(section.name);
-  const contents = section.type === SHT.nobits ? new Uint8Array(section.size) : section.data.slice();
-  return dataMap({
-    name: section.name,
-    data: { contents, align: alignOfSection(section), readOnly, variables },
-    ...(described === undefined ? {} : { sectionId: described.id }),
-  });
-}
-
-/** The map of a data section, as every loader makes it (libbpf: bpf_object__init_internal_map). */
-export function dataMap(input: { name: string; data: DataSection; sectionId?: number }): MapSpec {
-  const { name, data, sectionId } = input;
-  const shared = data.variables.some(({ linkage, hidden }) => linkage !== "static" && hidden !== true);
-  return {
-    name,
-    type: "array",
-    keySize: 4,
-    valueSize: data.contents.length,
-    maxEntries: 1,
-    flags: (data.readOnly ? MAP_FLAGS.readOnlyProgram : 0) | (shared ? MAP_FLAGS.mmapable : 0),
-    pinning: "none",
-    ...(sectionId === undefined ? {} : { valueTypeId: sectionId }),
-    data,
-  };
-}
-
-function dataVariables(
-  context: MapContext,
-  described: BtfOf<"datasec">,
-  section: ElfSection,
-): DataSection["variables"] {
-  const symbols = new Map<string, ElfSymbol>();
-  for (const symbol of context.elf.symbols) {
-    if (symbol.section === section.index && symbol.type === STT.object && symbol.bind !== STB.local)
-      symbols.set(symbol.name, symbol);
-  }
-  return described.variables.flatMap(({ typeId, offset, size }) => {
-    const variable = context.btf?.view.get(typeId);
-    if (variable?.kind !== "var")
-      throw new ObjectError("btf", `data section ${section.name} holds a ${variable?.kind ?? "void"}`);
-    if (variable.linkage === "extern") return [];
-    if (offset + size > section.size) {
-      throw new ObjectError("btf", `variable ${variable.name} lies outside`, { section: section.name, offset });
-    }
-    const isStatic = variable.linkage === "static";
-    const symbol = isStatic ? undefined : symbols.get(variable.name);
-    return [
-      {
-        name: variable.name,
-        offset,
-        size,
-        typeId: variable.typeId,
-        ...(isStatic ? { linkage: "static" as const } : {}),
-        ...(symbol !== undefined && isHidden(symbol) ? { hidden: true as const } : {}),
-        ...(symbol?.bind === STB.weak ? { weak: true as const } : {}),
-      },
-    ];
-  });
-}
-
-/** The map that holds the values of `.kconfig`, laid out as libbpf does: by alignment, then size, then name. */
-function readKconfig(context: MapContext): MapSpec | null {
-  const { btf } = context;
-  const described = btf?.sections.get(".kconfig");
-  if (btf === null || described === undefined) return null;
-  const wanted = described.type.variables.flatMap(({ typeId }) => {
-    const variable = btf.view.get(typeId);
-    const extern = variable?.kind === "var" ? context.externs.get(variable.name) : undefined;
-    if (variable?.kind !== "var" || extern === undefined) return [];
-    const size = sizeOf(btf.view, variable.typeId);
-    if (size === null || size > MAX_KCONFIG)
-      throw new ObjectError("btf", `variable ${variable.name} has no size`, { section: ".kconfig" });
-    return [
-      {
-        name: variable.name,
-        typeId: variable.typeId,
-        size,
-        weak: extern.weak,
-        align: alignOf(btf.view, variable.typeId),
-      },
-    ];
-  });
-  if (wanted.length === 0) return null;
-  return dataMap({ name: ".kconfig", data: kconfigLayout(wanted), sectionId: described.id });
-}
-
-export interface KconfigVariable {
-  readonly name: string;
-  readonly typeId: number;
-  readonly size: number;
-  readonly align: number;
-  readonly weak: boolean;
-}
-
-/** Where each variable of `.kconfig` lies; the bytes are zero. */
-export function kconfigLayout(wanted: readonly KconfigVariable[]): DataSection {
-  const sorted = [...wanted].sort((a, b) => b.align - a.align || a.size - b.size || (a.name < b.name ? -1 : 1));
-  let end = 0;
-  const variables = sorted.map(({ name, typeId, size, align, weak }) => {
-    const offset = Math.ceil(end / align) * align;
-    end = offset + size;
-    return { name, offset, size, typeId, ...(weak ? { weak: true as const } : {}) };
-  });
-  return { contents: new Uint8Array(end), readOnly: true, variables };
-}
-
-/** One map per variable of a `.struct_ops` section. */
-function readStructOps(context: MapContext, section: ElfSection): MapSpec[] {
-  const { btf } = context;
-  const described = btf?.sections.get(section.name);
-  if (btf === null || described === undefined) {
-    throw new ObjectError("map", "struct_ops without type information", { section: section.name });
-  }
-  const relocations = context.elf.relocations.get(section.index) ?? [];
-  return described.type.variables.map(({ typeId, offset, size }) => {
-    const variable = btf.view.get(typeId);
-    const struct = variable?.kind === "var" ? resolveType(btf.view, variable.typeId) : null;
-    if (variable?.kind !== "var" || struct?.kind !== "struct")
-      throw new ObjectError("map", "a struct_ops is no struct", { section: section.name, offset });
-    if (offset + size > section.size)
-      throw new ObjectError("map", `${variable.name} lies outside`, { section: section.name, offset });
-    const programs = relocations
-      .filter((relocation) => relocation.offset >= offset && relocation.offset < offset + size)
-      .map((relocation) => {
-        const at = relocation.offset - offset;
-        const member = struct.members.find(({ bitOffset }) => bitOffset === at * 8);
-        const program = context.functionAt(relocation.symbol);
-        if (member === undefined || program === null) {
-          throw new ObjectError("relocation", `${relocation.symbol.name} is no program of ${variable.name}`, {
-            section: section.name,
-            offset: relocation.offset,
-          });
-        }
-        return { member: member.name, offset: at, program };
-      });
-    return structOpsMap({
-      name: variable.name,
-      section: section.name,
-      typeName: essentialName(struct.name),
-      typeId: variable.typeId,
-      contents: section.data.slice(offset, offset + size),
-      programs,
-    });
-  });
-}
-
-/** The map of a struct_ops. The kernel's size of the value is only known to a loader; here it is the object's. */
-export function structOpsMap(input: {
-  name: string;
-  section: string;
-  typeName: string;
-  typeId: number;
-  contents: Uint8Array;
-  programs: NonNullable<MapSpec["structOps"]>["programs"];
-}): MapSpec {
-  const { name, section, typeName, typeId, contents, programs } = input;
-  return {
-    name,
-    type: "struct_ops",
-    keySize: 4,
-    valueSize: contents.length,
-    maxEntries: 1,
-    flags: section.endsWith(".link") ? MAP_FLAGS.link : 0,
-    valueTypeId: typeId,
-    pinning: "none",
-    data: { contents, readOnly: false, variables: [{ name, offset: 0, size: contents.length, typeId }] },
-    structOps: { section, typeName, programs },
-  };
 }

@@ -4,7 +4,8 @@ import type { ElfFile } from "../elf/read.ts";
 import { ByteReader } from "../bytes.ts";
 import type { ObjectSpec } from "../spec.ts";
 import { hasWholeAddends } from "./gcc.ts";
-import { findFunctions, readCode } from "./read-code.ts";
+import { findFunctions } from "./functions.ts";
+import { readCode } from "./read-code.ts";
 import { readExterns, readObjectBtf } from "./read-btf.ts";
 import { readMaps } from "./read-maps.ts";
 
