@@ -231,7 +231,8 @@ describe.skipIf(reason !== null)("kernel objects", () => {
         [["prog", "show", "id"], /the program's id is missing after "id"/, 2],
         [["prog", "show", "id", "x"], /"x" is no whole number/, 2],
         [["prog", "dump", "xlated"], /which program\? id ID, tag TAG, name NAME, pinned PATH/, 2],
-        [["prog", "nonsense"], /"nonsense" is not understood/, 2],
+        [["prog", "nonsense"], /"nonsense" is no verb of skep prog: list, dump, pin, load/, 2],
+        [["prog", "show", "nonsense"], /"nonsense" is not understood: expected id ID, tag TAG/, 2],
       ] as const) {
         const ran = await skep(...args);
         expect(ran.stderr, args.join(" ")).toMatch(message);
@@ -775,6 +776,30 @@ describe.skipIf(reason !== null)("kernel objects", () => {
       expect(helpers["xdp_available_helpers"]).toContain("bpf_xdp_adjust_head");
       expect(helpers["xdp_available_helpers"]).not.toContain("bpf_skb_store_bytes");
       expect(helpers["sched_cls_available_helpers"]).toContain("bpf_skb_store_bytes");
+    });
+  });
+
+  it("names the capability that is missing, and tries nothing", () => {
+    const root = join(linuxTestdata, "../../..");
+    const node = [
+      process.execPath,
+      "--conditions=skep-source",
+      "--import",
+      "tsx",
+      join(root, "packages/cli/src/main.ts"),
+    ];
+    const drop = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+    const run = (...args: string[]) => {
+      const { status, stdout, stderr } = spawnSync("setpriv", [...drop, ...node, ...args], {
+        cwd: root,
+        encoding: "utf8",
+      });
+      return { status, stdout, stderr };
+    };
+    expect(run("prog", "list")).toEqual({
+      status: 2,
+      stdout: "",
+      stderr: "skep: listing every program needs CAP_SYS_ADMIN\n",
     });
   });
 

@@ -101,6 +101,9 @@ describe("completion", () => {
     expect(await bash("skep endpoint list -o ")).toEqual(["table", "json", "yaml"]);
     expect(await bash("skep observe --from-l")).toEqual(["--from-label"]);
     expect(await bash("skep observe -o j")).toEqual(["json", "jsonpb"]);
+    expect(await bash("skep map dump p")).toEqual(["pinned"]);
+    expect(await bash("skep struct_ops show n")).toEqual(["name"]);
+    expect(await bash("skep prog dump x")).toEqual(["xlated"]);
   });
 
   it("of zsh and fish parses", async () => {
