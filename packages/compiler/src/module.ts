@@ -104,7 +104,16 @@ export class Module implements Unit {
   #noteTarget(target: ts.Expression): void {
     let node = target;
     while (ts.isParenthesizedExpression(node) || ts.isNonNullExpression(node)) node = node.expression;
-    if (ts.isIdentifier(node)) {
+    if (ts.isArrayLiteralExpression(node)) node.elements.forEach((one) => this.#noteTarget(one));
+    else if (ts.isObjectLiteralExpression(node)) {
+      for (const property of node.properties) {
+        if (ts.isPropertyAssignment(property)) this.#noteTarget(property.initializer);
+        const symbol = ts.isShorthandPropertyAssignment(property)
+          ? this.checker.getShorthandAssignmentValueSymbol(property)
+          : undefined;
+        if (symbol) this.assigned.add(symbol);
+      }
+    } else if (ts.isIdentifier(node)) {
       const symbol = this.checker.getSymbolAtLocation(node);
       if (symbol) this.assigned.add(symbol);
     } else if (ts.isPropertyAccessExpression(node)) this.assignedProperties.add(node.name.text);

@@ -99,7 +99,10 @@ export function declareName(cx: Cx, name: ts.Identifier, value: Value, declared:
 function declarePattern(cx: Cx, pattern: ts.BindingPattern, value: Value): void {
   pattern.elements.forEach((part, index) => {
     if (ts.isOmittedExpression(part)) return;
-    if (part.dotDotDotToken) cx.refuse(part, "unsupported", ["a rest of destructuring"]);
+    if (part.dotDotDotToken) {
+      declareTarget(cx, part.name, restOf(cx, pattern, value, index), null);
+      return;
+    }
     let item = ts.isObjectBindingPattern(pattern)
       ? member(cx, value, memberName(cx, part.propertyName ?? (part.name as ts.Identifier)), part)
       : patternElement(cx, value, index, part);
@@ -108,7 +111,33 @@ function declarePattern(cx: Cx, pattern: ts.BindingPattern, value: Value): void 
   });
 }
 
-function patternElement(cx: Cx, value: Value, index: number, node: ts.Node): Value {
+/** What a pattern's names leave: by name, or the elements from there on. */
+function restOf(cx: Cx, pattern: ts.BindingPattern, value: Value, index: number): Value {
+  if (ts.isArrayBindingPattern(pattern)) {
+    if (value.kind === "list") return { kind: "list", elements: value.elements.slice(index) };
+    const length = value.kind === "ref" && value.type.kind === "array" ? value.type.length : 0;
+    const count = Math.max(0, length - index);
+    return {
+      kind: "list",
+      elements: Array.from({ length: count }, (_, at) => patternElement(cx, value, index + at, pattern)),
+    };
+  }
+  const taken = new Set(
+    pattern.elements.slice(0, index).map((part) => memberName(cx, part.propertyName ?? (part.name as ts.Identifier))),
+  );
+  const names =
+    value.kind === "record"
+      ? [...value.fields.keys()]
+      : value.kind === "ref" && value.type.kind !== "array"
+        ? value.type.fields.map((field) => field.name)
+        : cx.refuse(pattern, "wantsType", [describe(value), "a struct"]);
+  const fields = names
+    .filter((name) => !taken.has(name))
+    .map((name) => [name, { kind: "value", value: member(cx, value, name, pattern) }] as const);
+  return { kind: "record", fields: new Map(fields), node: pattern };
+}
+
+export function patternElement(cx: Cx, value: Value, index: number, node: ts.Node): Value {
   if (value.kind === "list") return value.elements[index] ?? UNDEFINED;
   if (value.kind === "ref" && value.type.kind === "array") {
     if (index >= value.type.length) cx.refuse(node, "outOfRange", [String(index), String(value.type.length)]);

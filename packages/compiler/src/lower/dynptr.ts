@@ -137,6 +137,8 @@ function fromContext(cx: Cx, node: ts.CallExpression, kfunc: string): Value {
 function fromMemory(cx: Cx, node: ts.CallExpression): Value {
   checkHelper(cx, "dynptrFromMemory", "dynptr_from_mem", node);
   const source = memory(cx, node.arguments[0], node);
+  // bpf_dynptr_from_mem takes no stack (kernel/bpf/verifier.c, process_dynptr_func).
+  if (source.space === "stack") cx.refuse(node, "wantsType", ["a value on the stack", "a map"]);
   const made = stackRef(cx, DYNPTR, node);
   const b = cx.emit(node);
   const args = [pointerOf(cx, source, node), b.i32(sizeOf(source.type)), b.i64(0), made.ptr];

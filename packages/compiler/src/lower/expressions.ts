@@ -20,8 +20,9 @@ import {
 import { branch, excerpt, type Cx, type Site, type Target } from "./cx.ts";
 import { arithmetic, complement, negative, type Operator } from "./ints.ts";
 import { joinSites } from "./join.ts";
-import { materializeExpression, recordOf, stripParens } from "./literals.ts";
+import { materializeExpression, memberName, recordOf, stripParens } from "./literals.ts";
 import { asBool, asInt, present } from "./memory.ts";
+import { patternElement } from "./declare.ts";
 import { elementAt } from "./elements.ts";
 import { assign, element, member, placeOf, readPlace, writePlace } from "./places.ts";
 
@@ -261,9 +262,38 @@ function withSkip(cx: Cx, node: ts.Node, write: (skip: () => Target) => Value): 
 function assignment(cx: Cx, node: ts.BinaryExpression): Value {
   const left = stripParens(node.left);
   if (ts.isObjectLiteralExpression(left) || ts.isArrayLiteralExpression(left)) {
-    return cx.refuse(left, "unsupported", ["destructuring into variables that exist"]);
+    const value = cx.lower.value(cx, node.right);
+    for (const [target, part] of partsOf(cx, left, value)) {
+      withSkip(cx, node, (skip) => {
+        writePlace(cx, placeOf(cx, target, skip), part, node);
+        return part;
+      });
+    }
+    return value;
   }
   return withSkip(cx, node, (skip) => assign(cx, placeOf(cx, node.left, skip), node.right));
+}
+
+/** `[a, b] = ...` and `({ x, y: b } = ...)`: what is assigned, with its value; all is read before any of it is written. */
+function partsOf(
+  cx: Cx,
+  pattern: ts.ObjectLiteralExpression | ts.ArrayLiteralExpression,
+  value: Value,
+): [ts.Expression, Value][] {
+  if (ts.isArrayLiteralExpression(pattern)) {
+    return pattern.elements.flatMap((target, at): [ts.Expression, Value][] => {
+      if (ts.isOmittedExpression(target)) return [];
+      if (ts.isSpreadElement(target)) return cx.refuse(target, "unsupported", ["a rest in an assignment"]);
+      return [[target, patternElement(cx, value, at, target)]];
+    });
+  }
+  return pattern.properties.map((property): [ts.Expression, Value] => {
+    if (ts.isShorthandPropertyAssignment(property)) {
+      return [property.name, member(cx, value, property.name.text, property)];
+    }
+    if (!ts.isPropertyAssignment(property)) return cx.refuse(property, "unsupported", ["a rest in an assignment"]);
+    return [property.initializer, member(cx, value, memberName(cx, property.name), property)];
+  });
 }
 
 function compound(cx: Cx, node: ts.BinaryExpression, operator: Operator): Value {

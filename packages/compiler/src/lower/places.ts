@@ -234,7 +234,9 @@ function elementPlace(cx: Cx, node: ts.ElementAccessExpression, skip: () => Retu
 export function placeOf(cx: Cx, target: ts.Expression, skip: () => ReturnType<Cx["target"]>): Place {
   const node = stripParens(target);
   if (ts.isIdentifier(node)) {
-    const symbol = cx.unit.checker.getSymbolAtLocation(node);
+    const symbol = ts.isShorthandPropertyAssignment(node.parent)
+      ? cx.unit.checker.getShorthandAssignmentValueSymbol(node.parent)
+      : cx.unit.checker.getSymbolAtLocation(node);
     const binding = symbol ? cx.env.lookup(symbol) : undefined;
     if (!symbol || !binding) return cx.refuse(node, "noPlace", [excerpt(node)]);
     if (binding.kind === "value" && binding.value.kind === "poison") throw new Refused(node.text);

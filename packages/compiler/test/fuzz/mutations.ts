@@ -44,6 +44,14 @@ const isMemory = (inst: Inst): inst is InstOf<"load"> =>
 const samePlace = (a: InstOf<"load" | "store">, b: InstOf<"load" | "store">): boolean =>
   a.args[0] === b.args[0] && a.offset === b.offset && a.size === b.size;
 
+/** These are put before the other passes: afterwards little is left for them to break. */
+export const EARLY: ReadonlySet<string> = new Set([
+  "a load is forwarded across a store",
+  "a load is hoisted out of a loop that stores",
+  "a zeroed place is not zeroed to its end",
+  "a copy forgets its last byte",
+]);
+
 export const WRONG_PASSES: Readonly<Record<string, WrongPass>> = {
   "a sign extension becomes a zero extension": each("ext", (inst) => {
     if (!inst.signed) return false;
@@ -186,11 +194,6 @@ export const WRONG_PASSES: Readonly<Record<string, WrongPass>> = {
     // Only what both ways know.
     if (a.op !== "const" || b.op !== "const") return false;
     inst.args = [b, a];
-    return true;
-  }),
-  "a select takes the other": each("select", (inst) => {
-    const [test, a, b] = inst.args as [Inst, Inst, Inst];
-    inst.args = [test, b, a];
     return true;
   }),
   "a case of a switch goes astray": (fn) => {

@@ -1,0 +1,2 @@
+import { dynptrFromPacket, tc } from "@skep/bpf";
+export const main = tc("main", (ctx) => (dynptrFromPacket(ctx) as never as { bytes: number }).bytes);

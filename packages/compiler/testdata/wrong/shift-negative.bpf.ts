@@ -1,0 +1,5 @@
+import { xdp, XDP } from "@skep/bpf";
+export const main = xdp("main", (ctx) => {
+  const back = ctx.length >> -1;
+  return XDP.PASS;
+});

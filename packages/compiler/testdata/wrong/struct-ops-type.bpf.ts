@@ -1,0 +1,2 @@
+import { structOps } from "@skep/bpf";
+export const ops = structOps<{ name: number }>("ops", { name: 1 });

@@ -1,0 +1,2 @@
+import { syscall, u32 } from "@skep/bpf";
+export const main = syscall("main", u32, () => 0);
