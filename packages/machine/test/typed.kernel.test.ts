@@ -43,6 +43,11 @@ describe.skipIf(!privileged)("a compiled module in the kernel", () => {
     try {
       const { seen, perCpu } = app.maps;
       expect(perCpu.get(1)).toBeNull();
+      const sampled: number[] = [];
+      // What a perf event array holds is only written while somebody reads.
+      const sampling = app.events.samples.inPlace((view, at) =>
+        sampled.push(app.events.samples.field("sport")(view, at)),
+      );
       for (const [from, to] of [
         [1000, 8080],
         [1000, 8080],
@@ -69,6 +74,12 @@ describe.skipIf(!privileged)("a compiled module in the kernel", () => {
         if (events.length === 2) break;
       }
       expect(events).toEqual([first, second]);
+      expect(sampling.drain()).toBe(2);
+      expect(sampled.sort()).toEqual([1000, 2000]);
+      sampling.close();
+      const { jobs, met } = app.maps;
+      expect([jobs.peek(), jobs.pop(), jobs.pop(), jobs.pop()]).toEqual([first, first, second, null]);
+      expect([met.mayHold(1000), met.mayHold(1001)]).toEqual([true, false]);
       expect(seen.delete(first)).toBe(true);
       app.globals.total.value = 40n;
       app.programs.count.test({ data: segment(1000, 8080) });
