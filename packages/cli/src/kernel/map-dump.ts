@@ -4,7 +4,7 @@ import { hexBytes } from "./prog-dump.ts";
 import { MapValues } from "./map-value.ts";
 import { selectMaps } from "./select.ts";
 import type { Session } from "./session.ts";
-import { toText, type Tree } from "./tree.ts";
+import { HexBytes, toText, type Tree } from "./tree.ts";
 
 /** Types whose entries cannot be gone through without taking them out. */
 const withoutKeys = new Set(["queue", "stack", "ringbuf", "user_ringbuf", "bloom_filter", "arena"]);
@@ -47,8 +47,7 @@ export function* entriesOf(map: LinuxMap): Generator<Entry> {
   }
 }
 
-export const hexList = (bytes: Uint8Array): string[] =>
-  [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+export const hexList = (bytes: Uint8Array): HexBytes => new HexBytes(bytes);
 
 export function entryTree(values: MapValues, { key, value, error }: Entry): Tree {
   return value === null ? { key: hexList(key), value: { error: error ?? "" } } : values.entry(key, value);

@@ -5,11 +5,11 @@
 import { type LinuxMap, possibleCpus } from "@skep/linux";
 import { type DataType, parseData } from "./values/data.ts";
 import { type Reader, readerOf, type Style } from "./values/decode.ts";
-import type { Tree } from "./tree.ts";
+import { HexBytes, type Tree } from "./tree.ts";
 import { type MapTypes, typesOfMap } from "./types.ts";
 
 const perCpuTypes = new Set(["percpu_hash", "percpu_array", "lru_percpu_hash", "percpu_cgroup_storage"]);
-const hexList = (bytes: Uint8Array): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+const hexList = (bytes: Uint8Array): HexBytes => new HexBytes(bytes);
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Values of per-CPU maps stand in steps of eight bytes. */

@@ -7,7 +7,7 @@ import { functionsGraph } from "./prog-graph.ts";
 import { type CodeLine, type ReadCode, readCode } from "./prog-code.ts";
 import { oneProgram } from "./select.ts";
 import type { Session } from "./session.ts";
-import type { Tree } from "./tree.ts";
+import { HexBytes, type Tree } from "./tree.ts";
 import type { Words } from "./words.ts";
 
 interface DumpOptions {
@@ -33,7 +33,7 @@ function readOptions(words: Words): DumpOptions {
 
 export const hexBytes = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-const hexList = (bytes: Uint8Array): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+const hexList = (bytes: Uint8Array): HexBytes => new HexBytes(bytes);
 const opcodeText = (opcode: number): string => `(${opcode.toString(16).padStart(2, "0")})`;
 
 /** Writes bytes; `-` is the standard output. */

@@ -4,9 +4,32 @@
  */
 import type { Plain } from "../output/plain.ts";
 
+const hexOf = Array.from({ length: 256 }, (_, byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+
+/** Bytes as a list of texts such as `0x0a`. */
+export class HexBytes {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get texts(): string[] {
+    return Array.from(this.bytes, (byte) => hexOf[byte] ?? "");
+  }
+}
+
 /** Undefined members are left out. */
 export type Tree =
-  null | boolean | number | bigint | string | readonly Tree[] | Fields | { readonly [name: string]: Tree | undefined };
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly Tree[]
+  | Fields
+  | HexBytes
+  | { readonly [name: string]: Tree | undefined };
 
 /** Members in their order. The name of an anonymous struct or union is "". */
 export class Fields {
@@ -22,12 +45,13 @@ const isList = (tree: Tree): tree is readonly Tree[] => Array.isArray(tree);
 /** Name and value of each member; null for what is no struct. */
 export function membersOf(tree: Tree): readonly (readonly [string, Tree])[] | null {
   if (tree instanceof Fields) return tree.entries;
-  if (tree === null || typeof tree !== "object" || isList(tree)) return null;
+  if (tree === null || typeof tree !== "object" || tree instanceof HexBytes || isList(tree)) return null;
   return Object.entries(tree).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
 }
 
 /** JSON, with integers of any size as numbers. `indent` 0: one line. */
 export function toJson(tree: Tree, indent = 2, depth = 0): string {
+  if (tree instanceof HexBytes) return indent === 0 ? hexJson(tree) : toJson(tree.texts, indent, depth);
   const isFlat = indent === 0;
   const margin = isFlat ? "" : `\n${" ".repeat(indent * (depth + 1))}`;
   const end = isFlat ? "" : `\n${" ".repeat(indent * depth)}`;
@@ -49,8 +73,15 @@ export function toJson(tree: Tree, indent = 2, depth = 0): string {
   return JSON.stringify(tree);
 }
 
+function hexJson({ bytes }: HexBytes): string {
+  let text = "";
+  for (const byte of bytes) text += `${text === "" ? "" : ","}"${hexOf[byte] ?? ""}"`;
+  return `[${text}]`;
+}
+
 /** Plain values; members of anonymous structs are members of the whole. Bigints that are too large for numbers are texts. */
 export function toPlain(tree: Tree): Plain {
+  if (tree instanceof HexBytes) return tree.texts;
   const members = membersOf(tree);
   if (members !== null) return Object.fromEntries(flat(members).map(([name, value]) => [name, toPlain(value)]));
   if (typeof tree === "bigint") return Number.isSafeInteger(Number(tree)) ? Number(tree) : tree.toString();
@@ -88,6 +119,7 @@ export function toText(tree: Tree, depth = 0): string {
 }
 
 function oneLine(tree: Tree): string {
+  if (tree instanceof HexBytes) return oneLine(tree.texts);
   const members = membersOf(tree);
   if (members !== null) {
     const parts = flat(members).map(([name, value]) => `${name}: ${oneLine(value)}`);
