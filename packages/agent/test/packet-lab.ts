@@ -3,11 +3,8 @@
  * Workloads with wires of their own around a host namespace, and everything else behind one more wire: packets are put on the wires and
  * looked for at the other end.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { openDatapath, type Datapath, type DatapathEvent, type DatapathOptions } from "@skep/datapath";
-import { openLinux, openPacketSocket, unmountPins, type LinuxMachine, type PacketSocket } from "@skep/linux";
+import type { Machine, Namespace } from "@skep/machine";
 import {
   buildPacket,
   formatAddress,
@@ -51,37 +48,54 @@ export interface Outcome {
   readonly drop: Pick<DatapathEvent, "reason" | "direction" | "endpoint"> | null;
 }
 
+/** One end of a wire. */
+export interface Port {
+  write(frame: Uint8Array): void;
+  /** What has arrived since it was asked last. */
+  read(): Uint8Array[];
+  close(): void;
+}
+
+/** A machine and what is needed beside its interface: ends of wires, and waiting. */
+export interface Ground {
+  readonly machine: Machine;
+  /** Beside the workloads' namespaces. */
+  readonly outside: Namespace;
+  readonly pins: string;
+  readonly cgroup: string;
+  port(namespace: Namespace, index: number): Port;
+  /** Lets packets that are under way go on; false where waiting longer is in vain. */
+  wait(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
 interface Wired extends Pod {
   readonly wire: Wire;
-  readonly socket: PacketSocket;
+  readonly port: Port;
 }
 
 const CHUNK = 256;
-const PATIENCE_MS = 10_000;
 const FIRST_PORT = 1024;
 const [ICMP, TCP, UDP, ICMPV6, SCTP] = [1, 6, 17, 58, 132];
 const SYN = 0x02;
 
 export class PacketLab {
   readonly datapath: Datapath;
-  private readonly folder = mkdtempSync(join(tmpdir(), "skep-lab-"));
-  private readonly outer = openLinux({ runFolder: this.folder });
-  private readonly machine: LinuxMachine;
-  private readonly pins = join(this.folder, "bpf");
-  private readonly cgroup = `skep-lab-${process.pid}-${this.folder.slice(-6)}`;
+  private readonly ground: Ground;
+  private readonly machine: Machine;
   private readonly pods = new Map<number, Wired>();
-  private readonly outside: PacketSocket;
+  private readonly outside: Port;
   private readonly outsideMacs: { readonly own: Mac; readonly host: Mac };
   private readonly reader: ReturnType<Datapath["readEvents"]>;
   private readonly drops = new Map<string, DatapathEvent>();
   private readonly arrived = new Set<string>();
   private nextPort = FIRST_PORT;
 
-  constructor(options: Pick<DatapathOptions, "hostFirewall" | "verdictEvents"> = {}) {
-    const { net } = this.outer;
-    this.machine = openLinux({ runFolder: this.folder, netns: net.createNamespace("host").path });
+  constructor(ground: Ground, options: Pick<DatapathOptions, "hostFirewall" | "verdictEvents"> = {}) {
+    this.ground = ground;
+    this.machine = ground.machine;
     const host = this.machine.net.host;
-    const outside = net.createNamespace("outside");
+    const { outside } = ground;
     for (const name of ["all", "default"]) host.setSysctl(`net/ipv4/conf/${name}/rp_filter`, "0");
     host.setSysctl("net/ipv4/ip_forward", "1");
     host.setSysctl("net/ipv6/conf/all/forwarding", "1");
@@ -98,9 +112,9 @@ export class PacketLab {
       host.addNeighbour(out.index, ip(gateway), peer.mac);
       host.addRoute({ destination: { address: ip(any), length: 0 }, gateway: ip(gateway), interface: out.index });
     }
-    this.outside = outside.run(() => openPacketSocket(peer.index));
-    const cgroup = this.machine.processes.createCgroup(this.cgroup).path;
-    this.datapath = openDatapath(this.machine, { pins: this.pins, cgroup, ...options });
+    this.outside = ground.port(outside, peer.index);
+    const cgroup = this.machine.processes.createCgroup(ground.cgroup).path;
+    this.datapath = openDatapath(this.machine, { pins: ground.pins, cgroup, ...options });
     this.reader = this.datapath.readEvents((event) => {
       if (event.type === 1 && !event.reply) this.drops.set(keyOf(event), event);
     });
@@ -124,8 +138,7 @@ export class PacketLab {
       host.addNeighbour(interfaceIndex, address, mac);
       host.addRoute({ destination: hostPrefix(address), interface: interfaceIndex, scope: "link" });
     }
-    const inside = this.outer.net.namespaceAt(wire.netnsPath);
-    this.pods.set(pod.id, { ...pod, wire, socket: inside.run(() => openPacketSocket(wire.peerIndex)) });
+    this.pods.set(pod.id, { ...pod, wire, port: this.ground.port(namespace, wire.peerIndex) });
   }
 
   /** The host's own endpoint: its addresses are those that the ipcache gives identity 1. */
@@ -149,27 +162,20 @@ export class PacketLab {
     this.drops.clear();
     this.arrived.clear();
     const keys = probes.map((probe) => this.send(probe));
-    const until = performance.now() + PATIENCE_MS;
     let open = keys;
-    for (;;) {
+    for (let isMore = true; ; isMore = await this.ground.wait()) {
       this.reader.drain();
-      this.outsideFrames();
-      for (const { socket } of this.pods.values()) this.frames(socket);
+      for (const port of [this.outside, ...[...this.pods.values()].map((pod) => pod.port)]) this.take(port);
       open = open.filter((key) => !this.arrived.has(key) && !this.drops.has(key));
       if (open.length === 0) break;
-      if (performance.now() > until) throw new Error(`neither arrived nor dropped: ${open.slice(0, 5).join("; ")}`);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (!isMore) throw new Error(`neither arrived nor dropped: ${open.slice(0, 5).join("; ")}`);
     }
     return keys.map((key) => ({ arrived: this.arrived.has(key), drop: this.drops.get(key) ?? null }));
   }
 
-  private outsideFrames(): void {
-    this.frames(this.outside);
-  }
-
-  private frames(socket: PacketSocket): void {
-    for (let frame = socket.read(); frame !== null; frame = socket.read()) {
-      const key = frame.direction === "in" ? keyOfFrame(frame.bytes) : null;
+  private take(port: Port): void {
+    for (const frame of port.read()) {
+      const key = keyOfFrame(frame);
       if (key !== null) this.arrived.add(key);
     }
   }
@@ -188,8 +194,7 @@ export class PacketLab {
       { kind: probe.family === 4 ? "ipv4" : "ipv6", source: from, destination: to },
       ...transport(probe, { from, to, sourcePort }),
     ]);
-    const socket = sender ? sender.socket : this.outside;
-    if (!socket.write(frame)) throw new Error("the wire's queue is full");
+    (sender ? sender.port : this.outside).write(frame);
     return textOf({ source: from, destination: to, protocol: probe.protocol, ...portsOf(probe, sourcePort) });
   }
 
@@ -202,13 +207,9 @@ export class PacketLab {
 
   async close(): Promise<void> {
     this.reader.close();
-    this.outside.close();
-    for (const { socket } of this.pods.values()) socket.close();
+    for (const port of [this.outside, ...[...this.pods.values()].map((pod) => pod.port)]) port.close();
     this.datapath.destroy();
-    unmountPins(this.pins);
-    await this.machine.processes.deleteCgroup(this.cgroup);
-    for (const name of this.outer.net.namespaces()) this.outer.net.deleteNamespace(name);
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.ground.close();
   }
 }
 

@@ -133,6 +133,11 @@ export class SimNetwork implements NetMachine {
     this.counters.otherDrops += 1;
   }
 
+  /** Puts a frame on the device's wire, as a socket of its namespace does. */
+  inject(device: Device, frame: Uint8Array): void {
+    this.transmit(device, packetOf(frame));
+  }
+
   /** A frame leaves by the device: its egress programs, then the wire (net/core/dev.c: __dev_queue_xmit). */
   transmit(device: Device, packet: Packet): void {
     if (!device.up || packet.hops > MAX_HOPS) {
