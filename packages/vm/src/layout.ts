@@ -53,3 +53,6 @@ export const FRAME_STRIDE = 1024;
 export const MAX_LOOPS = 8 * 1024 * 1024;
 /** MAX_TAIL_CALL_CNT (include/linux/bpf.h). */
 export const MAX_TAIL_CALLS = 33;
+
+/** A value that no pointer has: its low word, up to 2 GiB more, is behind the end of every memory. In two words. */
+export const NOWHERE = { low: 0x8000_0000 | 0, high: 0x5bd1_e995 } as const;

@@ -6,6 +6,7 @@
 import { LDDW, aluBits, atomicImm, insnClass, jmpBits, modeBits } from "@skep/isa";
 import type { Code } from "../code.ts";
 import { FRAME_BYTES } from "../layout.ts";
+import { blocksInLoops } from "./cfg.ts";
 import type { Block, Graph } from "./cfg.ts";
 import { atomicResult, step } from "./provenance.ts";
 import type { MapOf, State } from "./provenance.ts";
@@ -25,6 +26,8 @@ export interface Cluster {
   from: number;
   to: number;
   write: boolean;
+  /** In a loop: one comparison with bounds of its own, instead of two with those that all accesses through the register share. */
+  readonly inLoop: boolean;
 }
 
 export type Plan =
@@ -85,8 +88,14 @@ class BlockPlanner {
   private readonly state: State;
   private readonly options: AccessOptions;
   private readonly plans: Map<number, Plan>;
+  private readonly inLoop: boolean;
 
-  constructor(code: Code, state: State, context: { options: AccessOptions; plans: Map<number, Plan> }) {
+  constructor(
+    code: Code,
+    state: State,
+    context: { options: AccessOptions; plans: Map<number, Plan>; inLoop: boolean },
+  ) {
+    this.inLoop = context.inLoop;
     this.code = code;
     this.state = [...state];
     this.options = context.options;
@@ -128,7 +137,14 @@ class BlockPlanner {
     const at = access.offset + delta - (open?.base ?? delta);
     if (open === undefined || Math.abs(at) > 4096) {
       const { register, offset, size, write } = access;
-      const cluster: Cluster = { register, accesses: [access], from: offset, to: offset + size, write };
+      const cluster: Cluster = {
+        register,
+        accesses: [access],
+        from: offset,
+        to: offset + size,
+        write,
+        inLoop: this.inLoop,
+      };
       this.open.set(id, { cluster, base: delta });
       return { how: "check", cluster };
     }
@@ -191,9 +207,11 @@ export function planAccesses(
   how: { states: readonly State[]; options: AccessOptions },
 ): ReadonlyMap<number, Plan> {
   const plans = new Map<number, Plan>();
+  const loops = blocksInLoops(graph);
   for (const block of graph.blocks) {
     const state = how.states[block.index];
-    if (state !== undefined) new BlockPlanner(code, state, { options: how.options, plans }).run(block);
+    if (state === undefined) continue;
+    new BlockPlanner(code, state, { options: how.options, plans, inLoop: loops[block.index] === 1 }).run(block);
   }
   return plans;
 }

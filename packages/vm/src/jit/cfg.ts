@@ -168,3 +168,25 @@ function dominators(before: readonly (readonly number[])[], count: number): Int3
   }
   return dominator;
 }
+
+/** Marks blocks that may run again: those from which a jump back to a block above them can be reached. */
+export function blocksInLoops(graph: Graph): Uint8Array {
+  const marked = new Uint8Array(graph.blocks.length);
+  const before: number[][] = graph.blocks.map(() => []);
+  for (const block of graph.blocks) for (const to of block.next) before[to]?.push(block.index);
+  for (const block of graph.blocks) {
+    for (const head of block.next) {
+      if (head < 0 || head > block.index) continue;
+      // Backwards from the jump to its target.
+      const seen = new Set([head]);
+      const waiting = [block.index];
+      for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+        if (seen.has(at)) continue;
+        seen.add(at);
+        waiting.push(...(before[at] ?? []));
+      }
+      for (const at of seen) marked[at] = 1;
+    }
+  }
+  return marked;
+}

@@ -2,7 +2,7 @@
 import { LDDW, insnClass, jmpBits, pseudoCall } from "@skep/isa";
 import { FUNCTION_BASE } from "../code.ts";
 import type { Code } from "../code.ts";
-import { PAGE_TABLE, cells, descriptor, regionFlags } from "../layout.ts";
+import { NOWHERE, PAGE_TABLE, cells, descriptor, regionFlags } from "../layout.ts";
 import { MEMORY_PAGES } from "../memory.ts";
 import { Body, ModuleBuilder } from "../wasm/module.ts";
 import { op, valueType } from "../wasm/opcodes.ts";
@@ -131,14 +131,25 @@ function callbackBody(index: number): Body {
   return body;
 }
 
-/** Runs the program so many times in a row. */
+/** Runs the program so many times in a row. Calls of helpers use the cells, so the arguments are taken before. */
 function repeatBody(index: number): Body {
   const body = new Body(1);
-  const result = body.local(valueType.i64);
+  const [result, first, second, frame] = [0, 1, 2, 3].map(() => body.local(valueType.i64)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  body.i32(0).memory(op.i64Load, cells.args).set(first);
+  body
+    .i32(0)
+    .memory(op.i64Load, cells.args + 8)
+    .set(second);
+  body.i32(0).memory(op.i64Load, cells.frame).set(frame);
   body.loop();
   body.i32(0).i32(0).memory(op.i32Store, cells.tailCalls);
   body.i32(0).i32(0).memory(op.i32Load, cells.budget).memory(op.i32Store, cells.fuel);
-  pushCells(body);
+  body.get(first).get(second).i64(0).i64(0).i64(0).get(frame);
   body.call(index).set(result);
   body.get(0).i32(1).op(op.i32Sub).tee(0).brIf(0);
   body.end();
@@ -180,6 +191,9 @@ function slowBody(fault: number, dynamic: number): Body {
   body.op(op.i32Add).set(end).end();
   body.get(start).op(op.i64ExtendI32U).get(end).op(op.i64ExtendI32U, op.return);
   body.end();
-  body.get(pc).get(register).get(top).call(fault).i64(0).i64(0);
+  // Each access is good, only not all in one object: nothing to remember.
+  body.get(pc).get(register).get(top).call(fault);
+  body.i64(NOWHERE.low, NOWHERE.high).i64(NOWHERE.low, NOWHERE.high);
+  body.get(to).get(from).op(op.i32Sub, op.i64ExtendI32U, op.i64Add);
   return body;
 }

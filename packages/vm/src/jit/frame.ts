@@ -68,8 +68,8 @@ export interface Frame {
   readonly registers: readonly number[];
   /** i32: the lowest byte of the frame. */
   readonly stack: number;
-  /** Locals that hold the bounds of the last object seen through a register, by register and write. */
-  readonly bounds: ReadonlyMap<string, { readonly low: number; readonly high: number }>;
+  /** Locals that hold the bounds of the last object seen through a register, by `boundsKey`. */
+  readonly bounds: ReadonlyMap<string, { readonly low: number; readonly high: number; readonly inLoop: boolean }>;
   /** i32 local: instructions left; -1 where they are not counted. */
   readonly fuel: number;
   /** i32 local: rounds of `may_goto` that were taken; -1 where there are none. */

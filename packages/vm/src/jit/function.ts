@@ -15,7 +15,7 @@ import { buildGraph, flowOf } from "./cfg.ts";
 import type { Block, Graph } from "./cfg.ts";
 import { emitTrap } from "./frame.ts";
 import type { Frame, ModuleContext } from "./frame.ts";
-import { boundsKey, emitAccess, emitPacketLoad } from "./memory-access.ts";
+import { boundsKey, emitAccess, emitPacketLoad, forgetBounds } from "./memory-access.ts";
 import { provenance, step } from "./provenance.ts";
 import type { State } from "./provenance.ts";
 
@@ -73,12 +73,15 @@ class FunctionEmitter {
   private makeFrame(module: ModuleContext, plans: ReadonlyMap<number, Plan>): Frame {
     const { body, graph } = this;
     const stack = body.local(valueType.i32);
-    const bounds = new Map<string, { low: number; high: number }>();
+    const bounds = new Map<string, { low: number; high: number; inLoop: boolean }>();
     let depth = 0;
     for (const plan of plans.values()) {
       if (plan.how === "frame") depth = Math.max(depth, -plan.offset);
       if (plan.how !== "check" || bounds.has(boundsKey(plan.cluster))) continue;
-      bounds.set(boundsKey(plan.cluster), { low: body.local(valueType.i64), high: body.local(valueType.i64) });
+      const { inLoop } = plan.cluster;
+      bounds.set(boundsKey(plan.cluster), {
+        ...{ low: body.local(valueType.i64), high: body.local(valueType.i64), inLoop },
+      });
     }
     const hasLoop = graph.loops.includes(1);
     const scratch = new Map<string, number>();
@@ -105,6 +108,7 @@ class FunctionEmitter {
   run(): Body {
     const { body, graph, frame } = this;
     body.get(REGISTERS[10]).op(op.i32WrapI64).i32(FRAME_BYTES).op(op.i32Sub).set(frame.stack);
+    forgetBounds(frame);
     this.emitEntry();
     if (graph.reducible) this.emitTree(0);
     else this.emitSelection();

@@ -1,6 +1,6 @@
 /** @module Loads, stores and atomic operations, and the checks before them. */
 import { atomicImm, insnClass, modeBits } from "@skep/isa";
-import { FRAME_BYTES, cells } from "../layout.ts";
+import { FRAME_BYTES, NOWHERE, cells } from "../layout.ts";
 import { op } from "../wasm/opcodes.ts";
 import type { Cluster } from "./accesses.ts";
 import { sizes } from "./accesses.ts";
@@ -39,7 +39,8 @@ export function placeOf(frame: Frame, pc: number, access: { register: number; of
 }
 
 export function boundsKey(cluster: Cluster): string {
-  return `${cluster.register}${cluster.write ? "w" : "r"}`;
+  const shared = `${cluster.register}${cluster.write ? "w" : "r"}`;
+  return cluster.inLoop ? `${shared} ${cluster.from} ${cluster.to}` : shared;
 }
 
 /** The object that the register pointed to last is tried first; a miss asks for the object of this address. */
@@ -49,19 +50,38 @@ function emitCheck(frame: Frame, pc: number, cluster: Cluster): void {
   const local = registers[cluster.register] ?? 0;
   if (bounds === undefined) throw new Error(`no bounds for r${cluster.register}`);
   module.clusters.set(pc, cluster);
-  // Both distances from the object's ends have to be positive: one or of their signs.
   body.get(local).get(bounds.low).op(op.i64Sub);
-  if (cluster.from !== 0) body.i64(cluster.from).op(op.i64Add);
-  body.get(bounds.high).get(local).op(op.i64Sub).i64(cluster.to).op(op.i64Sub);
-  body.op(op.i64Or).i64(0).op(op.i64LtS).if();
+  if (cluster.inLoop) body.get(bounds.high).op(op.i64GtU).if();
+  else {
+    // Both distances from the object's ends have to be positive: one or of their signs.
+    if (cluster.from !== 0) body.i64(cluster.from).op(op.i64Add);
+    body.get(bounds.high).get(local).op(op.i64Sub).i64(cluster.to).op(op.i64Sub);
+    body.op(op.i64Or).i64(0).op(op.i64LtS).if();
+  }
   body.get(local).i32(cluster.from).i32(cluster.to).i32(pc);
   body.i32(cluster.write ? 1 : 0).get(registers[10] ?? 0);
-  body.call(module.imports.slow).set(bounds.high).set(bounds.low).end();
+  body.call(module.imports.slow).set(bounds.high).set(bounds.low);
+  if (cluster.inLoop) {
+    // From the least value of the register on, so many more are good.
+    body
+      .get(bounds.high)
+      .get(bounds.low)
+      .op(op.i64Sub)
+      .i64(cluster.to - cluster.from)
+      .op(op.i64Sub)
+      .set(bounds.high);
+    body.get(bounds.low).i64(cluster.from).op(op.i64Sub).set(bounds.low);
+  }
+  body.end();
 }
 
-/** After a call: objects may have come and gone. */
+/** Nothing is known of objects: at the start, and after a call, since they may have come and gone. */
 export function forgetBounds(frame: Frame): void {
-  for (const { high } of frame.bounds.values()) frame.body.i64(0).set(high);
+  const { body } = frame;
+  for (const { low, high, inLoop } of frame.bounds.values()) {
+    if (inLoop) body.i64(NOWHERE.low, NOWHERE.high).set(low);
+    else body.i64(0).set(high);
+  }
 }
 
 export function emitAccess(frame: Frame, pc: number): void {
