@@ -86,6 +86,8 @@ export class Env {
   stackAccess = -1;
   /** Registers that a comparison bound together, for precision: bits of registers, then slots. */
   linked: readonly number[] | null = null;
+  /** Where a program reads stack that it never wrote: allowed, and seldom meant. */
+  uninitialised = -1;
   /** Bytes of stack that a subprogram uses. */
   readonly stackUse: Int32Array;
 

@@ -17,7 +17,7 @@ import type { Budget } from "./explain/budget.ts";
 import { prototypeOf } from "./helpers/prototypes.ts";
 import { KernelTypes } from "./kernel/types.ts";
 import { stackPointer } from "./calls/callbacks.ts";
-import { isLocalCall, layOut } from "./program/code.ts";
+import { isLocalCall, layOut, lineOf } from "./program/code.ts";
 import type { Code, FunctionPart, Target } from "./program/code.ts";
 import { checkStackDepth } from "./program/depth.ts";
 import { checkFlow, malformed, statePoints } from "./program/flow.ts";
@@ -122,7 +122,7 @@ class Verifying {
       if (!(error instanceof Breach)) throw error;
       refusal = explain(env, error);
     }
-    return { program: program.name, refusal, diagnostics: [], budget: budgetOf(env, explored) };
+    return { program: program.name, refusal, diagnostics: warningsOf(env), budget: budgetOf(env, explored) };
   }
 
   private layOut(): Code {
@@ -187,6 +187,18 @@ class Verifying {
     args?.forEach((arg, i) => (frame.regs[i + 1] = argumentRegister(env, arg)));
     return state;
   }
+}
+
+/** What the kernel takes and nobody means. */
+function warningsOf(env: Env): Diagnostic[] {
+  if (env.uninitialised < 0) return [];
+  const line = lineOf(env.code, env.uninitialised);
+  const span =
+    line === null
+      ? {}
+      : { span: { file: line.file, line: line.line, column: Math.max(1, line.column), offset: 0, length: 0 } };
+  const message = `instruction ${env.uninitialised} reads stack that was never written: what it finds there differs from run to run`;
+  return [{ code: "VER9001", severity: "warning", message, hint: "Write the bytes first.", ...span }];
 }
 
 function targetOf(reference: LinkedProgram["references"][number], maps: ReadonlyMap<string, MapInfo>): Target | null {

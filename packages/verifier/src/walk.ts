@@ -36,7 +36,11 @@ export function walk(env: Env, context: WalkContext): void {
     const { state } = env;
     const { at } = state;
     env.at = at;
-    if (at < 0 || at >= count) env.refuse("falls-off", "the path leads behind the program");
+    if (at < 0 || at >= count) {
+      env.refuse("falls-off", "the path leads behind the program");
+      if (!next(env)) return;
+      continue;
+    }
     if (++env.processed > context.budget) {
       env.refuse("too-complex", `more than ${context.budget} instructions were walked`);
       return;

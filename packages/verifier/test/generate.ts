@@ -79,6 +79,12 @@ const types: readonly (readonly [type: string, attachType?: string])[] = [
   ["sk_reuseport", "sk_reuseport_select"],
 ];
 
+const plainTypes: typeof types = [["xdp"], ["sched_cls"]];
+/** Cases of `piece`. */
+const plainPieces = [0, 1, 2, 3, 3, 4, 5, 6, 7, 10, 11, 12, 15, 17];
+const lookedUp = ["array", "hash", "percpu", "lru", "outer", "ports"];
+const plainMaps = ["array", "hash"];
+
 interface PacketFields {
   readonly data: number;
   readonly end: number;
@@ -102,7 +108,9 @@ type Size = keyof typeof SIZE;
 const sizes: readonly Size[] = [1, 2, 4, 8];
 const aluOps = [0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x90, 0xa0, 0xc0];
 const jumpOps = [0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc0, 0xd0];
-const numbers = [0, 1, -1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 255, 256, 511, 4095, 65535, 0x7fffffff, -0x80000000, -8, -64];
+const numbers = [
+  0, 1, -1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 255, 256, 511, 4095, 65535, 0x7fffffff, -0x80000000, -8, -64,
+];
 
 /** Makes one program after the other from a seed. */
 export class Generator {
@@ -116,8 +124,12 @@ export class Generator {
   private functions: number[] = [];
   private depth = 0;
 
-  constructor(seed: number) {
+  /** Only what gives the same on every machine: no helpers but those of maps, no context but the packet. */
+  private readonly executable: boolean;
+
+  constructor(seed: number, options: { readonly executable?: boolean } = {}) {
     this.random = new Random(seed);
+    this.executable = options.executable ?? false;
   }
 
   next(): FuzzProgram {
@@ -127,7 +139,7 @@ export class Generator {
     this.exits = [];
     this.functions = [];
     this.depth = 0;
-    [this.type, this.attachType] = random.pick(types) as [string, string | undefined];
+    [this.type, this.attachType] = random.pick(this.executable ? plainTypes : types) as [string, string | undefined];
     // r6: context, r7: number, r8: number, r9: free.
     this.emit(0xbf, 6, 1);
     this.number(7);
@@ -136,7 +148,10 @@ export class Generator {
     const pieces = 1 + random.below(6);
     for (let i = 0; i < pieces; i++) this.piece();
     const end = this.code.length;
-    this.emit(0xb7, 0, 0, 0, this.result());
+    if (this.executable) {
+      this.emit(0xbf, 0, 7);
+      this.emit(0xaf, 0, 8);
+    } else this.emit(0xb7, 0, 0, 0, this.result());
     this.emit(0x95);
     for (const at of this.exits) this.patch(at, end - at - 1 + this.wide(at, end));
     for (const at of this.functions) this.subprogram(at);
@@ -178,7 +193,7 @@ export class Generator {
 
   private number(register: number): void {
     const { random } = this;
-    switch (random.below(4)) {
+    switch (this.executable ? 1 + random.below(3) : random.below(4)) {
       case 0:
         this.emit(0x85, 0, 0, 0, 7);
         this.emit(0xbf, register, 0);
@@ -193,6 +208,10 @@ export class Generator {
 
   private field(register: number): void {
     const { random } = this;
+    if (this.executable) {
+      this.number(register);
+      return;
+    }
     const rules = contextRules(this.type, this.attachType);
     for (let tries = 0; tries < 30; tries++) {
       const size = random.pick(sizes);
@@ -210,7 +229,8 @@ export class Generator {
     const { random } = this;
     if (this.depth > 3) return;
     this.depth++;
-    switch (random.below(19)) {
+    const which = this.executable ? random.pick(plainPieces) : random.below(19);
+    switch (which) {
       case 0:
       case 1:
       case 2:
@@ -268,7 +288,8 @@ export class Generator {
       if (random.chance(12)) {
         this.emit(random.pick([0xdc, 0xd4, 0xd7]), dst, 0, 0, random.pick([16, 32, 64]));
       } else if (random.chance(8)) this.emit(0x80 | wide, dst);
-      else if (random.chance(10)) this.emit(0xb8 | wide, dst, random.pick([7, 8]), random.pick(wide === 7 ? [0, 8, 16, 32] : [0, 8, 16]));
+      else if (random.chance(10))
+        this.emit(0xb8 | wide, dst, random.pick([7, 8]), random.pick(wide === 7 ? [0, 8, 16, 32] : [0, 8, 16]));
       else {
         const op = random.pick(aluOps);
         const isShift = op === 0x60 || op === 0x70 || op === 0xc0;
@@ -306,7 +327,11 @@ export class Generator {
           this.emit(0x07, 9, 0, 0, -64);
           this.bound(7, 56);
           this.emit(0x0f, 9, 7);
-          this.emit(random.pick([0x61, 0x63]) | SIZE[1], ...((random.chance(50) ? [8, 9] : [9, 8]) as [number, number]), 0);
+          this.emit(
+            random.pick([0x61, 0x63]) | SIZE[1],
+            ...((random.chance(50) ? [8, 9] : [9, 8]) as [number, number]),
+            0,
+          );
       }
     }
   }
@@ -382,7 +407,7 @@ export class Generator {
 
   private lookup(): void {
     const { random } = this;
-    const spec = random.pick(fuzzMaps.filter((each) => ["array", "hash", "percpu", "lru", "outer", "ports"].includes(each.name)));
+    const spec = random.pick(fuzzMaps.filter((each) => (this.executable ? plainMaps : lookedUp).includes(each.name)));
     this.key(spec.keySize);
     this.mapAddress(1, spec.name);
     this.emit(0x85, 0, 0, 0, 1);
@@ -446,7 +471,8 @@ export class Generator {
   private mapFor(helper: string): string | null {
     if (this.random.chance(4)) return null;
     if (helper === "tail_call") return "programs";
-    if (helper.startsWith("perf_event") || helper.endsWith("_output")) return helper.startsWith("ringbuf") ? "ring" : "perf";
+    if (helper.startsWith("perf_event") || helper.endsWith("_output"))
+      return helper.startsWith("ringbuf") ? "ring" : "perf";
     if (helper.startsWith("ringbuf")) return "ring";
     if (helper === "redirect_map") return "ports";
     if (/^map_(push|pop|peek)/.test(helper)) return "queue";

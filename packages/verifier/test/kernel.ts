@@ -47,7 +47,8 @@ export class KernelVerifier {
     const instructions = [...program.instructions];
     for (const [at, target] of program.maps) {
       const insn = instructions[at];
-      if (insn !== undefined && insn.opcode === 0x18) instructions[at] = { ...insn, imm: this.mapFd(target.map, `${program.type}/${program.attachType}`) };
+      if (insn !== undefined && insn.opcode === 0x18)
+        instructions[at] = { ...insn, imm: this.mapFd(target.map, `${program.type}/${program.attachType}`) };
     }
     return instructions;
   }
@@ -84,7 +85,11 @@ export class KernelVerifier {
   /** What the kernel's log says. */
   reason(program: FuzzProgram, level = 1): string {
     this.log[0] = 0;
-    const result = this.attributes(program).u32(24, level).u32(28, this.log.byteLength).pointer(32, this.log).try("prog_load");
+    const result = this.attributes(program)
+      .u32(24, level)
+      .u32(28, this.log.byteLength)
+      .pointer(32, this.log)
+      .try("prog_load");
     if (result >= 0) rawSyscall("close", result);
     return new TextDecoder().decode(this.log.subarray(0, this.log.indexOf(0)));
   }

@@ -3,12 +3,12 @@
  * Calls of helpers (check_helper_call, kernel/bpf/verifier.c).
  */
 import type { Env } from "../env.ts";
-import { prototypeOf } from "../helpers/prototypes.ts";
+import { prototypeFor } from "../helpers/prototypes.ts";
 import type { Prototype } from "../helpers/prototypes.ts";
 import { dynptrKind, forgetSlices, putDynptr } from "../memory/objects.ts";
 import { forgetPackets } from "../memory/packet.ts";
 import { spillSize } from "../memory/stack.ts";
-import { markMany, markPrecise } from "../pruning/precision.ts";
+import { markMany } from "../pruning/precision.ts";
 import { NOTHING, Reg, UNKNOWN, flag, kind, pointer } from "../register.ts";
 import { arithmeticFreeRange } from "../scalar/range.ts";
 import { INVALID_SLOT, byte } from "../state.ts";
@@ -23,7 +23,7 @@ import { acquire, checkNothingHeld, forgetReference, heldLock, release } from ".
 const MAX_ERRNO = 4095;
 
 export function callHelper(env: Env, id: number): void {
-  const prototype = prototypeOf(id);
+  const prototype = prototypeFor(id, env.kind.type);
   if (prototype === null || env.kind.helpers?.has(id) === false) {
     const name = prototype === null ? `number ${id}` : prototype.helper.name;
     env.refuse("unknown-helper", `${env.kind.type} programs cannot call the helper ${name}`);
@@ -309,5 +309,3 @@ function exchanged(env: Env, call: CallInfo): Reg {
   reg.id = reg.ref;
   return reg;
 }
-
-export { markPrecise };

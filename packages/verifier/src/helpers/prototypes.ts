@@ -64,6 +64,32 @@ export function prototypeOf(id: number): Prototype | null {
   return helperById(id) === null ? null : (byId.get(id) ?? null);
 }
 
+// Types of programs in which a helper's socket is not the context, or is.
+const withSocket: Readonly<Record<string, readonly number[]>> = {
+  cgroup_sockopt: [49, 57],
+  lsm: [46, 49, 57],
+  tracing: [46],
+  struct_ops: [49, 57],
+};
+const variants = new Map<string, Prototype>();
+
+/** The prototype as programs of this type see it. */
+export function prototypeFor(id: number, type: string): Prototype | null {
+  const plain = prototypeOf(id);
+  const takesSocket = withSocket[type]?.includes(id) === true;
+  const takesContext = id === 107 && type === "cgroup_sock";
+  if (plain === null || !(takesSocket || takesContext)) return plain;
+  const key = `${type} ${id}`;
+  let variant = variants.get(key);
+  if (variant === undefined) {
+    const place = takesContext ? 1 : 0;
+    const wanted = parseArgument(takesContext ? "ctx" : "sock");
+    variant = { ...plain, args: plain.args.map((arg, index) => (index === place ? wanted : arg)) };
+    variants.set(key, variant);
+  }
+  return variant;
+}
+
 function parseRanges(text: string): Set<number> {
   const set = new Set<number>();
   for (const part of text.split(",")) {

@@ -133,9 +133,7 @@ function readFixed(env: Env, range: StackRange, size: number): Reg {
   }
   const spillBytes = Math.max(0, Math.min(spilled, at + size) - at);
   if (spillBytes === size && slot.reg.isNumber(0)) return constant(0);
-  let zeros = 0;
-  for (let i = at; i < at + size; i++) if (slot.at(i) === byte.zero) zeros++;
-  return zeros === size ? constant(0) : UNKNOWN;
+  return readBytes(env, slot, at, size);
 }
 
 export function spillSize(slot: Slot): number {
@@ -149,11 +147,16 @@ function readBytes(env: Env, slot: Slot, at: number, size: number): Reg {
   for (let index = at; index < at + size; index++) {
     const type = slot.at(index);
     if (type === byte.zero) zeros++;
+    else if (type === byte.invalid) noteUninitialised(env);
     else if (type >= byte.dynptr) {
       env.refuse("uninitialised-stack", "a dynptr, iterator or interrupt state on the stack is read as plain bytes");
     }
   }
   return zeros === size ? constant(0) : UNKNOWN;
+}
+
+function noteUninitialised(env: Env): void {
+  if (env.uninitialised < 0) env.uninitialised = env.at;
 }
 
 function readVariable(env: Env, range: StackRange): Reg {
@@ -178,6 +181,7 @@ export function checkReadable(env: Env, range: StackRange, clobber: boolean): vo
         `fp${at} holds a dynptr, iterator or interrupt state and is read as plain bytes`,
       );
     }
+    if (type === byte.invalid) noteUninitialised(env);
     if (clobber) frame.stack[index] = clobbered(slot, byteOf(at));
     if (at === range.min || byteOf(at) === 0) markRead(env, range.frameIndex, index);
   }

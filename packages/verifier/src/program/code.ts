@@ -64,9 +64,11 @@ function subprogramsOf(
   const starts = new Map<number, FunctionPart>(parts.functions.map((each) => [each.start, each]));
   if (!starts.has(0)) starts.set(0, { name: "main", start: 0, typeId: 0, isGlobal: false });
   code.instructions.forEach((insn, at) => {
-    const leads = (insn.opcode === CALL && insn.src === pseudoCall.local) || (insn.opcode === LDDW && insn.src === pseudo.func);
+    const leads =
+      (insn.opcode === CALL && insn.src === pseudoCall.local) || (insn.opcode === LDDW && insn.src === pseudo.func);
     const start = code.target[at] as number;
-    if (leads && start >= 0 && !starts.has(start)) starts.set(start, { name: `function_${start}`, start, typeId: 0, isGlobal: false });
+    if (leads && start >= 0 && !starts.has(start))
+      starts.set(start, { name: `function_${start}`, start, typeId: 0, isGlobal: false });
   });
   const sorted = [...starts.values()].sort((a, b) => a.start - b.start);
   return sorted.map((each, index) => ({ ...each, index, end: sorted[index + 1]?.start ?? code.count }));

@@ -80,7 +80,7 @@ function anySet(a: bits.Tnum, b: bits.Tnum): Taken {
   return (((a.vl | a.ml) & b.vl) | ((a.vh | a.mh) & b.vh)) === 0 ? "never" : "unknown";
 }
 
-// Where bounds stand for their neighbours, equal ends decide nothing.
+// Beyond, bounds stand for their neighbours: the next number is not known.
 const isSharp = (value: number): boolean => value > -9007199254740992 && value < 9007199254740992;
 
 /** Order of two words: negative, 0 or positive. */
@@ -130,21 +130,21 @@ function taken64(op: number, a: Reg, b: Reg): Taken {
     case jmpBits.jset:
       return a.isConst && !b.isConst ? anySet(b, a) : anySet(a, b);
     case jmpBits.jgt:
-      return decided(a.umin > b.umax, a.umax <= b.umin && isSharp(b.umin));
+      return decided(a.umin > b.umax, a.umax <= b.umin);
     case jmpBits.jle:
-      return decided(a.umax <= b.umin && isSharp(b.umin), a.umin > b.umax);
+      return decided(a.umax <= b.umin, a.umin > b.umax);
     case jmpBits.jlt:
-      return decided(a.umax < b.umin, a.umin >= b.umax && isSharp(b.umax));
+      return decided(a.umax < b.umin, a.umin >= b.umax);
     case jmpBits.jge:
-      return decided(a.umin >= b.umax && isSharp(b.umax), a.umax < b.umin);
+      return decided(a.umin >= b.umax, a.umax < b.umin);
     case jmpBits.jsgt:
-      return decided(a.smin > b.smax, a.smax <= b.smin && isSharp(b.smin));
+      return decided(a.smin > b.smax, a.smax <= b.smin);
     case jmpBits.jsle:
-      return decided(a.smax <= b.smin && isSharp(b.smin), a.smin > b.smax);
+      return decided(a.smax <= b.smin, a.smin > b.smax);
     case jmpBits.jslt:
-      return decided(a.smax < b.smin, a.smin >= b.smax && isSharp(b.smax));
+      return decided(a.smax < b.smin, a.smin >= b.smax);
     case jmpBits.jsge:
-      return decided(a.smin >= b.smax && isSharp(b.smax), a.smax < b.smin);
+      return decided(a.smin >= b.smax, a.smax < b.smin);
     default:
       return "unknown";
   }

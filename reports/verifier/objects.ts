@@ -1,0 +1,110 @@
+/** @module Real objects through both verifiers. */
+import { readFileSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { NotSupportedError, VerifierError, kernelTypes, type LinuxMachine } from "@skep/linux";
+import { ObjectError, readObject, type MapSpec, type ObjectSpec } from "@skep/object";
+import { verify } from "@skep/verifier";
+import { skepObject } from "../../packages/datapath/src/generated/skep-object.ts";
+import { seedsOf, type Seed } from "../../packages/verifier/test/corpus.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+export interface ObjectFile {
+  readonly name: string;
+  readonly group: string;
+  readonly bytes: Uint8Array;
+  /** Of this repository. */
+  readonly own: boolean;
+}
+
+export function objectFiles(folders: readonly string[]): ObjectFile[] {
+  const own = ["packages/object/testdata", "packages/linux/testdata"].flatMap((folder) =>
+    filesIn(join(ROOT, folder), folder, true),
+  );
+  const datapath = { name: "datapath", group: "packages/datapath", bytes: skepObject(), own: true };
+  return [...own, datapath, ...folders.flatMap((folder) => filesIn(folder, basename(folder), false))];
+}
+
+function filesIn(folder: string, group: string, own: boolean): ObjectFile[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".o") && !file.includes(".eb."))
+    .sort()
+    .map((file) => ({ name: file.replace(/(\.bpf)?\.o$/, ""), group, bytes: readFileSync(join(folder, file)), own }));
+}
+
+export interface ObjectComparison {
+  readonly group: string;
+  readonly object: string;
+  readonly program: string;
+  /** Null: accepted; `asked` false: the kernel was not asked to verify it. */
+  readonly kernel: string | null;
+  readonly asked: boolean;
+  readonly ours: string | null;
+}
+
+export function compareObjects(linux: LinuxMachine, files: readonly ObjectFile[]): ObjectComparison[] {
+  const rows: ObjectComparison[] = [];
+  for (const file of files) {
+    let spec: ObjectSpec;
+    try {
+      spec = readObject(file.bytes);
+    } catch (error) {
+      if (error instanceof ObjectError) continue;
+      throw error;
+    }
+    for (const program of Object.keys(spec.programs)) {
+      rows.push({
+        group: file.group,
+        object: file.name,
+        program,
+        ...kernelVerdict(linux, spec, program),
+        ours: ourVerdict(spec, program),
+      });
+    }
+  }
+  return rows;
+}
+
+function kernelVerdict(
+  linux: LinuxMachine,
+  spec: ObjectSpec,
+  program: string,
+): { kernel: string | null; asked: boolean } {
+  try {
+    linux.bpf.load(spec, { programs: [program] }).close();
+    return { kernel: null, asked: true };
+  } catch (error) {
+    if (error instanceof VerifierError) return { kernel: error.message.split("\n")[0] ?? "", asked: true };
+    if (error instanceof NotSupportedError || error instanceof Error) {
+      return { kernel: `${error.name}: ${error.message.split("\n")[0] ?? ""}`, asked: false };
+    }
+    throw error;
+  }
+}
+
+function ourVerdict(spec: ObjectSpec, program: string): string | null {
+  try {
+    const { refusal } = verify(spec, program, { kernelTypes: kernelTypes() });
+    return refusal === null ? null : `${refusal.rule}: ${refusal.reason}`;
+  } catch (error) {
+    if (error instanceof ObjectError) return `${error.name}: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Programs to mutate, with their maps. */
+export function seedsFrom(files: readonly ObjectFile[]): { readonly seeds: Seed[]; readonly maps: MapSpec[] } {
+  const seeds: Seed[] = [];
+  const maps: MapSpec[] = [];
+  for (const file of files) {
+    try {
+      const found = seedsOf(file.name, readObject(file.bytes));
+      seeds.push(...found.seeds);
+      maps.push(...found.maps);
+    } catch (error) {
+      // An object that is to be linked with another has no programs of its own.
+      if (!(error instanceof ObjectError)) throw error;
+    }
+  }
+  return { seeds, maps };
+}
