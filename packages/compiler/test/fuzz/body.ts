@@ -347,6 +347,8 @@ export class Body {
     } else if (this.#random.chance(30)) this.#push(`const ${name} = ${struct.name}.zero();`);
     else this.#push(`const ${name}: ${struct.name} = `, this.#literalOf(struct), ";");
     this.addReference(name, struct, "stack");
+    if (this.#random.chance(30)) this.#store();
+    if (struct === small) this.#release(name);
   }
 
   #fieldValue(field: Field): Node {
@@ -416,14 +418,31 @@ export class Body {
       this.#push(`${path}[`, this.#index(type.length), "] = ", this.value(type.type, 2), ";");
     } else if (type.kind === "int" && this.#random.chance(30)) {
       this.#push(`${path} ${this.#random.pick(ARITHMETIC)}= `, this.value(type.type, 2), ";");
-    } else this.#push(`${path} = `, this.#fieldValue(field), ";");
+    } else {
+      // Read before and after, as what forwards loads and stores sees it.
+      const type = field.type.kind === "int" && this.#random.chance(40) ? field.type.type : null;
+      if (type) this.#setSome(type, expression(type, path));
+      this.#push(`${path} = `, this.#fieldValue(field), ";");
+      if (type) this.#setSome(type, expression(type, `(${path} ^ `, this.#nonConstant(type), ")"));
+    }
+  }
+
+  /** All bytes of a struct leave: into the packet or a map. */
+  #release(name: string): void {
+    if (!this.#options.hasContext || this.#callback > 0 || this.#random.chance(50)) return;
+    if (this.#random.chance(50)) this.#push(`io.inner = ${name};`);
+    else {
+      this.note("map");
+      this.#push("tab.set(", this.#tabKey(), `, ${name});`);
+    }
   }
 
   #index(length: number): Node {
     const random = this.#random;
     if (random.chance(50)) return expression("index", String(random.below(length)));
     if (random.chance(70)) return expression("index", this.value("u32", 1), ` & ${length - 1}`);
-    return this.#nonConstant("u32");
+    // A comparison may have narrowed the name to a literal, which TypeScript holds against the length.
+    return expression("index", "u32(", this.#nonConstant("u32"), ")");
   }
 
   // ---- the packet, maps, globals ----
@@ -677,8 +696,21 @@ export class Body {
   /** `a < (b > c ...` would be read as type arguments. */
   #comparison(type: string, right: Node): Node {
     const operator = this.#random.pick(COMPARISONS);
+    if (this.#random.chance(20)) {
+      // Both small: often equal.
+      const mask = ` & 1${isWide(type) ? "n" : ""})`;
+      return expression(
+        "bool",
+        "((",
+        this.#nonConstant(type),
+        `${mask} ${operator} (`,
+        this.#nonConstant(type),
+        `${mask})`,
+      );
+    }
     const shown = operator === "<" && right.parts.length > 1 ? expression(type, `${type}(`, right, ")") : right;
-    return expression("bool", "(", this.#nonConstant(type), ` ${operator} `, shown, ")");
+    const left = this.#nonConstant(type);
+    return expression("bool", `(${type}(`, left, `) ${operator} `, shown, ")");
   }
 
   value(type: string, depth: number): Node {

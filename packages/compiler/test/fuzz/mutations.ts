@@ -48,7 +48,6 @@ const samePlace = (a: InstOf<"load" | "store">, b: InstOf<"load" | "store">): bo
 export const EARLY: ReadonlySet<string> = new Set([
   "a load is forwarded across a store",
   "a load is hoisted out of a loop that stores",
-  "a zeroed place is not zeroed to its end",
   "a copy forgets its last byte",
 ]);
 
@@ -178,11 +177,6 @@ export const WRONG_PASSES: Readonly<Record<string, WrongPass>> = {
     }
     return changed;
   },
-  "a zeroed place is not zeroed to its end": each("zero", (inst) => {
-    if (inst.bytes < 2) return false;
-    inst.bytes -= 1;
-    return true;
-  }),
   "a copy forgets its last byte": each("copy", (inst) => {
     if (inst.bytes < 2) return false;
     inst.bytes -= 1;
