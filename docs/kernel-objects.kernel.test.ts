@@ -5,30 +5,13 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { splitLine } from "../packages/cli/src/kernel/batch.ts";
 import { skep } from "../packages/cli/test/in-process.ts";
+import { consoleExamples, outputPattern } from "./console.ts";
 import { cannotUseBpf, KernelLab, text } from "../packages/cli/test/kernel-lab.ts";
 
 const reason = cannotUseBpf();
 if (reason !== null) console.warn(`skipped: ${reason}`);
 
 const page = readFileSync(fileURLToPath(new URL("kernel-objects.md", import.meta.url)), "utf8");
-
-interface Example {
-  readonly command: string;
-  readonly output: string;
-}
-
-/** Commands of the page with what they print, in their order. */
-function examples(): Example[] {
-  return [...page.matchAll(/^```console\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
-    block
-      .split(/^\$ /m)
-      .slice(1)
-      .map((each) => {
-        const end = each.indexOf("\n");
-        return { command: each.slice(0, end), output: each.slice(end + 1) };
-      }),
-  );
-}
 
 /** Ethernet, IPv4 from 10.0.0.1 to 10.0.0.2, TCP from port 12345 to port 80. */
 const PACKET =
@@ -37,17 +20,6 @@ const PACKET =
   "3039 0050 00000001 00000000 5002 2000 0000 0000";
 
 const modules = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code);
-
-/** `…` stands for anything, also for lines; numbers and widths of columns vary. */
-function pattern(output: string): RegExp {
-  const escaped = output
-    .replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
-    .replaceAll(/^…$\n/gm, String.raw`[\s\S]*`)
-    .replaceAll("…", ".*")
-    .replaceAll(/ {2,}/g, " +")
-    .replaceAll(/\d+/g, String.raw`\d+`);
-  return new RegExp(`^${escaped}$`);
-}
 
 describe.skipIf(reason !== null)("docs/kernel-objects.md", () => {
   let lab: KernelLab;
@@ -70,12 +42,12 @@ describe.skipIf(reason !== null)("docs/kernel-objects.md", () => {
   };
 
   it("shows what its commands print", async () => {
-    const all = examples();
+    const all = consoleExamples(page);
     expect(all.length).toBeGreaterThan(20);
     for (const { command, output } of all) {
       const { stdout, stderr } = await skep(...here(command));
       const said = `${stderr}${stdout}`.replaceAll(lab.pins, "/sys/fs/bpf").replaceAll("veth0", "eth0");
-      expect(said, command).toMatch(pattern(output));
+      expect(said, command).toMatch(outputPattern(output));
     }
   });
 

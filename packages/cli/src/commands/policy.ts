@@ -31,6 +31,7 @@ import {
 } from "@skep/policy";
 import { withClient } from "../client.ts";
 import { CliError, EXIT_FAILED, usageError } from "../errors.ts";
+import { counted } from "../output/count.ts";
 import { formatProblems } from "../output/problems.ts";
 import { hasColor, note, write } from "../output/print.ts";
 import { agentDocuments, agentFlows, agentWorkloads } from "../policy/agent.ts";
@@ -53,8 +54,13 @@ export async function check({ paths, strict }: CheckOptions): Promise<number> {
   await write(formatProblems(found, files, hasColor()));
   const errors = found.filter(({ severity }) => severity === "error").length;
   const warnings = found.filter(({ severity }) => severity === "warning").length;
-  const policies = documents.length === 1 ? "1 policy" : `${documents.length} policies`;
-  await write(`${files.length} files, ${policies}, ${errors} errors, ${warnings} warnings\n`);
+  const parts = [
+    counted(files.length, "file"),
+    counted(documents.length, "policy", "policies"),
+    counted(errors, "error"),
+    counted(warnings, "warning"),
+  ];
+  await write(`${parts.join(", ")}\n`);
   return errors > 0 || (strict === true && warnings > 0) ? EXIT_FAILED : 0;
 }
 
@@ -276,7 +282,7 @@ export async function suggest(options: SuggestOptions): Promise<number> {
     throw new CliError("there is no flow between workloads to suggest a policy for");
   await write(suggestion.yaml);
   const { documents, flows: count, denied } = suggestion;
-  const policies = documents.length === 1 ? "1 policy" : `${documents.length} policies`;
-  note(`${policies} for ${count} flows; of these, replayed, ${denied.length} are denied`);
+  const policies = counted(documents.length, "policy", "policies");
+  note(`${policies} for ${counted(count, "flow")}; of these, replayed, ${denied.length} are denied`);
   return suggestion.denied.length > 0 ? EXIT_FAILED : 0;
 }
