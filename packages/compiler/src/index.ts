@@ -13,3 +13,4 @@ export type { CompilerHost } from "./source.ts";
 export { userSide } from "./user-side.ts";
 export { declarationsOf } from "./declaration-file.ts";
 export { irText, type IrTextResult } from "./ir-text.ts";
+export { refusalDiagnostic, type Refusal } from "./refusal.ts";

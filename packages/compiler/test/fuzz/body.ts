@@ -421,9 +421,19 @@ export class Body {
     } else {
       // Read before and after, as what forwards loads and stores sees it.
       const type = field.type.kind === "int" && this.#random.chance(40) ? field.type.type : null;
-      if (type) this.#setSome(type, expression(type, path));
+      if (type) this.#show(type, path);
       this.#push(`${path} = `, this.#fieldValue(field), ";");
-      if (type) this.#setSome(type, expression(type, `(${path} ^ `, this.#nonConstant(type), ")"));
+      if (type) this.#show(type, path);
+    }
+  }
+
+  /** Makes a value count: a global, or a variable, takes it in. */
+  #show(type: string, value: string): void {
+    const global = this.#options.hasContext ? this.#random.pick(this.#world.globals) : undefined;
+    if (!global) this.#setSome(type, expression(type, `(${value} ^ `, this.#nonConstant(type), ")"));
+    else {
+      this.note("global");
+      this.#push(`${global.name}.value += ${global.type}(${value});`);
     }
   }
 
