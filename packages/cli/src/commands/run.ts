@@ -9,7 +9,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { JOIN_FAILED, spawnWorkload } from "@skep/linux";
 import { type AgentClient, callError, connect, withClient } from "../client.ts";
 import { CliError, systemCode } from "../errors.ts";
-import { parseLabels } from "../labels.ts";
+import { parseLabels, parseNamedPort } from "../labels.ts";
 import { note } from "../output/print.ts";
 
 export interface RunOptions {
@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly name: string;
   readonly namespace: string;
   readonly label?: readonly string[];
+  readonly port?: readonly string[];
   readonly command: readonly string[];
 }
 
@@ -86,8 +87,9 @@ async function removeEndpoint(run: string, endpoint: skep.Endpoint): Promise<voi
 }
 
 async function create({ agent }: AgentClient, options: RunOptions): Promise<skep.Endpoint> {
-  const { namespace, name, label } = options;
-  const { endpoint } = await agent.createEndpoint({ namespace, name, labels: parseLabels(label ?? []) });
+  const { namespace, name, label = [], port = [] } = options;
+  const request = { namespace, name, labels: parseLabels(label), namedPorts: port.map(parseNamedPort) };
+  const { endpoint } = await agent.createEndpoint(request);
   if (!endpoint) throw new CliError("the agent made no endpoint: it is of another version than this command");
   return endpoint;
 }

@@ -35,7 +35,11 @@ function stateText(endpoint: skep.Endpoint): string {
   return endpoint.state === "not-ready" ? red(text) : yellow(text);
 }
 
-const enforcement = (enforced: boolean): string => (enforced ? "Enabled" : "Disabled");
+/** Cilium's words. */
+function enforcement(enforced: boolean, audit: boolean): string {
+  if (audit) return "Disabled (Audit)";
+  return enforced ? "Enabled" : "Disabled";
+}
 
 /** Labels that Cilium derives are in every identity, and say nothing in a table. */
 const isDerived = (label: string): boolean => /^k8s:io\.(cilium\.k8s|kubernetes\.pod)\./.test(label);
@@ -51,8 +55,8 @@ function endpointTable(endpoints: readonly skep.Endpoint[]): string {
     endpoints.map((endpoint) => [
       `${endpoint.id}`,
       `${endpoint.namespace}/${endpoint.name}`,
-      enforcement(endpoint.ingressEnforced),
-      enforcement(endpoint.egressEnforced),
+      enforcement(endpoint.ingressEnforced, endpoint.audit),
+      enforcement(endpoint.egressEnforced, endpoint.audit),
       labelsCell(endpoint.identity, endpoint.identityLabels),
       endpoint.ipv4,
       stateText(endpoint),
@@ -123,12 +127,18 @@ function ruleTable(rules: readonly skep.PolicyRule[]): string {
   );
 }
 
+function verdictCell(verdict: string): string {
+  const { green, red, yellow } = paint();
+  if (verdict === "deny") return red("Deny");
+  if (verdict === "audit") return yellow("Audit");
+  return green(verdict === "redirect" ? "Redirect" : "Allow");
+}
+
 function entryTable(entries: readonly skep.PolicyMapEntry[]): string {
-  const { green, red } = paint();
   return formatTable(
     ["POLICY", "DIRECTION", "IDENTITY (LABELS)", "PORT/PROTO", "PRECEDENCE", "RULES"],
     entries.map((entry) => [
-      entry.verdict === "deny" ? red("Deny") : green(entry.verdict === "redirect" ? "Redirect" : "Allow"),
+      verdictCell(entry.verdict),
       entry.direction === "ingress" ? "Ingress" : "Egress",
       entry.identity === 0 ? "any" : labelsCell(entry.identity, entry.labels),
       `${entry.port === "" ? "ANY" : entry.port}/${entry.protocol}`,

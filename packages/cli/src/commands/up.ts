@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
+import { parseLabels } from "../labels.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
 export interface UpOptions {
@@ -20,6 +21,10 @@ export interface UpOptions {
   readonly serviceCidr: string;
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
+  readonly policyEnforcement?: "default" | "always" | "never";
+  readonly hostFirewall?: boolean;
+  readonly nodeLabel?: readonly string[];
+  readonly policyVerdicts?: boolean;
 }
 
 function checkFolder(directory: string): string {
@@ -86,6 +91,10 @@ export async function up(options: UpOptions): Promise<number> {
     podCidr: options.podCidr,
     serviceCidr: options.serviceCidr,
     ...(nodeName === undefined ? {} : { nodeName }),
+    ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
+    ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
+    ...(options.policyVerdicts === true ? { verdictEvents: true } : {}),
+    nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
   })
     .catch((error: unknown) => {

@@ -22,6 +22,15 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--pod-cidr <prefix>", "addresses of workloads", "10.244.0.0/16")
     .option("--service-cidr <prefix>", "addresses of services", "10.96.0.0/16")
     .option("--node-name <name>", "name of this node in flows; default the host's name")
+    .addOption(
+      new Option(
+        "--policy-enforcement <mode>",
+        "until `skep config set` says otherwise: which workloads are default-deny",
+      ).choices(["default", "always", "never"]),
+    )
+    .option("--host-firewall", "policies with a nodeSelector are in force between the host and its workloads")
+    .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
+    .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")
     .addOption(new Option("--log-format <format>", "default text on a terminal, else json").choices(["text", "json"]))
     .action((dir: string, options: Omit<UpOptions, "directory">) =>
       finish(async () => (await import("../commands/up.ts")).up({ ...options, directory: dir })),
@@ -59,13 +68,18 @@ export function defineRun(program: Command, finish: Finish): void {
     .requiredOption("--name <name>", "name of the workload")
     .option("-n, --namespace <namespace>", "namespace of the workload", "default")
     .option("-l, --label <key=value>", "label of the workload; may be given several times", collect)
+    .option(
+      "-p, --port <name=number[/protocol]>",
+      "port that policies and services may name; may be given several times",
+      collect,
+    )
     .argument("<command...>", "the command and its arguments")
     .passThroughOptions()
     .action((command: string[], options: Omit<RunOptions, "command">) =>
       finish(async () => (await import("../commands/run.ts")).run({ ...options, command })),
     );
   examples(run, [
-    "skep run --name web --label app=web -- python3 -m http.server 80",
+    "skep run --name web --label app=web --port http=80 -- python3 -m http.server 80",
     "skep run --name probe --label app=client -- curl -sm 2 http://10.96.0.10/",
   ]);
 }

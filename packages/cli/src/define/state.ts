@@ -1,10 +1,20 @@
-import type { Command } from "commander";
-import { agentOption, examples, type Finish, listOption, serverOptions, wholeNumber } from "./common.ts";
+import { Argument, type Command } from "commander";
+import {
+  type AgentOption,
+  agentOption,
+  examples,
+  type Finish,
+  listOption,
+  serverOptions,
+  wholeNumber,
+} from "./common.ts";
 import type { ListOptions as FlowListOptions } from "../commands/list.ts";
+import type * as Settings from "../commands/settings.ts";
 import type * as State from "../commands/state.ts";
 import type { ListOptions, PolicyGetOptions, PolicyWaitOptions } from "../commands/state.ts";
 
 const state = (): Promise<typeof State> => import("../commands/state.ts");
+const settings = (): Promise<typeof Settings> => import("../commands/settings.ts");
 
 function listed(command: Command): Command {
   return listOption(agentOption(command));
@@ -28,6 +38,20 @@ export function defineLists(program: Command, finish: Finish): void {
     ["skep endpoint list", "skep endpoint list -o json"],
   );
 
+  examples(
+    agentOption(endpoint.command("audit"))
+      .summary("audit a workload")
+      .description(
+        "While audit is on nothing is denied at the workload; what would be is a flow with the verdict AUDIT. Kept over restarts.",
+      )
+      .argument("<endpoint>", "`namespace/name`, `name` (in default) or the number")
+      .addArgument(new Argument("<state>", "whether it is audited").choices(["on", "off"]))
+      .action((name: string, state: "on" | "off", options: AgentOption) =>
+        finish(async () => (await settings()).endpointAudit({ ...options, endpoint: name, audit: state === "on" })),
+      ),
+    ["skep endpoint audit web on", "skep endpoint audit default/web off"],
+  );
+
   const identity = program.command("identity").summary("security identities").description("Security identities.");
   examples(
     listed(identity.command("list"))
@@ -44,6 +68,33 @@ export function defineLists(program: Command, finish: Finish): void {
       .description("Lists services with their frontends and backends.")
       .action((options: ListOptions) => finish(async () => (await state()).serviceList(options))),
     ["skep service list -o yaml"],
+  );
+}
+
+export function defineConfig(program: Command, finish: Finish): void {
+  const config = program
+    .command("config")
+    .summary("how policies are enforced")
+    .description("How policies are enforced: for all workloads at once, in force at once, kept over restarts.");
+  examples(
+    listed(config.command("get"))
+      .summary("show the settings")
+      .description("Shows the settings that are in force.")
+      .action((options: ListOptions) => finish(async () => (await settings()).configGet(options))),
+    ["skep config get", "skep config get -o json"],
+  );
+  examples(
+    agentOption(config.command("set"))
+      .summary("change settings")
+      .description(
+        "policy-enforcement: default (where a policy selects), always, never.\n" +
+          "audit-namespaces: where nothing is denied and what would be is told, separated by commas; empty for none.",
+      )
+      .argument("<setting=value...>", "the settings to change")
+      .action((changes: string[], options: AgentOption) =>
+        finish(async () => (await settings()).configSet({ ...options, changes })),
+      ),
+    ["skep config set policy-enforcement=always", "skep config set audit-namespaces=staging,test"],
   );
 }
 
