@@ -5,7 +5,7 @@ import type { Finish } from "./define/common.ts";
 import { bpftoolOrder, defineKernel } from "./define/kernel.ts";
 import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { definePolicyTools } from "./define/policy.ts";
-import { defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
+import { defineConfig, defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
 import {
   defineCompile,
   defineCompletion,
@@ -34,6 +34,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   program.commandsGroup("What it does:");
   defineStatus(program, finish);
   defineLists(program, finish);
+  defineConfig(program, finish);
   definePolicyTools(definePolicy(program, finish), finish);
   defineObserve(program, finish, observeFlags);
   defineWhy(program, finish, observeFlags);
