@@ -159,6 +159,10 @@ describe.skipIf(!enabled)("objects", () => {
       link.close();
       expect(available()).not.toContain(name);
     }
+    // The map has its value already.
+    const again = lab.bpf.attachStructOps(object.map("linked"));
+    expect(available()).toContain("skep_linked");
+    again.close();
     const lazy = load(spec, { programs: ["lazy_ssthresh", "ssthresh", "undo_cwnd", "cong_avoid"] });
     lab.keep(lab.bpf.attachStructOps(lazy.map("lazy")));
     expect(available()).toContain("skep_lazy");

@@ -1,9 +1,7 @@
-import { encode, slots } from "@skep/isa";
-import type { Instruction } from "@skep/isa";
+import { encode } from "@skep/isa";
 import { encodeBtf } from "../btf/encode.ts";
 import { ByteWriter, StringTable, encodeText } from "../bytes.ts";
 import { encodeBtfExt } from "../elf/btf-ext.ts";
-import type { SectionExt } from "../elf/btf-ext.ts";
 import { R_BPF, SHT, STB, STT, STV } from "../elf/format.ts";
 import { CODE_FLAGS, DATA_FLAGS, READ_ONLY_FLAGS, writeElf } from "../elf/write.ts";
 import type { RelocationInput, SectionInput, SymbolInput } from "../elf/write.ts";
@@ -13,6 +11,7 @@ import type { BtfTypes } from "../btf/types.ts";
 import type { FunctionSpec, MapSpec, ObjectSpec, Reference } from "../spec.ts";
 import { completeSpec } from "./complete.ts";
 import { ARENA_SECTION, DEFAULT_ALIGN, isTextSection } from "./sections.ts";
+import { encodedSize, instructionOffsets, sectionExts, type CodeSection } from "./write-info.ts";
 
 /**
  * An ELF relocatable that bpftool, libbpf and cilium/ebpf load: programs in their sections, subprograms in `.text`, maps defined in BTF,
@@ -21,12 +20,6 @@ import { ARENA_SECTION, DEFAULT_ALIGN, isTextSection } from "./sections.ts";
  */
 export function writeObject(spec: ObjectSpec): Uint8Array<ArrayBuffer> {
   return new ObjectWriter(completeSpec(spec)).write();
-}
-
-interface CodeSection {
-  readonly name: string;
-  readonly functions: { readonly fn: FunctionSpec; readonly start: number; readonly size: number }[];
-  size: number;
 }
 
 class ObjectWriter {
@@ -331,7 +324,7 @@ class ObjectWriter {
   private writeTypes(): void {
     if (this.spec.btf === undefined) return;
     const strings = new StringTable();
-    const ext = encodeBtfExt(this.sectionExts(), strings, this.spec.byteOrder);
+    const ext = encodeBtfExt(sectionExts(this.code.values()), strings, this.spec.byteOrder);
     const btf: BtfTypes = this.spec.btf;
     this.sections.push({
       name: ".BTF",
@@ -342,46 +335,4 @@ class ObjectWriter {
     });
     if (ext !== null) this.sections.push({ name: ".BTF.ext", type: SHT.progbits, flags: 0, align: 4, data: ext });
   }
-
-  private sectionExts(): Map<string, SectionExt> {
-    const exts = new Map<string, SectionExt>();
-    for (const { name, functions } of this.code.values()) {
-      exts.set(name, {
-        funcs: functions.flatMap(({ fn, start }) =>
-          fn.typeId === undefined ? [] : [{ offset: start, typeId: fn.typeId }],
-        ),
-        lines: functions.flatMap(({ fn, start }) => withOffsets(fn, start, fn.lines)),
-        relocations: functions.flatMap(({ fn, start }) => withOffsets(fn, start, fn.coreRelocations)),
-      });
-    }
-    return exts;
-  }
-}
-
-function encodedSize(instructions: readonly Instruction[]): number {
-  return instructions.reduce((sum, insn) => sum + slots(insn) * 8, 0);
-}
-
-function instructionOffsets(instructions: readonly Instruction[], start: number): number[] {
-  const offsets: number[] = [];
-  let at = start;
-  for (const insn of instructions) {
-    offsets.push(at);
-    at += slots(insn) * 8;
-  }
-  return offsets;
-}
-
-function withOffsets<T extends { readonly at: number }>(
-  fn: FunctionSpec,
-  start: number,
-  entries: readonly T[],
-): (Omit<T, "at"> & { offset: number })[] {
-  const offsets = instructionOffsets(fn.instructions, start);
-  return entries.map(({ at, ...rest }) => {
-    const offset = offsets[at];
-    if (offset === undefined)
-      throw new ObjectError("program", `${fn.name}: information on instruction ${at}, which is not there`);
-    return { ...rest, offset };
-  });
 }
