@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { effectiveCapabilities } from "../sys/index.ts";
 
 /** Bit numbers of include/uapi/linux/capability.h, for what BPF and networking ask. */
 export const capabilityBits = {
@@ -29,7 +30,7 @@ export class MissingCapabilityError extends Error {
 }
 
 export interface Privilege {
-  /** The effective set (CapEff). */
+  /** The effective set, by bit. */
   readonly effective: bigint;
   /** Whether this is the initial user namespace: BPF asks for capabilities in that one. */
   readonly initial: boolean;
@@ -40,18 +41,12 @@ export function isInitialUserNamespace(uidMap: string): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(uidMap);
 }
 
-export function parseEffective(status: string): bigint {
-  const found = /^CapEff:\s*([0-9a-f]+)$/m.exec(status);
-  if (!found) throw new SyntaxError("no CapEff in /proc/self/status");
-  return BigInt(`0x${found[1]}`);
-}
+let initial: boolean | undefined;
 
-/** Read anew every time: capabilities can be dropped. */
+/** Capabilities can be dropped and are read anew; a process with threads stays in its user namespace (setns(2), unshare(2)). */
 export function currentPrivilege(): Privilege {
-  return {
-    effective: parseEffective(readFileSync("/proc/thread-self/status", "utf8")),
-    initial: isInitialUserNamespace(readFileSync("/proc/thread-self/uid_map", "utf8")),
-  };
+  initial ??= isInitialUserNamespace(readFileSync("/proc/thread-self/uid_map", "utf8"));
+  return { effective: effectiveCapabilities(), initial };
 }
 
 /** The wanted capabilities that are missing. CAP_SYS_ADMIN stands for CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (bpf_capable). */

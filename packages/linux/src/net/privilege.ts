@@ -1,13 +1,12 @@
-import { readFileSync } from "node:fs";
-import { type Capability, capabilityBits, MissingCapabilityError, parseEffective } from "../bpf/capabilities.ts";
+import { type Capability, capabilityBits, MissingCapabilityError } from "../bpf/capabilities.ts";
+import { effectiveCapabilities } from "../sys/index.ts";
 
 /**
  * Throws `MissingCapabilityError` before anything is tried. Unlike BPF, the network asks for capabilities in the user namespace that
  * owns the network namespace (ns_capable): a container's root may have them.
  */
 export function needCapability(operation: string, ...wanted: readonly Capability[]): void {
-  const effective = parseEffective(readFileSync("/proc/thread-self/status", "utf8"));
-  const missing = missingOf(effective, wanted);
+  const missing = missingOf(effectiveCapabilities(), wanted);
   if (missing.length > 0) throw new MissingCapabilityError(operation, missing);
 }
 

@@ -15,3 +15,4 @@ export * from "./socket.ts";
 export * from "./namespace.ts";
 export * from "./event.ts";
 export * from "./clock.ts";
+export { effectiveCapabilities } from "./privilege.ts";
