@@ -69,6 +69,8 @@ export class Env {
   state: State;
   /** The instruction that is being walked. */
   at = 0;
+  /** First instruction of the function that exceptions end in; -1: none. */
+  exceptionCallback = -1;
   /** Global functions after whose call packet pointers are gone. */
   readonly changesPackets = new Set<number>();
   /** Prototypes of global functions, once read. */

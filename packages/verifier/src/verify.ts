@@ -147,6 +147,7 @@ class Verifying {
 
   private check(env: Env, done: Explored[]): void {
     const { code } = env;
+    env.exceptionCallback = this.exceptionCallback(code);
     checkFlow(env);
     const problems = new Map<number, string>();
     code.instructions.forEach((insn, at) => {
@@ -166,6 +167,19 @@ class Verifying {
       walk(env, { explored, prune: points.prune, malformed: problems, budget: this.options.budget ?? BUDGET });
     }
     checkStackDepth(env);
+  }
+
+  /** What a declaration tag `exception_callback:NAME` of the program names. */
+  private exceptionCallback(code: Code): number {
+    const { object, program } = this.loaded;
+    if (object.btf === undefined || program.typeId === undefined) return -1;
+    for (const type of object.btf.types) {
+      if (type.kind !== "decl_tag" || type.typeId !== program.typeId || !type.name.startsWith("exception_callback:"))
+        continue;
+      const name = type.name.slice("exception_callback:".length);
+      return code.subprograms.find((each) => each.name === name)?.start ?? -1;
+    }
+    return -1;
   }
 
   /** The state in which a function is entered. */

@@ -132,6 +132,7 @@ function memoryCheck(writes: boolean, raw: boolean, sizeOf: (map: MapInfo) => nu
   return (env, argument) => {
     const { call, prototype, index } = argument;
     if (call.map === null) return;
+    if (sizeOf(call.map) === 0) env.refuse("argument-size", `maps of type ${call.map.type} have nothing of that size`);
     const use = {
       register: index + 1,
       size: sizeOf(call.map),

@@ -1,13 +1,43 @@
-/** @module Calls of kernel functions. */
+/**
+ * @module
+ * Calls of kernel functions (check_kfunc_call, kernel/bpf/verifier.c): arguments by their BTF types and the endings of their names.
+ */
+import { resolveType } from "@skep/object";
 import type { Env } from "../env.ts";
+import { describeReg } from "../explain/describe.ts";
+import { kernelFunction, mayCall, shapeOf } from "../kernel/functions.ts";
+import type { KernelFunction, ParameterShape } from "../kernel/functions.ts";
+import type { KernelTypes } from "../kernel/types.ts";
+import { dynptrAt, dynptrKind, iteratorAt, iteratorState, putDynptr, putIterator } from "../memory/objects.ts";
+import { slotOf, stackRange } from "../memory/stack.ts";
 import type { Code } from "../program/code.ts";
-import { UNKNOWN } from "../register.ts";
+import { markPrecise } from "../pruning/precision.ts";
+import { findPreviousEntry, widenImprecise } from "../pruning/widen.ts";
+import { Reg, UNKNOWN, constant, flag, kind, pointer } from "../register.ts";
+import { INVALID_SLOT } from "../state.ts";
+import { pushBranch } from "../step/branches.ts";
 import { clobber } from "./helper.ts";
+import { checkMemory, checkSizedMemory, finishWrites } from "./memory-argument.ts";
+import type { Written } from "./memory-argument.ts";
+import { acquire, checkNothingHeld, heldLock, release } from "./references.ts";
 
-export function callKernelFunction(env: Env): void {
-  env.refuse("unknown-kfunc", "kernel functions");
-  clobber(env);
-  env.frame.regs[0] = UNKNOWN;
+/** What the arguments of a call say about it. */
+interface Call {
+  readonly fn: KernelFunction;
+  readonly types: KernelTypes;
+  readonly written: Written;
+  ref: number;
+  released: number;
+  dynptr: Reg | null;
+  /** A constant argument: a type's id, or a size. */
+  constant: number;
+  iterator: { readonly frame: number; readonly slot: number; readonly slots: number; readonly typeId: number } | null;
+  iteratorReg: Reg | null;
+}
+
+function nameAt(code: Code, at: number): string {
+  const target = code.targets.get(at);
+  return target?.kind === "kfunc" ? target.name : "";
 }
 
 /** How many registers a call of a kernel function reads. */
@@ -16,6 +46,347 @@ export function kernelFunctionArguments(_code: Code, _at: number): number {
 }
 
 /** The function is `next` of an iterator: a loop's head. */
-export function isIteratorNext(_code: Code, _at: number): boolean {
-  return false;
+export function isIteratorNext(code: Code, at: number): boolean {
+  return /^bpf_iter_.*_next$/.test(nameAt(code, at));
+}
+
+export function callKernelFunction(env: Env): void {
+  const name = nameAt(env.code, env.at);
+  const { kernel } = env;
+  if (kernel === null) env.refuse("unresolved", `the kernel's types are needed for ${name || "a kernel function"}`);
+  const fn = kernel === null ? null : kernelFunction(kernel, name);
+  if (kernel === null || fn === null) {
+    env.refuse("unknown-kfunc", `the kernel has no function ${name || "of that number"}`);
+    clobber(env);
+    env.frame.regs[0] = UNKNOWN;
+    return;
+  }
+  checkPlace(env, fn);
+  const call: Call = {
+    ...{
+      fn,
+      types: kernel,
+      written: [],
+      ref: 0,
+      released: 0,
+      dynptr: null,
+      constant: 0,
+      iterator: null,
+      iteratorReg: null,
+    },
+  };
+  fn.params.forEach((_, index) => checkArgument(env, call, index));
+  if (fn.releases && call.released === 0) env.refuse("release", `${name} is given nothing that was acquired`);
+  sections(env, name);
+  finishWrites(env, call.written);
+  if (call.released !== 0) {
+    const { ref } = env.frame.reg(call.released);
+    if (ref !== 0) release(env, ref);
+  }
+  finish(env, call);
+}
+
+function checkPlace(env: Env, fn: KernelFunction): void {
+  const { state } = env;
+  if (!mayCall(fn.name, env.kind.type)) env.refuse("unknown-kfunc", `${env.kind.type} programs cannot call ${fn.name}`);
+  if (fn.sleeps && (!env.kind.sleepable || state.rcu > 0 || state.preempt > 0)) {
+    env.refuse("sleeps", `${fn.name} may sleep, which is not allowed here`);
+  }
+  const held = heldLock(state);
+  const isGraph = /^bpf_(list|rbtree)_/.test(fn.name);
+  if (held !== null && !isGraph && !fn.name.startsWith("bpf_res_spin_unlock")) {
+    env.refuse("lock-held", `${fn.name} is called while a lock is held`);
+  }
+  if (fn.name === "bpf_throw") checkNothingHeld(env, "bpf_throw");
+}
+
+/** Sections that calls open and close. */
+function sections(env: Env, name: string): void {
+  const { state } = env;
+  switch (name) {
+    case "bpf_rcu_read_lock":
+      state.rcu++;
+      break;
+    case "bpf_rcu_read_unlock":
+      if (state.rcu === 0) env.refuse("section-open", "an RCU read section is closed that was not opened");
+      else state.rcu--;
+      break;
+    case "bpf_preempt_disable":
+      state.preempt++;
+      break;
+    case "bpf_preempt_enable":
+      if (state.preempt === 0) env.refuse("section-open", "preemption is allowed again and was not forbidden");
+      else state.preempt--;
+      break;
+    default:
+  }
+}
+
+function wrong(env: Env, call: Call, register: number, wanted: string): void {
+  env.refuse("argument-type", `r${register} is ${describeReg(env.read(register))}; ${call.fn.name} wants ${wanted}`);
+}
+
+function checkArgument(env: Env, call: Call, index: number): void {
+  const param = call.fn.params[index];
+  if (param === undefined || index >= 5) return;
+  const register = index + 1;
+  const { name } = param;
+  if (name.endsWith("__ign") || name.endsWith("__prog")) return;
+  const reg = env.read(register);
+  const shape = shapeOf(call.types, param.typeId);
+  if (shape.kind === "number") {
+    if (reg.kind !== kind.scalar) wrong(env, call, register, "a number");
+    else if (name.endsWith("__k") || name.endsWith("__szk")) checkConstant(env, call, register);
+    return;
+  }
+  const nullable = name.endsWith("__nullable") || name.endsWith("__opt");
+  if (nullable && reg.isNumber(0)) return;
+  if (reg.mayBeNull && !nullable) {
+    env.refuse("maybe-null", `r${register} may be null, which ${call.fn.name} does not take`);
+    return;
+  }
+  if (reg.ref !== 0) call.ref = reg.ref;
+  checkPointer(env, call, { register, index, shape, name });
+}
+
+function checkConstant(env: Env, call: Call, register: number): void {
+  const reg = env.read(register);
+  if (!reg.isConst) env.refuse("argument-constant", `r${register} of ${call.fn.name} must be a constant`);
+  markPrecise(env, register);
+  call.constant = reg.umax;
+}
+
+interface PointerArgument {
+  readonly register: number;
+  readonly index: number;
+  readonly shape: ParameterShape;
+  readonly name: string;
+}
+
+function checkPointer(env: Env, call: Call, argument: PointerArgument): void {
+  const { register, shape, index } = argument;
+  const reg = env.read(register);
+  if (shape.kind === "struct" && shape.name === "bpf_dynptr") checkDynptr(env, call, argument);
+  else if (call.fn.iterator !== null && index === 0 && shape.kind === "struct") checkIterator(env, call, shape);
+  else if (argument.name.endsWith("__map") || (shape.kind === "struct" && shape.name === "bpf_map")) {
+    if (reg.kind !== kind.map) wrong(env, call, register, "a map");
+  } else if (reg.kind === kind.context) checkContext(env, call, argument);
+  else if (hasSize(call, index)) checkSized(env, call, register);
+  else if (reg.kind === kind.btf) checkObject(env, call, argument);
+  else if (isSocketLike(reg)) return;
+  else if (shape.kind === "anything" || reg.kind === kind.arena) return;
+  else checkPlainMemory(env, call, argument);
+}
+
+function isSocketLike(reg: Reg): boolean {
+  return reg.kind === kind.socket || reg.kind === kind.sockCommon || reg.kind === kind.tcpSock;
+}
+
+function checkContext(env: Env, call: Call, { register }: PointerArgument): void {
+  const reg = env.read(register);
+  if (reg.off !== 0 || !reg.isConst)
+    env.refuse("context-modified", `r${register} of ${call.fn.name} points into the context`);
+}
+
+/** The next parameter is this one's size. */
+function hasSize(call: Call, index: number): boolean {
+  return /__szk?$/.test(call.fn.params[index + 1]?.name ?? "");
+}
+
+function checkSized(env: Env, call: Call, register: number): void {
+  const use = { register, sizeRegister: register + 1, writes: true, raw: false, mayBeEmpty: true, packet: true };
+  const reg = env.read(register);
+  const readOnly = (reg.flags & flag.readOnly) !== 0 || reg.map?.programReadOnly === true;
+  checkSizedMemory(env, { ...use, writes: !readOnly }, call.written);
+}
+
+function checkPlainMemory(env: Env, call: Call, { register, shape }: PointerArgument): void {
+  const reg = env.read(register);
+  if (reg.kind === kind.scalar) {
+    wrong(env, call, register, "a pointer");
+    return;
+  }
+  const size = shape.kind === "struct" ? call.types.sizeOf(shape.typeId) : shape.kind === "memory" ? shape.size : 0;
+  if (size === 0) return;
+  const writes = !(shape.kind === "memory" && shape.readOnly);
+  checkMemory(env, { register, size, writes, raw: false, mayBeEmpty: false, packet: true }, call.written);
+}
+
+function checkObject(env: Env, call: Call, { register, shape, index }: PointerArgument): void {
+  const reg = env.read(register);
+  if (call.fn.releases && index === 0) {
+    if (reg.ref === 0) env.refuse("release", `r${register} holds no reference`);
+    if (reg.off !== 0) env.refuse("release", `r${register} was moved before it is released`);
+    call.released = register;
+    return;
+  }
+  const isTrusted = reg.ref !== 0 || (reg.flags & (flag.trusted | flag.rcu | flag.alloc)) !== 0;
+  if (!isTrusted) env.refuse("untrusted", `r${register} of ${call.fn.name} is a pointer that is not trusted`);
+  if (reg.ownType || shape.kind !== "struct") return;
+  const name = call.types.nameOf(reg.typeId);
+  if (name !== shape.name) wrong(env, call, register, `a pointer to struct ${shape.name}, not struct ${name}`);
+}
+
+function stackPlace(
+  env: Env,
+  call: Call,
+  register: number,
+  size: number,
+): { readonly frame: number; readonly slot: number } | null {
+  const reg = env.read(register);
+  const off = reg.off + reg.vl;
+  if (reg.kind !== kind.stack || !reg.isConst || (off & 7) !== 0 || off > -size) {
+    wrong(env, call, register, `${size} aligned bytes of the stack`);
+    return null;
+  }
+  stackRange(env, reg, 0, size);
+  return { frame: reg.size, slot: slotOf(off) };
+}
+
+const makers: Readonly<Record<string, number>> = {
+  bpf_dynptr_from_skb: dynptrKind.skb,
+  bpf_dynptr_from_xdp: dynptrKind.xdp,
+  bpf_dynptr_from_skb_meta: dynptrKind["skb-meta"],
+};
+
+function checkDynptr(env: Env, call: Call, argument: PointerArgument): void {
+  const reg = env.read(argument.register);
+  if (reg.kind === kind.dynptr) {
+    call.dynptr = reg;
+    return;
+  }
+  const place = stackPlace(env, call, argument.register, 16);
+  const frame = place === null ? undefined : env.state.frames[place.frame];
+  if (place === null || frame === undefined) return;
+  const found = dynptrAt(frame, place.slot);
+  if (argument.name.endsWith("__uninit")) {
+    if (found !== null) env.refuse("dynptr", "there is a dynptr already");
+    const isClone = call.fn.name === "bpf_dynptr_clone";
+    const what = isClone ? (call.dynptr?.size ?? 0) : (makers[call.fn.name] ?? dynptrKind.local);
+    const readOnly = isClone
+      ? ((call.dynptr?.flags ?? 0) & flag.readOnly) !== 0
+      : what === dynptrKind.skb && env.kind.type === "socket_filter";
+    putDynptr(env, frame, place.slot, { kind: what, ref: isClone ? (call.dynptr?.ref ?? 0) : 0, readOnly });
+    return;
+  }
+  if (found === null) env.refuse("dynptr", `r${argument.register} points to no dynptr`);
+  else call.dynptr = found;
+}
+
+function checkIterator(env: Env, call: Call, shape: { readonly typeId: number; readonly name: string }): void {
+  const size = Math.max(8, Math.ceil(call.types.sizeOf(shape.typeId) / 8) * 8);
+  const place = stackPlace(env, call, 1, size);
+  const frame = place === null ? undefined : env.state.frames[place.frame];
+  if (place === null || frame === undefined) return;
+  const slots = size / 8;
+  const found = iteratorAt(frame, place.slot, slots);
+  if (call.fn.iterator === "new") {
+    if (found !== null) env.refuse("iterator", "the iterator is made already");
+  } else if (found === null || found.typeId !== shape.typeId) {
+    env.refuse("iterator", `r1 points to no ${shape.name}`);
+    return;
+  }
+  call.iterator = { ...place, slots, typeId: shape.typeId };
+  call.iteratorReg = found;
+}
+
+function finish(env: Env, call: Call): void {
+  const { fn } = call;
+  if (fn.iterator === "new") makeIterator(env, call);
+  if (fn.iterator === "destroy") destroyIterator(env, call);
+  if (fn.iterator === "next" && call.iterator !== null && call.iteratorReg !== null) {
+    nextOfIterator(env, call);
+    return;
+  }
+  clobber(env);
+  env.frame.regs[0] = resultOf(env, call);
+}
+
+function makeIterator(env: Env, call: Call): void {
+  const { iterator } = call;
+  const frame = iterator === null ? undefined : env.state.frames[iterator.frame];
+  if (iterator === null || frame === undefined) return;
+  const reg = new Reg();
+  reg.kind = kind.iterator;
+  reg.typeId = iterator.typeId;
+  reg.off = iteratorState.active;
+  reg.ref = acquire(env);
+  putIterator(frame, iterator.slot, iterator.slots, reg);
+}
+
+function destroyIterator(env: Env, call: Call): void {
+  const { iterator, iteratorReg } = call;
+  const frame = iterator === null ? undefined : env.state.frames[iterator.frame];
+  if (iterator === null || iteratorReg === null || frame === undefined) return;
+  release(env, iteratorReg.ref);
+  for (let index = iterator.slot; index > iterator.slot - iterator.slots; index--) frame.stack[index] = INVALID_SLOT;
+}
+
+/** Once more with something, or drained with null (process_iter_next_call). */
+function nextOfIterator(env: Env, call: Call): void {
+  const { iterator, iteratorReg } = call;
+  if (iterator === null || iteratorReg === null) return;
+  const next = env.at + 1;
+  if (iteratorReg.off !== iteratorState.drained) {
+    const again = pushBranch(env, next);
+    const frame = again.frames[iterator.frame];
+    const active = iteratorReg.clone();
+    active.mapUid++;
+    if (frame !== undefined) putIterator(frame, iterator.slot, iterator.slots, active);
+    const before = findPreviousEntry(env.state, env.at);
+    if (before !== null) widenImprecise(before, again);
+    again.frame.regs.fill(new Reg(), 0, 6);
+    const given = resultOf(env, call).clone();
+    given.flags &= ~flag.maybeNull;
+    given.id = 0;
+    again.frame.regs[0] = given;
+  }
+  const frame = env.state.frames[iterator.frame];
+  const drained = iteratorReg.clone();
+  drained.off = iteratorState.drained;
+  if (frame !== undefined) putIterator(frame, iterator.slot, iterator.slots, drained);
+  clobber(env);
+  env.frame.regs[0] = constant(0);
+}
+
+function resultOf(env: Env, call: Call): Reg {
+  const { fn, types } = call;
+  const type = resolveType(types.view, fn.returnTypeId);
+  if (type === null) return new Reg();
+  if (type.kind !== "ptr") return UNKNOWN;
+  if (fn.name.startsWith("bpf_dynptr_slice")) return slice(env, call);
+  if (fn.name === "bpf_arena_alloc_pages") {
+    const arena = UNKNOWN.clone();
+    arena.kind = kind.arena;
+    return arena;
+  }
+  const shape = shapeOf(types, fn.returnTypeId);
+  const nulls = fn.mayReturnNull ? flag.maybeNull : 0;
+  const reg =
+    shape.kind === "struct" ? pointer(kind.btf, nulls | flag.trusted) : pointer(kind.memory, nulls | flag.readOnly);
+  if (shape.kind === "struct") reg.typeId = shape.typeId;
+  else reg.size = shape.kind === "memory" ? shape.size : 0;
+  if (fn.name === "bpf_obj_new_impl" || fn.name === "bpf_percpu_obj_new_impl") {
+    reg.flags = nulls | flag.alloc;
+    reg.typeId = call.constant;
+    reg.ownType = true;
+  }
+  if (nulls !== 0) reg.id = env.newId();
+  if (fn.acquires) {
+    reg.ref = acquire(env);
+    reg.id = reg.ref;
+  } else if (fn.iterator === "next") reg.ref = call.iteratorReg?.ref ?? 0;
+  return reg;
+}
+
+function slice(env: Env, call: Call): Reg {
+  const reg = pointer(kind.memory, flag.maybeNull);
+  reg.size = call.constant || env.frame.reg(4).umax;
+  reg.id = env.newId();
+  reg.mapUid = call.dynptr?.id ?? 0;
+  reg.ref = call.dynptr?.ref ?? 0;
+  reg.linked = call.dynptr !== null && call.dynptr.size >= dynptrKind.skb;
+  if (call.fn.name === "bpf_dynptr_slice" || ((call.dynptr?.flags ?? 0) & flag.readOnly) !== 0)
+    reg.flags |= flag.readOnly;
+  return reg;
 }

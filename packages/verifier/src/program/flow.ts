@@ -18,7 +18,8 @@ export function malformed(insn: Instruction): string | null {
   if (insn.opcode === NOSPEC || insn.opcode === CALLX) return `there is no instruction 0x${insn.opcode.toString(16)}`;
   const isMove = (insn.opcode & 0xf7) === 0xb7 || (insn.opcode & 0xf7) === 0xb4;
   if (isMove && insn.offset === -1) return "unused field offset is -1, not 0";
-  const problem = fieldProblem(insn);
+  // The kernel does not look at the offset of exit.
+  const problem = fieldProblem(insn.opcode === EXIT ? { ...insn, offset: 0 } : insn);
   return problem === null ? null : problem.message;
 }
 
@@ -52,7 +53,8 @@ function checkSubprogram(env: Env, subprogram: Subprogram): void {
 function checkReached(env: Env): void {
   const { code } = env;
   const seen = new Uint8Array(code.count);
-  const pending = [0];
+  // The program, and a callback for exceptions, which nothing calls.
+  const pending = [0, ...(env.exceptionCallback < 0 ? [] : [env.exceptionCallback])];
   while (pending.length > 0) {
     const at = pending.pop() as number;
     if (at < 0 || at >= code.count || seen[at] === 1) continue;
