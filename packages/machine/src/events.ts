@@ -112,7 +112,8 @@ export class EventStream<T> implements AsyncIterable<T> {
 
   /**
    * A reader that hands events to `onEvent` where they lie, in place of a loop: nothing is made for an event. `field` gives what reads
-   * the fields. The reader is the stream's consumer until it is closed; a record that is too short throws RangeError from `drain`.
+   * the fields. The reader is the stream's consumer until it is closed; a record that is too short throws RangeError from `drain`. Events
+   * that a loop took from the ring before it was left are the next loop's.
    */
   inPlace(onEvent: (view: DataView, at: number) => void): RingReader {
     this.#mustBeFree();
