@@ -14,6 +14,7 @@ import {
   defineRelay,
   defineVersion,
 } from "./define/tools.ts";
+import { defineVm } from "./define/vm.ts";
 import { setRunner } from "./kernel/runner.ts";
 import { VERSION } from "./version.ts";
 
@@ -45,6 +46,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   program.commandsGroup("Tools:");
   defineDoctor(program, finish);
   defineCompile(program, finish);
+  defineVm(program, finish);
   defineDrops(program, finish);
   defineDemo(program, finish);
   defineCompletion(program, finish);

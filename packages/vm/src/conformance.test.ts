@@ -8,7 +8,8 @@ import type { Engine, EngineName } from "./cpu.ts";
 import { Interpreter } from "./interpreter/interpreter.ts";
 import { Jit } from "./jit/engine.ts";
 import { Memory } from "./memory.ts";
-import { blocks, hexBytes, ubpfHelpers } from "./testing-conformance.ts";
+import { blocks, hexBytes } from "./testing-conformance.ts";
+import { ubpfHelpers } from "./conformance-helpers.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../../..");
 const suites = [

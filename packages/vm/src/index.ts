@@ -4,6 +4,7 @@ export { Interpreter } from "./interpreter/interpreter.ts";
 export { Jit } from "./jit/engine.ts";
 export type { JitOptions } from "./jit/engine.ts";
 export type { Cpu, CpuOptions, Engine, EngineName, HelperFunction } from "./cpu.ts";
+export { ubpfHelpers } from "./conformance-helpers.ts";
 export * from "./error.ts";
 export { Memory, Region } from "./memory.ts";
 export type { RegionKind } from "./memory.ts";

@@ -37,7 +37,7 @@ function events(object: VmObject): number {
 
 /** Keys of connections (their values hold times), whole entries of the others; what belongs to CPUs or sections is left out. */
 function contents(name: string, entries: Iterable<readonly [Uint8Array, Uint8Array]>): string[] {
-  return Array.from(entries, ([key, value]) => (name === "skep_ct" ? String(key) : `${key}:${value}`)).sort();
+  return Array.from(entries, ([key, value]) => (name === "skep_ct" ? String(key) : [key, value].join(":"))).sort();
 }
 
 describe.skipIf(!privileged)("the datapath's programs", () => {

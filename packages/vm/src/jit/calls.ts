@@ -5,7 +5,6 @@ import { errno } from "../error.ts";
 import {
   CONTROLS,
   CONTROL_BYTES,
-  FRAME_BYTES,
   FRAME_STRIDE,
   MAX_LOOPS,
   MAX_MAPS,
