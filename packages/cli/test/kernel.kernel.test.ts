@@ -157,6 +157,28 @@ describe.skipIf(reason !== null)("kernel objects", () => {
       );
     });
 
+    it("tells what the verifier refuses: the line, the registers, the end of its log", async () => {
+      const module = join(lab.folder, "wrong.bpf.ts");
+      writeFileSync(
+        module,
+        `import { global, u64, xdp, XDP } from "@skep/bpf";
+export const many = global("many", u64);
+export const endless = xdp("endless", () => {
+  let at = 0n;
+  while (at < many.value) at += 1n;
+  return XDP.PASS;
+});
+`,
+      );
+      const log = join(lab.folder, "log");
+      const refused = await skep("prog", "load", module, join(lab.pins, "never"), "log", log);
+      expect(refused.status).toBe(1);
+      expect(refused.stderr).toMatch(/^skep: endless: .+\n/);
+      expect(refused.stderr).toMatch(/\nthe verifier's log:\n\(\d+ lines before; `log FILE` keeps them\)\n(.*\n){12}$/);
+      expect(readFileSync(log, "utf8").split("\n").length).toBeGreaterThan(12);
+      expect(existsSync(join(lab.pins, "never"))).toBe(false);
+    });
+
     it("runs a program on bytes", async () => {
       const input = join(lab.folder, "packet");
       writeFileSync(input, new Uint8Array(64).fill(7));
@@ -557,6 +579,24 @@ describe.skipIf(reason !== null)("kernel objects", () => {
         "skep: there is no link with id 4000000000\n",
       );
     });
+
+    it("tells where links of perf events and probes are", async () => {
+      const { bpf } = lab.machine;
+      const file = join(linuxTestdata, "probed.x64");
+      const names = ["entered", "user_entry", "user_many"];
+      const tracing = keep(
+        bpf.load(readObject(new Uint8Array(readFileSync(join(linuxTestdata, "tracing.o")))), { programs: names }),
+      );
+      const [tracepoint, uprobe, several] = [
+        bpf.attach(tracing.programs["entered"]!, { hook: "tracepoint", category: "syscalls", name: "sys_enter_kill" }),
+        bpf.attach(tracing.programs["user_entry"]!, { hook: "uprobe", path: file, function: "stage", cookie: 7n }),
+        bpf.attach(tracing.programs["user_many"]!, { hook: "uprobe_multi", path: file, places: ["stage"] }),
+      ].map(keep);
+      const shown = (link: typeof tracepoint) => json("link", "show", "id", `${link!.info.id}`);
+      expect(await shown(tracepoint)).toMatchObject({ type: "perf_event", tracepoint: "sys_enter_kill" });
+      expect(await shown(uprobe)).toMatchObject({ type: "perf_event", retprobe: false, file, offset: 0xe8, cookie: 7 });
+      expect(await shown(several)).toMatchObject({ type: "uprobe_multi", retprobe: false, path: file, func_cnt: 1 });
+    });
   });
 
   describe("btf", () => {
@@ -705,6 +745,20 @@ describe.skipIf(reason !== null)("kernel objects", () => {
       expect((await skep("struct-ops", "show", "name", "nothing")).stderr).toMatch(
         /there is no struct_ops with name nothing/,
       );
+    });
+
+    it("registers what the kernel has no link for, until it is told otherwise", async () => {
+      const available = () => readFileSync("/proc/sys/net/ipv4/tcp_available_congestion_control", "utf8").split(/\s+/);
+      const folder = join(lab.pins, "plain-ops");
+      try {
+        const said = await text("struct-ops", "register", join(linuxTestdata, "objects/struct-ops.o"), folder);
+        expect(said).toMatch(/^Registered tcp_congestion_ops plain id \d+$/m);
+        expect(available()).toEqual(expect.arrayContaining(["skep_plain", "skep_linked"]));
+      } finally {
+        lab.machine.bpf.removePins(folder);
+        await skep("struct-ops", "unregister", "name", "plain");
+      }
+      expect(available().filter((name) => name.startsWith("skep_"))).toEqual([]);
     });
   });
 

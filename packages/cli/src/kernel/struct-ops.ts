@@ -140,7 +140,9 @@ export async function structOpsRegister(session: Session): Promise<void> {
     if (!map) continue;
     const pin =
       structOps?.section.endsWith(".link") && folder !== null ? join(folder, name.replaceAll(".", "_")) : null;
-    if (pin !== null) pinAt(session, session.keep(bpf.attachStructOps(map)), pin);
+    // Without a link it stays when the command ends: nothing is closed.
+    const link = bpf.attachStructOps(map);
+    if (pin !== null) pinAt(session, session.keep(link), pin);
     done.push({ map, pin });
   }
   await session.print(
