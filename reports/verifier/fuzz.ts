@@ -74,7 +74,7 @@ export class Fuzzing {
 
   run(count: number, progress: (done: number) => void): void {
     for (let i = 0; i < count; i++) {
-      const mutates = this.seeds.length > 0 && i % 2 === 1;
+      const mutates = this.seeds.length > 0 && i % 5 >= 3;
       const program = mutates ? mutate(this.random, this.random.pick(this.seeds).program) : this.generator.next();
       this.compare(program, mutates ? "mutated" : "generated");
       if ((i + 1) % 20_000 === 0) progress(i + 1);

@@ -36,7 +36,7 @@ ${objectList(compared)}
 
 ## Fuzzed programs
 
-${findings.programs} programs from seed ${findings.seed}: half generated, half mutated from ${fuzzing.seedCount} real programs.
+${findings.programs} programs from seed ${findings.seed}: three of five generated, two of five mutated from ${fuzzing.seedCount} real programs.
 
 ${fuzzTable(fuzzing)}
 

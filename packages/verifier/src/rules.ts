@@ -49,7 +49,6 @@ export const rules = {
     "Arithmetic that no pointer allows.",
     "Only add to and subtract from pointers, in 64 bits.",
   ],
-  "null-arithmetic": ["VER2004", "Arithmetic on a pointer that may be null.", "Compare it with null first."],
   "shift-width": ["VER2005", "A shift by as many bits as the register has, or more.", "Shift by less than the width."],
   "divide-by-zero": ["VER2006", "A division by the constant zero.", "Divide by something else."],
   "offset-range": ["VER2007", "A pointer moves too far.", "Bound the number that is added: `& mask`, or a comparison."],
@@ -140,7 +139,6 @@ export const rules = {
   ],
   "argument-constant": ["VER4005", "An argument that must be a constant.", "Pass a constant."],
   "map-and-helper": ["VER4006", "A helper that does not go with this type of map.", "Use the helper made for the map."],
-  "argument-memory": ["VER4007", "A memory argument that is not long enough.", "Pass a buffer of at least the size."],
   "packet-argument": ["VER4008", "A packet pointer where the helper takes none.", "Copy the bytes to the stack first."],
   callback: ["VER4009", "A callback that is none, or that does not fit.", "Pass a static function of the program."],
   sleeps: [
@@ -174,7 +172,6 @@ export const rules = {
     "A tail call where none may be.",
     "Make it from a function that returns int, outside of locks and callbacks.",
   ],
-  "exclusive-context": ["VER4017", "The context argument was changed.", "Pass the context as it came."],
   // 5: references and locks
   "reference-leak": ["VER5001", "Something that was acquired is not given back.", "Release it on every path."],
   release: [
@@ -193,7 +190,6 @@ export const rules = {
     "A read or preemption section is left open, or closed twice.",
     "Close what was opened, on every path.",
   ],
-  "lock-owner": ["VER5006", "An access that needs the lock beside it.", "Take the lock of the same value first."],
   // 6: complexity
   "too-complex": [
     "VER6001",

@@ -2,7 +2,7 @@
  * @module
  * Verification of a program of an object: everything that the kernel's verifier asks, with an answer that explains.
  */
-import { CALL, pseudoCall } from "@skep/isa";
+import { CALL, programTypeNumber, pseudoCall } from "@skep/isa";
 import type { Diagnostic } from "@skep/isa";
 import { linkProgram, relocate, viewOf } from "@skep/object";
 import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec, ProgramSpec } from "@skep/object";
@@ -148,6 +148,8 @@ class Verifying {
   private check(env: Env, done: Explored[]): void {
     const { code } = env;
     env.exceptionCallback = this.exceptionCallback(code);
+    if (programTypeNumber(env.kind.type) === null)
+      env.refuse("program-type", `there is no program type ${env.kind.type}`);
     checkFlow(env);
     const problems = new Map<number, string>();
     code.instructions.forEach((insn, at) => {

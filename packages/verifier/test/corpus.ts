@@ -44,7 +44,7 @@ const numbers = [0, 1, -1, 2, 4, 7, 8, 14, 16, 20, 32, 63, 64, 255, 256, 4096, 6
 export function mutate(random: Random, program: FuzzProgram): FuzzProgram {
   const instructions = [...program.instructions];
   const maps = new Map(program.maps);
-  const count = 1 + random.below(3);
+  const count = random.chance(70) ? 1 : 2;
   for (let i = 0; i < count; i++) {
     const at = random.below(instructions.length);
     const insn = instructions[at];

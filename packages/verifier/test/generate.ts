@@ -12,6 +12,8 @@ import { Random } from "./random.ts";
 export interface FuzzProgram {
   readonly type: string;
   readonly attachType: string | undefined;
+  /** Default: GPL. */
+  readonly license?: string;
   readonly instructions: readonly Instruction[];
   /** By instruction: the map that an `lddw` names, and for values the offset. */
   readonly maps: ReadonlyMap<number, { readonly map: string; readonly offset: number | null }>;
@@ -48,6 +50,7 @@ export const fuzzMaps: readonly MapSpec[] = [
   map("outer", "array_of_maps", { valueSize: 4, inner: map("inner", "array") }),
   map("queue", "queue", { keySize: 0, valueSize: 8 }),
   map("ports", "devmap", { valueSize: 4 }),
+  map("sink", "array", { flags: 0x100 }),
   section(".rodata", true),
   section(".data", false),
 ];
@@ -122,6 +125,7 @@ export class Generator {
   private type = "xdp";
   private attachType: string | undefined;
   private functions: number[] = [];
+  private recursive = -1;
   private depth = 0;
 
   /** Only what gives the same on every machine: no helpers but those of maps, no context but the packet. */
@@ -138,6 +142,7 @@ export class Generator {
     this.maps = new Map();
     this.exits = [];
     this.functions = [];
+    this.recursive = -1;
     this.depth = 0;
     [this.type, this.attachType] = random.pick(this.executable ? plainTypes : types) as [string, string | undefined];
     // r6: context, r7: number, r8: number, r9: free.
@@ -155,7 +160,9 @@ export class Generator {
     this.emit(0x95);
     for (const at of this.exits) this.patch(at, end - at - 1 + this.wide(at, end));
     for (const at of this.functions) this.subprogram(at);
-    return { type: this.type, attachType: this.attachType, instructions: this.code, maps: this.maps };
+    if (this.recursive >= 0) this.recursiveFunction();
+    const license = random.chance(5) ? { license: "Proprietary" } : {};
+    return { type: this.type, attachType: this.attachType, instructions: this.code, maps: this.maps, ...license };
   }
 
   private result(): number {
@@ -457,6 +464,7 @@ export class Generator {
       if (arg.kind === "ctx") this.emit(0xbf, register, 6);
       else if (arg.kind === "map") this.mapAddress(register, this.mapFor(prototype.helper.name) ?? spec.name);
       else if (arg.kind === "size" || arg.kind === "size0" || arg.kind === "alloc") this.size(register);
+      else if (arg.kind === "string") this.mapAddress(register, ".rodata", random.pick([0, 0, 8]));
       else if (arg.nullable && random.chance(50)) this.emit(0xb7, register, 0, 0, 0);
       else if (arg.kind === "any") this.emit(0xbf, register, random.pick([7, 8]));
       else {
@@ -563,7 +571,15 @@ export class Generator {
     const start = this.code.length;
     const call = this.code[at];
     if (call !== undefined) this.code[at] = { ...call, imm: start - at - 1 + this.wide(at, start) };
-    switch (random.below(4)) {
+    switch (random.below(6)) {
+      case 4:
+        this.emit(0x7b, 1, 10, -16);
+        this.emit(0xb7, 0, 0, 0, 0);
+        break;
+      case 5:
+        this.emit(0x7b, 10, 2, random.pick([-8, -200]));
+        this.emit(0xb7, 0, 0, 0, 0);
+        break;
       case 0:
         this.emit(0xbf, 0, 1);
         break;
@@ -580,6 +596,18 @@ export class Generator {
         this.emit(0x25, 2, 0, 1, 10);
         this.emit(0x0f, 0, 2);
     }
+    this.emit(0x95);
+  }
+
+  private recursiveFunction(): void {
+    const start = this.code.length;
+    const call = this.code[this.recursive];
+    if (call !== undefined) {
+      this.code[this.recursive] = { ...call, imm: start - this.recursive - 1 + this.wide(this.recursive, start) };
+    }
+    this.emit(0x15, 1, 0, 1, this.random.pick([0, 1]));
+    this.emit(0x85, 0, 1, 0, -2);
+    this.emit(0xb7, 0, 0, 0, 0);
     this.emit(0x95);
   }
 
@@ -617,10 +645,105 @@ export class Generator {
     if (random.chance(50)) this.emit(0x79, 8, 10, -56);
   }
 
+  private lookupIn(name: string): void {
+    this.key(4);
+    this.mapAddress(1, name);
+    this.emit(0x85, 0, 0, 0, 1);
+    this.leave(0x15, 0);
+  }
+
+  /** A dynptr over a value, used well or not. */
+  private dynptr(): void {
+    const { random } = this;
+    this.mapAddress(1, ".data", 0);
+    this.emit(0xb7, 2, 0, 0, 16);
+    this.emit(0xb7, 3, 0, 0, 0);
+    this.emit(0xbf, 4, 10);
+    this.emit(0x07, 4, 0, 0, random.chance(90) ? -80 : -76);
+    this.emit(0x85, 0, 0, 0, 197);
+    switch (random.below(4)) {
+      case 0:
+        this.emit(0x79, 8, 10, random.pick([-80, -72]));
+        break;
+      case 1:
+        this.emit(0x7b, 10, 7, random.pick([-80, -72, -88]));
+        break;
+      default:
+    }
+    this.emit(0xbf, 1, 10);
+    this.emit(0x07, 1, 0, 0, random.chance(90) ? -80 : -72);
+    this.emit(0xb7, 2, 0, 0, 0);
+    this.emit(0xb7, 3, 0, 0, 8);
+    this.emit(0x85, 0, 0, 0, 203);
+    this.leave(0x15, 0);
+    this.emit(0x79, 8, 0, random.pick([0, 0, 4]));
+  }
+
+  /** A function that calls itself. */
+  private recursion(): void {
+    this.emit(0xb7, 1, 0, 0, 1);
+    this.recursive = this.code.length;
+    this.emit(0x85, 0, 1, 0, 0);
+  }
+
   /** What programs seldom do. */
   private odd(): void {
     const { random } = this;
-    switch (random.below(8)) {
+    switch (random.below(18)) {
+      case 8:
+        this.emit(0xbf, 9, 6);
+        this.emit(0x07, 9, 0, 0, 8);
+        this.emit(0x61, 8, 9, 0);
+        break;
+      case 9:
+        this.lookupIn("sink");
+        this.emit(0x79, 8, 0, 0);
+        break;
+      case 10:
+        this.dynptr();
+        break;
+      case 11:
+        // An offset without an upper bound.
+        this.mapAddress(1, ".data", 0);
+        this.emit(0x77, 7, 0, 0, random.pick([1, 40, 58]));
+        this.emit(0x0f, 1, 7);
+        this.emit(0x71, 8, 1, 0);
+        break;
+      case 12:
+        // An offset that can be negative.
+        this.mapAddress(1, ".data", random.pick([0, 8]));
+        this.emit(0x57, 7, 0, 0, 15);
+        this.emit(0x17, 7, 0, 0, 8);
+        this.emit(0x0f, 1, 7);
+        this.emit(0x71, 8, 1, 0);
+        break;
+      case 13:
+        this.emit(0xbf, 9, 10);
+        this.emit(0x77, 7, 0, 0, random.pick([1, 40, 58]));
+        this.emit(0x0f, 9, 7);
+        this.emit(0x71, 8, 9, random.pick([0, -8, -64]));
+        break;
+      case 14:
+        // A packet pointer to a helper.
+        this.packet();
+        this.emit(0xbf, 1, 2);
+        this.emit(0xb7, 2, 0, 0, 4);
+        this.emit(0x85, 0, 0, 0, random.pick([6, 105]));
+        break;
+      case 15:
+        this.recursion();
+        break;
+      case 16:
+        this.emit(0x7a, 10, 0, random.pick([-400, -480]), 0);
+        this.call();
+        break;
+      case 17:
+        this.emit(0x57, 7, 0, 0, 3);
+        this.emit(0x87, 7);
+        this.emit(0xbf, 9, 10);
+        this.emit(0x0f, 9, 7);
+        this.emit(0x62 | SIZE[1], 9, 0, -8, 0);
+        break;
       case 0:
         this.emit(0xbf, 9, 10);
         this.emit(random.pick([0x07, 0x17, 0x27, 0x57]), 9, 0, 0, random.pick([-8, 8, 600]));
@@ -677,7 +800,7 @@ export function fuzzLoaded(program: FuzzProgram, maps: readonly MapSpec[] = fuzz
     program: spec,
     linked: { instructions: program.instructions, references, functions: [], lines: [], funcInfo: [] },
     object: {
-      license: "GPL",
+      license: program.license ?? "GPL",
       byteOrder: "little",
       maps: Object.fromEntries(maps.map((each) => [each.name, each])),
       programs: { fuzz: spec },

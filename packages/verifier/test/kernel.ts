@@ -59,7 +59,7 @@ export class KernelVerifier {
       .u32(0, programTypeNumber(program.type) ?? 0)
       .u32(4, slotCount(instructions))
       .pointer(8, encode(instructions))
-      .text(16, "GPL")
+      .text(16, program.license ?? "GPL")
       .u32(40, program.type === "kprobe" ? kernelVersion() : 0)
       .u32(68, program.attachType === undefined ? 0 : (attachTypeNumber(program.attachType) ?? 0));
   }

@@ -69,6 +69,7 @@ const withSocket: Readonly<Record<string, readonly number[]>> = {
   cgroup_sockopt: [49, 57],
   lsm: [46, 49, 57],
   tracing: [46],
+  sk_reuseport: [46],
   struct_ops: [49, 57],
 };
 const variants = new Map<string, Prototype>();

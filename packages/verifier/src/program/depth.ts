@@ -19,7 +19,7 @@ function rounded(bytes: number): number {
 }
 
 export function checkStackDepth(env: Env): void {
-  if (env.kind.kernel >= 6013 && withOwnStacks.has(env.kind.type)) return;
+  const ownStacks = env.kind.kernel >= 6013 && withOwnStacks.has(env.kind.type);
   const { code } = env;
   const callees = code.subprograms.map((each) => {
     const found: { readonly at: number; readonly index: number }[] = [];
@@ -37,7 +37,7 @@ export function checkStackDepth(env: Env): void {
   });
   const deepest = new Map<string, number>();
   const walk = (index: number, above: number, frames: number): void => {
-    const depth = above + rounded(env.stackUse[index] as number);
+    const depth = (ownStacks ? 0 : above) + rounded(env.stackUse[index] as number);
     const key = `${index}:${frames}`;
     if ((deepest.get(key) ?? -1) >= depth) return;
     deepest.set(key, depth);
