@@ -87,7 +87,35 @@ export const Sctp = struct("Sctp", { source: be16, destination: be16, tag: be32,
 export const Vxlan = struct("Vxlan", { flags: be32, vni: be32 });
 /** RFC 8926. `options` counts words of four bytes in the low six bits. */
 export const Geneve = struct("Geneve", { options: u8, flags: u8, protocol: be16, vni: be32 });
+/** RFC 2784 and 2890: `GRE` says what follows. */
 export const Gre = struct("Gre", { flags: be16, protocol: be16 });
+export const GRE = { CHECKSUM: 0x8000, KEY: 0x2000, SEQUENCE: 0x1000, VERSION: 0x0007 } as const;
+
+/** Generic UDP encapsulation (draft-ietf-intarea-gue): `words` counts words of four bytes after these four; `control` is not data. */
+export const Gue = struct("Gue", {
+  words: bits(u8, 5),
+  control: bits(u8, 1),
+  version: bits(u8, 2),
+  protocol: u8,
+  flags: be16,
+});
+
+/** RFC 1035. `flags` are QR, opcode, AA, TC, RD, RA, Z and the response code. */
+export const Dns = struct("Dns", {
+  id: be16,
+  flags: be16,
+  questions: be16,
+  answers: be16,
+  authorities: be16,
+  additional: be16,
+});
+export const DNS_FLAG = { RESPONSE: 0x8000, TRUNCATED: 0x0200, RECURSION: 0x0100 } as const;
+
+/** RFC 9260: the head of a chunk; `length` with it, without padding. */
+export const SctpChunk = struct("SctpChunk", { type: u8, flags: u8, length: be16 });
+
+/** RFC 8926: `length` (in the low five bits) counts words of four bytes after these four. */
+export const GeneveOption = struct("GeneveOption", { class: be16, type: u8, length: u8 });
 
 /** struct bpf_fib_lookup for IPv4; `length` is what `fibLookup` checks against the MTU, and gives the MTU back. */
 export const FibLookup = struct("FibLookup", {
@@ -126,7 +154,12 @@ export const ETHERTYPE = {
   VLAN: 0x8100,
   IPV6: 0x86dd,
   QINQ: 0x88a8,
+  /** Ethernet in GRE and Geneve. */
+  BRIDGED: 0x6558,
 } as const;
+
+/** UDP ports of tunnels and names. */
+export const PORT = { DNS: 53, VXLAN: 4789, VXLAN_LINUX: 8472, GENEVE: 6081, GUE: 6080 } as const;
 
 export const PROTOCOL = {
   HOP_BY_HOP: 0,

@@ -9,6 +9,7 @@ export const PRELUDE_FILES = [
   "src/std/checksum.bpf.ts",
   "src/std/stats.bpf.ts",
   "src/std/parse.bpf.ts",
+  "src/std/maps.bpf.ts",
 ] as const;
 
 /** The module that holds the texts. */

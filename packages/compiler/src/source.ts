@@ -31,6 +31,7 @@ const BPF_MODULES: Readonly<Record<string, string>> = {
   "@skep/bpf/checksum": `${PRELUDE_ROOT}src/std/checksum.bpf.ts`,
   "@skep/bpf/stats": `${PRELUDE_ROOT}src/std/stats.bpf.ts`,
   "@skep/bpf/parse": `${PRELUDE_ROOT}src/std/parse.bpf.ts`,
+  "@skep/bpf/maps": `${PRELUDE_ROOT}src/std/maps.bpf.ts`,
 };
 
 const OPTIONS: ts.CompilerOptions = {
