@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatWithOptions } from "node:util";
@@ -40,6 +40,8 @@ describe.skipIf(!isRoot)("the examples of the page print what they say", () => {
     });
     if (!spec) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
     writeFileSync(join(folder, "count.o"), writeObject(spec));
+    for (const name of ["half-a.o", "half-b.o"])
+      copyFileSync(join(here, "../packages/linux/testdata/objects", name), join(folder, name));
     process.chdir(folder);
   });
   afterEach(() => {
