@@ -252,6 +252,22 @@ describe("compile", () => {
     expect((await skep("compile", tutorial, "--explain", "nothing")).status).toBe(2);
   });
 
+  it("writes the pure functions as JavaScript, with their declarations", async () => {
+    const hash = fileURLToPath(new URL("../../bpf/src/std/hash.bpf.ts", import.meta.url));
+    const output = join(folder, "hash.js");
+    expect((await skep("compile", hash, "--emit", "js", "-o", output)).status).toBe(0);
+    const code = readFileSync(output, "utf8");
+    const { jhash1Word } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as Record<
+      string,
+      (word: number, seed: number) => number
+    >;
+    expect(jhash1Word?.(1, 0)).toBe(0x7f29eebf);
+    expect(readFileSync(join(folder, "hash.d.ts"), "utf8")).toContain(
+      "export declare function jhash1Word(a: number, seed: number): number;",
+    );
+    expect((await skep("compile", tutorial, "--emit", "js")).status).toBe(1);
+  });
+
   it("keeps to the instruction set that was asked for", async () => {
     const asm = async (cpu: string) => (await skep("compile", tutorial, "--emit", "asm", "--cpu", cpu)).stdout;
     // 32-bit jumps (class 6) are of v3.

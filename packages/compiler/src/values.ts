@@ -75,6 +75,15 @@ export interface ListValue {
   readonly elements: readonly Value[];
 }
 
+/** Integers in memory, as many as run time says: a parameter of an exported function. */
+export interface SliceValue {
+  readonly kind: "slice";
+  readonly ptr: Inst;
+  /** i32 */
+  readonly length: Inst;
+  readonly element: IntT;
+}
+
 export interface MapDecl {
   readonly name: string;
   readonly type: string;
@@ -167,6 +176,7 @@ export type Value =
   | MaybeValue
   | RecordValue
   | ListValue
+  | SliceValue
   | MapValue
   | FunctionValue
   | ContextValue
@@ -289,6 +299,7 @@ export function describe(value: Value): string {
     case "record":
       return "an object";
     case "list":
+    case "slice":
       return "a list";
     case "map":
       return `the map ${value.map.name}`;

@@ -1,11 +1,11 @@
 // Hashes: of words, of bytes. The same functions build a table in user space and read it in the kernel.
 import { u32, u64, u8 } from "@skep/bpf";
 
-export function rotateLeft32(value: u32, count: number): u32 {
+export function rotateLeft32(value: u32, count: u32): u32 {
   return (value << count) | (value >> (32 - count));
 }
 
-export function rotateLeft64(value: u64, count: bigint): u64 {
+export function rotateLeft64(value: u64, count: u64): u64 {
   return (value << count) | (value >> (64n - count));
 }
 

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, watch as watchFolder, writeFileSync } from "n
 import { basename, dirname, resolve } from "node:path";
 import {
   compile,
+  compileJavaScript,
   declarationsOf,
   formatDiagnostic,
   irText,
@@ -17,7 +18,7 @@ import { CliError, EXIT_FAILED, systemCode, usageError } from "../errors.ts";
 import { explainFunction, listObject, nearPath } from "../output/listing.ts";
 import { hasColor, write } from "../output/print.ts";
 
-export type Emitted = "ir" | "asm" | "obj" | "btf" | "c" | "c-header" | "d.ts";
+export type Emitted = "ir" | "asm" | "obj" | "btf" | "c" | "c-header" | "d.ts" | "js";
 
 export interface CompileOptions {
   readonly file: string;
@@ -78,7 +79,7 @@ function header(entry: string, spec: ObjectSpec): string {
   return `#ifndef ${guard}\n#define ${guard}\n\n${spec.btf ? printC(spec.btf) : ""}\n#endif\n`;
 }
 
-function emitted(entry: string, spec: ObjectSpec, what: Exclude<Emitted, "ir" | "obj">): string {
+function emitted(entry: string, spec: ObjectSpec, what: Exclude<Emitted, "ir" | "obj" | "js">): string {
   switch (what) {
     case "asm":
       return listObject(spec);
@@ -105,10 +106,31 @@ async function writeIr(entry: string, options: CompileOptions): Promise<number> 
   return 0;
 }
 
+/** The pure functions: to the standard output, or to a file with its declarations beside. */
+async function writeJavaScript(entry: string, options: CompileOptions): Promise<number> {
+  const { code, declarations, skipped, diagnostics } = compileJavaScript(entry, { readFile });
+  report(diagnostics);
+  if (isFailed(diagnostics)) return EXIT_FAILED;
+  for (const { name, reason } of skipped) process.stderr.write(`${name} has no JavaScript: ${reason}\n`);
+  if (code === null || declarations === null) {
+    process.stderr.write(`${nearPath(entry)} exports no pure function\n`);
+    return EXIT_FAILED;
+  }
+  if (options.output === undefined) await write(code);
+  else {
+    writeTo(options.output, code);
+    writeTo(options.output.replace(/\.([cm]?)js$/, ".d.$1ts"), declarations);
+  }
+  return 0;
+}
+
 function writeOutput(entry: string, spec: ObjectSpec, options: CompileOptions): void {
-  const output = options.output ?? entry.replace(/(\.bpf)?\.ts$/, ".o");
+  writeTo(options.output ?? entry.replace(/(\.bpf)?\.ts$/, ".o"), writeObject(spec));
+}
+
+function writeTo(output: string, contents: string | Uint8Array): void {
   try {
-    writeFileSync(output, writeObject(spec));
+    writeFileSync(output, contents);
   } catch (error) {
     const code = systemCode(error);
     if (code === null) throw error;
@@ -135,7 +157,7 @@ async function compileOnce(entry: string, options: CompileOptions): Promise<Once
     return { status: 0, files };
   }
   if (options.check === true) return { status: 0, files };
-  if (options.emit !== undefined && options.emit !== "ir" && options.emit !== "obj") {
+  if (options.emit !== undefined && options.emit !== "ir" && options.emit !== "obj" && options.emit !== "js") {
     await write(emitted(entry, spec, options.emit));
     if (options.output === undefined) return { status: 0, files };
   }
@@ -189,5 +211,6 @@ export async function compileFile(options: CompileOptions): Promise<number> {
   if (!entry.endsWith(".ts")) throw usageError(`${options.file} is not a TypeScript module (FILE.bpf.ts)`);
   if (options.watch === true) return watch(entry, options);
   if (options.emit === "ir") return writeIr(entry, options);
+  if (options.emit === "js") return writeJavaScript(entry, options);
   return (await compileOnce(entry, options)).status;
 }

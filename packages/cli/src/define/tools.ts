@@ -31,8 +31,9 @@ export function defineCompile(program: Command, finish: Finish): void {
     .addOption(
       new Option(
         "--emit <what>",
-        "print instead of write: the intermediate form, instructions, type information, the types in C (as a header), or the exports' declarations; obj writes",
-      ).choices(["ir", "asm", "obj", "btf", "c", "c-header", "d.ts"]),
+        "print instead of write: the intermediate form, instructions, type information, the types in C (as a header), the exports' declarations, or\n" +
+          "the pure functions as JavaScript (with -o FILE.js written, with a .d.ts); obj writes",
+      ).choices(["ir", "asm", "obj", "btf", "c", "c-header", "d.ts", "js"]),
     )
     .option("--explain <function>", "show the instructions of a function beside its source")
     .option("--watch", "compile again whenever a file changes")

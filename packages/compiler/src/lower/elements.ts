@@ -4,7 +4,16 @@
  */
 import type ts from "typescript";
 import { INTS, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
-import { constBool, constInt, UNDEFINED, type IntValue, type ListValue, type RefValue, type Value } from "../values.ts";
+import {
+  constBool,
+  constInt,
+  UNDEFINED,
+  type IntValue,
+  type ListValue,
+  type RefValue,
+  type SliceValue,
+  type Value,
+} from "../values.ts";
 import type { Cx, Target } from "./cx.ts";
 import { convert, instOf, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
@@ -105,6 +114,18 @@ export function readElement(
 export function elementAt(cx: Cx, array: RefValue, index: number, node: ts.Node): Value {
   const type = array.type as ArrayT;
   return read(cx, array, type.element, { offset: index * sizeOf(type.element), shift: 0, node });
+}
+
+/** The element at an index below the length. */
+export function sliceElement(cx: Cx, slice: SliceValue, index: IntValue, node: ts.Node): Value {
+  const { element } = slice;
+  const size = sizeOf(element);
+  const b = cx.emit(node);
+  const at = instOf(cx, convert(cx, index, INTS.u64, node), INTS.u64, node);
+  const ptr = b.ptradd(slice.ptr, size === 1 ? at : b.mul(at, b.i64(size)));
+  const type: ArrayT = { kind: "array", name: element.name, element, length: 1 };
+  const base: RefValue = { kind: "ref", type, ptr, offset: 0, space: "unknown", align: size, nullable: false };
+  return read(cx, base, element, { offset: 0, shift: 0, node });
 }
 
 /** The element at an index that was checked. */

@@ -3,7 +3,7 @@
  * Functions that a module exports, as functions of their own: what user space may call, too.
  */
 import ts from "typescript";
-import { impurityOf, type FieldShape, type IrModule, type JavaScriptExport, type Shape } from "@skep/ir";
+import { impurityOf, type FieldShape, type IrModule, type IntShape, type JavaScriptExport, type Shape } from "@skep/ir";
 import type { Module } from "../module.ts";
 import { Refused } from "../problems.ts";
 import { alignOf, INTS, type IntT, type MemoryType } from "../types.ts";
@@ -91,13 +91,27 @@ function lowerExport(module: Module, fn: FunctionValue): JavaScriptExport | stri
 
 function parameterOf(cx: Cx, node: ts.ParameterDeclaration): { parameter: Parameter; shape: Shape } | string {
   const name = ts.isIdentifier(node.name) ? node.name.text : "argument";
+  const pass = (): never => {
+    throw new Error("an export is not called");
+  };
+  const element = listElement(cx, node);
+  if (element) {
+    const parameter: Parameter = {
+      node,
+      name,
+      key: "list",
+      pass,
+      isList: true,
+      type: "ptr",
+      shape: { pointer: "void" },
+      receive: (ptr, length) => ({ kind: "slice", ptr, length: length ?? ptr, element }),
+    };
+    return { shape: { kind: "list", element: intShape(element) }, parameter };
+  }
   const declared = declaredTypeOf(cx, node.type);
   const type = declared?.kind === "memory" && !declared.nullable ? declared.type : undefined;
   if (!type || node.dotDotDotToken || node.initializer) return `the type of '${name}' has no layout`;
   const shape = shapeOf(type);
-  const pass = (): never => {
-    throw new Error("an export is not called");
-  };
   const common = { node, name, key: type.name, pass };
   switch (type.kind) {
     case "int":
@@ -138,7 +152,17 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration): { parameter: Parame
   }
 }
 
-const intShape = (type: IntT): Shape => ({
+/** The type of the integers of `readonly u32[]`. */
+function listElement(cx: Cx, node: ts.ParameterDeclaration): IntT | null {
+  const { checker } = cx.unit;
+  const type = node.type ? checker.getTypeFromTypeNode(node.type) : null;
+  if (!type || !checker.isArrayType(type)) return null;
+  const [element] = checker.getTypeArguments(type as ts.TypeReference);
+  const declared = element ? cx.unit.declaredType(element) : null;
+  return declared?.type?.kind === "int" && !declared.nullable ? declared.type : null;
+}
+
+const intShape = (type: IntT): IntShape => ({
   kind: "int",
   bits: type.bits,
   signed: type.signed,

@@ -5,7 +5,7 @@
 import ts from "typescript";
 import { contextArray, contextField, contextPointer, contextShape, type ContextPointer } from "../contexts.ts";
 import { FLOW_KEYS, SOCKET } from "../kernel-structs.ts";
-import { alignOf, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
+import { alignOf, INTS, sizeOf, type ArrayT, type MemoryType } from "../types.ts";
 import {
   constInt,
   describe,
@@ -130,6 +130,9 @@ export function member(cx: Cx, object: Value, name: string, node: ts.Node): Valu
       const binding = object.fields.get(name);
       return binding ? readBinding(cx, binding, node) : { kind: "undefined" };
     }
+    case "slice":
+      if (name === "length") return typed(object.length, INTS.u32);
+      return cx.refuse(node, "noMember", ["a list", name]);
     case "list":
       if (name === "length") return constInt(BigInt(object.elements.length), null);
       return cx.refuse(node, "noMember", ["a list", name]);

@@ -12,7 +12,7 @@ import { declareTarget, declareVariable, fitDeclared, poisonNames } from "./decl
 import { convert, defaultType, instOf, typed, unify } from "./ints.ts";
 import { mergeEpochs } from "./join.ts";
 import { boolInst, asInt } from "./memory.ts";
-import { elementAt, elementInside } from "./elements.ts";
+import { elementAt, elementInside, sliceElement } from "./elements.ts";
 import { startIteration, type IteratorValue } from "./iterators.ts";
 import { checkProgramReturn } from "./returns.ts";
 
@@ -392,6 +392,13 @@ function forOfStatement(cx: Cx, node: ts.ForOfStatement, label: string | null): 
   }
   if (value.kind === "iterator") {
     iterate(cx, value, { node, label, declaration });
+    return;
+  }
+  if (value.kind === "slice") {
+    const zero = { kind: "int", type: null, big: false, const: 0n, min: 0n, max: 0n } as const;
+    count(cx, { node, label, from: zero, to: typed(value.length, INTS.u32) }, (index) =>
+      declareTarget(cx, declaration.name, sliceElement(cx, value, index, node), null),
+    );
     return;
   }
   if (value.kind === "list") {

@@ -27,8 +27,10 @@ export interface Parameter {
   readonly key: string;
   /** The argument, evaluated in the caller. */
   pass(cx: Cx): Inst;
+  /** A list's: its length is a second parameter of the function. */
+  readonly isList?: boolean;
   /** The value that the body sees. */
-  receive(inst: Inst): Value;
+  receive(inst: Inst, length?: Inst): Value;
 }
 
 function parameterOf(cx: Cx, node: ts.ParameterDeclaration, given: Value, at: ts.Node): Parameter {
@@ -119,15 +121,18 @@ export function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Para
   const declared = declaredTypeOf(cx, fn.node.type);
   const file = fn.node.getSourceFile();
   const { line, character } = file.getLineAndCharacterOfPosition(fn.node.getStart(file));
+  const flat = parameters.flatMap((one): readonly Pick<Parameter, "name" | "type" | "shape">[] =>
+    one.isList ? [one, { name: `${one.name}Length`, type: "i32", shape: INTS.u32 }] : [one],
+  );
   const typeId = cx.unit.functionType({
     name: known.name,
-    params: parameters.map((parameter) => ({ name: parameter.name, type: parameter.shape })),
+    params: flat.map((parameter) => ({ name: parameter.name, type: parameter.shape })),
     returns: known.returns,
     linkage: "static",
   });
   const builder = new FunctionBuilder({
     name: known.name,
-    params: parameters.map((parameter) => ({ name: parameter.name, type: parameter.type })),
+    params: flat.map((parameter) => ({ name: parameter.name, type: parameter.type })),
     returns: valueType(known.returns),
     typeId,
     inline: "never",
@@ -140,8 +145,10 @@ export function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Para
   inner.inlining = [...cx.inlining, fn.node];
   inner.frame = { sites: null, returns: declared, name: fn.name, node: fn.node };
   builder.at(start);
-  parameters.forEach((parameter, index) => {
-    const value = parameter.receive(builder.param(index));
+  let next = 0;
+  parameters.forEach((parameter) => {
+    const inst = builder.param(next++);
+    const value = parameter.isList ? parameter.receive(inst, builder.param(next++)) : parameter.receive(inst);
     if (value.kind === "context") inner.context = value;
     const { name } = parameter.node;
     if (ts.isIdentifier(name) && isAssigned(inner, name)) {
