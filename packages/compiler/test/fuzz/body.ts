@@ -437,10 +437,15 @@ export class Body {
     }
   }
 
+  /** An update replaces an element, a deletion frees it: what a reference to it shows then is the next program's. */
+  #holdsElement(): boolean {
+    return this.#references.some((one) => one.space === "map" && one.struct === this.#world.small);
+  }
+
   /** All bytes of a struct leave: into the packet or a map. */
   #release(name: string): void {
     if (!this.#options.hasContext || this.#callback > 0 || this.#random.chance(50)) return;
-    if (this.#random.chance(50)) this.#push(`io.inner = ${name};`);
+    if (this.#random.chance(50) || this.#holdsElement()) this.#push(`io.inner = ${name};`);
     else {
       this.note("map");
       this.#push("tab.set(", this.#tabKey(), `, ${name});`);
@@ -479,7 +484,8 @@ export class Body {
   mapStatement(): void {
     this.note("map");
     const random = this.#random;
-    const kind = random.below(12);
+    const drawn = random.below(12);
+    const kind = (drawn === 6 || drawn === 7) && this.#holdsElement() ? 0 : drawn;
     if (kind < 4)
       this.#lookup(
         "arr",
