@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type LinuxProgram, openDescriptors } from "@skep/linux";
 import { assemble } from "@skep/isa";
-import { readObject } from "@skep/object";
+import { readObject, writeObject } from "@skep/object";
 import { skep } from "./in-process.ts";
 import {
   bpftool,
@@ -158,22 +158,25 @@ describe.skipIf(reason !== null)("kernel objects", () => {
     });
 
     it("tells what the verifier refuses: the line, the registers, the end of its log", async () => {
-      const module = join(lab.folder, "wrong.bpf.ts");
+      // Reads a packet without asking for its end.
+      const { instructions } = assemble(`r1 = *(u32 *)(r1 +0)\n${"r2 = 5\n".repeat(20)}r0 = *(u8 *)(r1 +0)\nexit\n`);
+      const wrong = { name: "wrong", section: "xdp", type: "xdp", flags: 0, linkage: "global", instructions } as const;
+      const none = { references: [], lines: [], coreRelocations: [] };
+      const module = join(lab.folder, "wrong.o");
       writeFileSync(
         module,
-        `import { global, u64, xdp, XDP } from "@skep/bpf";
-export const many = global("many", u64);
-export const endless = xdp("endless", () => {
-  let at = 0n;
-  while (at < many.value) at += 1n;
-  return XDP.PASS;
-});
-`,
+        writeObject({
+          license: "GPL",
+          byteOrder: "little",
+          maps: {},
+          functions: {},
+          programs: { wrong: { ...wrong, ...none } },
+        }),
       );
       const log = join(lab.folder, "log");
       const refused = await skep("prog", "load", module, join(lab.pins, "never"), "log", log);
       expect(refused.status).toBe(1);
-      expect(refused.stderr).toMatch(/^skep: endless: .+\n/);
+      expect(refused.stderr).toMatch(/^skep: wrong: .*invalid access to packet.*\n(.*\n)* {4}R1 = pkt/);
       expect(refused.stderr).toMatch(/\nthe verifier's log:\n\(\d+ lines before; `log FILE` keeps them\)\n(.*\n){12}$/);
       expect(readFileSync(log, "utf8").split("\n").length).toBeGreaterThan(12);
       expect(existsSync(join(lab.pins, "never"))).toBe(false);

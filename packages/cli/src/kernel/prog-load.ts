@@ -1,10 +1,11 @@
 import { basename, join } from "node:path";
 import { programTypeOfSection } from "@skep/isa";
-import type { LinuxCollection, LinuxMap, LinuxProgram } from "@skep/linux";
+import { type LinuxCollection, type LinuxMap, type LinuxProgram, VerifierError } from "@skep/linux";
 import type { MapSpec, ObjectSpec, ProgramSpec } from "@skep/object";
 import { CliError, usageError } from "../errors.ts";
 import { interfaceOf } from "./interfaces.ts";
 import { objectName, readSpec } from "./object-file.ts";
+import { writeBytesTo } from "./prog-dump.ts";
 import { pinAt } from "./pin.ts";
 import { oneMap, oneProgram } from "./select.ts";
 import type { Session } from "./session.ts";
@@ -17,6 +18,8 @@ interface LoadWords {
   readonly maps: readonly { readonly which: number | string; readonly map: LinuxMap }[];
   readonly pinmaps: string | null;
   readonly device: string | null;
+  /** Where the verifier's log of what it refuses goes. */
+  readonly log: string | null;
   readonly autoattach: boolean;
 }
 
@@ -29,17 +32,19 @@ function readWords(session: Session, what: string, canAttach: boolean): LoadWord
     maps: [] as { which: number | string; map: LinuxMap }[],
     pinmaps: null as string | null,
     device: null as string | null,
+    log: null as string | null,
     autoattach: false,
   };
   while (!words.isEmpty) {
     if (words.take("type")) found.type = words.next("a program type");
+    else if (words.take("log")) found.log = words.next("a file for the verifier's log");
     else if (words.take("pinmaps")) found.pinmaps = words.next("a folder");
     else if (words.take("xdpmeta_dev", "dev")) found.device = words.next("an interface");
     else if (canAttach && words.take("autoattach")) found.autoattach = true;
     else if (words.take("map")) {
       const which = words.take("idx") ? words.number("the map's index") : mapName(session);
       found.maps.push({ which, map: oneMap(session) });
-    } else words.end("type TYPE", "map idx N MAP", "map name S MAP", "pinmaps DIR", "xdpmeta_dev NAME");
+    } else words.end("type TYPE", "map idx N MAP", "map name S MAP", "pinmaps DIR", "log FILE", "xdpmeta_dev NAME");
   }
   return found;
 }
@@ -99,14 +104,21 @@ function load(session: Session, spec: ObjectSpec, words: LoadWords, programs: re
   const hasPinned = Object.values(spec.maps).some(({ pinning }) => pinning === "by-name");
   if (hasPinned) bpf.preparePins(BY_NAME);
   const device = words.device === null ? null : interfaceOf(words.device).index;
-  return session.keep(
-    bpf.load(spec, {
-      programs,
-      maps: replacements(spec, words.maps),
-      ...(hasPinned ? { pins: BY_NAME } : {}),
-      ...(device === null ? {} : { interface: device }),
-    }),
-  );
+  const maps = replacements(spec, words.maps);
+  try {
+    return session.keep(
+      bpf.load(spec, {
+        programs,
+        maps,
+        ...(hasPinned ? { pins: BY_NAME } : {}),
+        ...(device === null ? {} : { interface: device }),
+      }),
+    );
+  } catch (error) {
+    if (error instanceof VerifierError && words.log !== null)
+      writeBytesTo(words.log, new TextEncoder().encode(error.log));
+    throw error;
+  }
 }
 
 /** Pins one after the other; what was pinned is taken off again where a later one fails. */

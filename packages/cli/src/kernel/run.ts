@@ -1,5 +1,5 @@
 import { InconclusiveError, MissingCapabilityError, NotSupportedError, VerifierError } from "@skep/linux";
-import { CliError, EXIT_USAGE } from "../errors.ts";
+import { CliError, EXIT_FAILED, EXIT_USAGE } from "../errors.ts";
 import { write } from "../output/print.ts";
 import { type Printing, Session } from "./session.ts";
 import { toJson } from "./tree.ts";
@@ -12,10 +12,20 @@ function isImpossible(error: unknown): boolean {
   );
 }
 
+/** Lines of the verifier's log that are shown. */
+const TAIL = 12;
+
+/** The sentence, the source line and the registers; then the log's end. */
+function refusal(error: VerifierError): string {
+  const lines = error.log.trimEnd().split("\n");
+  const hidden = Math.max(0, lines.length - TAIL);
+  const more = hidden === 0 ? [] : [`(${hidden} lines before; \`log FILE\` keeps them)`];
+  return [error.detail(), "the verifier's log:", ...more, ...lines.slice(hidden)].join("\n");
+}
+
 function asCliError(error: unknown): unknown {
   if (error instanceof CliError || !(error instanceof Error)) return error;
-  if (error instanceof VerifierError)
-    return new CliError(`${error.message}\n${error.log}`.trimEnd(), 1, { cause: error });
+  if (error instanceof VerifierError) return new CliError(refusal(error), EXIT_FAILED, { cause: error });
   if (isImpossible(error)) return new CliError(error.message, EXIT_USAGE, { cause: error });
   return error;
 }

@@ -51,27 +51,28 @@ ${PROG}`,
     },
     {
       name: "load",
-      usage: "OBJECT PATH [type TYPE] [map (idx N | name S) MAP]... [pinmaps DIR]",
+      usage: "OBJECT PATH [type TYPE] [map (idx N | name S) MAP]... [pinmaps DIR] [log FILE]",
       summary: "load a program and pin it",
       description: `Loads the first program of an object (clang's, or what \`skep compile\` writes) and pins it at PATH.
-A module FILE.bpf.ts is compiled first. map replaces a map of the object by one that is there; pinmaps pins the object's maps.
+A module FILE.bpf.ts is compiled first. map replaces a map of the object by one that is there; pinmaps pins the object's maps;
+log keeps the whole log of a verifier that refuses.
 TYPE is one of: ${programTypeWords}.`,
       examples: [
         "skep prog load count.o /sys/fs/bpf/count",
         "skep prog load count.bpf.ts /sys/fs/bpf/count pinmaps /sys/fs/bpf/maps",
         "skep prog load count.o /sys/fs/bpf/count type xdp map name seen pinned /sys/fs/bpf/seen",
       ],
-      words: ["type", "map", "idx", "name", "pinmaps", "id", "pinned"],
+      words: ["type", "map", "idx", "name", "pinmaps", "id", "pinned", "log"],
       load: async () => (await import("../prog-load.ts")).progLoad,
     },
     {
       name: "loadall",
-      usage: "OBJECT DIR [type TYPE] [map (idx N | name S) MAP]... [pinmaps DIR] [autoattach]",
+      usage: "OBJECT DIR [type TYPE] [map (idx N | name S) MAP]... [pinmaps DIR] [autoattach] [log FILE]",
       summary: "load every program and pin them",
       description:
         "As load, for every program of the object: each is pinned in DIR under its name. autoattach attaches those whose section says\nwhere, and pins the links instead.",
       examples: ["skep prog loadall all.o /sys/fs/bpf/all pinmaps /sys/fs/bpf/all-maps"],
-      words: ["type", "map", "idx", "name", "pinmaps", "id", "pinned", "autoattach"],
+      words: ["type", "map", "idx", "name", "pinmaps", "id", "pinned", "autoattach", "log"],
       load: async () => (await import("../prog-load.ts")).progLoadAll,
     },
     {
