@@ -33,6 +33,8 @@ export interface AgentOptions {
   readonly hostFirewall?: boolean;
   /** Until the settings that were last set are read. Default `default`. */
   readonly enforcement?: Enforcement;
+  /** False: the folder is read again only by `rescan`. Default true. */
+  readonly watch?: boolean;
   /** Every question to a policy leaves a flow. Default false. */
   readonly verdictEvents?: boolean;
   readonly log: Logger;
@@ -132,6 +134,7 @@ export class Agent {
     });
     this.#folder = new WatchedFolder({
       folder: options.directory,
+      ...(options.watch === false ? { watch: false } : {}),
       onChange: (changes) => this.#documents(changes),
       onError: (error) =>
         this.#log.error("the policy folder cannot be read: what is in force stays", {
@@ -249,6 +252,11 @@ export class Agent {
   }
 
   // ---- documents ----
+
+  /** Reads the folder again, as a change of it does. */
+  rescan(): void {
+    this.#folder.look();
+  }
 
   #documents(changes: readonly FolderChange[]): void {
     for (const { file, text } of changes) {

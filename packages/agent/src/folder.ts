@@ -15,6 +15,8 @@ export interface FolderOptions {
   readonly folder: string;
   readonly onChange: (changes: readonly FolderChange[]) => void;
   readonly onError: (error: unknown) => void;
+  /** False: changes are looked for only when `look` is called. Default true. */
+  readonly watch?: boolean;
 }
 
 /** An editor writes in steps: what is read is a file that has kept still for this long. */
@@ -36,16 +38,18 @@ export class WatchedFolder {
   /** Reads everything once; throws where the folder cannot be read. */
   start(): void {
     this.#scan();
+    if (this.#options.watch === false) return;
     this.#watcher = watch(this.#options.folder, () => {
       clearTimeout(this.#settle);
-      this.#settle = setTimeout(() => this.#look(), SETTLE_MS);
+      this.#settle = setTimeout(() => this.look(), SETTLE_MS);
     });
     this.#watcher.on("error", this.#options.onError);
-    this.#poll = setInterval(() => this.#look(), POLL_MS);
+    this.#poll = setInterval(() => this.look(), POLL_MS);
     this.#poll.unref();
   }
 
-  #look(): void {
+  /** Tells what has changed since the last look. */
+  look(): void {
     try {
       this.#scan();
     } catch (error) {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow, skep } from "@skep/api";
-import { Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
+import { type FlowContext, Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent, type AgentOptions } from "./agent.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 import { agentRoutes } from "./service.ts";
@@ -21,6 +21,18 @@ export function socketPath(run: string): string {
 /** How often losses of the ring are looked for. */
 const LOSS_MS = 1000;
 
+/** Names for the agent's flows. `random`: 80 random bits for each flow's id. */
+export function flowContext(agent: Agent, random: () => bigint): FlowContext {
+  return worldContext({
+    world: agent.world,
+    nodeName: agent.nodeName,
+    wallTime: wallClock(agent.options.machine.clock),
+    uuid: uuids(random),
+    entries: (endpoint) => agent.datapath.policyOf(endpoint),
+    selects: (world, document, endpoint) => world.selects(document, endpoint),
+  });
+}
+
 /** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const socket = socketPath(options.run);
@@ -32,14 +44,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     version: "0.1.0",
     now: () => BigInt(Math.round(clock.now() * 1_000_000)),
   });
-  const context = worldContext({
-    world: agent.world,
-    nodeName: agent.nodeName,
-    wallTime: wallClock(clock),
-    uuid: uuids(() => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n)),
-    entries: (endpoint) => agent.datapath.policyOf(endpoint),
-    selects: (world, document, endpoint) => world.selects(document, endpoint),
-  });
+  const context = flowContext(agent, () => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n));
   const reader = agent.datapath.readEvents((event) => flows.add(recordOf(event, context)));
   // What a dead agent did not read still lies in the ring.
   reader.drain();

@@ -38,6 +38,15 @@ async function waitFor(text: string, run: { output: () => string; ended: Promise
   }
 }
 
+/** The table's checks with what was expected of them and whether it came: without what differs from play to play. */
+function verdicts(output: string): string[] {
+  const table = output.slice(output.indexOf("CHECK"));
+  return table.split("\n").flatMap((line) => {
+    const cells = line.split(/ {2,}/);
+    return cells.length === 4 ? [`${cells[0]} | ${cells[1]} | ${cells[3]}`] : [];
+  });
+}
+
 describe.skipIf(!privileged)("the example", () => {
   const folder = mkdtempSync(join(tmpdir(), "skep-demo-"));
   const run = join(folder, "run");
@@ -60,6 +69,9 @@ describe.skipIf(!privileged)("the example", () => {
     // The kernel frees maps and programs a little after their last user.
     await expect.poll(residue, { timeout: 10_000, interval: 200 }).toEqual(before);
     expect(existsSync(run)).toBe(false);
+    const simulated = await start(["--once", "--sim"]).ended;
+    expect(verdicts(output)).toHaveLength(14);
+    expect(verdicts(simulated.output)).toEqual(verdicts(output));
   });
 
   it("stays up until it is interrupted, and leaves nothing then either", async () => {

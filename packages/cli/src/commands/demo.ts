@@ -11,10 +11,18 @@ function folderWith(inside: string): string {
   }
 }
 
-export async function playDemo(options: { readonly once?: boolean; readonly run: string }): Promise<number> {
+export interface DemoFlags {
+  readonly once?: boolean;
+  readonly run: string;
+  readonly sim?: boolean;
+  readonly seed?: number;
+}
+
+export async function playDemo(options: DemoFlags): Promise<number> {
   const [{ demo }, { useCommand }] = await Promise.all([import("../demo/demo.ts"), import("../demo/stage.ts")]);
   // However the command was started (npx links to it): the example starts the bundle itself.
-  useCommand(folderWith("demo-workload.mjs"));
+  if (options.sim !== true) useCommand(folderWith("demo-workload.mjs"));
   const example = join(folderWith("examples/star-wars/policy.yaml"), "examples", "star-wars");
-  return demo({ once: options.once === true, run: options.run, example });
+  const seed = options.seed === undefined ? {} : { seed: options.seed };
+  return demo({ once: options.once === true, run: options.run, example, sim: options.sim ?? null, ...seed });
 }

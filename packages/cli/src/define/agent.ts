@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { agentOption, collect, DEFAULT_RUN, examples, type Finish } from "./common.ts";
+import { agentOption, collect, DEFAULT_RUN, examples, type Finish, wholeNumber } from "./common.ts";
+import type { DemoFlags } from "../commands/demo.ts";
 import type { DownOptions } from "../commands/down.ts";
 import type { RunOptions } from "../commands/run.ts";
 import type { UpOptions } from "../commands/up.ts";
@@ -87,12 +88,16 @@ export function defineRun(program: Command, finish: Finish): void {
 export function defineDemo(program: Command, finish: Finish): void {
   const demo = program
     .command("demo")
-    .summary("play the Star Wars example on real packets")
-    .description("Starts an agent and four workloads, lets only the empire land, and stays up to be played with.")
+    .summary("play the Star Wars example")
+    .description(
+      "Starts an agent and four workloads, lets only the empire land, and stays up to be played with. Where BPF cannot be had it plays on\n" +
+        "the simulated machine: the same programs in user space, without root.",
+    )
     .option("--once", "check every verdict, print a table and end")
+    .option("--sim", "on the simulated machine; --no-sim: on real packets or not at all")
+    .addOption(new Option("--no-sim").hideHelp())
+    .option("--seed <number>", "of the simulated machine: one seed, one play", wholeNumber)
     .addOption(new Option("--run <dir>", "run folder of the example's agent").env("SKEP_RUN").default(DEFAULT_RUN))
-    .action((options: { readonly once?: boolean; readonly run: string }) =>
-      finish(async () => (await import("../commands/demo.ts")).playDemo(options)),
-    );
-  examples(demo, ["skep demo", "skep demo --once --run /run/skep-example"]);
+    .action((options: DemoFlags) => finish(async () => (await import("../commands/demo.ts")).playDemo(options)));
+  examples(demo, ["skep demo", "skep demo --once --run /run/skep-example", "skep demo --once --sim"]);
 }

@@ -1,14 +1,14 @@
 /**
  * @module
- * `skep demo`: the Star Wars example on real packets. Each check says what it saw; `--once` prints them as a table and ends.
+ * `skep demo`: the Star Wars example, on real packets or on the simulated machine. Each check says what it saw; `--once` prints them as a table
+ * and ends.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import readline from "node:readline";
 import pc from "picocolors";
-import { closeStage, openStage, type Host } from "./host.ts";
-import { command, Pilot, type Stage, until } from "./stage.ts";
+import { openRealTheatre } from "./real.ts";
+import { openSimulatedTheatre } from "./simulated.ts";
+import type { Player, SeenFlow, Theatre } from "./theatre.ts";
 
 const SERVICE = "10.96.0.10";
 const REQUESTS = 20;
@@ -20,77 +20,70 @@ interface Check {
   readonly ok: boolean;
 }
 
-/** What the example reads of a line of `skep observe -o json`. */
-export interface SeenFlow {
-  readonly verdict?: string;
-  readonly drop_reason?: number;
-  readonly is_reply?: boolean;
-  readonly traffic_direction?: string;
-  readonly source?: { readonly pod_name?: string; readonly labels?: readonly string[] };
-  readonly destination?: { readonly pod_name?: string };
-  readonly l4?: { readonly TCP?: { readonly destination_port?: number; readonly source_port?: number } };
-}
-
 export interface DemoOptions {
   readonly once: boolean;
   readonly run: string;
   /** The folder of the example's documents. */
   readonly example: string;
+  /** On the simulated machine; null: where the real one is not to be had. */
+  readonly sim: boolean | null;
+  /** Of the simulated machine. */
+  readonly seed?: number;
 }
 
 export async function demo(options: DemoOptions): Promise<number> {
-  const opened = await openStage(options.run);
-  if ("refused" in opened) {
-    process.stderr.write(`${opened.refused}\n`);
-    return 2;
-  }
-  const { stage, host } = opened;
+  const theatre = await openTheatre(options);
+  if (!theatre) return 2;
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
   let code = 1;
   try {
-    code = await new Play(stage, host, options).run(stop.signal);
+    code = await new Play(theatre, options).run(stop.signal);
   } catch (error) {
     if (!stop.signal.aborted)
       process.stderr.write(`skep demo: ${error instanceof Error ? error.message : String(error)}\n`);
   } finally {
-    await closeStage(stage, host);
+    await theatre.close();
   }
   return code;
 }
 
+async function openTheatre({ sim, run, seed = 1 }: DemoOptions): Promise<Theatre | null> {
+  if (sim === true) return openSimulatedTheatre(seed);
+  const opened = await openRealTheatre(run);
+  if (!("refused" in opened)) return opened;
+  process.stderr.write(`${opened.refused}\n`);
+  if (sim === false || !opened.isForWantOfBpf) return null;
+  process.stderr.write("the example plays on the simulated machine instead: the same programs, no real packets\n");
+  return openSimulatedTheatre(seed);
+}
+
 class Play {
-  readonly #stage: Stage;
-  readonly #host: Host;
+  readonly #theatre: Theatre;
   readonly #options: DemoOptions;
   readonly #checks: Check[] = [];
   readonly #flows: SeenFlow[] = [];
-  readonly #started = performance.now();
-  #observer: ChildProcess | undefined;
+  readonly #started: number;
 
-  constructor(stage: Stage, host: Host, options: DemoOptions) {
-    this.#stage = stage;
-    this.#host = host;
+  constructor(theatre: Theatre, options: DemoOptions) {
+    this.#theatre = theatre;
     this.#options = options;
+    this.#started = theatre.now();
   }
 
   async run(signal: AbortSignal): Promise<number> {
     const aborted = new Promise<"aborted">((resolve) => signal.addEventListener("abort", () => resolve("aborted")));
-    try {
-      const played = await Promise.race([this.#play(), aborted]);
-      if (played === "aborted") return 130;
-      const failed = this.#checks.filter((check) => !check.ok);
-      if (this.#options.once) {
-        this.#table();
-        return failed.length > 0 ? 1 : 0;
-      }
-      this.#invite();
+    const played = await Promise.race([this.#theatre.run(this.#play()), aborted]);
+    if (played === "aborted") return 130;
+    const failed = this.#checks.filter((check) => !check.ok);
+    const invitation = this.#theatre.invitation;
+    if (this.#options.once || invitation === null) this.#table();
+    else {
+      process.stdout.write(`\n${invitation}\n${pc.dim("Ctrl-C ends it and leaves nothing behind.")}\n\n`);
       await aborted;
       process.stdout.write("\n");
-      return failed.length > 0 ? 1 : 0;
-    } finally {
-      this.#observer?.kill("SIGTERM");
     }
+    return failed.length > 0 ? 1 : 0;
   }
 
   async #play(): Promise<void> {
@@ -102,7 +95,7 @@ class Play {
 
     this.#act("The empire's policy is put into the folder: only org=empire, only port 80.");
     const policy = this.#document("policy.yaml");
-    this.#stage.writePolicy("policy.yaml", policy);
+    this.#theatre.writePolicy("policy.yaml", policy);
     await this.#enforced(xwing, false);
     await this.#both(tiefighter);
     await this.#landing("xwing denied at L3/L4", xwing, false);
@@ -117,7 +110,7 @@ class Play {
     );
 
     this.#act("The policy is edited while it runs: the alliance may land too.");
-    this.#stage.writePolicy(
+    this.#theatre.writePolicy(
       "policy.yaml",
       policy.replace(
         /fromEndpoints:\n(\s+)- matchLabels:\n\s+org: empire/,
@@ -136,10 +129,10 @@ class Play {
     );
 
     this.#act("And back: what is open must stop.");
-    const revoked = performance.now();
-    this.#stage.writePolicy("policy.yaml", policy);
-    const stopped = await until(5000, async () =>
-      (await xwing.order("beat", SERVICE, { timeout: 300 })).ok ? null : performance.now() - revoked,
+    const revoked = this.#theatre.now();
+    this.#theatre.writePolicy("policy.yaml", policy);
+    const stopped = await this.#theatre.until(5000, async () =>
+      (await xwing.order("beat", SERVICE, { timeout: 300 })).ok ? null : this.#theatre.now() - revoked,
     );
     // The last beat waits out its 300 ms before it counts as unanswered.
     const within = stopped === null ? null : Math.max(0, stopped - 300);
@@ -152,27 +145,20 @@ class Play {
     await this.#landing("denied after the edit is undone: xwing", xwing, false);
   }
 
-  async #cast(): Promise<{ tiefighter: Pilot; xwing: Pilot }> {
+  async #cast(): Promise<{ tiefighter: Player; xwing: Player }> {
     this.#act("Raising the agent and four workloads, each in a network namespace of its own.");
-    this.#stage.prepareFolder({ "service.yaml": this.#document("service.yaml") });
-    const agent = this.#stage.startAgent(this.#host.netns);
-    if ((await this.#stage.ready()) === null) {
-      throw new Error(
-        `the agent did not come up${agent.exitCode === null ? "" : ` (exit ${agent.exitCode})`}:\n${readFileSync(this.#stage.agentLog, "utf8").trim()}`,
-      );
-    }
-    this.#observe();
     const star = { org: "empire", class: "deathstar" };
-    this.#stage.start("deathstar-1", star, "server");
-    this.#stage.start("deathstar-2", star, "server");
-    const tiefighter = new Pilot(
-      "tiefighter",
-      this.#stage.start("tiefighter", { org: "empire", class: "tiefighter" }, "pilot"),
-    );
-    const xwing = new Pilot("xwing", this.#stage.start("xwing", { org: "alliance", class: "xwing" }, "pilot"));
+    await this.#theatre.open({ "service.yaml": this.#document("service.yaml") }, (flow) => {
+      this.#flows.push(flow);
+      if (!this.#options.once) this.#showFlow(flow);
+    });
+    this.#theatre.server("deathstar-1", star);
+    this.#theatre.server("deathstar-2", star);
+    const tiefighter = this.#theatre.pilot("tiefighter", { org: "empire", class: "tiefighter" });
+    const xwing = this.#theatre.pilot("xwing", { org: "alliance", class: "xwing" });
     // Both backends answer before the story begins.
     const names = new Set<string>();
-    const up = await until(15_000, async () => {
+    const up = await this.#theatre.until(15_000, async () => {
       names.add((await tiefighter.order("request", SERVICE)).text);
       return [...names].filter((text) => text.includes("landed")).length === 2 ? true : null;
     });
@@ -180,19 +166,19 @@ class Play {
     return { tiefighter, xwing };
   }
 
-  async #landing(name: string, pilot: Pilot, allowed: boolean): Promise<void> {
+  async #landing(name: string, pilot: Player, allowed: boolean): Promise<void> {
     const answer = await pilot.order("request", SERVICE, { timeout: allowed ? 2000 : 700 });
     const seen = answer.ok ? `allowed (${answer.text})` : `denied (${answer.text})`;
     this.#check(name, allowed ? "allowed" : "denied", seen, answer.ok === allowed);
   }
 
   /** Waits until the edit shows: enforced within a second of the file's change. */
-  async #enforced(pilot: Pilot, allowed: boolean): Promise<void> {
-    const started = performance.now();
-    const done = await until(3000, async () =>
+  async #enforced(pilot: Player, allowed: boolean): Promise<void> {
+    const started = this.#theatre.now();
+    const done = await this.#theatre.until(3000, async () =>
       (await pilot.order("request", SERVICE, { timeout: 150 })).ok === allowed ? true : null,
     );
-    const took = performance.now() - started;
+    const took = this.#theatre.now() - started;
     // A denied request is known by its 150 ms of silence.
     const waited = Math.max(0, took - (allowed ? 0 : 150));
     this.#check(
@@ -203,7 +189,7 @@ class Play {
     );
   }
 
-  async #both(pilot: Pilot): Promise<void> {
+  async #both(pilot: Player): Promise<void> {
     const count = new Map<string, number>();
     const peers = new Set<string>();
     for (let n = 0; n < REQUESTS; n++) {
@@ -232,7 +218,7 @@ class Play {
   }
 
   async #dropSeen(from: string, port: number): Promise<void> {
-    const found = await until(
+    const found = await this.#theatre.until(
       3000,
       () =>
         this.#flows.find(
@@ -249,7 +235,7 @@ class Play {
   }
 
   async #repliesSeen(): Promise<void> {
-    const found = await until(
+    const found = await this.#theatre.until(
       3000,
       () =>
         this.#flows.find(
@@ -266,23 +252,8 @@ class Play {
   }
 
   /** An address behind the service, so that the second port is asked for past it. */
-  async #backendAddress(): Promise<string> {
-    return this.#host.addressOf("deathstar-1");
-  }
-
-  #observe(): void {
-    const child = spawn(process.execPath, [command(), "observe", "--run", this.#stage.run, "-f", "-o", "json"], {
-      stdio: ["ignore", "pipe", "inherit"],
-      detached: true,
-    });
-    this.#observer = child;
-    this.#stage.track(child);
-    readline.createInterface({ input: child.stdout }).on("line", (line) => {
-      const { flow } = JSON.parse(line) as { flow?: SeenFlow };
-      if (!flow) return;
-      this.#flows.push(flow);
-      if (!this.#options.once) this.#showFlow(flow);
-    });
+  #backendAddress(): Promise<string> {
+    return this.#theatre.addressOf("deathstar-1");
   }
 
   #showFlow(flow: SeenFlow): void {
@@ -329,25 +300,9 @@ class Play {
           .trimEnd()}\n`,
       );
     const failed = this.#checks.filter((check) => !check.ok).length;
-    const seconds = ((performance.now() - this.#started) / 1000).toFixed(1);
+    const seconds = ((this.#theatre.now() - this.#started) / 1000).toFixed(1);
     process.stdout.write(
       `\n${this.#checks.length - failed} of ${this.#checks.length} checks as expected, ${seconds} s\n`,
-    );
-  }
-
-  #invite(): void {
-    const where = this.#options.run === "/run/skep" ? "" : ` --run ${this.#options.run}`;
-    process.stdout.write(
-      [
-        "",
-        pc.bold("It stays up. In another terminal:"),
-        `  npx skep run${where} --name falcon --label org=alliance -- curl -sm 2 http://${SERVICE}/v1/request-landing`,
-        `  npx skep observe${where} -f --verdict DROPPED`,
-        `  npx skep status${where}`,
-        `  edit ${join(this.#stage.policies, "policy.yaml")} and see the verdict change`,
-        pc.dim("Ctrl-C ends it and leaves nothing behind."),
-        "",
-      ].join("\n"),
     );
   }
 }
