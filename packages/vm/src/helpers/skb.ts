@@ -1,7 +1,6 @@
 import type { Cpu } from "../cpu.ts";
 import { errno } from "../error.ts";
 import { skb } from "../run-state.ts";
-import { foldSum, partialSum } from "./core.ts";
 import type { HelperMachine, HelperRows } from "./machine.ts";
 
 const ETH_HLEN = 14;
@@ -237,14 +236,16 @@ function adjustRoom(machine: HelperMachine, cpu: Cpu): number {
 function setCongestion(machine: HelperMachine): number {
   const { state: run, memory } = machine;
   const at = run.data + ETH_HLEN;
-  const protocol = protocolOf(machine);
+  const outer = protocolOf(machine);
+  // INET_ECN_set_ce looks behind a tag for the protocol, not for the header.
+  const protocol = isVlan(outer) && run.length >= ETH_HLEN + 4 ? memory.view.getUint16(at + 2) : outer;
   if (protocol === ETH.ipv4 && run.length >= ETH_HLEN + 20) {
     const tos = memory.bytes[at + 1] ?? 0;
-    if ((tos & 3) === 0) return 0;
+    if ((tos & 3) === 0 || (tos & 3) === 3) return (tos & 3) === 0 ? 0 : 1;
+    // IP_ECN_set_ce: the checksum is brought forward, not made anew.
+    const sum = memory.view.getUint16(at + 10) + 0xfffb + (((tos & 3) + 1) & 3);
+    memory.view.setUint16(at + 10, (sum & 0xffff) + (sum > 0xffff ? 1 : 0));
     memory.bytes[at + 1] = tos | 3;
-    memory.view.setUint16(at + 10, 0, true);
-    const sum = ~foldSum(partialSum(memory.bytes.subarray(at, at + 20), 0)) & 0xffff;
-    memory.view.setUint16(at + 10, sum, true);
     return 1;
   }
   if (protocol !== ETH.ipv6 || run.length < ETH_HLEN + 40) return 0;

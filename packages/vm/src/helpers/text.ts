@@ -75,7 +75,9 @@ function parseNumber(machine: HelperMachine, cpu: Cpu, signed: boolean): number 
   const base = Number(cpu.u64(3));
   if (![0, 8, 10, 16].includes(base) || bytes.length === 0) return -errno.EINVAL;
   const text = String.fromCharCode(...bytes).replace(/\0.*$/s, "");
-  const found = /^(\s*)(-?)(0[xX](?=[0-9a-fA-F]))?(.*)$/s.exec(text);
+  // _parse_integer_fixup_radix: with base 16 the prefix is skipped whatever follows it.
+  const shape = base === 16 ? /^(\s*)(-?)(0[xX])?(.*)$/s : /^(\s*)(-?)(0[xX](?=[0-9a-fA-F]))?(.*)$/s;
+  const found = shape.exec(text);
   const [, space = "", minus = "", prefix = "", rest = ""] = found ?? [];
   if (minus !== "" && !signed) return -errno.EINVAL;
   const isHex = base === 16 || (base === 0 && prefix !== "");

@@ -2,15 +2,7 @@
 import { pseudoCall } from "@skep/isa";
 import { MAP_BASE } from "../code.ts";
 import { errno } from "../error.ts";
-import {
-  CONTROLS,
-  CONTROL_BYTES,
-  FRAME_STRIDE,
-  MAX_LOOPS,
-  MAX_MAPS,
-  MAX_TAIL_CALLS,
-  cells,
-} from "../layout.ts";
+import { CONTROLS, CONTROL_BYTES, FRAME_STRIDE, MAX_LOOPS, MAX_MAPS, MAX_TAIL_CALLS, cells } from "../layout.ts";
 import { control } from "../maps/shapes.ts";
 import type { VmMap } from "../maps/map.ts";
 import { op, valueType } from "../wasm/opcodes.ts";
