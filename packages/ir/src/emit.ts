@@ -5,6 +5,7 @@
 import type { Diagnostic } from "@skep/isa";
 import type { FunctionSpec, MapSpec, ObjectSpec, ProgramSpec } from "@skep/object";
 import { allocateRegisters } from "./codegen/allocate.ts";
+import { hoistChoices } from "./codegen/choose.ts";
 import { encodeFunction } from "./codegen/encode.ts";
 import { expandOperands, layoutStack, markCold, mergeEqualBlocks, orderBlocks, threadJumps } from "./codegen/finish.ts";
 import { legalize, targetOf } from "./codegen/legalize.ts";
@@ -153,6 +154,7 @@ function emitFunction(fn: IrFunction, options: EmitOptions, module: IrModule): E
   legalize(fn, target);
   const { code, diagnostics } = selectFunction(fn, target);
   markCold(code);
+  hoistChoices(code);
   removeDead(code);
   allocateRegisters(code);
   shareSpillSlots(code);

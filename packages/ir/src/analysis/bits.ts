@@ -39,9 +39,40 @@ function below(value: bigint): bigint {
 
 /** A mask that covers every value the instruction may give. */
 export function possibleBits(inst: Inst, depth = DEPTH): bigint {
+  if (depth === 0) return full(inst);
+  // Phis of phis branch out: only near ones are looked at.
+  const left = inst.op === "phi" ? Math.min(depth - 1, 2) : depth - 1;
+  return bitsOf(inst, (arg) => possibleBits(arg, left));
+}
+
+/** The same, worked out once for each instruction: of phis of phis too, but for those of loops. Valid while values stay what they are. */
+export class PossibleBits {
+  readonly #known: (bigint | undefined)[] = [];
+  readonly #open = new Set<Inst>();
+
+  of(inst: Inst, depth = MEMO_DEPTH): bigint {
+    if (inst.op === "const") return inst.value;
+    const known = this.#known[inst.id];
+    if (known !== undefined) return known;
+    if (depth === 0 || this.#open.has(inst)) return full(inst);
+    this.#open.add(inst);
+    const bits = bitsOf(inst, (arg) => this.of(arg, depth - 1));
+    this.#open.delete(inst);
+    this.#known[inst.id] = bits;
+    return bits;
+  }
+
+  /** The instruction has another form now, of which more may be known. */
+  forget(inst: Inst): void {
+    this.#known[inst.id] = undefined;
+  }
+}
+
+const MEMO_DEPTH = 40;
+
+function bitsOf(inst: Inst, possible: (arg: Inst) => bigint): bigint {
   const all = full(inst);
-  if (depth === 0) return all;
-  const of = (arg: Inst | undefined): bigint => possibleBits(arg as Inst, depth - 1);
+  const of = (arg: Inst | undefined): bigint => possible(arg as Inst);
   const [a, b, c] = inst.args;
   switch (inst.op) {
     case "const":
@@ -62,11 +93,7 @@ export function possibleBits(inst: Inst, depth = DEPTH): bigint {
     case "select":
       return of(b) | of(c);
     case "phi":
-      // Phis of phis branch out: only near ones are looked at.
-      return inst.args.reduce(
-        (bits, arg) => (arg === inst ? bits : bits | possibleBits(arg, Math.min(depth - 1, 2))),
-        0n,
-      );
+      return inst.args.reduce((bits, arg) => (arg === inst ? bits : bits | of(arg)), 0n);
     case "binary":
       return binaryBits(inst, of) & all;
     default:

@@ -8,6 +8,7 @@ import { makeBlock, makeBranch, makeConst, makeInst, splitEdge, useCounts } from
 import type { InstBody, InstOf, TerminatorOf } from "../edit.ts";
 import type { Block, EmitOptions, Inst, IrFunction, Loc, Predicate, Space, Terminator, ValueType } from "../ir.ts";
 import { INVERSE } from "../predicate.ts";
+import { sinkIntoEdges } from "./sink.ts";
 
 export interface Target {
   readonly cpu: 1 | 2 | 3 | 4;
@@ -195,6 +196,7 @@ export function legalize(fn: IrFunction, target: Target): void {
   lowerSwitches(fn);
   if (target.cpu < 3) widenCompares(fn);
   splitCriticalEdges(fn);
+  sinkIntoEdges(fn);
 }
 
 function lowerDivision(fn: IrFunction, target: Target): void {

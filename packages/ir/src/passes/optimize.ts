@@ -14,6 +14,7 @@ import { multiplyInstead } from "./divide.ts";
 import { hoistInvariants } from "./hoist.ts";
 import { normalizeIndexes, scaleCounters } from "./index-forms.ts";
 import { eliminateLoads } from "./loads.ts";
+import { mergeChecks } from "./merge-checks.ts";
 import { ConstantPool } from "./pool.ts";
 import { promoteStack } from "./promote.ts";
 import { rotateLoops } from "./rotate-loops.ts";
@@ -67,6 +68,9 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
     if (!loads && !stores) break;
     cleanUp(fn, options);
   }
+  let merged = false;
+  while (mergeChecks(fn)) merged = true;
+  if (merged) cleanUp(fn, options);
   lowerMemory(fn);
   eliminateStores(fn);
   if (eliminateLoads(fn)) eliminateStores(fn);

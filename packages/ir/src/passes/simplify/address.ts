@@ -2,8 +2,10 @@
  * @module
  * Addresses, accesses and calls.
  */
+import { widthOf } from "../../edit.ts";
 import type { InstOf } from "../../edit.ts";
 import type { Inst } from "../../ir.ts";
+import { lowBits } from "./masks.ts";
 import type { Rewriter } from "./rewriter.ts";
 
 const BPF_LOOP = 181;
@@ -63,8 +65,10 @@ function simplifyStored(r: Rewriter, inst: InstOf<"store">): void {
         value.binary === "and" &&
         value.args[1]?.op === "const" &&
         (value.args[1].value & mask) === mask);
-    if (!isCut || (source.type === "i32" && inst.size === 8)) return;
-    inst.args[1] = source;
+    const isUsable = isCut && !(source.type === "i32" && inst.size === 8);
+    const less = isUsable ? source : kept < widthOf(value.type) ? lowBits(r, value, kept) : null;
+    if (!less) return;
+    inst.args[1] = less;
     r.changed = true;
   }
 }

@@ -2,7 +2,6 @@
  * @module
  * Sums, products and shifts with constants: folded, identities, cheaper forms.
  */
-import { possibleBits } from "../../analysis/bits.ts";
 import { widthOf } from "../../edit.ts";
 import type { InstOf } from "../../edit.ts";
 import { evaluateBinary } from "../../evaluate/arithmetic.ts";
@@ -141,7 +140,7 @@ function withConstant(r: Rewriter, inst: InstOf<"binary">, a: Inst, c: bigint): 
 }
 
 function isPositive(r: Rewriter, inst: Inst): boolean {
-  return possibleBits(inst) >> BigInt(widthOf(inst.type) - 1) === 0n;
+  return r.bits(inst) >> BigInt(widthOf(inst.type) - 1) === 0n;
 }
 
 function shift(r: Rewriter, inst: InstOf<"binary">, a: Inst, given: bigint): Inst | null {
@@ -152,7 +151,7 @@ function shift(r: Rewriter, inst: InstOf<"binary">, a: Inst, given: bigint): Ins
     r.change(inst, [x, r.constant(inst.type, c)], { op: "binary", binary });
   if (count !== given) return again(a, inst.binary, count);
   if (inst.binary === "ashr" && isPositive(r, a)) return again(a, "lshr", count);
-  if (inst.binary === "lshr" && possibleBits(a) >> count === 0n) return r.constant(inst.type, 0n);
+  if (inst.binary === "lshr" && r.bits(a) >> count === 0n) return r.constant(inst.type, 0n);
   if (a.op !== "binary" || a.args[1]?.op !== "const") return null;
   const inner = a.args[1].value;
   const x = a.args[0] as Inst;

@@ -2,7 +2,6 @@
  * @module
  * What the bits that an operand may have decide of a compare.
  */
-import { possibleBits } from "../../analysis/bits.ts";
 import { widthOf } from "../../edit.ts";
 import type { Inst, Predicate } from "../../ir.ts";
 import type { Rewriter } from "./rewriter.ts";
@@ -10,7 +9,7 @@ import type { Rewriter } from "./rewriter.ts";
 /** What the bits that may be set decide. */
 export function byBits(r: Rewriter, predicate: Predicate, a: Inst, c: bigint): boolean | null {
   if (a.type === "ptr") return null;
-  const possible = possibleBits(a);
+  const possible = r.bits(a);
   const bits = widthOf(a.type);
   const isPositive = possible >> BigInt(bits - 1) === 0n;
   const signed = BigInt.asIntN(bits, c);

@@ -2,7 +2,6 @@
  * @module
  * Compares and selections: constants, narrower operands, swapped bytes, single bits.
  */
-import { possibleBits } from "../../analysis/bits.ts";
 import { widthOf } from "../../edit.ts";
 import type { InstOf } from "../../edit.ts";
 import { reverseBytes } from "../../evaluate/arithmetic.ts";
@@ -26,14 +25,14 @@ function cmpAsBits(r: Rewriter, inst: InstOf<"cmp">, a: Inst, c: bigint): Inst |
   const toI32 = (value: Inst): Inst => (value.type === "i32" ? value : r.make("i32", [value], { op: "trunc" }));
   if (inst.predicate === "slt" && c === 0n && a.type !== "ptr") return toI32(r.binary("lshr", a, BigInt(bits - 1)));
   if (inst.predicate === "ne" && c === 0n && a.type !== "ptr") {
-    const possible = possibleBits(a);
+    const possible = r.bits(a);
     if (possible === 1n) return toI32(a);
     if (isPowerOfTwo(possible)) return toI32(r.binary("lshr", a, log2(possible)));
   }
   if (inst.predicate === "set" && isPowerOfTwo(c)) {
     return toI32(r.binary("and", r.binary("lshr", a, log2(c)), 1n));
   }
-  if (inst.predicate === "eq" && c === 0n && a.type !== "ptr" && possibleBits(a) === 1n) {
+  if (inst.predicate === "eq" && c === 0n && a.type !== "ptr" && r.bits(a) === 1n) {
     return toI32(r.binary("xor", a, 1n));
   }
   return null;
@@ -87,7 +86,7 @@ function unswap(
   const bits = swappedBits(r, a);
   if (bits === null) return null;
   const low = (value: Inst): Inst => {
-    if (possibleBits(value) >> BigInt(bits) === 0n || bits === widthOf(value.type)) return value;
+    if (r.bits(value) >> BigInt(bits) === 0n || bits === widthOf(value.type)) return value;
     return r.make(value.type as ValueType, [value], { op: "ext", from: bits as 16 | 32, signed: false });
   };
   if (b.op === "const") {
@@ -139,6 +138,7 @@ function compareConstant(
       break;
     case "eq":
     case "ne": {
+      if (c === 0n && isInPacket(a)) return predicate === "ne";
       const equal = equality(r, predicate, a, c);
       if (equal !== null) return equal;
       break;
@@ -165,7 +165,7 @@ function equality(
   if (a.op === "ext" && !a.signed && a.from === 32 && a.args[0]?.type === "i32") {
     return c > 0xffff_ffffn ? predicate === "ne" : { predicate, args: [a.args[0], constant(c, a.args[0])] };
   }
-  if (a.op === "trunc" && possibleBits(a.args[0] as Inst) >> 32n === 0n) {
+  if (a.op === "trunc" && r.bits(a.args[0] as Inst) >> 32n === 0n) {
     return { predicate, args: [a.args[0] as Inst, constant(c, a.args[0] as Inst)] };
   }
   if (c === 0n && a.op === "binary" && (a.binary === "sub" || a.binary === "xor") && r.isOnlyUse(a)) {
@@ -199,7 +199,7 @@ export function simplifySelect(r: Rewriter, inst: InstOf<"select">): Inst | null
   const [condition, a, b] = inst.args as [Inst, Inst, Inst];
   if (condition.op === "const") return condition.value === 0n ? b : a;
   if (a === b) return a;
-  if (a.op === "const" && b.op === "const" && possibleBits(condition) === 1n) {
+  if (a.op === "const" && b.op === "const" && r.bits(condition) === 1n) {
     const wide = (value: Inst): Inst =>
       inst.type === "i64" ? r.make("i64", [value], { op: "ext", from: 32, signed: false }) : value;
     if (a.value === 1n && b.value === 0n && inst.type !== "ptr") return wide(condition);
@@ -218,4 +218,12 @@ export function simplifySelect(r: Rewriter, inst: InstOf<"select">): Inst | null
 /** Whether a boolean is there as a bit rather than made by a branch. */
 function isBit(r: Rewriter, condition: Inst): boolean {
   return condition.op !== "cmp" && condition.op !== "phi";
+}
+
+/** Behind the start of a packet, whose address is not 0. */
+function isInPacket(pointer: Inst): boolean {
+  if (pointer.op !== "ptradd") return false;
+  let root: Inst = pointer;
+  while (root.op === "ptradd") root = root.args[0] as Inst;
+  return root.op === "load" && root.type === "ptr" && root.space === "ctx";
 }

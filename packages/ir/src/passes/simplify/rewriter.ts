@@ -2,6 +2,7 @@
  * @module
  * What the rewrites of single instructions share: making instructions, and what is known of them.
  */
+import { PossibleBits } from "../../analysis/bits.ts";
 import { makeInst, useCounts, widthOf } from "../../edit.ts";
 import type { InstBody } from "../../edit.ts";
 import { evaluateBinary } from "../../evaluate/arithmetic.ts";
@@ -22,6 +23,7 @@ export class Rewriter {
   readonly #fn: IrFunction;
   readonly #pool: ConstantPool;
   readonly #uses: Uint32Array;
+  readonly #bits = new PossibleBits();
 
   constructor(fn: IrFunction, pool: ConstantPool, options: SimplifyOptions) {
     this.#fn = fn;
@@ -52,11 +54,17 @@ export class Rewriter {
   }
 
   change(inst: Inst, args: Inst[], body: InstBody): Inst {
+    this.#bits.forget(inst);
     const { id, type, loc, name } = inst;
     for (const key of Object.keys(inst)) delete (inst as unknown as Record<string, unknown>)[key];
     Object.assign(inst, { id, type, args, ...(loc ? { loc } : {}), ...(name === undefined ? {} : { name }) }, body);
     this.changed = true;
     return inst;
+  }
+
+  /** A mask that covers every value of the instruction. */
+  bits(inst: Inst): bigint {
+    return this.#bits.of(inst);
   }
 
   isOnlyUse(inst: Inst): boolean {

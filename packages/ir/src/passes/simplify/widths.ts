@@ -2,11 +2,11 @@
  * @module
  * Extensions, truncations and byte swaps: removed, narrowed, moved to compile time.
  */
-import { possibleBits } from "../../analysis/bits.ts";
 import { widthOf } from "../../edit.ts";
 import type { InstOf } from "../../edit.ts";
 import { extend, reverseBytes } from "../../evaluate/arithmetic.ts";
 import type { Inst } from "../../ir.ts";
+import { invertedPart, lowBits } from "./masks.ts";
 import type { Rewriter } from "./rewriter.ts";
 
 export function simplifyExt(r: Rewriter, inst: InstOf<"ext">): Inst | null {
@@ -14,7 +14,7 @@ export function simplifyExt(r: Rewriter, inst: InstOf<"ext">): Inst | null {
   const to = widthOf(inst.type);
   const { from, signed } = inst;
   if (a.op === "const") return r.constant(inst.type, extend(a.value, { from, signed, to }));
-  const possible = possibleBits(a);
+  const possible = r.bits(a);
   const fits = possible >> BigInt(from) === 0n;
   const positive = possible >> BigInt(from - 1) === 0n;
   if (signed && positive) return r.change(inst, [a], { op: "ext", from, signed: false });
@@ -32,13 +32,10 @@ export function simplifyExt(r: Rewriter, inst: InstOf<"ext">): Inst | null {
   if (a.op === "ext" && !a.signed && a.from < from) {
     return r.change(inst, [a.args[0] as Inst], { op: "ext", from: a.from, signed: false });
   }
-  if (a.op === "binary" && a.binary === "and" && a.args[1]?.op === "const" && r.isOnlyUse(a)) {
-    const kept = (1n << BigInt(from)) - 1n;
-    if ((a.args[1].value & kept) === kept) {
-      return r.change(inst, [a.args[0] as Inst], { op: "ext", from, signed });
-    }
-  }
-  return null;
+  const inverted = !signed && a.type === inst.type ? invertedPart(r, a, (1n << BigInt(from)) - 1n) : null;
+  if (inverted) return r.change(inst, inverted, { op: "binary", binary: "xor" });
+  const less = lowBits(r, a, from);
+  return less ? r.change(inst, [less], { op: "ext", from, signed }) : null;
 }
 
 export function simplifyTrunc(r: Rewriter, inst: InstOf<"trunc">): Inst | null {
@@ -111,16 +108,13 @@ export function simplifySwap(r: Rewriter, inst: InstOf<"bswap"> | InstOf<"hton">
   }
   if (a.op === inst.op && a.bits === bits) {
     const source = a.args[0] as Inst;
-    if (bits === widthOf(inst.type) || possibleBits(source) >> BigInt(bits) === 0n) return source;
+    if (bits === widthOf(inst.type) || r.bits(source) >> BigInt(bits) === 0n) return source;
     return r.change(inst, [source], { op: "ext", from: bits as 16 | 32, signed: false });
   }
   // Only the low bits are read.
   if (a.op === "ext" && a.from >= bits && (a.args[0] as Inst).type === inst.type) {
     return r.change(inst, [a.args[0] as Inst], { op: inst.op, bits });
   }
-  if (a.op === "binary" && a.binary === "and" && a.args[1]?.op === "const" && r.isOnlyUse(a)) {
-    const kept = (1n << BigInt(bits)) - 1n;
-    if ((a.args[1].value & kept) === kept) return r.change(inst, [a.args[0] as Inst], { op: inst.op, bits });
-  }
-  return null;
+  const less = bits < widthOf(inst.type) ? lowBits(r, a, bits) : null;
+  return less ? r.change(inst, [less], { op: inst.op, bits }) : null;
 }
