@@ -87,5 +87,10 @@ export function defineNoun(program: Command, noun: Noun, finish: Finish): void {
     .aliases([...(noun.aliases ?? [])])
     .summary(noun.summary)
     .description(noun.description);
+  // Its verbs by name: what each takes is in its own help.
+  command.configureHelp({
+    ...command.configureHelp(),
+    subcommandTerm: (verb) => [verb.name(), ...verb.aliases()].join("|"),
+  });
   for (const verb of noun.verbs) defineVerb(command, { noun, verb }, finish);
 }
