@@ -195,6 +195,9 @@ describe.skipIf(!enabled)("objects", () => {
     expect(littleEndian(object.bytesOf("address"))).toBe(BigInt(`0x${line?.[1]}`));
     const flags = ["missing_variable", "missing_symbol", "has_missing_function", "has_flavored"];
     expect(flags.map((name) => object.number(name))).toEqual([0, 0, 0, 1]);
+    expect(() => load(objectOf("ksyms"), { programs: ["reaches_missing"] })).toThrow(
+      /^reaches_missing: the kernel has no function skep_is_no_function \(.*ksyms.bpf.c:\d+\)$/,
+    );
   });
 
   refusedRow("the kernel's variables with their types (CONFIG_KALLSYMS_ALL)", "VerifierError", () => {

@@ -13,7 +13,7 @@ import {
   type LoadReference,
   type ProgramSpec,
 } from "@skep/object";
-import { Descriptor, type SyscallError } from "../sys/index.ts";
+import { Descriptor, SyscallError } from "../sys/index.ts";
 import { Attributes, bpfError } from "./attributes.ts";
 import type { AttachPoint } from "./attach-point.ts";
 import type { LoadedTypes } from "./btf-load.ts";
@@ -30,6 +30,7 @@ import {
   type LoadFeatures,
 } from "./old-kernels.ts";
 import { LinuxProgram, type ProgramOrigin } from "./program.ts";
+import { isPassing } from "./probes/run.ts";
 import { probeProgramType } from "./probes/program-types.ts";
 import { programTypesSince } from "./probes/since.ts";
 import { VerifierError } from "./verifier-error.ts";
@@ -84,8 +85,11 @@ class ModuleFds {
   }
 }
 
-/** A function's id that none has: the verifier only accepts the call where it cannot be reached. */
-const MISSING_FUNCTION = 0x7fff_ffff;
+/**
+ * Numbers of helpers that there are not: the verifier only accepts the call of a missing function where it cannot be reached, and its
+ * refusal names the number, which is the reference's (libbpf: POISON_CALL_KFUNC_BASE).
+ */
+const MISSING_FUNCTION = 2_002_000_000;
 
 interface Resolution {
   readonly parts: ProgramParts;
@@ -104,7 +108,10 @@ function resolveReference(insn: Instruction, reference: LoadReference, resolutio
     }
     case "kfunc": {
       const symbol = symbols.get(reference.name);
-      if (symbol?.kind !== "btf") return { ...insn, src: 0, offset: 0, imm: MISSING_FUNCTION };
+      if (symbol?.kind !== "btf") {
+        const imm = MISSING_FUNCTION + parts.linked.references.indexOf(reference);
+        return { ...insn, src: 0, offset: 0, imm };
+      }
       return { ...insn, imm: symbol.id, offset: modules.indexOf(symbol.module) };
     }
     case "ksym": {
@@ -219,13 +226,25 @@ function loadLogged(attributes: () => Attributes, level: number): Logged {
   }
 }
 
+/** What the verifier means by a helper that there is not; null where it means something else. */
+function missingFunction(message: string, linked: LinkedProgram): string | null {
+  const number = /invalid func unknown#(\d+)/.exec(message)?.[1];
+  const reference = number === undefined ? undefined : linked.references[Number(number) - MISSING_FUNCTION];
+  return reference?.kind === "kfunc" ? `the kernel has no function ${reference.name}` : null;
+}
+
 /** What a failed load was refused for. */
 function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): Error {
   const { spec, linked, relocations } = parts;
+  const { message } = summarizeLog(logged.log);
   // Statistics alone are not a reason.
-  if (summarizeLog(logged.log).message !== "") {
+  if (message !== "") {
     const { truncated } = logged;
-    return new VerifierError(spec.name, logged.log, { lines: linked.lines, relocations, cause: first, truncated });
+    const problem = missingFunction(message, linked);
+    return new VerifierError(spec.name, logged.log, {
+      ...{ lines: linked.lines, relocations, cause: first, truncated },
+      ...(problem === null ? {} : { problem }),
+    });
   }
   const kind = spec.attachType ? `${spec.type} programs of ${spec.attachType}` : `${spec.type} programs`;
   // The capabilities are there, or nothing would have been tried: the kernel's policy refuses the kind.
@@ -241,6 +260,7 @@ function loadFailure(parts: ProgramParts, first: SyscallError, logged: Logged): 
 function load(parts: ProgramParts, modules: ModuleFds): LinuxProgram {
   const result = attempt(parts, argument(parts, modules, allFeatures));
   if (!(result instanceof Error)) return result;
+  if (result instanceof SyscallError && isPassing(-result.errno)) throw result;
   const features = missingFeatures();
   const reduced = features ? attempt(parts, argument(parts, modules, features)) : result;
   if (reduced instanceof Error) throw reduced;
@@ -259,6 +279,8 @@ function attempt(parts: ProgramParts, attributes: () => Attributes): LinuxProgra
   const failed = (result: number) => bpfError("prog_load", -result, parts.spec.name);
   const result = parts.logLevel ? 0 : tryLoad(attributes);
   if (!parts.logLevel && result >= 0) return made(result);
+  // No log tells more of a lack of memory or descriptors.
+  if (isPassing(result)) return failed(result);
   const logged = loadLogged(attributes, parts.logLevel ?? 1);
   if (logged.result >= 0) return made(logged.result, logged.log);
   return loadFailure(parts, failed(result < 0 ? result : logged.result), logged);

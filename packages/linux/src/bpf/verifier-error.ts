@@ -12,6 +12,8 @@ export interface VerifierErrorOptions {
   readonly lines: readonly LinkedLine[];
   /** What CO-RE made of the program: a poisoned instruction is explained by what is missing. */
   readonly relocations?: readonly CoreResult[];
+  /** What the verifier's message means, where it says it in other words. */
+  readonly problem?: string;
   readonly cause: unknown;
   readonly truncated?: boolean;
 }
@@ -45,7 +47,7 @@ export class VerifierError extends Error {
     const missing = options.relocations?.find(
       (each) => each.problem !== undefined && each.slot === found.instruction?.slot,
     );
-    const summary = missing?.problem ?? (found.message || "the verifier gave no reason");
+    const summary = missing?.problem ?? options.problem ?? (found.message || "the verifier gave no reason");
     super(`${program}: ${summary}${place}`, { cause: options.cause });
     this.program = program;
     this.summary = summary;

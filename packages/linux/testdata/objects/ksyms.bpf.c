@@ -56,3 +56,16 @@ int look(void *ctx)
 	bpf_task_release(task);
 	return 0;
 }
+
+// Nothing guards the call.
+SEC("?syscall")
+int reaches_missing(void *ctx)
+{
+	struct task_struct *task = bpf_task_from_pid(wanted_pid);
+
+	if (!task)
+		return 1;
+	skep_is_no_function(task);
+	bpf_task_release(task);
+	return 0;
+}
