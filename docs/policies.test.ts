@@ -81,6 +81,9 @@ describe("docs/policies.md", () => {
       listIdentities: () => ({
         identities: Object.values(identities).map(({ id, labels }) => ({ id, labels: [...labels] })),
       }),
+      getSettings: () => ({ settings: { enforcement: "default", auditNamespaces: ["staging"] } }),
+      setSettings: () => ({}),
+      setAudit: ({ endpoint, audit }) => ({ endpoint: { namespace: "default", name: endpoint, audit } }),
       getPolicy: () => ({ revision: 1n, rules: [{ ...rule, text: policy, endpoints: [] }], entries: [] }),
     });
     process.chdir(folder);
@@ -96,7 +99,8 @@ describe("docs/policies.md", () => {
     expect(all.length).toBeGreaterThan(10);
     for (const { command, output } of all) {
       const words = splitLine(command).slice(1);
-      const { stdout, stderr } = await skep(...words, ...(words[0] === "why" ? ["--run", agent.run] : []));
+      const asksAgent = ["why", "config", "endpoint"].includes(words[0] ?? "");
+      const { stdout, stderr } = await skep(...words, ...(asksAgent ? ["--run", agent.run] : []));
       expect(`${stdout}${stderr}`, command).toMatch(outputPattern(output));
     }
   });
