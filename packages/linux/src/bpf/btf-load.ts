@@ -10,6 +10,7 @@ import {
 import { Descriptor } from "../sys/index.ts";
 import { Attributes, bpfError } from "./attributes.ts";
 import { btfFeatures } from "./probes/basic.ts";
+import { isPassing } from "./probes/run.ts";
 
 /** The kernel refused an object's types. */
 export class BtfError extends Error {
@@ -39,7 +40,7 @@ export function loadBtf(bytes: Uint8Array, options: BtfLoadOptions = {}): Descri
   const result = attributes().try("btf_load");
   if (result >= 0) return new Descriptor(result, "btf");
   const cause = bpfError("btf_load", -result);
-  if (cause.code === "EPERM") throw cause;
+  if (cause.code === "EPERM" || isPassing(result)) throw cause;
   const log = new Uint8Array(64 * 1024);
   const again = attributes().pointer(8, log).u32(20, log.byteLength).u32(24, 1).try("btf_load");
   if (again >= 0) return new Descriptor(again, "btf");

@@ -25,6 +25,7 @@ import { kconfigSource } from "./kernel-config.ts";
 import { checkFits, createMap } from "./map-create.ts";
 import { LinuxMap } from "./map.ts";
 import { openPinned } from "./pins.ts";
+import { isPassing } from "./probes/run.ts";
 import { loadProgram } from "./program-load.ts";
 import type { LinuxProgram } from "./program.ts";
 import { memberIndex, prepareStructOps, structOpsLayout, type StructOpsLayout } from "./struct-ops.ts";
@@ -141,7 +142,9 @@ class Loading {
     try {
       this.#types = loadTypes(this.#spec, linked, { token: this.#options.token?.fd ?? 0 });
     } catch (error) {
-      const isRefusal = error instanceof BtfError || (error instanceof SyscallError && error.code !== "EPERM");
+      const isRefusal =
+        error instanceof BtfError ||
+        (error instanceof SyscallError && error.code !== "EPERM" && !isPassing(-error.errno));
       if (!isRefusal || this.#structOps.size > 0) throw error;
       this.#refusedTypes = error;
     }

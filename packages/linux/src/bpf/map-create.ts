@@ -10,6 +10,7 @@ import { LinuxMap } from "./map.ts";
 import { NotSupportedError } from "./not-supported.ts";
 import { hasFeature } from "./probes/basic.ts";
 import { hasMapType } from "./probes/map-types.ts";
+import { isPassing } from "./probes/run.ts";
 import { mapTypesSince } from "./probes/since.ts";
 import type { StructOpsLayout } from "./struct-ops.ts";
 
@@ -76,8 +77,8 @@ export function createMap(spec: MapSpec, options: CreateMapOptions = {}): LinuxM
     const isTyped = options.btf && !options.structOps && !withoutTypes.has(spec.type);
     const typed = isTyped && ((spec.keyTypeId ?? 0) !== 0 || (spec.valueTypeId ?? 0) !== 0);
     const result = typed ? withTypes(create(), spec, options.btf.fd).try("map_create") : create().try("map_create");
-    const plain = typed && result < 0 ? create().try("map_create") : result;
-    if (plain >= 0 || hasFeature("names")) return madeMap(plain, spec);
+    const plain = typed && result < 0 && !isPassing(result) ? create().try("map_create") : result;
+    if (plain >= 0 || isPassing(plain) || hasFeature("names")) return madeMap(plain, spec);
     return madeMap(attributesOf({ ...spec, name: "" }, options, fds).try("map_create"), spec);
   } finally {
     inner?.close();

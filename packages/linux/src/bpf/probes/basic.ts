@@ -21,6 +21,7 @@ import {
 import { encodeBtf, type BtfFeatures, type BtfType } from "@skep/object";
 import { Descriptor } from "../../sys/index.ts";
 import { Attributes } from "../attributes.ts";
+import { conclusive } from "./run.ts";
 
 export type BasicFeature = keyof BtfFeatures | "attach_cookie" | keyof typeof loadProbes;
 
@@ -52,6 +53,7 @@ const samples: Readonly<Record<keyof BtfFeatures, readonly BtfType[]>> = {
 function loadsBtf(types: readonly BtfType[]): boolean {
   const bytes = encodeBtf({ types }, { byteOrder: "little" });
   const fd = new Attributes().pointer(0, bytes).u32(16, bytes.byteLength).try("btf_load");
+  conclusive("a kind of types", -fd);
   if (fd >= 0) new Descriptor(fd, "btf").close();
   return fd >= 0;
 }
@@ -69,6 +71,7 @@ function loadsProgram(
     .pointer(8, encode(instructions))
     .text(16, "GPL");
   const fd = fill(attributes).try("prog_load");
+  conclusive(`programs of type ${type}`, -fd);
   if (fd >= 0) new Descriptor(fd, "program").close();
   return fd >= 0;
 }
@@ -93,7 +96,7 @@ const loadProbes = {
     ]),
 } as const;
 
-/** Whether the kernel has it. Asked once. */
+/** Whether the kernel has it. Asked once. Throws `InconclusiveError`, which is not remembered. */
 export function hasFeature(feature: BasicFeature): boolean {
   let has = known.get(feature);
   if (has === undefined) {

@@ -1,7 +1,8 @@
 import { mapFlags, mapTypes, mapTypeNumber } from "@skep/isa";
 import { encodeBtf, type BtfType } from "@skep/object";
 import { Descriptor, PAGE_SIZE } from "../../sys/index.ts";
-import { Attributes } from "../attributes.ts";
+import { Attributes, bpfChecked } from "../attributes.ts";
+import { conclusive } from "./run.ts";
 
 interface Shape {
   readonly keySize: number;
@@ -46,6 +47,7 @@ function withTypes<T>(needed: boolean | undefined, use: (fd: number) => T): T {
   if (!needed) return use(0);
   const bytes = encodeBtf({ types: [int] }, { byteOrder: "little" });
   const fd = new Attributes().pointer(0, bytes).u32(16, bytes.byteLength).try("btf_load");
+  if (fd < 0) conclusive("types", -fd);
   if (fd < 0) return use(0);
   const descriptor = new Descriptor(fd, "btf");
   try {
@@ -57,10 +59,10 @@ function withTypes<T>(needed: boolean | undefined, use: (fd: number) => T): T {
 
 function withInner<T>(needed: boolean | undefined, use: (fd: number) => T): T {
   if (!needed) return use(0);
-  const inner = new Descriptor(
-    new Attributes().u32(0, mapTypes.array).u32(4, 4).u32(8, 4).u32(12, 1).run("map_create"),
-    "map",
-  );
+  const attributes = new Attributes().u32(0, mapTypes.array).u32(4, 4).u32(8, 4).u32(12, 1);
+  const made = attributes.try("map_create");
+  conclusive("maps in maps", -made);
+  const inner = new Descriptor(bpfChecked("map_create", made), "map");
   try {
     return use(inner.fd);
   } finally {
@@ -68,7 +70,10 @@ function withInner<T>(needed: boolean | undefined, use: (fd: number) => T): T {
   }
 }
 
-/** The result of making the smallest map of a type: a descriptor that is closed again (0), or the negated errno. */
+/**
+ * The result of making the smallest map of a type: a descriptor that is closed again (0), or the negated errno. Throws
+ * `InconclusiveError`.
+ */
 export function tryMapType(name: string, flags = 0): number {
   const type = mapTypeNumber(name);
   if (type === null) throw new RangeError(`no such map type: ${name}`);
@@ -84,6 +89,7 @@ export function tryMapType(name: string, flags = 0): number {
         .u32(20, inner);
       if (btf) attributes.u32(48, btf).u32(52, 1).u32(56, 1);
       const result = attributes.try("map_create");
+      conclusive(`map type ${name}`, -result);
       if (result < 0) return result;
       new Descriptor(result, "map").close();
       return 0;
@@ -115,5 +121,6 @@ function hasStructOps(): boolean {
     .u32(12, 1)
     .u32(60, 1)
     .try("map_create");
+  conclusive("map type struct_ops", -result);
   return result === -524 || result === -2 || result >= 0;
 }

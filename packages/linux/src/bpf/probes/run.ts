@@ -71,7 +71,12 @@ export function tryProgram(program: TinyProgram, use: (fd: number) => void = () 
 /** Errors that say nothing about the feature. */
 const passing = new Set(["EAGAIN", "EINTR", "EMFILE", "ENFILE", "ENOMEM"]);
 
+/** Whether a call failed for want of something that may be there later: trying it in another form is no use. */
+export function isPassing(result: number): boolean {
+  return result < 0 && passing.has(codeOf(-result));
+}
+
 /** Throws `InconclusiveError` for an error that says nothing about the feature. */
 export function conclusive(feature: string, errno: number): void {
-  if (passing.has(codeOf(errno))) throw new InconclusiveError(feature, new SyscallError("probe", errno));
+  if (isPassing(-errno)) throw new InconclusiveError(feature, new SyscallError("probe", errno));
 }
