@@ -117,6 +117,12 @@ export class PolicyEngine {
     }
   }
 
+  /** Whether the map holds all of it. */
+  fits(subject: PolicySubject): boolean {
+    const { ingress, egress } = this.subject(subject);
+    return ingress.size + egress.size <= this.options.maxEntries;
+  }
+
   /** The policy as its map is to hold it; with `overflow` where it does not hold all. */
   resolve(subject: PolicySubject): EndpointPolicy {
     const { ingress, egress } = this.subject(subject);

@@ -8,7 +8,7 @@ import { formatOrigin, formatPort } from "./text.ts";
 export function problemsOf(engine: PolicyEngine, subject: PolicySubject): Diagnostic[] {
   const { ingress, egress } = engine.subject(subject);
   const found: Diagnostic[] = [];
-  const overflow = overflowDiagnostic(engine.resolve(subject));
+  const overflow = engine.fits(subject) ? null : overflowDiagnostic(engine.resolve(subject));
   if (overflow) found.push(overflow);
   for (const { direction, levels } of [ingress, egress])
     if (levels.overflows)
