@@ -75,7 +75,7 @@ describe.skipIf(!canUseBpf())("tools", () => {
     const line = new Promise<string>((resolve) => {
       const log = lab.keep(
         followTraceLog((text) => {
-          if (text.includes("skep")) resolve(text);
+          if (/bpf_trace_printk: skep\n/.test(text)) resolve(text);
         }),
       );
       expect(log).toBeDefined();
