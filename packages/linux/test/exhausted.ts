@@ -5,7 +5,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { isErrno, liveMappings, openDescriptors } from "../src/index.ts";
-import { LinuxBpf } from "../src/bpf/index.ts";
+import { features, LinuxBpf } from "../src/bpf/index.ts";
 import { NetlinkSocket } from "../src/netlink/index.ts";
 import { readObject } from "@skep/object";
 
@@ -67,4 +67,27 @@ for (let room = 0; room < result.attempts; room++) {
   }
   for (const fd of taken) closeSync(fd);
 }
-console.log(JSON.stringify({ ...result, codes: [...codes], left: [openDescriptors(), liveMappings()] }));
+/** What a probe says without a descriptor, and with. */
+function probing(probe: () => boolean): string[] {
+  const said = (): string => {
+    try {
+      return String(probe());
+    } catch (error) {
+      return error instanceof Error ? error.name : String(error);
+    }
+  };
+  const taken = fill();
+  const without = said();
+  for (const fd of taken) closeSync(fd);
+  return [without, said()];
+}
+
+const probes = [
+  probing(() => features.mapType("hash_of_maps")),
+  probing(() => features.mapType("cgrp_storage")),
+  probing(() => features.btf().enum64),
+  probing(() => features.attachCookie()),
+  probing(() => features.programType("sk_lookup")),
+  probing(() => features.instructions("v3")),
+];
+console.log(JSON.stringify({ ...result, probes, codes: [...codes], left: [openDescriptors(), liveMappings()] }));
