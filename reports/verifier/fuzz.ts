@@ -24,6 +24,9 @@ export interface Tally {
 
 const tally = (): Tally => ({ programs: 0, bothAccept: 0, bothRefuse: 0, onlyWeAccept: 0, onlyKernelAccepts: 0 });
 
+/** Larger programs are compared whole, among the objects: as seeds they would take all the time. */
+const LARGEST = 250;
+
 /** Refused programs that are kept for each rule, to see what happens without it. */
 const KEPT = 25;
 
@@ -46,7 +49,9 @@ export class Fuzzing {
     const maps = [...fuzzMaps, ...corpus.maps.filter(canBeMade)];
     this.kernel = new KernelVerifier(maps);
     this.maps = maps;
-    this.seeds = corpus.seeds.filter((each) => this.agreeOn(each.program));
+    this.seeds = corpus.seeds.filter(
+      (each) => each.program.instructions.length <= LARGEST && this.agreeOn(each.program),
+    );
   }
 
   /** A seed is only of use where both take it as it is. */

@@ -16,6 +16,7 @@ import {
 } from "./define/tools.ts";
 import { defineVm } from "./define/vm.ts";
 import { setRunner } from "./kernel/runner.ts";
+import { defineVerify } from "./define/verify.ts";
 import { VERSION } from "./version.ts";
 
 /** The whole command; `finish` gets what each one does. Handlers are loaded when they are called, so that help is fast. */
@@ -46,6 +47,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   program.commandsGroup("Tools:");
   defineDoctor(program, finish);
   defineCompile(program, finish);
+  defineVerify(program, finish);
   defineVm(program, finish);
   defineDrops(program, finish);
   defineDemo(program, finish);

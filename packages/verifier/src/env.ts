@@ -112,10 +112,10 @@ export class Env {
     return ++this.lastId;
   }
 
-  /** Says that a rule is broken. Returns only where the rule is switched off. */
-  refuse(rule: Rule, message: string): void {
+  /** Says that a rule is broken. `example`: values that break it. Returns only where the rule is switched off. */
+  refuse(rule: Rule, message: string, example: string | null = null): void {
     if (this.disabled.has(rule)) return;
-    throw new Breach(rule, message, this.at);
+    throw new Breach(rule, message, { at: this.at, example });
   }
 
   /** A register that the instruction reads. */

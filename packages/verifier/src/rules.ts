@@ -37,6 +37,11 @@ export const rules = {
     "A program type, attach type or target that cannot be verified.",
     "Name a type of the kernel's.",
   ],
+  "too-new": [
+    "VER1009",
+    "Something that the kernel in question does not have yet.",
+    "Do without it, or ask for a newer kernel.",
+  ],
   // 2: registers and arithmetic
   uninitialised: [
     "VER2001",
@@ -229,10 +234,13 @@ export const verifierCodes: Readonly<Record<string, string>> = Object.fromEntrie
 export class Breach extends Error {
   readonly rule: Rule;
   readonly at: number;
+  /** Values that what is known allows, and that break the rule. */
+  readonly example: string | null;
 
-  constructor(rule: Rule, message: string, at: number) {
+  constructor(rule: Rule, message: string, place: { readonly at: number; readonly example: string | null }) {
     super(message);
     this.rule = rule;
-    this.at = at;
+    this.at = place.at;
+    this.example = place.example;
   }
 }

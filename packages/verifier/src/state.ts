@@ -75,7 +75,7 @@ export class Frame {
     this.subprogram = subprogram;
     this.callSite = callSite;
     this.callback = callback;
-    this.regs = from === undefined ? new Array<Reg>(11).fill(NOTHING) : from.regs.slice();
+    this.regs = from === undefined ? Array.from({ length: 11 }, () => NOTHING) : from.regs.slice();
     this.stack = from === undefined ? [] : from.stack.slice();
     if (from === undefined) {
       // What was there before the frame is nobody's.

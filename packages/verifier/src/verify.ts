@@ -22,6 +22,7 @@ import type { Code, FunctionPart, Target } from "./program/code.ts";
 import { checkStackDepth } from "./program/depth.ts";
 import { checkFlow, malformed, statePoints } from "./program/flow.ts";
 import { liveRegisters } from "./program/liveness.ts";
+import { checkVersions } from "./program/versions.ts";
 import { programKind } from "./program/kinds.ts";
 import { mapInfo } from "./program/maps.ts";
 import type { MapInfo } from "./program/maps.ts";
@@ -151,6 +152,7 @@ class Verifying {
     if (programTypeNumber(env.kind.type) === null)
       env.refuse("program-type", `there is no program type ${env.kind.type}`);
     checkFlow(env);
+    checkVersions(env);
     const problems = new Map<number, string>();
     code.instructions.forEach((insn, at) => {
       const problem = malformed(insn);

@@ -5,7 +5,7 @@
 import { linkProgram } from "@skep/object";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import type { FuzzProgram } from "./generate.ts";
-import { Random } from "./random.ts";
+import type { Random } from "./random.ts";
 
 export interface Seed {
   readonly name: string;

@@ -616,7 +616,7 @@ export class Generator {
     this.mapAddress(1, random.chance(50) ? ".rodata" : ".data", random.pick([0, 8, 16, 60]));
     const width = random.pick(sizes);
     if (random.chance(60)) this.emit(0x61 | SIZE[width], random.pick([7, 8]), 1, random.pick([0, 0, 3, 8]));
-    else if (random.chance(60)) this.emit(0x63 | SIZE[width], 1, 7, 0);
+    else if (random.chance(50)) this.emit(0x63 | SIZE[width], 1, 7, 0);
     else {
       this.bound(7, 32);
       this.emit(0x0f, 1, 7);

@@ -7,7 +7,8 @@ import { resolveType, sizeOf } from "@skep/object";
 import type { BtfView } from "@skep/object";
 import type { Env } from "../env.ts";
 import { describeReg } from "../explain/describe.ts";
-import { Reg, UNKNOWN, flag, kind, pointer } from "../register.ts";
+import { UNKNOWN, flag, kind, pointer } from "../register.ts";
+import type { Reg } from "../register.ts";
 import { checkMemory } from "./memory-argument.ts";
 
 export type GlobalArgument =

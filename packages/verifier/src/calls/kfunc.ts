@@ -13,7 +13,7 @@ import { slotOf, stackRange } from "../memory/stack.ts";
 import type { Code } from "../program/code.ts";
 import { markPrecise } from "../pruning/precision.ts";
 import { findPreviousEntry, widenImprecise } from "../pruning/widen.ts";
-import { Reg, UNKNOWN, constant, flag, kind, pointer } from "../register.ts";
+import { NOTHING, Reg, UNKNOWN, constant, flag, kind, pointer } from "../register.ts";
 import { INVALID_SLOT } from "../state.ts";
 import { pushBranch } from "../step/branches.ts";
 import { clobber } from "./helper.ts";
@@ -335,7 +335,7 @@ function nextOfIterator(env: Env, call: Call): void {
     if (frame !== undefined) putIterator(frame, iterator.slot, iterator.slots, active);
     const before = findPreviousEntry(env.state, env.at);
     if (before !== null) widenImprecise(before, again);
-    again.frame.regs.fill(new Reg(), 0, 6);
+    again.frame.regs.fill(NOTHING, 0, 6);
     const given = resultOf(env, call).clone();
     given.flags &= ~flag.maybeNull;
     given.id = 0;

@@ -5,7 +5,7 @@
 import type { Env } from "../env.ts";
 import { MAX_OFFSET } from "../env.ts";
 import { describeReg, kindName } from "../explain/describe.ts";
-import { checkPacket, checkRegion, mayPassPacket } from "../memory/access.ts";
+import { checkPacket, checkRegion, mayPassPacket, nullExample } from "../memory/access.ts";
 import { checkOverwritable, checkReadable, stackRange, writeUnknown } from "../memory/stack.ts";
 import type { StackRange } from "../memory/stack.ts";
 import { accessKernelObject } from "../memory/kernel-object.ts";
@@ -31,7 +31,7 @@ export function checkMemory(env: Env, use: MemoryUse, written: Written): void {
   const ptr = env.read(use.register);
   const access = { register: use.register, off: 0, size: use.size };
   if (ptr.mayBeNull) {
-    env.refuse("maybe-null", `r${use.register} may be null (${kindName(ptr)})`);
+    env.refuse("maybe-null", `r${use.register} may be null (${kindName(ptr)})`, nullExample(ptr, use.register));
     return;
   }
   switch (ptr.kind) {
@@ -123,11 +123,19 @@ export function checkSizedMemory(env: Env, use: SizedMemory, written: Written): 
     return 0;
   }
   if (size.smin < 0) {
-    env.refuse("argument-size", `the size in r${use.sizeRegister} can be negative: ${describeReg(size)}`);
+    env.refuse(
+      "argument-size",
+      `the size in r${use.sizeRegister} can be negative: ${describeReg(size)}`,
+      `r${use.sizeRegister} = ${size.smax < 0 ? size.smax : -1}`,
+    );
     return 0;
   }
   if (size.umin === 0 && !use.mayBeEmpty)
-    env.refuse("argument-size", `the size in r${use.sizeRegister} can be 0: ${describeReg(size)}`);
+    env.refuse(
+      "argument-size",
+      `the size in r${use.sizeRegister} can be 0: ${describeReg(size)}`,
+      `r${use.sizeRegister} = 0`,
+    );
   if (size.umax >= MAX_OFFSET) {
     env.refuse("argument-size", `the size in r${use.sizeRegister} has no usable upper bound: ${describeReg(size)}`);
     return 0;

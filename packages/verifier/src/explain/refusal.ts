@@ -48,8 +48,8 @@ export interface Refusal {
   readonly path: readonly PathStep[];
   /** At the instruction, before it. */
   readonly registers: readonly RegisterValue[];
-  /** Values that lead here and break the rule, where some can be named. */
-  readonly counterexample: readonly RegisterValue[] | null;
+  /** Values that the path allows and that break the rule, where some can be named. */
+  readonly counterexample: string | null;
   readonly mend: string;
 }
 
@@ -67,7 +67,7 @@ export function explain(env: Env, breach: Breach): Refusal {
     source: sourceOf(env, at),
     path: pathOf(env),
     registers: registersOf(env),
-    counterexample: null,
+    counterexample: breach.example,
     mend,
   };
 }

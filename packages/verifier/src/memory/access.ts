@@ -104,8 +104,13 @@ function loadFrom(env: Env, ptr: Reg, access: Access): Reg {
 
 function refuseNull(env: Env, ptr: Reg, access: Access): boolean {
   if (!ptr.mayBeNull) return false;
-  env.refuse("maybe-null", `r${access.register} may be null (${kindName(ptr)})`);
+  env.refuse("maybe-null", `r${access.register} may be null (${kindName(ptr)})`, nullExample(ptr, access.register));
   return true;
+}
+
+/** How the pointer comes to be null. */
+export function nullExample(ptr: Reg, register: number): string {
+  return ptr.map === null ? `r${register} = 0` : `a key that is not in ${ptr.map.name}: r${register} = 0`;
 }
 
 /** Memory that gives only numbers: packets, values, buffers. */
@@ -154,8 +159,15 @@ export function checkPacket(env: Env, ptr: Reg, access: Access): void {
     env.refuse(
       "packet-bounds",
       `bytes ${start} to ${end} of the packet are read or written, ${Math.max(ptr.size, 0)} are known to be there`,
+      start < 0
+        ? null
+        : `a packet that ends ${Math.max(ptr.size, 0)} bytes behind where r${access.register}'s base points`,
     );
   }
+}
+
+function negativeExample(ptr: Reg, register: number): string {
+  return `a variable offset of ${ptr.smax < 0 ? ptr.smax : -1} in r${register}`;
 }
 
 export interface Region {
@@ -175,6 +187,7 @@ export function checkRegion(env: Env, ptr: Reg, region: Region): void {
     env.refuse(
       "negative-offset",
       `the offset of r${region.register} into ${what} can be negative (${describeReg(ptr)})`,
+      negativeExample(ptr, region.register),
     );
   }
   if (off + ptr.smin < 0 || off + ptr.smin + size > limit) {
@@ -187,7 +200,8 @@ export function checkRegion(env: Env, ptr: Reg, region: Region): void {
     );
   }
   if (off + ptr.umax + size > limit) {
-    env.refuse(rule, `up to byte ${off + ptr.umax + size} of ${what} of ${limit} bytes is used`);
+    const example = `a variable offset of ${Math.max(ptr.umin, limit - off - size + 1)} in r${region.register}`;
+    env.refuse(rule, `up to byte ${off + ptr.umax + size} of ${what} of ${limit} bytes is used`, example);
   }
 }
 

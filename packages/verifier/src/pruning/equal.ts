@@ -2,7 +2,8 @@
  * @module
  * Whether what an older state allowed covers a newer one (states_equal, kernel/bpf/verifier.c).
  */
-import { NOTHING, Reg, UNKNOWN, kind } from "../register.ts";
+import { NOTHING, UNKNOWN, kind } from "../register.ts";
+import type { Reg } from "../register.ts";
 import { contains, sameTnum } from "../scalar/tnum.ts";
 import { ALL_MISC, ALL_SPILL, byte } from "../state.ts";
 import type { Frame, Slot, State } from "../state.ts";

@@ -5,8 +5,7 @@
 import type { Env } from "../env.ts";
 import { kind } from "../register.ts";
 import type { Points } from "../program/flow.ts";
-import { State } from "../state.ts";
-import type { Frame } from "../state.ts";
+import type { Frame, State } from "../state.ts";
 import { markRead } from "../memory/stack.ts";
 import { iteratorState } from "../memory/objects.ts";
 import { statesEqual } from "./equal.ts";

@@ -348,8 +348,8 @@ function shiftRight(dst: Reg, count: number, wide: boolean): void {
     dst.smax32 = S32_MAX;
     dst.umin32 >>>= count;
     dst.umax32 >>>= count;
-    dst.vl >>>= count;
-    dst.ml >>>= count;
+    dst.vl = (dst.vl >>> count) | 0;
+    dst.ml = (dst.ml >>> count) | 0;
     unbound64(dst);
     return;
   }

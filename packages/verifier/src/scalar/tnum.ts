@@ -125,7 +125,7 @@ export function shiftLeft(out: Tnum, a: Tnum, count: number): void {
 
 export function shiftRight(out: Tnum, a: Tnum, count: number): void {
   if (count === 0) put(out, a.vl, a.vh, a.ml, a.mh);
-  else if (count >= 32) put(out, a.vh >>> (count - 32), 0, a.mh >>> (count - 32), 0);
+  else if (count >= 32) put(out, (a.vh >>> (count - 32)) | 0, 0, (a.mh >>> (count - 32)) | 0, 0);
   else {
     const vl = (a.vl >>> count) | (a.vh << (32 - count));
     const ml = (a.ml >>> count) | (a.mh << (32 - count));
