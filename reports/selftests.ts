@@ -1,14 +1,13 @@
 // `npm run report -- selftests [FOLDER]`: builds the kernel's own BPF selftests of Debian's linux-source-6.12 and loads every object, and every
 // program of it alone, with libbpf and with Skep; writes where they differ. FOLDER keeps the source and the objects for the next time.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { format } from "prettier";
 import { openLinux } from "@skep/linux";
-import { ObjectError, readObject, type ObjectSpec } from "@skep/object";
 import { inParallel, output } from "./selftests/command.ts";
-import { differences, outcomeOf, wholeOnly, type Outcome } from "./selftests/outcome.ts";
+import { differences, outcomeOf, specOf, wholeOnly, type Outcome } from "./selftests/outcome.ts";
 import { compile, linkedGroups, prepare, type Prepared } from "./selftests/prepare.ts";
 import type { Compared } from "./selftests/reasons.ts";
 import { markdown, unexplained } from "./selftests/write.ts";
@@ -62,15 +61,6 @@ class Bench {
     return { name, spec: null, libbpf: wholeOnly(libbpf), skep, differences: differences(wholeOnly(libbpf), skep) };
   }
 
-  /** What cilium/ebpf makes of the object, and of what Skep wrote of it; null without it. */
-  async compareInGo({ name, spec }: Compared, file: string): Promise<Compared | null> {
-    const { cilium } = this.#tools;
-    if (cilium === null || spec === null) return null;
-    const libbpf = await outcomeOf([cilium, file], SECONDS);
-    const skep = await outcomeOf([cilium, this.#copyOf(name)], SECONDS);
-    return { name: `${name} in Go`, spec, libbpf, skep, differences: differences(libbpf, skep) };
-  }
-
   /** Objects linked by libbpf and loaded by it, beside those that Skep linked, loaded by either. */
   async compareLinked(name: string, files: readonly string[]): Promise<Compared[]> {
     const place = (suffix: string) => join(this.#folder, "linked", `${name}.${suffix}.o`);
@@ -95,15 +85,6 @@ class Bench {
   }
 }
 
-function specOf(file: string): ObjectSpec | null {
-  try {
-    return readObject(readFileSync(file));
-  } catch (error) {
-    if (error instanceof ObjectError) return null;
-    throw error;
-  }
-}
-
 async function main(folder: string): Promise<boolean> {
   const tools = await prepare(folder);
   const built = await compile(folder, tools.tests);
@@ -119,9 +100,8 @@ async function main(folder: string): Promise<boolean> {
     const results = await inParallel(objects, 2, async ({ name, file }) => {
       const direct = await bench.compare(name, file);
       const rewritten = await bench.compareRewritten(direct);
-      const inGo = await bench.compareInGo(direct, file);
       if (++done % 100 === 0) console.log(`${done} compared`);
-      return { direct, rewritten, inGo };
+      return { direct, rewritten };
     });
     const files = new Map(objects.map(({ name, file }) => [name, file]));
     const groups = linkedGroups(tools.tests).filter(({ parts }) => parts.every((part) => files.has(part)));
@@ -135,11 +115,10 @@ async function main(folder: string): Promise<boolean> {
       );
     const direct = results.map((each) => each.direct);
     const rewritten = results.flatMap((each) => each.rewritten ?? []);
-    const inGo = results.flatMap((each) => each.inGo ?? []);
-    const found = { versions: tools.versions, built, direct, rewritten, inGo, linked };
+    const found = { versions: tools.versions, built, direct, rewritten, linked };
     const text = await format(markdown(found), { parser: "markdown", printWidth: 120 });
     writeFileSync(join(dirname(fileURLToPath(import.meta.url)), "selftests.md"), text);
-    const left = [...direct, ...rewritten, ...inGo, ...linked].flatMap((each) => unexplained(each));
+    const left = [...direct, ...rewritten, ...linked].flatMap((each) => unexplained(each));
     for (const { name, difference } of left) console.log("unexplained", name, difference);
     return left.length === 0;
   } finally {

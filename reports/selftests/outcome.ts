@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { ObjectError, readObject, type ObjectSpec } from "@skep/object";
 import { run } from "./command.ts";
 
 /** What came of loading one object with one library. */
@@ -64,4 +66,14 @@ function comparable(fact: string): string {
   const fields = fact.split(" ");
   const isPlain = (Number(fields[4]) & 0x480) !== 0;
   return isPlain ? fact : fields.slice(0, -1).join(" ");
+}
+
+/** Null where the object cannot be read. */
+export function specOf(file: string): ObjectSpec | null {
+  try {
+    return readObject(readFileSync(file));
+  } catch (error) {
+    if (error instanceof ObjectError) return null;
+    throw error;
+  }
 }

@@ -27,9 +27,7 @@ export interface Prepared {
   /** Programs that load an object: C with libbpf, and a bundle of ours. */
   readonly libbpf: string;
   readonly skep: string;
-  /** With cilium/ebpf; null where that is not installed. */
-  readonly cilium: string | null;
-  readonly versions: Readonly<Record<"source" | "libbpf" | "cilium" | "clang" | "kernel", string>>;
+  readonly versions: Readonly<Record<"source" | "libbpf" | "clang" | "kernel", string>>;
 }
 
 /** Gets the source, builds libbpf and both loaders. What is in the folder already is taken as it is. */
@@ -44,16 +42,13 @@ export async function prepare(folder: string): Promise<Prepared> {
   const clang = (await output("clang-19", ["--version"])).split("\n", 1)[0] ?? "";
   const header = readFileSync(join(source, "tools/lib/bpf/libbpf_version.h"), "utf8");
   const part = (name: string) => new RegExp(`LIBBPF_${name}_VERSION (\\d+)`).exec(header)?.[1] ?? "?";
-  const cilium = await buildGoLoader(folder);
   return {
     tests: join(source, "tools/testing/selftests/bpf"),
-    cilium: cilium?.program ?? null,
     libbpf: await buildLoader(folder, source),
     skep: await bundleLoader(),
     versions: {
       source: version,
       libbpf: `${part("MAJOR")}.${part("MINOR")} of the same source`,
-      cilium: cilium?.version ?? "not installed",
       clang,
       kernel: (await output("uname", ["-r"])).split("-", 1)[0]?.trim() ?? "",
     },
@@ -89,21 +84,6 @@ async function buildLoader(folder: string, source: string): Promise<string> {
   const library = join(folder, "libbpf/libbpf.a");
   await output("cc", ["-O2", "-Wall", ...includes, "-o", program, join(here, "loader.c"), library, "-lelf", "-lz"]);
   return program;
-}
-
-const GO_PACKAGE = "golang-github-cilium-ebpf-dev";
-
-/** Of Debian's packages golang-go and golang-github-cilium-ebpf-dev; null, said on stderr, where they are not installed. */
-async function buildGoLoader(folder: string): Promise<{ readonly program: string; readonly version: string } | null> {
-  const query = await run("dpkg-query", ["--show", "--showformat=${Version}", GO_PACKAGE]);
-  if (query.status !== 0 || !existsSync("/usr/bin/go")) {
-    console.error(`golang-go and ${GO_PACKAGE} are not installed: nothing is loaded with cilium/ebpf`);
-    return null;
-  }
-  const program = join(folder, "go-loader");
-  const environment = ["GO111MODULE=off", "GOPATH=/usr/share/gocode", `GOCACHE=${join(folder, "go-cache")}`];
-  await output("env", [...environment, "go", "build", "-o", program, join(here, "loader.go")]);
-  return { program, version: query.stdout.trim() };
 }
 
 /** Below the repository: the bundle finds the one package that it does not carry. */

@@ -44,13 +44,6 @@ export const reasons: readonly Reason[] = [
       (what === "open" ? skep === "0" && libbpf !== "0" : libbpf === null && !isUnlinkedProgram(what, skep)),
   },
   {
-    title: "Halves in cilium/ebpf",
-    text:
-      "cilium/ebpf does not open an object whose section of maps has declarations without a place; Skep gives them one, and it is the kernel that " +
-      "then refuses the declaration.",
-    explains: (_, { libbpf }) => /missing offset for variable/.test(libbpf.said),
-  },
-  {
     title: "Ring buffers without a size",
     text:
       "The test sets the size of the ring before it loads the object. Without that, libbpf asks the kernel for a ring of no bytes and is refused; " +

@@ -8,8 +8,6 @@ export interface Found {
   readonly direct: readonly Compared[];
   /** libbpf on what Skep read and wrote, beside libbpf on the original. */
   readonly rewritten: readonly Compared[];
-  /** cilium/ebpf on the original and on what Skep wrote of it. */
-  readonly inGo: readonly Compared[];
   readonly linked: readonly Compared[];
 }
 
@@ -37,7 +35,6 @@ export function markdown(found: Found): string {
     `| kernel | ${versions.kernel} |`,
     `| source | linux-source-6.12 ${versions.source} |`,
     `| libbpf | ${versions.libbpf} |`,
-    `| cilium/ebpf | ${versions.cilium} |`,
     `| compiler | ${versions.clang} |`,
     "",
     ...counts(found),
@@ -56,12 +53,12 @@ export function markdown(found: Found): string {
   ].join("\n");
 }
 
-function counts({ built, direct, rewritten, inGo, linked }: Found): string[] {
+function counts({ built, direct, rewritten, linked }: Found): string[] {
   const all = direct.flatMap(({ libbpf }) => [...libbpf.facts]);
   const count = (test: (what: string, fact: string) => boolean) =>
     all.filter(([what, fact]) => test(what, fact)).length;
   const same = (compared: readonly Compared[]) => compared.filter((each) => each.differences.length === 0).length;
-  const open = [...direct, ...rewritten, ...inGo, ...linked].flatMap((each) => unexplained(each)).length;
+  const open = [...direct, ...rewritten, ...linked].flatMap((each) => unexplained(each)).length;
   const rows: [string, number][] = [
     ["objects of the selftests", built.length],
     ["built and compared", direct.length],
@@ -75,9 +72,6 @@ function counts({ built, direct, rewritten, inGo, linked }: Found): string[] {
     ["maps whose kernel information was compared", count((what) => what.startsWith("map "))],
     ["objects read and written by Skep, then loaded by libbpf", rewritten.length],
     ["**of these without any difference to the original**", same(rewritten)],
-    ["the same, opened and loaded by cilium/ebpf", inGo.length],
-    ["of these loaded by it", inGo.filter(({ skep }) => skep.facts.get("load") === "0").length],
-    ["**without any difference to the original**", same(inGo)],
     ["pairs of linkers and loaders on linked objects", linked.length],
     ["**of these without any difference to libbpf's own**", same(linked)],
     ["**differences without a reason**", open],
@@ -90,7 +84,7 @@ function isOwnRefusal(fact: string): boolean {
 }
 
 function differencesText(found: Found): string[] {
-  const all = [...found.direct, ...found.rewritten, ...found.inGo, ...found.linked];
+  const all = [...found.direct, ...found.rewritten, ...found.linked];
   const out: string[] = [];
   for (const reason of reasons) {
     const rows = all.flatMap((compared) => rowOf(compared, reason));
@@ -123,7 +117,6 @@ function factText(what: string, fact: string | null): string {
   if (fact === null) return "not reached";
   if (/^(program|map) /.test(what)) return fact;
   const [number = "", how = ""] = fact.split(" ");
-  if (what === "ended") return fact;
   if (number === "0") return what === "open" ? "opened" : "loaded";
   const error = number === "-1" ? "typed error" : (ERRORS[number] ?? number);
   return how === "kernel" ? `${error} of the kernel` : error;
