@@ -303,9 +303,39 @@ function expand(types: string): Set<string> {
   return found;
 }
 
+/** Of programs at tracepoints with types, and of iterators: what both may call. */
+const TRACED =
+  "map_lookup_elem map_update_elem map_delete_elem probe_read ktime_get_ns trace_printk get_prandom_u32 " +
+  "get_smp_processor_id tail_call get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid " +
+  "perf_event_read perf_event_output get_stackid get_current_task current_task_under_cgroup get_numa_node_id " +
+  "probe_read_str get_socket_cookie perf_event_read_value get_stack get_current_cgroup_id map_push_elem map_pop_elem " +
+  "map_peek_elem spin_lock spin_unlock strtol strtoul sk_storage_get sk_storage_delete send_signal skb_output " +
+  "probe_read_user probe_read_kernel probe_read_user_str probe_read_kernel_str send_signal_thread jiffies64 " +
+  "get_ns_current_pid_tgid xdp_output get_current_ancestor_cgroup_id ktime_get_boot_ns ringbuf_output ringbuf_reserve " +
+  "ringbuf_submit ringbuf_discard ringbuf_query skc_to_tcp6_sock skc_to_tcp_sock skc_to_tcp_timewait_sock " +
+  "skc_to_tcp_request_sock skc_to_udp6_sock get_task_stack d_path copy_from_user snprintf_btf per_cpu_ptr this_cpu_ptr " +
+  "task_storage_get task_storage_delete get_current_task_btf sock_from_file for_each_map_elem snprintf timer_init " +
+  "timer_set_callback timer_start timer_cancel get_func_ip task_pt_regs get_branch_snapshot trace_vprintk " +
+  "skc_to_unix_sock find_vma loop strncmp xdp_get_buff_len copy_from_user_task kptr_xchg map_lookup_percpu_elem " +
+  "skc_to_mptcp_sock dynptr_from_mem ringbuf_reserve_dynptr ringbuf_submit_dynptr ringbuf_discard_dynptr dynptr_read " +
+  "dynptr_write dynptr_data ktime_get_tai_ns user_ringbuf_drain cgrp_storage_get cgrp_storage_delete";
+const TRACED_ALONE: Readonly<Record<string, string>> = {
+  tpBtf: "get_attach_cookie",
+  iterator: "seq_printf seq_write seq_printf_btf",
+};
+/** For iterators alone, and for GPL-compatible ones. */
+const ITERATORS: readonly (readonly [name: string, license: "gpl" | "", types: string])[] = [
+  ["seq_printf", "gpl", ""],
+  ["seq_write", "gpl", ""],
+];
+
 const known = new Map(
-  ROWS.map(([name, license, types]) => [name, { gpl: license === "gpl", programs: expand(types) }]),
+  [...ROWS, ...ITERATORS].map(([name, license, types]) => [name, { gpl: license === "gpl", programs: expand(types) }]),
 );
+
+for (const [kind, alone] of Object.entries(TRACED_ALONE)) {
+  for (const name of `${TRACED} ${alone}`.split(" ")) known.get(name)?.programs.add(kind);
+}
 
 /** What is known of a helper; null where it was not asked. */
 export function helperSupport(name: string): HelperSupport | null {
@@ -340,7 +370,7 @@ const SAME: Readonly<Record<string, string>> = {
 /** Whether programs of that constructor may call the helper. */
 export function isAllowed(support: HelperSupport, program: string): boolean {
   const name = SAME[program] ?? program;
-  return !ALL.includes(name) || support.programs.has(name);
+  return !(ALL.includes(name) || TRACED_ALONE[name] !== undefined) || support.programs.has(name);
 }
 
 /** The types of `programs` that have a constructor, with the four or more hooks of a group as one. */
@@ -352,7 +382,8 @@ export function namePrograms(programs: ReadonlySet<string>): string {
     names.push(GROUP_NAMES[group] ?? group);
     for (const one of members) rest.delete(one);
   }
-  return [...ALL.filter((one) => rest.has(one)), ...names].join(", ");
+  const order = [...ALL, ...Object.keys(TRACED_ALONE)];
+  return [...order.filter((one) => rest.has(one)), ...names].join(", ");
 }
 
 const GROUP_NAMES: Readonly<Record<string, string>> = {

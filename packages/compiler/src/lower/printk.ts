@@ -109,6 +109,7 @@ function seqPrint(cx: Cx, node: ts.CallExpression): Value {
   if (context.kind !== "kernel" || cx.program !== "iterator") {
     return cx.refuse(argument ?? node, "wantsContext", ["seqPrint"]);
   }
+  checkHelper(cx, "seqPrint", "seq_printf", node);
   const b = cx.emit(node);
   const meta = b.load(context.ptr, { size: 8, type: "ptr", space: "ctx" });
   const seq = b.load(meta, { size: 8, type: "ptr", space: "kernel" });
