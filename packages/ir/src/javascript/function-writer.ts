@@ -7,7 +7,7 @@ import { buildCfg, successors, terminatorArgs } from "../analysis/cfg.ts";
 import type { Cfg } from "../analysis/cfg.ts";
 import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Local, Terminator } from "../ir.ts";
-import { ExpressionWriter, strip, type HelperName } from "./expressions.ts";
+import { ExpressionWriter, HELPERS, strip, type HelperName } from "./expressions.ts";
 import { loadText, storeText } from "./memory-text.ts";
 
 export interface FunctionContext {
@@ -28,13 +28,16 @@ interface Pending {
   readonly memory: boolean;
 }
 
-const RESERVED = new Set(
-  (
+export const RESERVED: ReadonlySet<string> = new Set([
+  ...Object.keys(HELPERS),
+  "atomic32",
+  "atomic64",
+  ...(
     "arguments await break case catch class const continue debugger default delete do else enum eval export extends false finally for function if " +
     "implements import in instanceof interface let new null package private protected public return static super switch this throw true try " +
     "typeof var void while with yield block frame copy zero undefined NaN Infinity BigInt Math Number memory bytes enter leave top reserve"
   ).split(" "),
-);
+]);
 
 export function identifier(name: string): string {
   const clean = name.replace(/[^A-Za-z0-9_]/g, "_");

@@ -4,7 +4,7 @@
  */
 import type { JavaScriptExport } from "./emit-javascript.ts";
 import type { FunctionContext } from "./function-writer.ts";
-import { identifier } from "./function-writer.ts";
+import { identifier, RESERVED } from "./function-writer.ts";
 import { sizeOfShape, type FieldShape, type IntShape, type Shape } from "./shape.ts";
 
 type Field = Pick<FieldShape, "offset" | "bits"> & { readonly shape: Shape };
@@ -22,19 +22,19 @@ export class WrapperWriter {
 
   write(): string {
     const { name, function: inner, params, returns } = this.#export;
-    const names = params.map((param) => identifier(param.name));
+    const names = params.map((param) => parameterName(param.name));
     const args = params.flatMap((param, at) => this.#argument(names[at] as string, param.shape));
     const call = `${this.#context.nameOf(inner)}(${args.join(", ")})`;
     const head = `export function ${name}(${names.join(", ")}) {\n`;
     if (this.#before.length === 0)
       return `${head}  ${returns === null ? call : `return ${fromIr(call, returns)}`};\n}\n`;
     const lines = [
-      "const start = top;",
+      "const $start = top;",
       ...this.#before,
-      returns === null ? `${call};` : `const result = ${fromIr(call, returns)};`,
+      returns === null ? `${call};` : `const $result = ${fromIr(call, returns)};`,
       ...this.#after,
-      "top = start;",
-      ...(returns === null ? [] : ["return result;"]),
+      "top = $start;",
+      ...(returns === null ? [] : ["return $result;"]),
     ];
     return `${head}${lines.map((line) => `  ${line}\n`).join("")}}\n`;
   }
@@ -66,10 +66,10 @@ export class WrapperWriter {
     this.#context.usesMemory = true;
     const at = `${name}$`;
     const size = element.bits / 8;
-    const place = `${at} + ${size} * index`;
+    const place = `${at} + ${size} * $index`;
     this.#before.push(
       `const ${at} = enter((${size} * ${name}.length + 7) & ~7);`,
-      `for (let index = 0; index < ${name}.length; index++) ${store(place, `${name}[index]`, element)};`,
+      `for (let $index = 0; $index < ${name}.length; $index++) ${store(place, `${name}[$index]`, element)};`,
     );
     return [at, `${name}.length`];
   }
@@ -126,6 +126,12 @@ export class WrapperWriter {
         throw new Error("a list in memory");
     }
   }
+}
+
+/** Not the name of something that the module itself has. */
+function parameterName(name: string): string {
+  const clean = identifier(name);
+  return RESERVED.has(clean) ? `${clean}_` : clean;
 }
 
 /** A JavaScript value as the IR has it, cut to its width. */
