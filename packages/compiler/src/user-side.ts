@@ -41,6 +41,32 @@ function withoutBodies(context: ts.TransformationContext): (file: ts.SourceFile)
         thrown(factory),
       );
     }
+    if (ts.isFunctionExpression(node)) {
+      return factory.updateFunctionExpression(
+        node,
+        undefined,
+        undefined,
+        node.name,
+        undefined,
+        [],
+        undefined,
+        thrown(factory),
+      );
+    }
+    if (ts.isMethodDeclaration(node)) {
+      const { name } = node;
+      return factory.updateMethodDeclaration(
+        node,
+        undefined,
+        undefined,
+        name,
+        undefined,
+        undefined,
+        [],
+        undefined,
+        thrown(factory),
+      );
+    }
     return ts.visitEachChild(node, visit, context);
   };
   return (file) => ts.visitEachChild(file, visit, context);

@@ -7,6 +7,7 @@ import { build as vite } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ObjectSpec } from "@skep/object";
 import { NotCompiledError, objectOf, skepEsbuild, skepVite } from "../build/index.ts";
+import { userSide } from "../src/index.ts";
 
 const KERNEL = `import { config, hash, struct, u32, u64, xdp, XDP } from "@skep/bpf";
 import { lengthOf } from "./length.bpf.ts";
@@ -127,6 +128,20 @@ describe("build plugins", () => {
       build: { lib: { entry: join(folder, "wrong.ts"), formats: ["es"] }, write: false },
     });
     await expect(failing).rejects.toThrow("nothing");
+  });
+
+  it("leaves no body of any form in user space, and no import that only bodies used", () => {
+    const text = userSide(
+      `import { u32, xdp, type XdpContext } from "@skep/bpf";
+       import { kernelOnly } from "./kernel.js";
+       export function a(): u32 { return kernelOnly(1); }
+       export const b = xdp("b", function (ctx) { return kernelOnly(2); });
+       export const c = { method() { return kernelOnly(3); }, size: u32.size };`,
+      "/main.bpf.ts",
+    );
+    expect(text).not.toMatch(/kernelOnly|XdpContext/);
+    expect(text).toMatch(/import \{ u32, xdp \} from "@skep\/bpf";/);
+    expect(text.match(/this function runs in the kernel/g)).toHaveLength(3);
   });
 
   it("without a plugin there is no object", () => {
