@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { aluBits, jmpBits } from "@skep/isa";
 import { Random } from "../../test/random.ts";
-import { Reg, UNKNOWN, constantWords } from "../register.ts";
+import { UNKNOWN, constantWords } from "../register.ts";
+import type { Reg } from "../register.ts";
 import { arithmetic, signExtend } from "./arithmetic.ts";
 import { sync, truncate } from "./bounds.ts";
 import { branchTaken, refine, reverse } from "./compare.ts";

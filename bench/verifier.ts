@@ -1,0 +1,100 @@
+// Time to verify a program, beside the kernel's own verification of the same program (what its statistics say, without compiling to machine
+// code). Objects of this repository; every program of which the kernel takes at least 20 microseconds. The last lines are geometric means.
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { NotSupportedError, SyscallError, VerifierError, kernelTypes, openLinux } from "@skep/linux";
+import { readObject, type ObjectSpec } from "@skep/object";
+import { verify } from "@skep/verifier";
+import { median, print } from "./_lines.ts";
+import { needRoot, root } from "./_setup.ts";
+import { skepObject } from "../packages/datapath/src/generated/skep-object.ts";
+
+needRoot("verifier");
+
+const RUNS = 7;
+const linux = openLinux();
+const types = kernelTypes();
+
+interface Subject {
+  readonly name: string;
+  readonly spec: ObjectSpec;
+  readonly program: string;
+}
+
+function subjects(): Subject[] {
+  const files = ["packages/linux/testdata", "packages/object/testdata"].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((file) => file.endsWith(".o") && !file.includes(".eb."))
+      .map((file) => ({ name: file.slice(0, -2), spec: readObject(readFileSync(join(root, folder, file))) })),
+  );
+  const objects = [{ name: "datapath", spec: readObject(skepObject()) }, ...files];
+  return objects.flatMap(({ name, spec }) => Object.keys(spec.programs).map((program) => ({ name, spec, program })));
+}
+
+/** Microseconds of the kernel's verifier; null where it refuses or was not asked. */
+function kernelTime({ spec, program }: Subject): number | null {
+  try {
+    const times: number[] = [];
+    for (let run = 0; run < RUNS; run++) {
+      const loaded = linux.bpf.load(spec, { programs: [program], logLevel: 4 });
+      const match = /verification time (\d+) usec/.exec(loaded.programs[program]?.log ?? "");
+      loaded.close();
+      if (match?.[1] === undefined) return null;
+      times.push(Number(match[1]));
+    }
+    return median(times);
+  } catch (error) {
+    if (error instanceof VerifierError || error instanceof NotSupportedError || error instanceof SyscallError)
+      return null;
+    if (error instanceof Error) return null;
+    throw error;
+  }
+}
+
+function ourTime({ spec, program }: Subject): number {
+  const times: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    const started = performance.now();
+    verify(spec, program, { kernelTypes: types });
+    times.push((performance.now() - started) * 1000);
+  }
+  return median(times);
+}
+
+const mean = (ratios: readonly number[]): number =>
+  Math.exp(ratios.reduce((sum, each) => sum + Math.log(each), 0) / ratios.length);
+
+const found: { readonly subject: Subject; readonly kernel: number }[] = [];
+for (const subject of subjects()) {
+  const kernel = kernelTime(subject);
+  if (kernel !== null && kernel >= 20) found.push({ subject, kernel });
+}
+// Everything once before: what is measured is the verifier, not the first run of its code.
+for (const { subject } of found) verify(subject.spec, subject.program, { kernelTypes: types });
+const ratios: number[] = [];
+const large: number[] = [];
+for (const { subject, kernel } of found) {
+  const ours = ourTime(subject);
+  ratios.push(ours / kernel);
+  if (kernel >= 200) large.push(ours / kernel);
+  if (kernel < 100) continue;
+  print({
+    bench: "verifier",
+    case: `${subject.name} ${subject.program}`,
+    unit: "us",
+    skep: ours,
+    peer: kernel,
+    peerName: "kernel",
+  });
+}
+const summary = (name: string, values: readonly number[]) =>
+  print({
+    bench: "verifier",
+    case: `${name} (${values.length} programs)`,
+    unit: "times the kernel's",
+    skep: mean(values),
+    peer: 1,
+    peerName: "kernel",
+  });
+summary("geometric mean", ratios);
+if (large.length > 0) summary("geometric mean from 200 us", large);
