@@ -41,20 +41,10 @@ async function shipped(): Promise<typeof Compiler & typeof Objects> {
   writeFileSync(entry, 'export * from "@skep/compiler"; export { writeObject } from "@skep/object";');
   // Beside the sources, so that it finds what it imports.
   const outfile = join(root, ".cache", `bench-compiler-${process.pid}.mjs`);
-  const options = {
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    conditions: ["skep-source"],
-    logLevel: "error",
-  } as const;
   await build({
-    ...options,
-    entryPoints: [entry],
-    outfile,
-    external: ["typescript"],
-    absWorkingDir: root,
-    nodePaths: [join(root, "node_modules")],
+    ...{ entryPoints: [entry], outfile, absWorkingDir: root, nodePaths: [join(root, "node_modules")] },
+    ...{ bundle: true, platform: "node", format: "esm", logLevel: "error" },
+    ...{ conditions: ["skep-source"], external: ["typescript"] },
   });
   try {
     return (await import(pathToFileURL(outfile).href)) as typeof Compiler & typeof Objects;
