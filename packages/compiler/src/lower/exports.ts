@@ -36,7 +36,7 @@ export function lowerExports(module: Module, entry: ts.SourceFile): LoweredExpor
     if (typeof one !== "string" && !problem) exports.push(one);
     else {
       module.functions.length = known.functions;
-      skipped.push({ name: fn.name, reason: problem?.message ?? String(one) });
+      skipped.push({ name: fn.name, reason: problem?.message ?? (typeof one === "string" ? one : "it is refused") });
     }
   }
   return { exports, skipped };

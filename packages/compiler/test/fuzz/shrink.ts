@@ -26,7 +26,7 @@ export function shrink(module: FuzzModule, program: string, options: ShrinkOptio
   };
   dropPrograms(() => best, program, attempt);
   dropFunctions(() => best, attempt);
-  for (let changed = true; changed && tries > 0;) {
+  for (let changed = true; changed;) {
     changed = cutStatements(() => best, attempt);
     changed = cutExpressions(() => best, attempt) || changed;
   }
