@@ -10,9 +10,9 @@ import { copyInto, labFrames, openLab, skbContext } from "../packages/vm/test/da
 import { median, print } from "./_lines.ts";
 import { needRoot, root, withFolder } from "./_setup.ts";
 
-const ROUNDS = 60;
+const ROUNDS = 40;
 /** Of one measurement: short, since what else runs on the machine takes its turns. */
-const WINDOW_NS = 400_000;
+const WINDOW_NS = 250_000;
 const engines: readonly EngineName[] = ["fast", "checked"];
 const peers = join(root, "../shared/peers/vm");
 const KERNELS = [
@@ -48,12 +48,23 @@ function measure(runners: Readonly<Record<string, Runner>>, most: number): Recor
   for (const [name, runner] of Object.entries(runners)) {
     counts[name] = Math.max(10, Math.min(most, Math.floor(WINDOW_NS / Math.max(1, runner.run(Math.min(most, 50))))));
   }
+  settle(runners, counts);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, runner] of Object.entries(runners)) {
-      best[name] = Math.min(best[name] ?? Infinity, runner.run(counts[name] ?? most));
+      // Whoever follows the kernel's run pays for its having held the CPU: the first of three may be his.
+      for (let i = 0; i < 3; i++) best[name] = Math.min(best[name] ?? Infinity, runner.run(counts[name] ?? most));
     }
   }
   return best;
+}
+
+/** The best code is compiled in the background, after some runs: lets it come. */
+function settle(runners: Readonly<Record<string, Runner>>, counts: Readonly<Record<string, number>>): void {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (let i = 0; i < 4; i++) {
+    for (const [name, runner] of Object.entries(runners)) runner.run(counts[name] ?? 10);
+    Atomics.wait(never, 0, 0, 150);
+  }
 }
 
 function inVm(vm: Vm, program: VmProgram, input: { packet: Uint8Array; context?: Uint8Array }): Runner {
