@@ -1,8 +1,8 @@
 /** @module Real objects through both verifiers. */
 import { readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { NotSupportedError, VerifierError, kernelTypes, type LinuxMachine } from "@skep/linux";
-import { ObjectError, readObject, type MapSpec, type ObjectSpec } from "@skep/object";
+import { NotSupportedError, VerifierError, kconfigSource, kernelTypes, type LinuxMachine } from "@skep/linux";
+import { ObjectError, readObject, resolveKconfig, type MapSpec, type ObjectSpec } from "@skep/object";
 import { verify } from "@skep/verifier";
 import { skepObject } from "../../packages/datapath/src/generated/skep-object.ts";
 import { seedsOf, type Seed } from "../../packages/verifier/test/corpus.ts";
@@ -84,7 +84,9 @@ function kernelVerdict(
 
 function ourVerdict(spec: ObjectSpec, program: string): string | null {
   try {
-    const { refusal } = verify(spec, program, { kernelTypes: kernelTypes() });
+    const values = spec.maps[".kconfig"] === undefined ? null : resolveKconfig(spec, kconfigSource());
+    const contents = new Map(values === null ? [] : [[".kconfig", values] as const]);
+    const { refusal } = verify(spec, program, { kernelTypes: kernelTypes(), contents });
     return refusal === null ? null : `${refusal.rule}: ${refusal.reason}`;
   } catch (error) {
     if (error instanceof ObjectError) return `${error.name}: ${error.message}`;

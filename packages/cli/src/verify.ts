@@ -6,8 +6,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { compile } from "@skep/compiler";
 import { formatDiagnostic } from "@skep/compiler";
-import { NotSupportedError, kernelTypes } from "@skep/linux";
-import { type BtfView, type ObjectSpec, readObject } from "@skep/object";
+import { NotSupportedError, kconfigSource, kernelTypes } from "@skep/linux";
+import { type BtfView, type ObjectSpec, readObject, resolveKconfig } from "@skep/object";
 import { type PathStep, type Refusal, type Verification, kernelNumber, verify } from "@skep/verifier";
 import { CliError, EXIT_FAILED, usageError } from "./errors.ts";
 import { write } from "./output/print.ts";
@@ -53,9 +53,11 @@ export async function verifyFile(options: VerifyFileOptions): Promise<number> {
     throw usageError(`${options.file} has no program ${unknown}: ${Object.keys(spec.programs).join(", ")}`);
   checkVersion(options.kernel);
   const types = typesHere();
+  const contents = kernelValues(spec, options.kernel);
   let refused = 0;
   for (const name of names) {
     const result = verify(spec, name, {
+      contents,
       ...(types === null ? {} : { kernelTypes: types }),
       ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
     });
@@ -63,6 +65,16 @@ export async function verifyFile(options: VerifyFileOptions): Promise<number> {
     await write(shown(result, options));
   }
   return refused === 0 ? 0 : EXIT_FAILED;
+}
+
+/** What the kernel's configuration puts into `.kconfig`: this one's, with the version that was asked for. */
+function kernelValues(spec: ObjectSpec, version: string | undefined): ReadonlyMap<string, Uint8Array> {
+  if (spec.maps[".kconfig"] === undefined) return new Map();
+  const source = kconfigSource();
+  const number = version === undefined ? null : kernelNumber(version);
+  const code = number === null ? source.version : (Math.floor(number / 1000) << 16) | ((number % 1000) << 8);
+  const bytes = resolveKconfig(spec, { ...source, version: code });
+  return bytes === null ? new Map() : new Map([[".kconfig", bytes]]);
 }
 
 function checkVersion(version: string | undefined): void {

@@ -30,7 +30,7 @@ export { enableStatistics, fdInfo, memoryOf } from "./statistics.ts";
 export { BpfToken } from "./token.ts";
 export { UserRingWriter } from "./user-ring.ts";
 export { kernelTypes, moduleTypes, moduleNames } from "./kernel-btf.ts";
-export { kernelConfig } from "./kernel-config.ts";
+export { kconfigSource, kernelConfig } from "./kernel-config.ts";
 export { kernelSymbolAddress, kernelSymbolsAt } from "./kernel-symbols.ts";
 export { LinuxLink } from "./link.ts";
 export { LinuxMap, MapOperationError } from "./map.ts";

@@ -127,7 +127,9 @@ const withoutRecord = new Set(["ringbuf", "prog_array", "perf_event_array"]);
 
 /** `contents`: the bytes of its section as they are loaded. */
 export function mapInfo(spec: MapSpec, btf: BtfTypes | undefined, contents: Uint8Array | null = null): MapInfo {
-  const frozen = spec.data?.readOnly === true ? (contents ?? spec.data.contents) : null;
+  // What the kernel's configuration says is only known where it was asked.
+  const own = spec.name === ".kconfig" ? null : (spec.data?.contents ?? null);
+  const frozen = spec.data?.readOnly === true ? (contents ?? own) : null;
   const valueType = spec.valueTypeId ?? 0;
   const fields =
     btf === undefined || valueType === 0 || spec.data?.readOnly === true || withoutRecord.has(spec.type)
@@ -145,7 +147,8 @@ export function mapInfo(spec: MapSpec, btf: BtfTypes | undefined, contents: Uint
     fields,
     contents: frozen,
     // Device maps are made so by the kernel (dev_map_init_map).
-    programReadOnly: (spec.flags & mapFlags.rdonly_prog) !== 0 || frozen !== null || spec.type.startsWith("devmap"),
+    programReadOnly:
+      (spec.flags & mapFlags.rdonly_prog) !== 0 || spec.data?.readOnly === true || spec.type.startsWith("devmap"),
     programWriteOnly: (spec.flags & mapFlags.wronly_prog) !== 0,
   };
 }
