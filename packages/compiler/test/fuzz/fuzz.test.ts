@@ -34,7 +34,7 @@ describe("random programs", () => {
   });
 
   it("shrink to what fails", () => {
-    const session = vmSession(SIZE);
+    const session = vmSession({ functions: 1, programs: 2 });
     // A machine that forgets what is stored into a table by the name `arr`.
     const forgetful = {
       ...session,
@@ -47,10 +47,10 @@ describe("random programs", () => {
         };
       },
     };
-    const module = generateModule(new Random(3), 3, SIZE);
+    const module = generateModule(new Random(3), 3, session);
     const failure = runModule(module, forgetful).failures.find((one) => one.kind === "difference");
     if (!failure) throw new Error("nothing failed");
-    const small = shrinkFailure(module, failure, { ...forgetful, tries: 40 });
+    const small = shrinkFailure(module, failure, { ...forgetful, tries: 30 });
     expect(small.programs.map((one) => one.name)).toEqual([failure.program]);
     const { kind, program } = failure;
     expect(runModule(small, forgetful).failures).toContainEqual(expect.objectContaining({ kind, program }));
