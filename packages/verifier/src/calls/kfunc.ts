@@ -224,7 +224,24 @@ function checkObject(env: Env, call: Call, { register, shape, index }: PointerAr
   if (!isTrusted) env.refuse("untrusted", `r${register} of ${call.fn.name} is a pointer that is not trusted`);
   if (reg.ownType || shape.kind !== "struct") return;
   const name = call.types.nameOf(reg.typeId);
-  if (name !== shape.name) wrong(env, call, register, `a pointer to struct ${shape.name}, not struct ${name}`);
+  if (!isOrBeginsWith(call.types, reg.typeId, contextTypes[shape.name] ?? shape.name))
+    wrong(env, call, register, `a pointer to struct ${shape.name}, not struct ${name}`);
+}
+
+/** What a program calls its context, as the kernel has it. */
+const contextTypes: Readonly<Record<string, string>> = { __sk_buff: "sk_buff", xdp_md: "xdp_buff" };
+
+/** The type of this name, or a struct whose first member is one (btf_struct_ids_match). */
+function isOrBeginsWith(types: KernelTypes, typeId: number, wanted: string): boolean {
+  let id = typeId;
+  for (let depth = 0; depth < 8; depth++) {
+    if (types.nameOf(id) === wanted) return true;
+    const type = resolveType(types.view, id);
+    const first = type?.kind === "struct" ? type.members[0] : undefined;
+    if (first === undefined || first.bitOffset !== 0) return false;
+    id = first.typeId;
+  }
+  return false;
 }
 
 function stackPlace(

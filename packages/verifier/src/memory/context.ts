@@ -112,7 +112,9 @@ function argumentPointer(env: Env, { prototype, index, pointee }: Argument): Reg
   const reg = new Reg();
   reg.kind = kind.btf;
   reg.flags = flag.trusted;
-  reg.typeId = kernel.named(target.name, target.kind);
+  // What congestion control is handed is always a TCP socket (bpf_tcp_ca_is_valid_access).
+  const isCongestion = prototype.name.startsWith("tcp_congestion_ops.") && target.name === "sock";
+  reg.typeId = isCongestion ? kernel.structNamed("tcp_sock") : kernel.named(target.name, target.kind);
   if (isNullable(env, prototype, pointee)) {
     reg.flags |= flag.maybeNull;
     reg.id = env.newId();
