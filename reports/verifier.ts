@@ -34,7 +34,7 @@ try {
   fuzzing.close();
 }
 const mutants = compareMutants(fuzzing.kept);
-const execution = compareExecution(linux, { seed, programs: Math.ceil(programs / 40) });
+const execution = compareExecution(linux, { seed, programs: Math.ceil(programs / 200) });
 const text = markdown({ compared, fuzzing, mutants, execution, seed, programs });
 writeFileSync(join(import.meta.dirname, "verifier.md"), text);
 console.log(readFileSync(join(import.meta.dirname, "verifier.md"), "utf8").slice(0, 4000));

@@ -196,7 +196,7 @@ function hasConstantKey(env: Env, call: CallInfo): boolean {
 function result(env: Env, prototype: Prototype, call: CallInfo, isThere: boolean): Reg {
   switch (prototype.returns) {
     case "void":
-      return prototype.helper.name === "tail_call" ? UNKNOWN : NOTHING;
+      return NOTHING;
     case "int":
       return integer(prototype, call);
     case "value":
