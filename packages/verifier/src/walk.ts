@@ -145,9 +145,6 @@ function mayBeAtomic(ptr: Reg): boolean {
   }
 }
 
-/** What an atomic operation leaves in memory: nothing is known of it. */
-const STORED = UNKNOWN;
-
 function stepAtomic(env: Env, access: Access): void {
   const { code, at } = env;
   const imm = code.imm[at] as number;
@@ -186,7 +183,6 @@ function checkAtomic(env: Env, access: Access): void {
   if (ptr.kind !== kind.stack && ((low | ptr.vl | ptr.ml) & (access.size - 1)) !== 0 && ptr.kind !== kind.btf) {
     env.refuse("misaligned", `an atomic operation of ${access.size} bytes at an offset that is not aligned`);
   }
-  void STORED;
 }
 
 function stepWide(env: Env, opcode: number): void {

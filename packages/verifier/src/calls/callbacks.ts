@@ -8,7 +8,7 @@ import { MAX_FRAMES } from "../env.ts";
 import { dynptrKind } from "../memory/objects.ts";
 import { markPrecise } from "../pruning/precision.ts";
 import { findPreviousEntry, widenImprecise } from "../pruning/widen.ts";
-import { NOTHING, UNKNOWN, constant, flag, kind, pointer } from "../register.ts";
+import { UNKNOWN, flag, kind, pointer } from "../register.ts";
 import type { Reg } from "../register.ts";
 import { Frame, State } from "../state.ts";
 import type { CallbackInfo } from "../state.ts";
@@ -140,5 +140,3 @@ export function pushAsync(env: Env, frame: Frame): void {
   env.asyncStarted.add(place);
   env.waiting.push(state);
 }
-
-export { NOTHING, constant };

@@ -2,10 +2,8 @@
  * @module
  * A load or store through a pointer of any kind (check_mem_access, kernel/bpf/verifier.c).
  */
-import { mapTypeNumber } from "@skep/isa";
 import type { Env } from "../env.ts";
 import { MAX_OFFSET } from "../env.ts";
-import { markPrecise } from "../pruning/precision.ts";
 import type { Kind } from "../register.ts";
 import { Reg, S64_MIN, UNKNOWN, constantWords, flag, kind } from "../register.ts";
 import { truncate } from "../scalar/bounds.ts";
@@ -333,13 +331,4 @@ export function mayWritePacket(env: Env): boolean {
 /** Whether a helper may take a packet pointer. */
 export function mayPassPacket(env: Env, writes: boolean): boolean {
   return writers.has(env.kind.type) || (!writes && readers.has(env.kind.type));
-}
-
-/** A pointer whose offset counts: what rests on a number that was added. */
-export function rests(env: Env, register: number): void {
-  if (env.read(register).kind === kind.scalar) markPrecise(env, register);
-}
-
-export function mapTypeKnown(type: string): boolean {
-  return mapTypeNumber(type) !== null;
 }

@@ -3,7 +3,7 @@
  * The shape of a program before it is walked: functions end where they must, jumps stay inside, everything is reached (check_subprogs,
  * check_cfg; kernel/bpf/verifier.c). And the places where states are kept and compared.
  */
-import { CALL, EXIT, fieldProblem, LDDW, NOSPEC, pseudoCall } from "@skep/isa";
+import { CALL, EXIT, fieldProblem, NOSPEC, pseudoCall } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
 import type { Env } from "../env.ts";
 import { isConditional, isFunctionAddress, isGoto, isLocalCall } from "./code.ts";
@@ -98,5 +98,3 @@ export function statePoints(code: Code, callsBack: (at: number) => boolean, isNe
   }
   return { prune, force };
 }
-
-export const isWide = (code: Code, at: number): boolean => code.opcode[at] === LDDW;

@@ -9,7 +9,7 @@ import { markPrecise } from "../pruning/precision.ts";
 import { constant, flag, kind } from "../register.ts";
 import type { Reg } from "../register.ts";
 import { arithmetic } from "../scalar/arithmetic.ts";
-import { branchTaken, flip, refine, reverse } from "../scalar/compare.ts";
+import { branchTaken, refine, reverse } from "../scalar/compare.ts";
 import type { Taken } from "../scalar/compare.ts";
 import { Slot, mapRegs } from "../state.ts";
 import type { State } from "../state.ts";
@@ -236,5 +236,3 @@ export function notNull(ptr: Reg): Reg {
 function hasLock(reg: Reg): boolean {
   return reg.map?.fields.some((field) => field.kind === "spin_lock" || field.kind === "res_spin_lock") === true;
 }
-
-export { flip };
