@@ -1,6 +1,6 @@
 // Builds what `skep` needs to run: the kernel programs (by Skep's own compiler) and one bundle of the command.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build as esbuild } from "esbuild";
@@ -134,6 +134,43 @@ async function buildCommand() {
   writeFileSync(stamp, hash);
 }
 
+/** What the page is made of: packages that run in a browser. */
+const pagePackages = ["isa", "object", "net", "bpf", "ir", "compiler", "verifier", "vm", "machine", "sim"];
+const pageStatics = ["index.html", "style.css", "icon.svg"];
+
+/** Builds the page of `skep playground` where it is missing or older than its sources; gives its folder. */
+export async function buildPlayground() {
+  const page = join(root, "packages/cli/src/playground/page");
+  const folder = join(root, "dist", "playground");
+  const stamp = join(folder, ".stamp");
+  const hash = contentHash([
+    ...sources(pagePackages),
+    ...files(page, () => true),
+    join(root, "packages/cli/src/packet-program.ts"),
+    join(root, "package-lock.json"),
+    fileURLToPath(import.meta.url),
+  ]);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return folder;
+  const { conditions, format, logLevel, absWorkingDir } = bundleOptions;
+  await esbuild({
+    ...{
+      bundle: true,
+      platform: "browser",
+      target: "es2022",
+      minify: true,
+      conditions,
+      format,
+      logLevel,
+      absWorkingDir,
+    },
+    entryPoints: [join(page, "main.ts")],
+    outfile: join(folder, "main.js"),
+  });
+  for (const name of pageStatics) copyFileSync(join(page, name), join(folder, name));
+  writeFileSync(stamp, hash);
+  return folder;
+}
+
 /** Brings generated modules and `dist/` up to date. Does nothing where nothing changed. */
 export async function build() {
   mkdirSync(cache, { recursive: true });
@@ -145,5 +182,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes("--kernel")) {
     mkdirSync(cache, { recursive: true });
     await buildKernelPrograms();
-  } else await build();
+  } else {
+    await build();
+    await buildPlayground();
+  }
 }

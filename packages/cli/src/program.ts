@@ -4,6 +4,7 @@ import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
 import { bpftoolOrder, defineKernel } from "./define/kernel.ts";
 import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
+import { definePlayground } from "./define/playground.ts";
 import { definePolicyTools } from "./define/policy.ts";
 import { defineConfig, defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
 import {
@@ -49,6 +50,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineCompile(program, finish);
   defineVerify(program, finish);
   defineVm(program, finish);
+  definePlayground(program, finish);
   defineDrops(program, finish);
   defineDemo(program, finish);
   defineCompletion(program, finish);

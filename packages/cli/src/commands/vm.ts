@@ -25,6 +25,7 @@ import {
 import { CliError, EXIT_FAILED, systemCode, usageError } from "../errors.ts";
 import { type ListFormat, printAs, write } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
+import { contextOf, isPassing, verdictName } from "../packet-program.ts";
 
 export interface VmRunOptions {
   readonly file: string;
@@ -33,19 +34,6 @@ export interface VmRunOptions {
   readonly program?: string;
   readonly engine: EngineName;
   readonly output: ListFormat;
-}
-
-const verdicts: Readonly<Record<string, readonly string[]>> = {
-  xdp: ["ABORTED", "DROP", "PASS", "TX", "REDIRECT"],
-  sched_cls: ["OK", "RECLASSIFY", "SHOT", "PIPE", "STOLEN", "QUEUED", "REPEAT", "REDIRECT", "TRAP"],
-  cgroup_skb: ["DROP", "PASS"],
-};
-/** Verdicts that let the packet go on. */
-const passing = new Set(["PASS", "TX", "REDIRECT", "OK", "PIPE", "RECLASSIFY", "UNSPEC"]);
-
-function verdictName(type: string, returned: number): string {
-  if (type === "sched_cls" && returned === 0xffff_ffff) return "UNSPEC";
-  return verdicts[type]?.[returned] ?? String(returned);
 }
 
 function readBytes(file: string): Uint8Array {
@@ -95,15 +83,6 @@ interface PacketRow {
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-
-/** The context of a test run: the loopback interface, for tc programs the packet's type. */
-function contextOf(type: string, packet: Uint8Array): Uint8Array {
-  const context = new Uint8Array(type === "xdp" ? 24 : 192);
-  const view = new DataView(context.buffer);
-  if (type !== "xdp") context.set(packet.subarray(12, 14), 16);
-  view.setUint32(type === "xdp" ? 12 : 40, 1, true);
-  return context;
-}
 
 function rowOf(program: VmProgram, index: number, run: { packet: CapturedPacket; result: RunResult }): PacketRow {
   const { redirect, prints, packet, returned } = run.result;
@@ -157,7 +136,7 @@ export async function vmRun(options: VmRunOptions): Promise<void> {
     now = packet.timestamp;
     const result = runOne(vm, program, { data: packet.data, index });
     const row = rowOf(program, index, { packet, result });
-    if (passing.has(row.verdict)) left.push({ ...packet, data: result.packet, originalLength: result.packet.length });
+    if (isPassing(row.verdict)) left.push({ ...packet, data: result.packet, originalLength: result.packet.length });
     return row;
   });
   if (options.out !== undefined) writeFileSync(options.out, writePcap(left));

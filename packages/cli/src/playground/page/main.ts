@@ -1,0 +1,139 @@
+/**
+ * @module
+ * The page: what its controls do. `?example=NAME&place=host&engine=fast&run=1` chooses, and runs at once.
+ */
+import { type CapturedPacket, linkTypes, readCapture, writePcap } from "@skep/net";
+import type { ObjectSpec } from "@skep/object";
+import type { Verification } from "@skep/verifier";
+import type { EngineName } from "@skep/vm";
+import { builtInCapture } from "./capture.ts";
+import { byId, field, make, type PageElement, painted, search } from "./dom.ts";
+import { examples } from "./examples.ts";
+import { compileText, listing, verifyAll } from "./program.ts";
+import { type Outcome, runAlone, runOnHost } from "./run.ts";
+import { fill, say, showListing, showOutcome, showProblems, showVerdicts } from "./show.ts";
+
+const source = field("source");
+let packets: readonly CapturedPacket[] = [];
+
+function clear(): void {
+  for (const part of ["problems", "verdicts", "outcome", "listing"] as const) fill(part);
+}
+
+// ---- the three steps; each does those before it ----
+
+function compileStep(): ObjectSpec | null {
+  clear();
+  const { spec, problems } = compileText(source.value);
+  showProblems(problems, (start, length) => {
+    source.focus();
+    source.setSelectionRange(start, start + length);
+  });
+  if (spec === null) {
+    say("It does not compile.");
+    return null;
+  }
+  showListing(listing(spec));
+  say(`Compiled: ${Object.keys(spec.programs).join(", ") || "no programs"}.`);
+  return spec;
+}
+
+function verifyStep(): { spec: ObjectSpec; verifications: readonly Verification[] } | null {
+  const spec = compileStep();
+  if (spec === null) return null;
+  const verifications = verifyAll(spec);
+  showVerdicts(verifications);
+  const refused = verifications.filter(({ refusal }) => refusal !== null).map(({ program }) => program);
+  say(refused.length === 0 ? "Compiled and verified." : `The verifier refuses ${refused.join(", ")}.`);
+  return { spec, verifications };
+}
+
+const runnable: ReadonlySet<string> = new Set(["xdp", "sched_cls"]);
+
+async function runStep(): Promise<void> {
+  const verified = verifyStep();
+  if (verified === null) return;
+  const { spec, verifications } = verified;
+  const name = Object.values(spec.programs).find(({ type }) => runnable.has(type))?.name;
+  if (name === undefined) return say("There is no xdp or tc program to run.");
+  // As in the kernel: what is refused does not run.
+  if (verifications.some(({ program, refusal }) => program === name && refusal !== null)) return;
+  const engine = field("engine").value as EngineName;
+  const options = { program: name, packets, engine };
+  const outcome = field("place").value === "host" ? await runOnHost(spec, options) : runAlone(spec, options);
+  showOutcome(outcome, downloadOf(outcome));
+  say(outcome.stopped === null ? `${name} ran on ${outcome.rows.length} packets.` : `${name} was stopped.`);
+}
+
+function downloadOf({ left }: Outcome): PageElement | null {
+  if (left.length === 0) return null;
+  const bytes = writePcap(left) as Uint8Array<ArrayBuffer>;
+  const url = URL.createObjectURL(new Blob([bytes], { type: "application/vnd.tcpdump.pcap" }));
+  return make("a", { href: url, download: "out.pcap" }, `Download the ${left.length} packets that were not dropped`);
+}
+
+/** A failure of the page itself is shown, not lost in the console. */
+async function perform(what: string, step: () => unknown): Promise<void> {
+  say(`${what} ...`);
+  await painted();
+  try {
+    await step();
+  } catch (error) {
+    say(`${what} failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+// ---- controls ----
+
+function choose(name: string): void {
+  const example = examples.find((each) => each.name === name);
+  if (example === undefined) return;
+  field("example").value = name;
+  source.value = example.text;
+  clear();
+  say("Ready.");
+}
+
+function usePackets(given: readonly CapturedPacket[], name: string): void {
+  packets = given;
+  byId("capture-note").textContent = `${given.length} packets, ${name}`;
+}
+
+async function readChosen(): Promise<void> {
+  const file = field("capture").files?.[0];
+  if (file === undefined) return usePackets(builtInCapture(), "built in");
+  const capture = readCapture(new Uint8Array(await file.arrayBuffer()));
+  if (capture.error !== null) throw new Error(`${file.name}: ${capture.error.message}`);
+  if (capture.interfaces.some(({ linkType }) => linkType !== linkTypes.ethernet))
+    throw new Error(`${file.name} holds packets without Ethernet headers`);
+  usePackets(capture.packets, file.name);
+  say("Ready.");
+}
+
+function wire(): void {
+  field("example").append(...examples.map(({ name, title }) => make("option", { value: name }, title)));
+  field("example").addEventListener("change", () => choose(field("example").value));
+  field("capture").addEventListener("change", () => void perform("Reading", readChosen));
+  byId("compile").addEventListener("click", () => void perform("Compiling", compileStep));
+  byId("verify").addEventListener("click", () => void perform("Verifying", verifyStep));
+  byId("run").addEventListener("click", () => void perform("Running", runStep));
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("controls").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey === true || event.metaKey === true)) return;
+    event.preventDefault();
+    void perform("Running", runStep);
+  });
+}
+
+wire();
+usePackets(builtInCapture(), "built in");
+choose(examples[0]?.name ?? "");
+const asked = search();
+choose(asked.get("example") ?? "");
+for (const name of ["place", "engine"]) {
+  const before = field(name).value;
+  field(name).value = asked.get(name) ?? before;
+  // A select has no value where it is given one that it does not know.
+  if (field(name).value === "") field(name).value = before;
+}
+if (asked.get("run") === "1") void perform("Running", runStep);
