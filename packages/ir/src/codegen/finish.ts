@@ -3,7 +3,7 @@
  * After registers are known: two-operand instructions, the stack's layout, the order of blocks.
  */
 import { isCommutative } from "./interference.ts";
-import { blockSuccessors, makeInst, NONE, R10 } from "./mir.ts";
+import { blockSuccessors, isCompareExchange, makeInst, NONE, R10 } from "./mir.ts";
 import type { MBlock, MFunction, MInst } from "./mir.ts";
 import * as op from "./opcodes.ts";
 
@@ -70,7 +70,7 @@ function expand(code: MFunction, inst: MInst, out: MInst[]): void {
       out.push({ ...inst, kind: "load", opcode: LOAD, a: R10, offset: frame });
       return;
     case "atomic":
-      if (inst.dst > 0 && inst.dst !== inst.b) {
+      if (inst.dst !== NONE && !isCompareExchange(inst)) {
         move(inst.dst, inst.b);
         inst.b = inst.dst;
       }

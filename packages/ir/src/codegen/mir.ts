@@ -5,6 +5,7 @@
  */
 import type { CoreRelocation, Reference } from "@skep/object";
 import type { Loc, Space } from "../ir.ts";
+import * as op from "./opcodes.ts";
 
 /** 0 to 10: the machine's. From `FIRST_VIRTUAL`: virtual ones. */
 export type Reg = number;
@@ -109,6 +110,11 @@ export function blockSuccessors(block: MBlock): MBlock[] {
   return terminator.kind === "branch" ? [terminator.yes, terminator.no] : [];
 }
 
+/** A compare and exchange: its old value is in r0, where what it expects is. */
+export function isCompareExchange(inst: MInst): boolean {
+  return inst.kind === "atomic" && (inst.imm & ~op.FETCH) === op.ATOMIC.cmpxchg;
+}
+
 /** Registers that the instruction reads; r10 is left out. */
 export function forEachUse(inst: MInst, visit: (reg: Reg) => void): void {
   if (inst.kind === "call") {
@@ -117,7 +123,7 @@ export function forEachUse(inst: MInst, visit: (reg: Reg) => void): void {
   }
   if (inst.a !== NONE && inst.a !== R10) visit(inst.a);
   if (inst.b !== NONE && inst.b !== R10) visit(inst.b);
-  if (inst.kind === "atomic" && inst.dst === R0) visit(R0);
+  if (isCompareExchange(inst)) visit(R0);
 }
 
 export function forEachTerminatorUse(terminator: MTerminator, visit: (reg: Reg) => void): void {
