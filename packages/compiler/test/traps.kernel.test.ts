@@ -53,6 +53,17 @@ const TRAPS: readonly Trap[] = [
     ...{ words: [20], returns: 36, most: 1000 },
   },
   {
+    name: "an index and what it was made from, when only the index is bounded",
+    top: "const list = [1, 2, 3, 4, 5, 6, 7, 4294967295] as const;",
+    body: "let i = u16(u8(io.w[0])); i++; return list[u32(i)] ?? 0;",
+    ...{ words: [5], returns: 7, most: 1000 },
+  },
+  {
+    name: "a product that is bounded in 32 bits as an index",
+    body: "const i: u32 = u32(u8(io.w[0])) * 4; if (i >= 64) return 1; return m.w[i]!;",
+    ...{ words: [5], returns: 60, most: 1000 },
+  },
+  {
     name: "an index clamped by a branch",
     body: "let i = io.w[0]; if (i > 63) i = 63; return m.w[i]!;",
     ...{ words: [500], returns: 189, most: 1000 },

@@ -8,6 +8,7 @@ import { removeDeadCode } from "../src/passes/dead-code.ts";
 import { eliminateStores } from "../src/passes/dead-stores.ts";
 import { multiplyInstead } from "../src/passes/divide.ts";
 import { hoistInvariants } from "../src/passes/hoist.ts";
+import { normalizeIndexes } from "../src/passes/index-forms.ts";
 import { eliminateLoads } from "../src/passes/loads.ts";
 import { ConstantPool } from "../src/passes/pool.ts";
 import { promoteStack } from "../src/passes/promote.ts";
@@ -36,6 +37,7 @@ const PASSES = {
   rotate: (fn) => rotateLoops(fn),
   unroll: (fn) => unrollLoops(fn),
   thread: (fn) => threadJumps(fn),
+  indexes: (fn) => normalizeIndexes(fn, new ConstantPool(fn)),
 } satisfies Record<string, Pass>;
 
 interface Case {
@@ -382,6 +384,74 @@ const CASES: readonly Case[] = [
       b4:
       return %3
       b5:
+      return %0`,
+  },
+  {
+    pass: "indexes",
+    name: "a constant goes from the index into the offset",
+    before: `
+      %3: i32 = const 255
+      %4: i32 = const 1
+      %5: i32 = and %0, %3
+      %6: i32 = add %5, %4
+      %7: i64 = ext.u32 %6
+      %8: i64 = const 2
+      %9: i64 = shl %7, %8
+      %10: ptr = ptradd %2, %9
+      %11: i32 = load.u32 %10 +0 data align 4
+      return %11`,
+    has: [/: i64 = ext.u32 %5\n/, /: i64 = const 4\n/],
+  },
+  {
+    pass: "indexes",
+    name: "what a compare bounds stays the index",
+    before: `
+      %3: i32 = const 255
+      %4: i32 = const 1
+      %5: i32 = and %0, %3
+      %6: i32 = add %5, %4
+      %7: i64 = ext.u32 %6
+      %8: i64 = const 2
+      %9: i64 = shl %7, %8
+      %10: ptr = ptradd %2, %9
+      %11: i64 = const 8
+      branch.ult %7, %11 b1, b2
+      b1:
+      %12: i32 = load.u32 %10 +0 data align 4
+      return %12
+      b2:
+      return %0`,
+  },
+  {
+    pass: "indexes",
+    name: "the extension of a shift is the shift of the extension",
+    before: `
+      %3: i32 = const 255
+      %4: i32 = const 2
+      %5: i32 = and %0, %3
+      %6: i32 = shl %5, %4
+      %7: i64 = ext.u32 %6
+      %8: ptr = ptradd %2, %7
+      %9: i32 = load.u32 %8 +0 data align 4
+      return %9`,
+    has: [/: i64 = ext.u32 %5\n/],
+  },
+  {
+    pass: "indexes",
+    name: "a shift that a compare bounds is extended itself",
+    before: `
+      %3: i32 = const 255
+      %4: i32 = const 2
+      %5: i32 = and %0, %3
+      %6: i32 = shl %5, %4
+      %7: i64 = ext.u32 %6
+      %8: ptr = ptradd %2, %7
+      %9: i32 = const 64
+      branch.ult %6, %9 b1, b2
+      b1:
+      %10: i32 = load.u32 %8 +0 data align 4
+      return %10
+      b2:
       return %0`,
   },
 ];

@@ -34,12 +34,14 @@ class Splitter {
   readonly #fn: IrFunction;
   readonly #pool: ConstantPool;
   readonly #ranges: Ranges;
+  readonly #compared: ReadonlySet<Inst>;
   #made: Inst[] = [];
 
   constructor(fn: IrFunction, pool: ConstantPool) {
     this.#fn = fn;
     this.#pool = pool;
     this.#ranges = new Ranges(fn);
+    this.#compared = comparedOf(fn, this.#ranges);
   }
 
   block(block: Block): boolean {
@@ -73,7 +75,7 @@ class Splitter {
     const a = inst.args[0] as Inst;
     if (inst.signed || inst.from !== 32 || inst.type !== "i64" || a.op !== "binary" || a.type !== "i32") return false;
     const [x, by] = a.args as [Inst, Inst];
-    if ((a.binary !== "shl" && a.binary !== "mul") || by.op !== "const") return false;
+    if ((a.binary !== "shl" && a.binary !== "mul") || by.op !== "const" || this.#compared.has(a)) return false;
     const { max } = this.#ranges.of(x);
     if ((a.binary === "shl" ? max << by.value : max * by.value) > 0xffff_ffffn) return false;
     const wide = makeInst(this.#fn, "i64", { args: [x], body: { op: "ext", from: 32, signed: false }, loc: inst.loc });
@@ -101,7 +103,7 @@ class Splitter {
   /** value = base + offset, without wrapping. */
   #split(value: Inst, depth: number): Split {
     const whole = { base: value, offset: 0n };
-    if (depth === 0) return whole;
+    if (depth === 0 || this.#compared.has(value)) return whole;
     const [a, b] = value.args as [Inst, Inst];
     if (value.op === "ext" && !value.signed && value.from === 32 && a.type === "i32") {
       const inner = this.#split(a, depth - 1);
@@ -140,6 +142,20 @@ class Splitter {
     const scaled = value.binary === "shl" ? most << by : most * by;
     return scaled < 1n << BigInt(widthOf(value.type));
   }
+}
+
+/** Values that a compare bounds beyond what is known of them anyway: to the verifier it says nothing of what they were made from. */
+function comparedOf(fn: IrFunction, ranges: Ranges): ReadonlySet<Inst> {
+  const counters = [...ranges.counters.values()];
+  const isLoopTest = (block: Block, arg: Inst): boolean =>
+    counters.some(({ next, loop }) => next === arg && (loop.header === block || loop.latches.includes(block)));
+  const compared = new Set<Inst>();
+  for (const block of fn.blocks) {
+    for (const inst of block.insts) if (inst.op === "cmp") for (const arg of inst.args) compared.add(arg);
+    if (block.terminator?.op === "return") continue;
+    for (const arg of terminatorArgs(block.terminator)) if (!isLoopTest(block, arg)) compared.add(arg);
+  }
+  return compared;
 }
 
 /** Lets counters that are only scaled count in steps of the scale. Returns whether one was changed. */
