@@ -41,7 +41,9 @@ export class Browser {
 
   constructor(command: string) {
     this.#profile = mkdtempSync(join(tmpdir(), "skep-chromium-"));
-    const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"];
+    // Containers have little of /dev/shm, and as root there is no sandbox.
+    const room = ["--no-sandbox", "--disable-dev-shm-usage"];
+    const flags = ["--headless=new", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe", ...room];
     this.#process = spawn(command, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
       env: { ...process.env, HOME: this.#profile },

@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { writePcap } from "@skep/net";
 import { pageFolder } from "../src/playground/command.ts";
 import { builtInCapture } from "../src/playground/page/capture.ts";
+import { examples } from "../src/playground/page/examples.ts";
 import { type PageServer, servePage } from "../src/playground/server.ts";
 import { Browser, findChromium } from "./browser.ts";
 import { skep } from "./in-process.ts";
@@ -30,6 +31,12 @@ function get(path: string, headers: Record<string, string> = {}, method = "GET")
       .end();
   });
 }
+
+test("the documentation names the examples and the choices that there are", () => {
+  const document = readFileSync(new URL("../../../docs/playground.md", import.meta.url), "utf8");
+  for (const { name } of examples) expect(document).toContain(`\`${name}\``);
+  expect(document).toContain("?example=xdp-filter&place=host&run=1");
+});
 
 describe("the server", () => {
   it("forbids the page to ask anybody else, or to evaluate text", async () => {
@@ -144,6 +151,37 @@ describe.skipIf(chromium === null)("the page in a browser", () => {
       await browser.until(`/^Reading failed: wrong.pcap: /.test(document.getElementById("status").textContent)`);
     } finally {
       rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("shows queues, rings and variables, of the program that is chosen", async () => {
+    const module = `import { global, queue, ringBuf, struct, u32, u64, xdp, XDP } from "@skep/bpf";
+      const Record = struct("Record", { length: u32 });
+      export const seen = global("seen", u64, 0n);
+      export const lengths = queue("lengths", { value: u32, maxEntries: 2 });
+      export const records = ringBuf("records", Record, { bytes: 4096 });
+      export const first = xdp("first", () => XDP.PASS);
+      export const second = xdp("second", (ctx) => {
+        seen.value += 1n;
+        lengths.push(ctx.length);
+        if (seen.value === 1n) records.emit({ length: ctx.length });
+        return XDP.DROP;
+      });`;
+    for (const place of ["alone", "host"]) {
+      await open(`place=${place}`);
+      await browser.evaluate(`document.getElementById("source").value = ${JSON.stringify(module)}`);
+      await press("compile");
+      expect(await text("status")).toBe("Compiled: first, second.");
+      await browser.evaluate(`document.getElementById("program").value = "second"`);
+      await press("run");
+      expect(await text("status")).toBe("second ran on 8 packets.");
+      expect(await text("outcome")).toContain(place === "alone" ? "8 DROP" : "8 dropped");
+      expect(await table(".bss (variables)")).toEqual([["seen", "8"]]);
+      expect(await table("lengths (queue)")).toEqual([
+        ["1", "60"],
+        ["2", "60"],
+      ]);
+      expect(await table("records (ringbuf)")).toEqual([["1", "3c 00 00 00"]]);
     }
   });
 

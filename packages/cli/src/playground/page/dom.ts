@@ -25,6 +25,7 @@ export interface PageEvent {
 /** An input, a select or a textarea. */
 export interface Field extends PageElement {
   value: string;
+  disabled: boolean;
   readonly files: { readonly [index: number]: PageFile; readonly length: number } | null;
   setSelectionRange(start: number, end: number): void;
 }

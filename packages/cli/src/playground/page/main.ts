@@ -9,8 +9,9 @@ import type { EngineName } from "@skep/vm";
 import { builtInCapture } from "./capture.ts";
 import { byId, field, make, type PageElement, painted, search } from "./dom.ts";
 import { examples } from "./examples.ts";
+import { runOnHost } from "./host.ts";
 import { compileText, listing, verifyAll } from "./program.ts";
-import { type Outcome, runAlone, runOnHost } from "./run.ts";
+import { type Outcome, runAlone } from "./run.ts";
 import { fill, say, showListing, showOutcome, showProblems, showVerdicts } from "./show.ts";
 
 const source = field("source");
@@ -18,6 +19,17 @@ let packets: readonly CapturedPacket[] = [];
 
 function clear(): void {
   for (const part of ["problems", "verdicts", "outcome", "listing"] as const) fill(part);
+}
+
+const runnable: ReadonlySet<string> = new Set(["xdp", "sched_cls"]);
+
+/** The programs that can be run, to choose from; the choice stays while there is one of that name. */
+function offer(spec: ObjectSpec): void {
+  const select = field("program");
+  const before = select.value;
+  const names = Object.values(spec.programs).flatMap(({ name, type }) => (runnable.has(type) ? [name] : []));
+  select.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
+  if (names.includes(before)) select.value = before;
 }
 
 // ---- the three steps; each does those before it ----
@@ -33,6 +45,7 @@ function compileStep(): ObjectSpec | null {
     say("It does not compile.");
     return null;
   }
+  offer(spec);
   showListing(listing(spec));
   say(`Compiled: ${Object.keys(spec.programs).join(", ") || "no programs"}.`);
   return spec;
@@ -48,14 +61,12 @@ function verifyStep(): { spec: ObjectSpec; verifications: readonly Verification[
   return { spec, verifications };
 }
 
-const runnable: ReadonlySet<string> = new Set(["xdp", "sched_cls"]);
-
 async function runStep(): Promise<void> {
   const verified = verifyStep();
   if (verified === null) return;
   const { spec, verifications } = verified;
-  const name = Object.values(spec.programs).find(({ type }) => runnable.has(type))?.name;
-  if (name === undefined) return say("There is no xdp or tc program to run.");
+  const name = field("program").value;
+  if (name === "") return say("There is no xdp or tc program to run.");
   // As in the kernel: what is refused does not run.
   if (verifications.some(({ program, refusal }) => program === name && refusal !== null)) return;
   const engine = field("engine").value as EngineName;
@@ -110,10 +121,16 @@ async function readChosen(): Promise<void> {
   say("Ready.");
 }
 
+/** The simulated host has an engine of its own. */
+function enableEngine(): void {
+  field("engine").disabled = field("place").value === "host";
+}
+
 function wire(): void {
   field("example").append(...examples.map(({ name, title }) => make("option", { value: name }, title)));
   field("example").addEventListener("change", () => choose(field("example").value));
   field("capture").addEventListener("change", () => void perform("Reading", readChosen));
+  field("place").addEventListener("change", enableEngine);
   byId("compile").addEventListener("click", () => void perform("Compiling", compileStep));
   byId("verify").addEventListener("click", () => void perform("Verifying", verifyStep));
   byId("run").addEventListener("click", () => void perform("Running", runStep));
@@ -136,4 +153,5 @@ for (const name of ["place", "engine"]) {
   // A select has no value where it is given one that it does not know.
   if (field(name).value === "") field(name).value = before;
 }
+enableEngine();
 if (asked.get("run") === "1") void perform("Running", runStep);

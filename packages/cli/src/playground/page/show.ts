@@ -6,7 +6,8 @@ import type { PathStep, Refusal, Verification } from "@skep/verifier";
 import { byId, make, type PageElement } from "./dom.ts";
 import type { Problem } from "./program.ts";
 import { FILE } from "./program.ts";
-import type { MapTable, Outcome } from "./run.ts";
+import type { MapTable } from "./maps.ts";
+import type { Outcome, PacketRow } from "./run.ts";
 
 export type Part = "problems" | "verdicts" | "outcome" | "listing";
 
@@ -104,30 +105,46 @@ export function showVerdicts(verifications: readonly Verification[]): void {
 
 const blocking: ReadonlySet<string> = new Set(["DROP", "SHOT", "ABORTED", "dropped"]);
 
-function mapTable({ name, type, entries }: MapTable): PageElement {
-  if (entries.length === 0) return make("p", {}, `${name} (${type}): empty`);
-  return table(
-    `${name} (${type})`,
-    ["Key", "Value"],
-    entries.map(({ key, value }) => [key, value]),
-  );
+/** More rows than that make a page slow and nobody wiser. */
+const MOST = 1000;
+
+const more = (count: number): PageElement[] => (count > 0 ? [make("p", {}, `... and ${count} more`)] : []);
+
+function mapTable({ name, type, entries, more: others }: MapTable): PageElement[] {
+  if (entries.length === 0) return [make("p", {}, `${name} (${type}): empty`)];
+  const rows = entries.map(({ key, value }) => [key, value]);
+  return [table(`${name} (${type})`, ["Key", "Value"], rows), ...more(others)];
 }
 
-export function showOutcome(outcome: Outcome, download: PageElement | null): void {
-  const rows = outcome.rows.map((row) => [
-    String(row.packet),
-    make("span", { class: blocking.has(row.verdict) ? "bad" : "good" }, row.verdict),
-    row.summary,
-    String(row.length),
-    row.note,
-  ]);
+function packetTable(packets: readonly PacketRow[]): PageElement[] {
+  const rows = packets
+    .slice(0, MOST)
+    .map((row) => [
+      String(row.packet),
+      make("span", { class: blocking.has(row.verdict) ? "bad" : "good" }, row.verdict),
+      row.summary,
+      String(row.length),
+      row.note,
+    ]);
+  const head = ["Packet", "Verdict", "What", "Bytes", "Note"];
+  return [table(`${packets.length} packets`, head, rows), ...more(packets.length - MOST)];
+}
+
+function verdictCounts(packets: readonly PacketRow[]): PageElement {
+  const counts = new Map<string, number>();
+  for (const { verdict } of packets) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+  return make("p", {}, Array.from(counts, ([verdict, count]) => `${count} ${verdict}`).join(", "));
+}
+
+export function showOutcome({ rows, maps, stopped }: Outcome, download: PageElement | null): void {
   fill(
     "outcome",
-    ...(outcome.stopped === null ? [] : [make("p", { class: "bad" }, `stopped at ${outcome.stopped}`)]),
+    ...(stopped === null ? [] : [make("p", { class: "bad" }, `stopped at ${stopped}`)]),
     make("h2", {}, "Packets"),
-    table(`${rows.length} packets`, ["Packet", "Verdict", "What", "Bytes", "Note"], rows),
+    verdictCounts(rows),
+    ...packetTable(rows),
     ...(download === null ? [] : [make("p", {}, download)]),
     make("h2", {}, "Maps"),
-    ...(outcome.maps.length === 0 ? [make("p", {}, "The program has none.")] : outcome.maps.map(mapTable)),
+    ...(maps.length === 0 ? [make("p", {}, "The program has none.")] : maps.flatMap(mapTable)),
   );
 }
