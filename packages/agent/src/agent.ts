@@ -8,12 +8,13 @@ import { join } from "node:path";
 import { type Endpoint, HOST_ENDPOINT, type PolicySettings, World, type WorldSnapshot } from "@skep/control";
 import { type Datapath, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
-import { formatAddress, parseAddress, parseMac, parsePrefix, type Prefix } from "@skep/net";
+import { formatAddress } from "@skep/net";
 import { type Diagnostic, type Enforcement, formatDiagnostic, type NamedPort } from "@skep/policy";
 import { type FolderChange, WatchedFolder } from "./folder.ts";
 import { errorText, type Logger } from "./log.ts";
+import { cidr, endpointOf, type EndpointState, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
-import { createGateway, createWire, macText, raiseWire, removeWire, type Wire, wireStands } from "./wire.ts";
+import { createGateway, createWire, raiseWire, removeWire, type Wire, wireStands } from "./wire.ts";
 
 export interface AgentOptions {
   readonly machine: Machine;
@@ -40,8 +41,6 @@ export interface AgentOptions {
   readonly log: Logger;
 }
 
-export type EndpointState = "creating" | "ready" | "not-ready" | "disconnecting";
-
 export interface EndpointStatus {
   readonly endpoint: Endpoint;
   readonly state: EndpointState;
@@ -67,20 +66,6 @@ export class RequestError extends Error {
 const REAP_MS = 1000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
-
-interface Row {
-  status: { state: EndpointState; reason: string };
-  revision: number;
-  ingressEnforced: boolean;
-  egressEnforced: boolean;
-  /** Of the policy's entries in force; 0 none. */
-  version: number;
-  record: EndpointRecord;
-  /** Processes were seen in its cgroup. */
-  populated: boolean;
-  /** Looks in a row that found the cgroup empty. */
-  empty: number;
-}
 
 export class Agent {
   readonly world: World;
@@ -549,63 +534,4 @@ export class Agent {
     this.#folder.close();
     this.datapath.close();
   }
-}
-
-function cidr(text: string): Prefix {
-  const prefix = parsePrefix(text);
-  if (!prefix) throw new RangeError(`${JSON.stringify(text)} is no prefix: write it as 10.244.0.0/24`);
-  return prefix;
-}
-
-function pick({
-  interfaceName,
-  interfaceIndex,
-  mac,
-  hostMac,
-}: Wire): Pick<Endpoint, "interfaceName" | "interfaceIndex" | "mac" | "hostMac"> {
-  return { interfaceName, interfaceIndex, mac, hostMac };
-}
-
-function newRow(record: EndpointRecord, state: EndpointState): Row {
-  return {
-    status: { state, reason: "" },
-    revision: 0,
-    ingressEnforced: false,
-    egressEnforced: false,
-    version: 0,
-    record,
-    populated: false,
-    empty: 0,
-  };
-}
-
-function recordOf(endpoint: Endpoint, place: { netns: string; cgroup: string }): EndpointRecord {
-  const { id, namespace, name, labels, interfaceName, interfaceIndex } = endpoint;
-  return {
-    ...{ id, namespace, name, labels, interfaceName, interfaceIndex, ...place },
-    address: formatAddress(endpoint.address),
-    mac: macText(endpoint.mac),
-    hostMac: macText(endpoint.hostMac),
-    ...optional(endpoint),
-  };
-}
-
-function optional({
-  namedPorts,
-  audit,
-}: Pick<EndpointRecord, "namedPorts" | "audit">): Pick<EndpointRecord, "namedPorts" | "audit"> {
-  return { ...(namedPorts ? { namedPorts } : {}), ...(audit ? { audit } : {}) };
-}
-
-function endpointOf(record: EndpointRecord): Endpoint {
-  const address = parseAddress(record.address);
-  const mac = parseMac(record.mac);
-  const hostMac = parseMac(record.hostMac);
-  if (!address || !mac || !hostMac)
-    throw new StateError(`the record of endpoint ${record.id}`, new Error("an address does not parse"));
-  const { id, namespace, name, labels, interfaceName, interfaceIndex } = record;
-  return {
-    ...{ id, namespace, name, labels, identity: 0, address, interfaceName, interfaceIndex, mac, hostMac },
-    ...optional(record),
-  };
 }

@@ -4,7 +4,7 @@
  * nothing is asked and nobody can answer for another.
  */
 import type { Machine, Namespace } from "@skep/machine";
-import { type Address, formatAddress, formatMac, type Mac } from "@skep/net";
+import { type Address, formatAddress, type Mac } from "@skep/net";
 
 export const WORKLOAD_INTERFACE = "eth0";
 
@@ -111,5 +111,3 @@ function hasAddress(host: Namespace, index: number, address: Address): boolean {
   const text = formatAddress(address);
   return host.addresses().some((each) => each.index === index && formatAddress(each.prefix.address) === text);
 }
-
-export const macText = (mac: Mac): string => formatMac(mac);

@@ -54,3 +54,15 @@ export interface ServiceRow {
   readonly protocol: number;
   readonly backends: readonly BackendRow[];
 }
+
+/** What `allocateEndpoint` gives; the interface is made afterwards. */
+export interface EndpointSeed {
+  readonly id: number;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly identity: number;
+  readonly address: Address;
+  readonly namedPorts?: readonly NamedPort[];
+  readonly audit?: boolean;
+}

@@ -20,28 +20,20 @@ import {
   matchesLabels,
   NAMESPACE_LABEL,
   NAMESPACE_LABELS_PREFIX,
-  parseDocuments,
-  PolicyEngine,
-  type EngineOptions,
-  equalTo,
-  labelSelector,
   type NamedPort,
-  type PolicyDelta,
-  type PolicyIdentity,
+  parseDocuments,
   type PolicySubject,
-  problemsOf,
   reservedIdentities,
-  reservedLabels,
   type Diagnostic,
   type EndpointPolicy,
   type PolicyDocument,
   type RuleOrigin,
   SERVICE_ACCOUNT_LABEL,
-  type ServicePeers,
 } from "@skep/policy";
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
-import type { Endpoint, IpcacheRow, Labels, ServiceRow } from "./model.ts";
+import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
+import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
 import { parseService, type ServiceSnapshot, type ServiceSpec, ServiceTable } from "./services.ts";
 
 export interface WorldOptions {
@@ -54,21 +46,6 @@ export interface WorldOptions {
   readonly nodeLabels?: Readonly<Record<string, string>>;
 }
 
-/** How policies are enforced. */
-export type PolicySettings = Pick<
-  EngineOptions,
-  "enforcement" | "auditNamespaces" | "allowLocalhost" | "hostFirewall" | "maxEntries"
->;
-
-/** What became of an endpoint's policy since a version of it. */
-export type PolicyChange =
-  | { readonly kind: "none"; readonly version: number }
-  | { readonly kind: "delta"; readonly version: number; readonly delta: PolicyDelta }
-  | { readonly kind: "whole"; readonly version: number; readonly policy: EndpointPolicy };
-
-/** The host's own endpoint: its number is no workload's. */
-export const HOST_ENDPOINT = 65_535;
-
 /** What must be on disk before a map uses it. Plain JSON. */
 export interface WorldSnapshot {
   readonly version: 1;
@@ -77,18 +54,6 @@ export interface WorldSnapshot {
   readonly services: ServiceSnapshot;
   readonly nextAddress: string;
   readonly nextEndpoint: number;
-}
-
-/** What `allocateEndpoint` gives; the interface is made afterwards. */
-export interface EndpointSeed {
-  readonly id: number;
-  readonly namespace: string;
-  readonly name: string;
-  readonly labels: Labels;
-  readonly identity: number;
-  readonly address: Address;
-  readonly namedPorts?: readonly NamedPort[];
-  readonly audit?: boolean;
 }
 
 /** A workload of this name is there already, or the name is none. */
@@ -101,8 +66,6 @@ interface FileContent {
   readonly services: readonly ServiceSpec[];
 }
 
-/** More than an engine ever counts. */
-const ENGINE_VERSIONS = 2 ** 40;
 const LAST_ENDPOINT = 65_534;
 const SERVICE_KINDS = new Set(["Service"]);
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -112,10 +75,7 @@ export class World {
   readonly #options: WorldOptions;
   readonly #identities = new IdentityAllocator();
   readonly #services: ServiceTable;
-  #policy: PolicyEngine;
-  #settings: PolicySettings;
-  /** Each engine counts its versions anew. */
-  #engines = 0;
+  readonly #policy: PolicyState;
   readonly #files = new Map<string, FileContent>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
   readonly #endpoints = new Map<number, Endpoint>();
@@ -123,31 +83,22 @@ export class World {
   #hostAddresses: readonly Address[] = [];
   #nextEndpoint = 1;
   #revision = 1;
-  /** Identities that the policy engine has been told, with the ports that they name. */
-  #known: ReadonlyMap<number, string> = new Map();
 
   constructor(options: WorldOptions) {
     this.#options = options;
     this.pods = new AddressPool(options.podCidr);
     this.#services = new ServiceTable(new AddressPool(options.serviceCidr));
-    this.#settings = options.policy ?? {};
-    this.#policy = new PolicyEngine(this.#settings);
+    this.#policy = new PolicyState(options.policy ?? {}, options.nodeLabels ?? {});
   }
 
   get settings(): PolicySettings {
-    return this.#settings;
+    return this.#policy.settings;
   }
 
   /** Other enforcement, for all policies at once. Call `settle` afterwards. */
   configure(settings: PolicySettings): void {
-    this.#settings = settings;
-    const { repository } = this.#policy;
-    // The rules keep their cookies: events under way keep their meaning.
-    this.#policy = new PolicyEngine(settings, repository);
-    this.#engines += 1;
-    this.#policy.cache.setGroups(repository.groups);
-    this.#known = new Map();
-    this.#tellServices();
+    this.#policy.configure(settings);
+    this.#policy.setServices(this.#services.specs());
     this.#revision += 1;
   }
 
@@ -224,16 +175,10 @@ export class World {
   #documentsChanged(): void {
     const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
     const documents = contents.flatMap((content) => content.policies);
-    const kept = new Set(documents.map(documentKey));
-    const gone = this.#policy.repository.documents.map(documentKey).filter((key) => !kept.has(key));
-    this.#policy.update(documents, gone);
+    this.#policy.setDocuments(documents);
     this.#services.set(contents.flatMap((content) => content.services));
-    this.#tellServices();
+    this.#policy.setServices(this.#services.specs());
     this.#revision += 1;
-  }
-
-  #tellServices(): void {
-    this.#policy.setServices(this.#services.specs().map(peersOf));
   }
 
   /** What the files have been told, errors and warnings. */
@@ -360,41 +305,8 @@ export class World {
       ids: new Set([...this.#seeds.values()].map((seed) => seed.identity)),
       prefixes: new Set(prefixes.map(formatPrefix)),
     });
-    const ports = this.#namedPorts();
-    const known = new Map<number, string>();
-    for (const identity of this.#identities.list()) {
-      const told = this.#withFacts(identity, ports.get(identity.id) ?? []);
-      const key = JSON.stringify([told.namedPorts ?? [], told.labels]);
-      known.set(identity.id, key);
-      if (this.#known.get(identity.id) !== key) this.#policy.upsertIdentity(told);
-    }
-    for (const id of this.#known.keys()) if (!known.has(id)) this.#policy.removeIdentity(id);
-    this.#known = known;
-    this.#policy.retain([...this.#endpoints.values()].map((each) => this.#subjectOf(each)).concat(this.#hostSubject()));
-  }
-
-  /** The ports that the workloads of an identity name. */
-  #namedPorts(): Map<number, NamedPort[]> {
-    const found = new Map<number, NamedPort[]>();
-    for (const { identity, namedPorts } of this.#seeds.values()) {
-      if (!namedPorts) continue;
-      const all = found.get(identity) ?? [];
-      for (const port of namedPorts) if (!all.some((other) => samePort(other, port))) all.push(port);
-      found.set(identity, all);
-    }
-    return found;
-  }
-
-  #withFacts(identity: PolicyIdentity, namedPorts: readonly NamedPort[]): PolicyIdentity {
-    if (identity.id === reservedIdentities.host) return this.#hostSubject().identity;
-    return namedPorts.length > 0 ? { ...identity, namedPorts } : identity;
-  }
-
-  #hostSubject(): PolicySubject {
-    const labels = { ...reservedLabels("host") };
-    for (const [key, value] of Object.entries(this.#options.nodeLabels ?? {}))
-      labels[key.includes(":") ? key : `k8s:${key}`] = value;
-    return { id: HOST_ENDPOINT, identity: { id: reservedIdentities.host, labels } };
+    const subjects = this.endpoints().map((endpoint) => this.#subjectOf(endpoint));
+    this.#policy.settle(this.#identities.list(), this.#seeds.values(), subjects);
   }
 
   identities(): ReturnType<IdentityAllocator["list"]> {
@@ -444,49 +356,32 @@ export class World {
   }
 
   policyOf(endpoint: EndpointSeed): EndpointPolicy {
-    return { ...this.#policy.resolve(this.#subjectOf(endpoint)), revision: this.#revision };
+    return { ...this.#policy.policyOf(this.#subjectOf(endpoint)), revision: this.#revision };
   }
 
   /** The host's own policy, under the number `HOST_ENDPOINT`. */
   hostPolicy(): EndpointPolicy {
-    return { ...this.#policy.resolve(this.#hostSubject()), revision: this.#revision };
+    return { ...this.#policy.hostPolicy(), revision: this.#revision };
   }
 
   /** What is to be written so that the endpoint's policy is in force; `since` is the version that is, 0 none. */
   policyChange(endpoint: EndpointSeed, since: number): PolicyChange {
-    const subject = this.#subjectOf(endpoint);
-    const base = this.#engines * ENGINE_VERSIONS;
-    const version = base + this.#policy.subject(subject).version;
-    if (version === since) return { kind: "none", version };
-    const delta = since > base ? this.#policy.delta(subject, since - base) : null;
-    if (delta) return { kind: "delta", version, delta };
-    return { kind: "whole", version, policy: this.policyOf(endpoint) };
+    return this.#policy.change(this.#subjectOf(endpoint), since);
   }
 
   /** Which directions policies have closed by default. */
   enforced(endpoint: EndpointSeed): { readonly ingress: boolean; readonly egress: boolean } {
-    const { ingress, egress } = this.#policy.subject(this.#subjectOf(endpoint));
-    return { ingress: ingress.enforced, egress: egress.enforced };
+    return this.#policy.enforced(this.#subjectOf(endpoint));
   }
 
   /** What keeps policies from being in force as they are written. */
   problems(): Diagnostic[] {
-    const seen = new Set<string>();
-    const found: Diagnostic[] = [];
-    for (const endpoint of this.endpoints()) {
-      const subject = this.#subjectOf(endpoint);
-      // Endpoints that share a policy share its problems.
-      const { key } = this.#policy.subject(subject);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      found.push(...problemsOf(this.#policy, subject));
-    }
-    return found;
+    return this.#policy.problems(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
   }
 
   /** The rules behind a policy entry. */
   rulesOf(cookie: number): readonly RuleOrigin[] {
-    return this.#policy.repository.rulesOf(cookie);
+    return this.#policy.rulesOf(cookie);
   }
 
   selects(document: PolicyDocument, endpoint: Endpoint): boolean {
@@ -517,15 +412,4 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
-}
-
-function samePort(a: NamedPort, b: NamedPort): boolean {
-  return a.name === b.name && a.protocol === b.protocol && a.port === b.port;
-}
-
-/** A service as policies select it. */
-function peersOf({ namespace, name, labels, selector }: ServiceSpec): ServicePeers {
-  const wanted = Object.entries(selector);
-  const terms = wanted.map(([key, value]) => equalTo({ source: "k8s", key }, value));
-  return { namespace, name, labels, selector: wanted.length === 0 ? null : labelSelector(terms), prefixes: [] };
 }

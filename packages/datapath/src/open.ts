@@ -24,6 +24,7 @@ import {
 } from "./encode.ts";
 import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
+import { prune, slotsFirst, sync, write } from "./sync.ts";
 
 export interface DatapathOptions {
   /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
@@ -450,37 +451,6 @@ function addressesOf(endpoint: Pick<DatapathEndpoint, "address" | "address6" | "
   const { address, address6 } = endpoint;
   if (endpoint.interfaceIndex === 0) return [];
   return address6 ? [address, address6] : [address];
-}
-
-type Rows = ReadonlyMap<string, readonly [key: Uint8Array, value: Uint8Array]>;
-
-/** Slot 0 carries the count: it is written after the slots that it counts. */
-function slotsFirst(services: Rows): Rows {
-  const rows = [...services].sort(
-    ([, [a]], [, [b]]) => maps.ServiceKey.decode(b).slot - maps.ServiceKey.decode(a).slot,
-  );
-  return new Map(rows);
-}
-
-function write(map: RawMap, wanted: Rows): number {
-  let changed = 0;
-  for (const [key, value] of wanted.values()) {
-    const present = map.get(key);
-    if (present && keyText(present) === keyText(value)) continue;
-    map.set(key, value);
-    changed += 1;
-  }
-  return changed;
-}
-
-function prune(map: RawMap, wanted: Rows): number {
-  const stale = [...map.entries()].map(([key]) => key).filter((key) => !wanted.has(keyText(key)));
-  map.deleteAll(stale);
-  return stale.length;
-}
-
-function sync(map: RawMap, wanted: Rows): { changed: number; deleted: number } {
-  return { changed: write(map, wanted), deleted: prune(map, wanted) };
 }
 
 function layoutKey(name: string): Uint8Array {

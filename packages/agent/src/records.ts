@@ -1,0 +1,83 @@
+/**
+ * @module
+ * What the agent knows of an endpoint beside control: its record on disk, its state, which version of its policy is in force.
+ */
+import type { Endpoint } from "@skep/control";
+import { formatAddress, formatMac, parseAddress, parseMac, parsePrefix, type Prefix } from "@skep/net";
+import { type EndpointRecord, StateError } from "./state.ts";
+import type { Wire } from "./wire.ts";
+
+export type EndpointState = "creating" | "ready" | "not-ready" | "disconnecting";
+
+export interface Row {
+  status: { state: EndpointState; reason: string };
+  revision: number;
+  ingressEnforced: boolean;
+  egressEnforced: boolean;
+  /** Of the policy's entries in force; 0 none. */
+  version: number;
+  record: EndpointRecord;
+  /** Processes were seen in its cgroup. */
+  populated: boolean;
+  /** Looks in a row that found the cgroup empty. */
+  empty: number;
+}
+
+export function cidr(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (!prefix) throw new RangeError(`${JSON.stringify(text)} is no prefix: write it as 10.244.0.0/24`);
+  return prefix;
+}
+
+export function pick({
+  interfaceName,
+  interfaceIndex,
+  mac,
+  hostMac,
+}: Wire): Pick<Endpoint, "interfaceName" | "interfaceIndex" | "mac" | "hostMac"> {
+  return { interfaceName, interfaceIndex, mac, hostMac };
+}
+
+export function newRow(record: EndpointRecord, state: EndpointState): Row {
+  return {
+    status: { state, reason: "" },
+    revision: 0,
+    ingressEnforced: false,
+    egressEnforced: false,
+    version: 0,
+    record,
+    populated: false,
+    empty: 0,
+  };
+}
+
+export function recordOf(endpoint: Endpoint, place: { netns: string; cgroup: string }): EndpointRecord {
+  const { id, namespace, name, labels, interfaceName, interfaceIndex } = endpoint;
+  return {
+    ...{ id, namespace, name, labels, interfaceName, interfaceIndex, ...place },
+    address: formatAddress(endpoint.address),
+    mac: formatMac(endpoint.mac),
+    hostMac: formatMac(endpoint.hostMac),
+    ...optional(endpoint),
+  };
+}
+
+function optional({
+  namedPorts,
+  audit,
+}: Pick<EndpointRecord, "namedPorts" | "audit">): Pick<EndpointRecord, "namedPorts" | "audit"> {
+  return { ...(namedPorts ? { namedPorts } : {}), ...(audit ? { audit } : {}) };
+}
+
+export function endpointOf(record: EndpointRecord): Endpoint {
+  const address = parseAddress(record.address);
+  const mac = parseMac(record.mac);
+  const hostMac = parseMac(record.hostMac);
+  if (!address || !mac || !hostMac)
+    throw new StateError(`the record of endpoint ${record.id}`, new Error("an address does not parse"));
+  const { id, namespace, name, labels, interfaceName, interfaceIndex } = record;
+  return {
+    ...{ id, namespace, name, labels, identity: 0, address, interfaceName, interfaceIndex, mac, hostMac },
+    ...optional(record),
+  };
+}

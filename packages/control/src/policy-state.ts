@@ -1,0 +1,182 @@
+/**
+ * @module
+ * The policy engine with what control knows: settings, identities with their ports, services, and the subjects of endpoints and of the host.
+ */
+import {
+  type Diagnostic,
+  type EndpointPolicy,
+  type EngineOptions,
+  equalTo,
+  labelSelector,
+  type NamedPort,
+  type PolicyDelta,
+  type PolicyDocument,
+  PolicyEngine,
+  type PolicyIdentity,
+  type PolicySubject,
+  problemsOf,
+  type Repository,
+  reservedIdentities,
+  reservedLabels,
+  type RuleOrigin,
+  documentKey,
+  type ServicePeers,
+} from "@skep/policy";
+import type { EndpointSeed } from "./model.ts";
+import type { ServiceSpec } from "./services.ts";
+
+/** How policies are enforced. */
+export type PolicySettings = Pick<
+  EngineOptions,
+  "enforcement" | "auditNamespaces" | "allowLocalhost" | "hostFirewall" | "maxEntries"
+>;
+
+/** What became of an endpoint's policy since a version of it. */
+export type PolicyChange =
+  | { readonly kind: "none"; readonly version: number }
+  | { readonly kind: "delta"; readonly version: number; readonly delta: PolicyDelta }
+  | { readonly kind: "whole"; readonly version: number; readonly policy: EndpointPolicy };
+
+/** The host's own endpoint: its number is no workload's. */
+export const HOST_ENDPOINT = 65_535;
+
+/** More than an engine ever counts. */
+const ENGINE_VERSIONS = 2 ** 40;
+
+export class PolicyState {
+  #engine: PolicyEngine;
+  #settings: PolicySettings;
+  /** Each engine counts its versions anew. */
+  #engines = 0;
+  /** Identities that the engine has been told, with the ports that they name. */
+  #known: ReadonlyMap<number, string> = new Map();
+  readonly #host: PolicySubject;
+
+  /** `nodeLabels`: of the node itself, what a nodeSelector selects. */
+  constructor(settings: PolicySettings, nodeLabels: Readonly<Record<string, string>>) {
+    this.#settings = settings;
+    this.#engine = new PolicyEngine(settings);
+    this.#host = hostSubject(nodeLabels);
+  }
+
+  get settings(): PolicySettings {
+    return this.#settings;
+  }
+
+  get repository(): Repository {
+    return this.#engine.repository;
+  }
+
+  get cache(): PolicyEngine["cache"] {
+    return this.#engine.cache;
+  }
+
+  /** Other enforcement, for all policies at once. `settle` and `setServices` follow. */
+  configure(settings: PolicySettings): void {
+    const { repository } = this.#engine;
+    this.#settings = settings;
+    // The rules keep their cookies: events under way keep their meaning.
+    this.#engine = new PolicyEngine(settings, repository);
+    this.#engines += 1;
+    this.#engine.cache.setGroups(repository.groups);
+    this.#known = new Map();
+  }
+
+  /** Replaces all policies. */
+  setDocuments(documents: readonly PolicyDocument[]): void {
+    const kept = new Set(documents.map(documentKey));
+    const gone = this.repository.documents.map(documentKey).filter((key) => !kept.has(key));
+    this.#engine.update(documents, gone);
+  }
+
+  setServices(services: readonly ServiceSpec[]): void {
+    this.#engine.setServices(services.map(peersOf));
+  }
+
+  /** The identities there are, and the workloads that have them. */
+  settle(
+    identities: readonly PolicyIdentity[],
+    seeds: Iterable<EndpointSeed>,
+    endpoints: readonly PolicySubject[],
+  ): void {
+    const ports = namedPortsOf(seeds);
+    const known = new Map<number, string>();
+    for (const identity of identities) {
+      const told = this.#withFacts(identity, ports.get(identity.id) ?? []);
+      const key = JSON.stringify([told.namedPorts ?? [], told.labels]);
+      known.set(identity.id, key);
+      if (this.#known.get(identity.id) !== key) this.#engine.upsertIdentity(told);
+    }
+    for (const id of this.#known.keys()) if (!known.has(id)) this.#engine.removeIdentity(id);
+    this.#known = known;
+    this.#engine.retain([...endpoints, this.#host]);
+  }
+
+  #withFacts(identity: PolicyIdentity, namedPorts: readonly NamedPort[]): PolicyIdentity {
+    if (identity.id === reservedIdentities.host) return this.#host.identity;
+    return namedPorts.length > 0 ? { ...identity, namedPorts } : identity;
+  }
+
+  policyOf(subject: PolicySubject): EndpointPolicy {
+    return this.#engine.resolve(subject);
+  }
+
+  hostPolicy(): EndpointPolicy {
+    return this.#engine.resolve(this.#host);
+  }
+
+  /** What is to be written so that the subject's policy is in force; `since` is the version that is, 0 none. */
+  change(subject: PolicySubject, since: number): PolicyChange {
+    const base = this.#engines * ENGINE_VERSIONS;
+    const version = base + this.#engine.subject(subject).version;
+    if (version === since) return { kind: "none", version };
+    const delta = since > base ? this.#engine.delta(subject, since - base) : null;
+    if (delta) return { kind: "delta", version, delta };
+    return { kind: "whole", version, policy: this.policyOf(subject) };
+  }
+
+  /** Which directions policies have closed by default. */
+  enforced(subject: PolicySubject): { readonly ingress: boolean; readonly egress: boolean } {
+    const { ingress, egress } = this.#engine.subject(subject);
+    return { ingress: ingress.enforced, egress: egress.enforced };
+  }
+
+  /** What keeps the subjects' policies from being in force as they are written; once for those that share one. */
+  problems(subjects: readonly PolicySubject[]): Diagnostic[] {
+    const byKey = new Map(subjects.map((subject) => [this.#engine.subject(subject).key, subject]));
+    return [...byKey.values()].flatMap((subject) => problemsOf(this.#engine, subject));
+  }
+
+  rulesOf(cookie: number): readonly RuleOrigin[] {
+    return this.repository.rulesOf(cookie);
+  }
+}
+
+function hostSubject(nodeLabels: Readonly<Record<string, string>>): PolicySubject {
+  const labels = { ...reservedLabels("host") };
+  for (const [key, value] of Object.entries(nodeLabels)) labels[key.includes(":") ? key : `k8s:${key}`] = value;
+  return { id: HOST_ENDPOINT, identity: { id: reservedIdentities.host, labels } };
+}
+
+/** The ports that the workloads of an identity name. */
+function namedPortsOf(seeds: Iterable<EndpointSeed>): Map<number, NamedPort[]> {
+  const found = new Map<number, NamedPort[]>();
+  for (const { identity, namedPorts } of seeds) {
+    if (!namedPorts) continue;
+    const all = found.get(identity) ?? [];
+    for (const port of namedPorts) if (!all.some((other) => samePort(other, port))) all.push(port);
+    found.set(identity, all);
+  }
+  return found;
+}
+
+function samePort(a: NamedPort, b: NamedPort): boolean {
+  return a.name === b.name && a.protocol === b.protocol && a.port === b.port;
+}
+
+/** A service as policies select it. */
+function peersOf({ namespace, name, labels, selector }: ServiceSpec): ServicePeers {
+  const wanted = Object.entries(selector);
+  const terms = wanted.map(([key, value]) => equalTo({ source: "k8s", key }, value));
+  return { namespace, name, labels, selector: wanted.length === 0 ? null : labelSelector(terms), prefixes: [] };
+}
