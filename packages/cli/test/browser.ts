@@ -103,9 +103,9 @@ export class Browser {
     return result.value;
   }
 
-  /** Asks until the expression is true. Throws after ten seconds. */
+  /** Asks until the expression is true. Throws after twenty seconds. */
   async until(expression: string): Promise<void> {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 400; i++) {
       if (await this.evaluate<boolean>(expression)) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -117,6 +117,11 @@ export class Browser {
     const { root } = await this.send<{ root: { nodeId: number } }>("DOM.getDocument");
     const { nodeId } = await this.send<{ nodeId: number }>("DOM.querySelector", { nodeId: root.nodeId, selector });
     await this.send("DOM.setFileInputFiles", { nodeId, files });
+  }
+
+  /** Puts what the page lets one download into the folder. */
+  async downloadTo(folder: string): Promise<void> {
+    await this.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder });
   }
 
   /** A key with Ctrl held, where the focus is. */

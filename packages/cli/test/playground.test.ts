@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import { writePcap } from "@skep/net";
+import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
+import { readCapture, writePcap } from "@skep/net";
 import { pageFolder } from "../src/playground/command.ts";
 import { builtInCapture } from "../src/playground/page/capture.ts";
 import { examples } from "../src/playground/page/examples.ts";
@@ -115,6 +115,24 @@ describe.skipIf(chromium === null)("the page in a browser", () => {
         ["53", "1"],
       ]);
       expect(await text("listing")).toContain("call bpf_map_lookup_elem#1");
+    }
+  });
+
+  it("gives away what was not dropped, as a capture", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "skep-playground-"));
+    try {
+      await browser.downloadTo(folder);
+      await open("example=xdp-filter&run=1");
+      await browser.evaluate(`document.querySelector("#outcome a").click()`);
+      const file = join(folder, "out.pcap");
+      await vi.waitUntil(() => existsSync(file), 10_000);
+      const kept = builtInCapture().filter((_, i) => ![3, 4, 5].includes(i));
+      const read = readCapture(readFileSync(file)).packets;
+      expect(read.map(({ data, timestamp }) => [timestamp, Buffer.from(data).toString("hex")])).toEqual(
+        kept.map(({ data, timestamp }) => [timestamp, Buffer.from(data).toString("hex")]),
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 
