@@ -33,10 +33,11 @@ export function lowerExports(module: Module, entry: ts.SourceFile): LoweredExpor
     const known = { problems: module.problems.list.length, functions: module.functions.length };
     const one = lowerExport(module, fn);
     const [problem] = module.problems.list.splice(known.problems);
-    if (typeof one !== "string" && !problem) exports.push(one);
+    const made = problem?.message ?? one;
+    if (typeof made !== "string") exports.push(made);
     else {
       module.functions.length = known.functions;
-      skipped.push({ name: fn.name, reason: problem?.message ?? (typeof one === "string" ? one : "it is refused") });
+      skipped.push({ name: fn.name, reason: made });
     }
   }
   return { exports, skipped };

@@ -26,9 +26,9 @@ export function shrink(module: FuzzModule, program: string, options: ShrinkOptio
   };
   dropPrograms(() => best, program, attempt);
   dropFunctions(() => best, attempt);
-  for (let changed = true; changed;) {
-    changed = cutStatements(() => best, attempt);
-    changed = cutExpressions(() => best, attempt) || changed;
+  for (;;) {
+    const cut = cutStatements(() => best, attempt);
+    if (!cutExpressions(() => best, attempt) && !cut) break;
   }
   dropFunctions(() => best, attempt);
   return best;
