@@ -29,6 +29,8 @@ export default defineConfig({
             "docs/**/*.kernel.test.ts",
           ],
           pool: "forks",
+          // An ordinary user's run only tells what it skips: one process is enough for that.
+          isolate: process.env["SKEP_TEST_UNPRIVILEGED"] === undefined,
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

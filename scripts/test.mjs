@@ -11,7 +11,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const narrowed = process.argv.slice(2);
 
 await build();
-const checks = narrowed.length > 0 ? { failed: [], total: 0 } : runChecks();
+// The second run of .ci/run, as an ordinary user: the checks are those of the first.
+const isSecond = process.env.SKEP_TEST_UNPRIVILEGED !== undefined;
+if (isSecond) console.log("types, lint, format and allowed imports: checked by the run before this one");
+const checks = narrowed.length > 0 || isSecond ? { failed: [], total: 0 } : runChecks();
 
 const report = join(root, ".cache", `tests-${process.pid}.json`);
 mkdirSync(dirname(report), { recursive: true });
