@@ -162,6 +162,7 @@ export class PacketLab {
     this.drops.clear();
     this.arrived.clear();
     const keys = probes.map((probe) => this.send(probe));
+    if (new Set(keys).size !== keys.length) throw new Error("two probes of one chunk cannot be told apart");
     let open = keys;
     for (let isMore = true; ; isMore = await this.ground.wait()) {
       this.reader.drain();
@@ -224,7 +225,7 @@ interface Tuple {
 const textOf = ({ source, destination, protocol, sourcePort, destinationPort }: Tuple): string =>
   `${formatAddress(source)} ${sourcePort} > ${formatAddress(destination)} ${destinationPort} /${protocol}`;
 
-/** ICMP messages are told apart by the checksum's neighbour: identifier of an echo, first word of the others. */
+/** An ICMP message is known by its ends and its type alone. */
 function portsOf({ protocol, port }: Probe, sourcePort: number): { sourcePort: number; destinationPort: number } {
   const isIcmp = protocol === ICMP || protocol === ICMPV6;
   return isIcmp ? { sourcePort: port, destinationPort: 0 } : { sourcePort, destinationPort: port };

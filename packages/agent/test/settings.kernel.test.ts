@@ -104,11 +104,23 @@ describe.skipIf(!privileged)("the agent's settings", () => {
     start();
     const server = join2("server");
     const revision = agent.appliedRevision;
-    const [outerBefore] = [agent.datapath.policyOf(server)?.length ?? 0];
+    const entries = agent.datapath.policyOf(server)?.length ?? 0;
+    /** Which inner map holds the server's policy, and how many entries it has. */
+    const inner = (): { id: number; entries: number } => {
+      const outer = machine.bpf.openMap(join(folder, "bpf", "maps", "skep_policy"));
+      const map = outer?.getMap(new Uint8Array(Uint32Array.of(server).buffer));
+      const seen = { id: map?.info.id ?? 0, entries: [...(map?.entries() ?? [])].length };
+      map?.close();
+      outer?.close();
+      return seen;
+    };
+    const before = inner();
     const friend = join2("friend");
     expect(verdict(server, friend)).toBe("allowed");
     expect(agent.appliedRevision).toBeGreaterThan(revision);
-    expect(agent.datapath.policyOf(server)?.length).toBe(outerBefore + 1);
+    expect(agent.datapath.policyOf(server)?.length).toBe(entries + 1);
+    expect(before.id).toBeGreaterThan(0);
+    expect(inner()).toEqual({ id: before.id, entries: before.entries + 1 });
   });
 
   it("the host's firewall is asked where it is on, and says when it is off", () => {

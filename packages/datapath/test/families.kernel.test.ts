@@ -142,12 +142,23 @@ describe.skipIf(!privileged)("the datapath, both families", () => {
   });
 
   describe("ICMP errors", () => {
-    it("do not pass from a workload that is no end of the connection", () => {
-      host.send(frame(v4("10.9.0.2", "192.0.2.9"), tcp(40_000, 80)));
-      const about = (to: string): Uint8Array =>
-        frame(v4("10.9.0.2", to), { kind: "icmp", type: 3, code: 1, rest: 0 }, v4(to, "10.9.0.9"), tcp(5, 80));
+    it("pass from a router, not from a workload that is no end of the connection", () => {
+      // The server opens a connection to the outside; then the interface of test runs is the client's again.
+      host.setEndpoint({ ...client, interfaceIndex: 4094 });
+      host.setEndpoint({ ...server, interfaceIndex: 1 });
+      expect(host.send(frame(v4("10.9.0.3", "192.0.2.9"), tcp(40_000, 80))).verdict).toBe(OK);
+      const about = (from: string): Uint8Array =>
+        frame(
+          v4(from, "10.9.0.3"),
+          { kind: "icmp", type: 3, code: 1, rest: 0 },
+          v4("10.9.0.3", "192.0.2.9"),
+          tcp(40_000, 80),
+        );
+      expect(host.send(about("192.0.2.1"), "skep_to_ep").verdict).toBe(OK);
+      host.setEndpoint({ ...server, interfaceIndex: 4094 });
+      host.setEndpoint({ ...client, interfaceIndex: 1 });
       host.setPolicy(client.id, [port80]);
-      expect(drops(host.send(about("10.9.0.3")))).toBe(133);
+      expect(drops(host.send(about("10.9.0.2")))).toBe(133);
     });
   });
 
