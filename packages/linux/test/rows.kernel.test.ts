@@ -60,7 +60,7 @@ describe.skipIf(!enabled)("further hooks and maps", () => {
     expect(openDescriptors()).toBe(0);
   });
 
-  const attachTap = (index: number, mode: "native" | "generic") => {
+  const attachTap = (index: number, mode: "native" | "generic" | "hardware") => {
     const collection = lab.load("rows", ["passes"]);
     const link = lab.keep(lab.bpf.attach(collection.programs["passes"]!, { hook: "xdp", interface: index, mode }));
     return { collection, link };
@@ -79,6 +79,11 @@ describe.skipIf(!enabled)("further hooks and maps", () => {
       expect(countOf(collection, 8)).toBe(1);
       link.close();
     }
+  });
+
+  refusedRow("XDP on the card of a tap", "NotSupportedError", () => {
+    lab.keep(inNamespace(lab.host.path, () => openTun({ mode: "tap", name: "tap1" })));
+    attachTap(lab.host.interface("tap1")!.index, "hardware");
   });
 
   row("tcx on a vxlan device", () => {

@@ -164,7 +164,8 @@ export type AttachTarget =
   | ({ readonly hook: "tcx"; readonly interface: number; readonly direction: "ingress" | "egress" } & Order)
   /** Default end: `primary`, the side of the namespace that made the pair. */
   | ({ readonly hook: "netkit"; readonly interface: number; readonly end?: "primary" | "peer" } & Order)
-  | { readonly hook: "xdp"; readonly interface: number; readonly mode?: "native" | "generic" }
+  /** `hardware`: on the card itself, where it takes programs. */
+  | { readonly hook: "xdp"; readonly interface: number; readonly mode?: "native" | "generic" | "hardware" }
   /** `path`: the cgroup's folder. The program's spec says which cgroup hook, or `attachType` where the program came from a pin. */
   | ({ readonly hook: "cgroup"; readonly path: string; readonly attachType?: string } & Order)
   | { readonly hook: "raw_tracepoint"; readonly name: string; readonly cookie?: bigint }

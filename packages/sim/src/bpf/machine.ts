@@ -183,6 +183,7 @@ export class SimBpf implements BpfMachine {
       expectType(program, "sched_cls", "tcx");
       list.attach(link, target, find);
     } else if (target.hook === "xdp") {
+      if (target.mode === "hardware") throw new NotSupportedError("card that runs programs");
       const slot = this.#hooks.xdp(target.interface);
       if (!slot) throw new SimError("ENODEV", `attaching to interface ${target.interface}`);
       expectType(program, "xdp", "xdp");

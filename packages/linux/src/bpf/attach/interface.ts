@@ -22,7 +22,7 @@ export function attachNetkit(program: Program, target: TargetOf<"netkit">, conte
 }
 
 // XDP_FLAGS_*, include/uapi/linux/if_link.h.
-const xdpModes = { native: 4, generic: 2 } as const;
+const xdpModes = { native: 4, generic: 2, hardware: 8 } as const;
 
 export function attachXdp(program: Program, target: TargetOf<"xdp">, context: AttachContext): Link {
   needCapabilities("attaching to an interface", "CAP_NET_ADMIN");
@@ -33,6 +33,12 @@ export function attachXdp(program: Program, target: TargetOf<"xdp">, context: At
   try {
     return context.inHost(() => createLink(attributes, detail));
   } catch (cause) {
+    // dev_xdp_attach (net/core/dev.c): a program that was not loaded for the card.
+    if (target.mode === "hardware" && isErrno(cause, "EINVAL"))
+      throw new NotSupportedError(`XDP on the card of interface ${target.interface}`, {
+        detail: "it takes programs of its own alone: use mode native or generic",
+        cause,
+      });
     if (!isErrno(cause, "EOPNOTSUPP")) throw cause;
     throw new NotSupportedError(`XDP in the driver of interface ${target.interface}`, {
       detail: "use mode generic",

@@ -76,7 +76,7 @@ export function attachClsBpf(program: Program, target: TargetOf<"tcx">, context:
 }
 
 export function attachXdpByNetlink(program: Program, target: TargetOf<"xdp">, context: AttachContext): Link {
-  const mode = target.mode ? xdpFlags[target.mode] : 0;
+  const mode = target.mode ? xdpFlags[target.mode === "hardware" ? "offload" : target.mode] : 0;
   const set = (fd: number, flags: number) =>
     withNetlink(context, (socket) => setXdp(socket, target.interface, { fd, flags: mode | flags }));
   set(descriptorOf(program), xdpFlags.updateIfNoExist);
