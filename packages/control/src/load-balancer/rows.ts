@@ -91,6 +91,14 @@ export interface SourceRangeRow {
   readonly prefix: Prefix;
 }
 
+/** A workload that is not redirected at a frontend: the backend of a local redirect policy with `skipRedirectFromBackend`. */
+export interface SkipRow {
+  /** Of the workload. */
+  readonly source: Address;
+  readonly address: Address;
+  readonly port: number;
+}
+
 /** Slot of a flow's hash to backend number: `table.length` is a prime, the configured table size. */
 export interface MaglevRow {
   readonly id: number;
@@ -105,6 +113,7 @@ export interface LoadBalancerRows {
   readonly affinity: readonly AffinityMatchRow[];
   readonly sourceRanges: readonly SourceRangeRow[];
   readonly maglev: readonly MaglevRow[];
+  readonly skips: readonly SkipRow[];
 }
 
 /** One step from a state to the next. Applied in the order: new backends and Maglev tables, services, then what is removed, so that no slot ever names a missing backend. */
