@@ -5,8 +5,8 @@
  */
 import { readFileSync } from "node:fs";
 import type { Diagnostic } from "@skep/isa";
-import { writeObject } from "@skep/object";
-import { compile, formatDiagnostic, userSide, type CompileOptions } from "@skep/compiler";
+import { writeObject, type ObjectSpec } from "@skep/object";
+import { compile, compileJavaScript, formatDiagnostic, PROBLEMS, userSide, type CompileOptions } from "@skep/compiler";
 
 export { objectOf, NotCompiledError } from "./object-of.ts";
 
@@ -35,15 +35,20 @@ function readFile(path: string): string | undefined {
   }
 }
 
-/** Compiles `path` and makes the JavaScript module that stands for it. */
+/** Compiles `path` and makes the JavaScript module that stands for it: its pure functions work, its programs are in the object. */
 export function buildModule(path: string, options: BuildOptions = {}): BuiltModule {
   const { spec, diagnostics, sources } = compile(path, { readFile }, options);
   const files = Object.keys(sources);
-  if (!spec) return { code: null, diagnostics, sources, files };
-  const object = Buffer.from(writeObject(spec)).toString("base64");
-  const exported = `\nexport const $skep = ${JSON.stringify(object)};\n`;
-  return { code: userSide(sources[path] ?? "", path) + exported, diagnostics, sources, files };
+  const hasPrograms = !diagnostics.some((one) => one.code === PROBLEMS.noPrograms.code);
+  if (!spec && hasPrograms) return { code: null, diagnostics, sources, files };
+  const pure = compileJavaScript(path, { readFile });
+  if (!spec && pure.code === null) return { code: null, diagnostics, sources, files };
+  const object = spec ? `\nexport const $skep = ${JSON.stringify(base64Of(spec))};\n` : "";
+  const code = userSide(sources[path] ?? "", path, pure) + object;
+  return { code, diagnostics: spec ? diagnostics : [], sources, files };
 }
+
+const base64Of = (spec: ObjectSpec): string => Buffer.from(writeObject(spec)).toString("base64");
 
 function texts(built: BuiltModule): string[] {
   return built.diagnostics.map((one) => formatDiagnostic(one, one.span && built.sources[one.span.file]));

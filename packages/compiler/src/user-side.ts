@@ -72,6 +72,34 @@ function withoutBodies(context: ts.TransformationContext): (file: ts.SourceFile)
   return (file) => ts.visitEachChild(file, visit, context);
 }
 
+/** Exported functions that have JavaScript of their own go altogether. */
+function withoutCompiled(names: ReadonlySet<string>): ts.TransformerFactory<ts.SourceFile> {
+  return ({ factory }) =>
+    (file) =>
+      factory.updateSourceFile(
+        file,
+        file.statements.filter((node) => {
+          const [name] = exportedNames(node);
+          return name === undefined || !names.has(name);
+        }),
+      );
+}
+
+/** Names of an exported function, and of exported constants that are declared one by one. */
+function exportedNames(node: ts.Statement): string[] {
+  if (!ts.canHaveModifiers(node) || !node.modifiers?.some((one) => one.kind === ts.SyntaxKind.ExportKeyword)) return [];
+  if (ts.isFunctionDeclaration(node)) return node.name ? [node.name.text] : [];
+  if (!ts.isVariableStatement(node) || node.declarationList.declarations.length !== 1) return [];
+  return node.declarationList.declarations.flatMap(({ name }) => (ts.isIdentifier(name) ? [name.text] : []));
+}
+
+/** The compiled functions within a scope of their own, so that their helpers meet no name of the module. */
+function compiledPart(code: string, names: readonly string[]): string {
+  const list = names.join(", ");
+  const body = code.replace(/^export function /gm, "function ");
+  return `\nexport const { ${list} } = (() => {\n${body}\nreturn { ${list} };\n})();\n`;
+}
+
 /** Names that something but an import uses. */
 function usedNames(file: ts.SourceFile): Set<string> {
   const used = new Set<string>();
@@ -106,12 +134,29 @@ function withoutUnused(context: ts.TransformationContext): (file: ts.SourceFile)
   };
 }
 
-/** JavaScript of a `*.bpf.ts` for user space. */
-export function userSide(source: string, path: string): string {
+/** The module's pure functions, as `compileJavaScript` gives them. */
+export interface CompiledFunctions {
+  readonly code: string | null;
+  readonly functions: readonly string[];
+}
+
+/** JavaScript of a `*.bpf.ts` for user space: functions of `pure` work there, the others throw. */
+export function userSide(
+  source: string,
+  path: string,
+  pure: CompiledFunctions = { code: null, functions: [] },
+): string {
+  const file = ts.createSourceFile(path, source, ts.ScriptTarget.ES2022);
+  const own = new Set(file.statements.flatMap(exportedNames));
+  // What the module hands on of another one comes from there.
+  const names = pure.functions.filter((name) => own.has(name));
   const { outputText } = ts.transpileModule(source, {
     fileName: path,
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: false },
-    transformers: { before: [withoutBodies], after: [withoutUnused as ts.TransformerFactory<ts.SourceFile>] },
+    transformers: {
+      before: [withoutCompiled(new Set(names)), withoutBodies],
+      after: [withoutUnused as ts.TransformerFactory<ts.SourceFile>],
+    },
   });
-  return outputText;
+  return pure.code === null || names.length === 0 ? outputText : outputText + compiledPart(pure.code, names);
 }

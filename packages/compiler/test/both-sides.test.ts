@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileJavaScript } from "../src/index.ts";
+import { STANDARD_MODULES, standardModule } from "../scripts/standard-modules.ts";
 import { memoryHost } from "./harness.ts";
 import * as reference from "./references.ts";
 
@@ -59,6 +60,16 @@ describe("the standard library in JavaScript", () => {
     same(hash, "fnv1a64", [bytes], (list) => reference.fnv1a(list, 64));
     same(hash, "sipHashWords", [fc.array(wide, { maxLength: 6 }), wide, wide], reference.sipHash);
     same(hash, "crc32", [bytes], reference.crc32);
+  });
+
+  it("is what packages/bpf has for user space (packages/compiler/scripts/embed-standard.ts)", () => {
+    for (const name of STANDARD_MODULES) {
+      const made = standardModule(name, join(STANDARD, `${name}.bpf.ts`), readFile);
+      expect(readFile(join(STANDARD, "generated", `${name}.ts`)), name).toBe(made.text);
+      const types = readFile(join(STANDARD, `${name}.ts`)) ?? "";
+      for (const one of made.functions) expect(types).toContain(`> = compiled.${one};`);
+      for (const one of made.skipped) expect(types).toContain(`kernelOnly("${one.name}")`);
+    }
   });
 
   it("takes lists of any length", async () => {

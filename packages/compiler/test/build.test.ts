@@ -15,6 +15,8 @@ export const Key = struct("Key", { ifindex: u32 });
 export const limit = config("limit", u32, 1500);
 export const counts = hash("counts", { key: Key, value: u64, maxEntries: 16 });
 export const SIZES = { SMALL: 64, LARGE: 1500 } as const;
+export function mix(memory: u32, bytes: u64): u64 { return (u64(memory) << 32n) * bytes; }
+export const half = (n: u32): u32 => n / 2;
 export const main = xdp("main", (ctx) => {
   const count = counts.ref({ ifindex: ctx.ingressIfindex });
   if (count) count.value += 1n;
@@ -26,10 +28,15 @@ export function lengthOf(ctx: XdpContext): u32 { return ctx.length; }
 `;
 const APPLICATION = `import { objectOf } from "@skep/compiler/object-of";
 import * as count from "./count.bpf.ts";
+import { triple } from "./pure.bpf.ts";
 export const spec = objectOf(count);
 export const key = [...count.Key.encode({ ifindex: 7 })];
 export const names = [count.counts.name, count.main.name, count.limit.name];
 export const sizes = count.SIZES;
+export const results = [count.mix(3, 2n ** 33n + 5n), count.half(7), triple(2 ** 31)];
+`;
+const PURE = `import { u32 } from "@skep/bpf";
+export function triple(n: u32): u32 { return n * 3; }
 `;
 
 interface Built {
@@ -37,6 +44,7 @@ interface Built {
   readonly key: number[];
   readonly names: string[];
   readonly sizes: object;
+  readonly results: readonly unknown[];
 }
 
 describe("build plugins", () => {
@@ -47,6 +55,7 @@ describe("build plugins", () => {
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
     writeFileSync(join(folder, "count.bpf.ts"), KERNEL);
     writeFileSync(join(folder, "length.bpf.ts"), LENGTH);
+    writeFileSync(join(folder, "pure.bpf.ts"), PURE);
     writeFileSync(join(folder, "application.ts"), APPLICATION);
     writeFileSync(
       join(folder, "wrong.bpf.ts"),
@@ -59,12 +68,14 @@ describe("build plugins", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   async function check(path: string): Promise<void> {
-    const { spec, key, names, sizes } = (await import(pathToFileURL(path).href)) as Built;
+    const { spec, key, names, sizes, results } = (await import(pathToFileURL(path).href)) as Built;
     expect(Object.keys(spec.programs)).toEqual(["main"]);
     expect(spec.maps["counts"]).toMatchObject({ type: "hash", keySize: 4, valueSize: 8 });
     expect(key).toEqual([7, 0, 0, 0]);
     expect(names).toEqual(["counts", "main", "limit"]);
     expect(sizes).toEqual({ SMALL: 64, LARGE: 1500 });
+    // The arithmetic is the kernel's: it wraps.
+    expect(results).toEqual([(3n << 32n) * 5n, 3, 2 ** 31]);
     // Nothing of the compiler is in the bundle, nor the program's body.
     const text = readFileSync(path, "utf8");
     expect(text).not.toContain("createProgram");
@@ -99,7 +110,7 @@ describe("build plugins", () => {
       errors: [
         {
           text: expect.stringContaining("nothing"),
-          location: { line: 8, lineText: expect.stringContaining("nothing") },
+          location: { line: 10, lineText: expect.stringContaining("nothing") },
         },
       ],
     });

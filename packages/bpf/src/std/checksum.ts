@@ -1,12 +1,13 @@
 /**
  * @module
- * The functions of `checksum.bpf.ts` as user space has them: their types, and an error for who calls one.
+ * The functions of `checksum.bpf.ts` as user space has them: the same results, to the last bit.
  */
 import type * as Kernel from "./checksum.bpf.ts";
-import { kernelOnly } from "../descriptors.ts";
+import * as compiled from "./generated/checksum.ts";
+import type { UserSide } from "./user-side.ts";
 
-export const foldChecksum: typeof Kernel.foldChecksum = kernelOnly("foldChecksum");
-export const replaceWord: typeof Kernel.replaceWord = kernelOnly("replaceWord");
-export const replaceLong: typeof Kernel.replaceLong = kernelOnly("replaceLong");
-export const ipv4Checksum: typeof Kernel.ipv4Checksum = kernelOnly("ipv4Checksum");
-export const decrementTtl: typeof Kernel.decrementTtl = kernelOnly("decrementTtl");
+export const foldChecksum: UserSide<typeof Kernel.foldChecksum> = compiled.foldChecksum;
+export const replaceWord: UserSide<typeof Kernel.replaceWord> = compiled.replaceWord;
+export const replaceLong: UserSide<typeof Kernel.replaceLong> = compiled.replaceLong;
+export const ipv4Checksum: UserSide<typeof Kernel.ipv4Checksum> = compiled.ipv4Checksum;
+export const decrementTtl: UserSide<typeof Kernel.decrementTtl> = compiled.decrementTtl;

@@ -224,9 +224,23 @@ export function findGeneveOption(ctx: PacketContext, offset: u32, wanted: { clas
 
 /** The first question of a DNS message. */
 export interface Question {
-  /** FNV-1a (64 bits) of the name's labels with their lengths, in lower case, without the final zero: `dnsNameHash` of user space. */
+  /** FNV-1a (64 bits) of the name's labels with their lengths, in lower case, without the final zero: `dnsNameHash`. */
   name: u64;
   type: u16;
+}
+
+const FNV_START = 0xcbf29ce484222325n;
+
+function hashNameByte(hash: u64, byte: u8): u64 {
+  const lower: u8 = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+  return (hash ^ u64(lower)) * 0x100000001b3n;
+}
+
+/** What `dnsQuestion` gives as `name` for a name as it stands in a message: labels, each behind its length; without the final zero. */
+export function dnsNameHash(labels: readonly u8[]): u64 {
+  let hash: u64 = FNV_START;
+  for (const byte of labels) hash = hashNameByte(hash, byte);
+  return hash;
 }
 
 const LONGEST_NAME = 64;
@@ -236,7 +250,7 @@ const QuestionTail = struct("DnsQuestionTail", { type: be16, class: be16 });
 export function dnsQuestion(ctx: PacketContext, offset: u32): Question | null {
   const dns = ctx.header(Dns, offset);
   if (!dns || dns.questions === 0) return null;
-  let name: u64 = 0xcbf29ce484222325n;
+  let name: u64 = FNV_START;
   let at: u32 = offset + Dns.size;
   for (let count = 0; count < LONGEST_NAME; count++) {
     const byte = ctx.header(OptionKind, at);
@@ -247,8 +261,7 @@ export function dnsQuestion(ctx: PacketContext, offset: u32): Question | null {
       const tail = ctx.header(QuestionTail, at);
       return tail ? { name, type: tail.type } : null;
     }
-    const lower: u8 = kind >= 0x41 && kind <= 0x5a ? kind | 0x20 : kind;
-    name = (name ^ u64(lower)) * 0x100000001b3n;
+    name = hashNameByte(name, kind);
   }
   return null;
 }

@@ -41,12 +41,9 @@ export function linearSlot(value: u64, min: u64, step: u64, slots: u32): u32 {
 export const TokenBucket = struct("TokenBucket", { time: u64, tokens: u64 });
 export type TokenBucket = Of<typeof TokenBucket>;
 
-export interface Rate {
-  /** Tokens per second. */
-  rate: u64;
-  /** The most that the bucket holds. */
-  burst: u64;
-}
+/** `rate`: tokens per second. `burst`: the most that the bucket holds. */
+export const Rate = struct("Rate", { rate: u64, burst: u64 });
+export type Rate = Of<typeof Rate>;
 
 const SECOND = 1_000_000_000n;
 
