@@ -8,6 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { codecOfShape } from "../src/codec/codec.ts";
 import { type Machine, type Namespace, perCpuMap, type RawMap, typedMap } from "../src/index.ts";
 
+export * from "./hooks-suite.ts";
+
 export interface MachineUnderTest {
   readonly machine: Machine;
   /** A folder for pins that is this test's alone; made by `preparePins`. */

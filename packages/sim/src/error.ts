@@ -4,11 +4,14 @@ const numbers = {
   ENOENT: 2,
   EBADF: 9,
   EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
-  ESTALE: 116,
+  EDESTADDRREQ: 89,
+  EAFNOSUPPORT: 97,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
   ENETDOWN: 100,
@@ -18,6 +21,8 @@ const numbers = {
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
+  ESTALE: 116,
+  ENOTSUPP: 524,
 } as const;
 
 export type ErrnoName = keyof typeof numbers;

@@ -10,5 +10,6 @@ export { Device, type SeenFrame, type WireQuality } from "./net/device.ts";
 export { Stack } from "./net/stack.ts";
 export { TcpConnection } from "./net/tcp-connection.ts";
 export { UdpSocket, type Datagram } from "./net/udp.ts";
-export type { Endpoint } from "./net/socket-hooks.ts";
+export { type Endpoint, Sock } from "./net/sock.ts";
+export { TcpSocket } from "./net/tcp-socket.ts";
 export { SimBpf } from "./bpf/machine.ts";

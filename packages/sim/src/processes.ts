@@ -8,7 +8,8 @@ import type { LinkObject } from "./bpf/objects.ts";
 import { SimError, NotSupportedError } from "./error.ts";
 
 /** Hooks that something in this machine fires. */
-const FIRED = /^cgroup_(?:(?:inet[46]_(?:connect|getpeername|getsockname|bind))|(?:udp[46]_(?:sendmsg|recvmsg)))$/;
+const FIRED =
+  /^cgroup_(?:inet[46]_(?:connect|getpeername|getsockname|bind|post_bind)|udp[46]_(?:sendmsg|recvmsg)|inet_sock_(?:create|release))$/;
 
 export class Cgroup {
   readonly path: string;

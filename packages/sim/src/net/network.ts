@@ -4,7 +4,7 @@
  */
 import type { Namespace, NetMachine } from "@skep/machine";
 import type { Mac } from "@skep/net";
-import type { Redirect, RunResult } from "@skep/vm";
+import type { Host, KernelObject, Redirect, RunResult } from "@skep/vm";
 import type { SimBpf } from "../bpf/machine.ts";
 import type { LinkObject } from "../bpf/objects.ts";
 import { SimError } from "../error.ts";
@@ -13,6 +13,7 @@ import { contextOf, type PacketMarks, readMarks } from "./context.ts";
 import type { Device } from "./device.ts";
 import { fibLookup } from "./fib.ts";
 import { SimNamespace } from "./namespace.ts";
+import type { Sock } from "./sock.ts";
 
 /** include/uapi/linux/bpf.h: enum tcx_action_base, enum xdp_action. */
 const TC = { next: -1, ok: 0, shot: 2, redirect: 7 } as const;
@@ -27,11 +28,18 @@ export interface Packet {
   readonly frame: Uint8Array;
   readonly marks: PacketMarks;
   readonly hops: number;
+  /** The socket that sent it, as long as it stays in the socket's namespace. */
+  readonly sock: Sock | null;
 }
 
 const NO_MARKS: PacketMarks = { mark: 0, priority: 0, hash: 0 };
 
-export const packetOf = (frame: Uint8Array): Packet => ({ frame, marks: NO_MARKS, hops: 0 });
+export const packetOf = (frame: Uint8Array, sock: Sock | null = null): Packet => ({
+  frame,
+  marks: sock ? { mark: sock.mark, priority: sock.priority, hash: 0 } : NO_MARKS,
+  hops: 0,
+  sock,
+});
 
 export interface Counters {
   /** Frames that a program dropped, and those that the stack or a wire dropped. */
@@ -43,6 +51,8 @@ export class SimNetwork implements NetMachine {
   readonly host: SimNamespace;
   readonly simulation: Simulation;
   readonly counters: Counters = { programDrops: 0, otherDrops: 0 };
+  /** Whose socket a kernel object is. */
+  readonly sockets = new Map<KernelObject, Sock>();
   readonly #namespaces = new Map<string, SimNamespace>();
   readonly #run: string;
   #bpf: SimBpf | null = null;
@@ -162,7 +172,7 @@ export class SimNetwork implements NetMachine {
       return;
     }
     // skb_scrub_packet: what a namespace marked stays in it.
-    const scrubbed = peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS };
+    const scrubbed = peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS, sock: null };
     this.simulation.clock.after(delay, () => peer.up && this.receive(peer, { ...scrubbed, hops: packet.hops + 1 }));
   }
 
@@ -194,17 +204,23 @@ export class SimNetwork implements NetMachine {
     return now;
   }
 
+  /** What every program may ask in a namespace. */
+  hostOf(namespace: SimNamespace): Host {
+    return {
+      netnsCookie: namespace.cookie,
+      mtu: (index) => namespace.device(index)?.mtu ?? null,
+      fibLookup: (query) => fibLookup(namespace, query),
+      socketCookie: (object) => (object && this.sockets.get(object)?.cookie) ?? 0n,
+    };
+  }
+
   #runTc(device: Device, direction: "ingress" | "egress", of: { packet: Packet; link: LinkObject }): RunResult {
     const { packet, link } = of;
     const context = contextOf(device, { direction, frame: packet.frame, marks: packet.marks });
     return this.bpf.run(link.program.program, {
       packet: packet.frame,
       context,
-      host: {
-        netnsCookie: device.namespace.cookie,
-        mtu: (index) => device.namespace.device(index)?.mtu ?? null,
-        fibLookup: (query) => fibLookup(device.namespace, query),
-      },
+      host: packet.sock?.host() ?? this.hostOf(device.namespace),
     });
   }
 
@@ -220,7 +236,7 @@ export class SimNetwork implements NetMachine {
       if (!target.peer?.up) this.#lose();
       else {
         this.#seen(target.peer, next.frame, "in");
-        const passed = this.#pass(target.peer, "ingress", { ...next, marks: NO_MARKS });
+        const passed = this.#pass(target.peer, "ingress", { ...next, marks: NO_MARKS, sock: null });
         if (passed) target.peer.namespace.stack.receive(target.peer, passed);
       }
     } else if (redirect.helper === "redirect_neigh") device.namespace.stack.sendVia(target, next, redirect.neighbour);
@@ -237,7 +253,7 @@ export class SimNetwork implements NetMachine {
     const result = this.bpf.run(program, {
       packet: packet.frame,
       context,
-      host: { netnsCookie: device.namespace.cookie, fibLookup: (query) => fibLookup(device.namespace, query) },
+      host: this.hostOf(device.namespace),
     });
     const behind = { ...packet, frame: result.packet, hops: packet.hops + 1 };
     switch (result.returned) {

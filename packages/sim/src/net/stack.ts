@@ -19,6 +19,7 @@ import { aboutOf, errorLayers, echoReply, type IcmpProblem } from "./icmp.ts";
 import type { SimNamespace } from "./namespace.ts";
 import { NeighbourTable } from "./neighbours.ts";
 import { packetOf, type Packet } from "./network.ts";
+import type { Sock } from "./sock.ts";
 import { TcpLayer } from "./tcp.ts";
 import { UdpLayer } from "./udp.ts";
 
@@ -186,8 +187,10 @@ export class Stack {
     readonly source?: Address;
     readonly destination: Address;
     readonly layers: readonly LayerSpec[];
+    /** The socket that sends. */
+    readonly sock?: Sock | null;
   }): boolean {
-    const { destination, layers } = options;
+    const { destination, layers, sock = null } = options;
     const source = options.source ?? this.sourceFor(destination);
     if (!source) return false;
     const ip: LayerSpec =
@@ -196,15 +199,16 @@ export class Stack {
         : { kind: "ipv6", source, destination, hopLimit: DEFAULT_TTL };
     const nobody: Mac = new Uint8Array(6);
     const frame = buildPacket([{ kind: "ethernet", source: nobody, destination: nobody }, ip, ...layers]);
+    const packet = packetOf(frame, sock);
     if (this.namespace.isOwn(destination)) {
       const lo = this.namespace.deviceByName("lo");
-      if (lo) this.namespace.network.transmit(lo, packetOf(frame));
+      if (lo) this.namespace.network.transmit(lo, packet);
       return lo !== null;
     }
     const route = this.namespace.route(destination);
     const out = route && this.namespace.device(route.interface);
     if (!route || !out) return false;
-    this.#neighbours.send(out, route.gateway ?? destination, packetOf(frame));
+    this.#neighbours.send(out, route.gateway ?? destination, packet);
     return true;
   }
 

@@ -1,5 +1,6 @@
 import { SimError } from "../error.ts";
-import { type Endpoint, runSockAddr, type SocketOwner } from "./socket-hooks.ts";
+import { type Endpoint, type Sock, STATE } from "./sock.ts";
+import { nameOf, runRelease } from "./socket-hooks.ts";
 import { FLAG, type Segment } from "./segment.ts";
 import type { TcpLayer } from "./tcp.ts";
 
@@ -11,6 +12,18 @@ const TIME_WAIT_MS = 60_000;
 
 type State =
   "closed" | "syn-sent" | "syn-received" | "established" | "fin-wait" | "close-wait" | "last-ack" | "time-wait";
+
+/** As programs see it. */
+const NUMBERS: Readonly<Record<State, number>> = {
+  closed: STATE.close,
+  "syn-sent": STATE.synSent,
+  "syn-received": STATE.synReceived,
+  established: STATE.established,
+  "fin-wait": STATE.finWait1,
+  "close-wait": STATE.closeWait,
+  "last-ack": STATE.lastAck,
+  "time-wait": STATE.timeWait,
+};
 
 /** Distance of two sequence numbers, signed. */
 const distance = (from: number, to: number): number => (to - from) | 0;
@@ -25,7 +38,7 @@ export class TcpConnection {
   readonly local: Endpoint;
   /** Where its packets go: behind a service it is the backend. */
   readonly remote: Endpoint;
-  readonly owner: SocketOwner;
+  readonly sock: Sock;
   /** This end opened it. */
   isActive = false;
   /** Data in order, as it arrives. */
@@ -48,18 +61,22 @@ export class TcpConnection {
   #rto: number = RTO.first;
   #timer: (() => void) | null = null;
   #onOpen: ((error: Error | null) => void) | null = null;
+  readonly #onForgotten: (() => void) | undefined;
 
   constructor(options: {
     readonly layer: TcpLayer;
-    readonly owner: SocketOwner;
+    readonly sock: Sock;
     readonly local: Endpoint;
     readonly remote: Endpoint;
+    /** Once, when the connection is over. */
+    readonly onForgotten?: () => void;
   }) {
     this.#layer = options.layer;
-    this.owner = options.owner;
+    this.sock = options.sock;
+    this.#onForgotten = options.onForgotten;
     this.local = options.local;
     this.remote = options.remote;
-    this.#sendNext = options.owner.namespace.network.simulation.random.next();
+    this.#sendNext = options.sock.namespace.network.simulation.random.next();
     this.#sendUna = this.#sendNext;
   }
 
@@ -67,9 +84,19 @@ export class TcpConnection {
     return this.#state;
   }
 
+  #become(state: State): void {
+    this.#state = state;
+    this.sock.state = NUMBERS[state];
+  }
+
   /** What getpeername shows: a service's address where the socket asked for one. */
   get peer(): Endpoint {
-    return runSockAddr(this.owner, "getpeername", this.remote);
+    return nameOf(this.sock, "getpeername");
+  }
+
+  /** What getsockname shows. */
+  get name(): Endpoint {
+    return nameOf(this.sock, "getsockname");
   }
 
   whenOpen(run: (error: Error | null) => void): void {
@@ -78,12 +105,12 @@ export class TcpConnection {
 
   open(): void {
     this.isActive = true;
-    this.#state = "syn-sent";
+    this.#become("syn-sent");
     this.#transmit(FLAG.syn);
   }
 
   accept(syn: Segment): void {
-    this.#state = "syn-received";
+    this.#become("syn-received");
     this.#receiveNext = (syn.sequence + 1) >>> 0;
     this.#transmit(FLAG.syn | FLAG.ack);
   }
@@ -100,6 +127,12 @@ export class TcpConnection {
     if (this.#finQueued || this.#state === "closed") return;
     this.#finQueued = true;
     this.#push();
+  }
+
+  /** Its process is done with it: it ends in order. */
+  close(): void {
+    runRelease(this.sock);
+    this.end();
   }
 
   /** Ends at once, with a reset. */
@@ -128,10 +161,12 @@ export class TcpConnection {
   }
 
   #finish(): void {
-    this.#state = "closed";
+    if (this.#state === "closed") return;
+    this.#become("closed");
     this.#timer?.();
     this.#timer = null;
     this.#layer.forget(this);
+    this.#onForgotten?.();
   }
 
   #tellEnd(error: Error | null): void {
@@ -143,7 +178,7 @@ export class TcpConnection {
   // ---- sending ----
 
   #bare(flags: number): void {
-    this.#layer.send(this.local, this.remote, {
+    this.#layer.send(this.sock, this, {
       ...{ flags, sequence: this.#sendNext, acknowledgment: this.#receiveNext, data: new Uint8Array(0) },
     });
   }
@@ -154,7 +189,7 @@ export class TcpConnection {
     const length = data.length + ((flags & (FLAG.syn | FLAG.fin)) !== 0 ? 1 : 0);
     this.#sendNext = (this.#sendNext + length) >>> 0;
     this.#unacknowledged.push({ segment, end: this.#sendNext });
-    this.#layer.send(this.local, this.remote, segment);
+    this.#layer.send(this.sock, this, segment);
     if (!this.#timer) this.#arm();
   }
 
@@ -169,13 +204,13 @@ export class TcpConnection {
       this.#transmit(FLAG.ack | FLAG.psh, chunk.slice(0, size));
     }
     if (this.#queue.length > 0 || !this.#finQueued) return;
-    this.#state = this.#state === "close-wait" ? "last-ack" : "fin-wait";
+    this.#become(this.#state === "close-wait" ? "last-ack" : "fin-wait");
     this.#transmit(FLAG.fin | FLAG.ack);
   }
 
   #arm(): void {
     this.#timer?.();
-    const { clock } = this.owner.namespace.network.simulation;
+    const { clock } = this.sock.namespace.network.simulation;
     this.#timer = clock.after(this.#rto, () => this.#again());
   }
 
@@ -191,7 +226,7 @@ export class TcpConnection {
     }
     this.retransmissions += 1;
     this.#rto = Math.min(this.#rto * 2, RTO.most);
-    this.#layer.send(this.local, this.remote, { ...first.segment, acknowledgment: this.#receiveNext });
+    this.#layer.send(this.sock, this, { ...first.segment, acknowledgment: this.#receiveNext });
     this.#arm();
   }
 
@@ -227,7 +262,7 @@ export class TcpConnection {
     }
     if ((flags & (FLAG.syn | FLAG.ack)) !== (FLAG.syn | FLAG.ack) || !isOurs) return;
     this.#receiveNext = (sequence + 1) >>> 0;
-    this.#state = "established";
+    this.#become("established");
     this.#acknowledged(acknowledgment);
     this.#bare(FLAG.ack);
     this.#opened();
@@ -250,7 +285,7 @@ export class TcpConnection {
     this.#timer = null;
     if (this.#unacknowledged.length > 0) this.#arm();
     if (this.#state === "syn-received") {
-      this.#state = "established";
+      this.#become("established");
       this.#opened();
     } else if (this.#state === "last-ack" && this.#unacknowledged.length === 0) this.#finish();
   }
@@ -271,16 +306,16 @@ export class TcpConnection {
     if (data.length > 0) this.onData?.(data);
     if ((flags & FLAG.fin) === 0) return;
     this.#receiveNext = (this.#receiveNext + 1) >>> 0;
-    if (this.#state === "established") this.#state = "close-wait";
+    if (this.#state === "established") this.#become("close-wait");
     else if (this.#state === "fin-wait") this.#waitOut();
     this.#tellEnd(null);
   }
 
   /** TIME-WAIT: old segments may still be under way. */
   #waitOut(): void {
-    this.#state = "time-wait";
+    this.#become("time-wait");
     this.#timer?.();
-    const { clock } = this.owner.namespace.network.simulation;
+    const { clock } = this.sock.namespace.network.simulation;
     this.#timer = clock.after(TIME_WAIT_MS, () => this.#finish());
   }
 }

@@ -3,23 +3,17 @@
  * TCP (RFC 9293) as far as exchanges between workloads need it: handshake, data in order, retransmission, both ways of ending. No
  * congestion control, no options but the segment size.
  */
-import { type Address, formatAddress, type LayerSpec } from "@skep/net";
+import { type Address, formatAddress, type LayerSpec, sameAddress } from "@skep/net";
 import type { Cgroup } from "../processes.ts";
 import { SimError } from "../error.ts";
 import type { Problem } from "./icmp.ts";
 import { Ports } from "./ports.ts";
-import { checkDestination, type Endpoint, runSockAddr, type SocketOwner } from "./socket-hooks.ts";
+import { ANY, type Endpoint, isAny, onWire, Sock } from "./sock.ts";
+import { runCreate } from "./socket-hooks.ts";
 import type { Delivered, Stack } from "./stack.ts";
 import { FLAG, type Segment } from "./segment.ts";
 import { TcpConnection } from "./tcp-connection.ts";
-
-const PROTOCOL = 6;
-const SOCK_STREAM = 1;
-interface Listener {
-  readonly port: number;
-  readonly owner: SocketOwner;
-  readonly onConnection: (connection: TcpConnection) => void;
-}
+import { TcpSocket } from "./tcp-socket.ts";
 
 const keyOf = (local: Endpoint, remote: Endpoint): string =>
   `${formatAddress(local.address)} ${local.port} ${formatAddress(remote.address)} ${remote.port}`;
@@ -28,7 +22,7 @@ const NOTHING = new Uint8Array(0);
 
 export class TcpLayer {
   readonly stack: Stack;
-  readonly #listeners = new Map<number, Listener>();
+  readonly #bound = new Set<TcpSocket>();
   readonly #connections = new Map<string, TcpConnection>();
   #ports: Ports | null = null;
 
@@ -41,60 +35,86 @@ export class TcpLayer {
     return this.#ports;
   }
 
-  #owner(cgroup: Cgroup | null): SocketOwner {
-    const { namespace } = this.stack;
-    return { namespace, cgroup, cookie: namespace.network.nextCookie(), protocol: PROTOCOL, type: SOCK_STREAM };
-  }
-
-  /** Takes connections to the port at every address. Throws EADDRINUSE. Gives what ends it. */
-  listen(
-    options: { readonly port: number; readonly cgroup?: Cgroup | null },
-    onConnection: (connection: TcpConnection) => void,
-  ): () => void {
-    const { port, cgroup = null } = options;
-    if (this.#listeners.has(port)) throw new SimError("EADDRINUSE", `TCP port ${port}`);
-    const listener = { port, owner: this.#owner(cgroup), onConnection };
-    this.#listeners.set(port, listener);
-    return () => {
-      if (this.#listeners.get(port) === listener) this.#listeners.delete(port);
-    };
+  /** A socket that is bound to nothing. Throws what a program answers. */
+  socket(options: { readonly family: 4 | 6; readonly cgroup?: Cgroup | null }): TcpSocket {
+    const { family, cgroup = null } = options;
+    const sock = new Sock({ namespace: this.stack.namespace, cgroup, family, kind: "tcp" });
+    runCreate(sock);
+    return new TcpSocket(this, sock);
   }
 
   /**
-   * Opens a connection; resolves when it is open. Rejects with what a program answers, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, or ETIMEDOUT
-   * when the time is over.
+   * Takes connections to the port: at the address, by default at every address of both families. Throws EADDRINUSE, or what a program
+   * answers. Gives what ends it.
+   */
+  listen(
+    options: {
+      readonly port: number;
+      readonly address?: Address;
+      readonly family?: 4 | 6;
+      readonly cgroup?: Cgroup | null;
+    },
+    onConnection: (connection: TcpConnection) => void,
+  ): () => void {
+    const family = options.family ?? options.address?.family ?? 6;
+    const socket = this.socket({ family, cgroup: options.cgroup ?? null });
+    try {
+      socket.bind({ address: options.address ?? ANY[family], port: options.port });
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    socket.listen(onConnection);
+    return () => socket.close();
+  }
+
+  /**
+   * Opens a connection; resolves when it is open. `family`: of the socket, default the address's. Rejects with what a program answers,
+   * ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, or ETIMEDOUT when the time is over.
    */
   async connect(
     to: Endpoint,
-    options: { readonly cgroup?: Cgroup | null; readonly timeout?: number } = {},
+    options: { readonly family?: 4 | 6; readonly cgroup?: Cgroup | null; readonly timeout?: number } = {},
   ): Promise<TcpConnection> {
-    const owner = this.#owner(options.cgroup ?? null);
-    const remote = runSockAddr(owner, "connect", to);
-    checkDestination(remote);
-    const source = this.stack.sourceFor(remote.address);
-    if (!source) throw new SimError("ENETUNREACH", `connecting to ${formatAddress(remote.address)}`);
-    const local = { address: source, port: this.#free.allocate() };
-    const connection = this.#make(owner, local, remote);
-    return new Promise((resolve, reject) => {
-      const { clock } = this.stack.namespace.network.simulation;
-      const timeout = options.timeout;
-      const cancel =
-        timeout === undefined
-          ? () => undefined
-          : clock.after(timeout, () =>
-              connection.fail(new SimError("ETIMEDOUT", `connecting to ${formatAddress(to.address)}`)),
-            );
-      connection.whenOpen((error) => {
-        cancel();
-        if (error) reject(error);
-        else resolve(connection);
-      });
-      connection.open();
-    });
+    const { family = to.address.family, cgroup = null, timeout } = options;
+    const socket = this.socket({ family, cgroup });
+    try {
+      return await socket.connect(to, timeout === undefined ? {} : { timeout });
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
   }
 
-  #make(owner: SocketOwner, local: Endpoint, remote: Endpoint): TcpConnection {
-    const connection = new TcpConnection({ layer: this, owner, local, remote });
+  // ---- ports and addresses ----
+
+  /** Takes a port for the socket's address; 0: any. Throws EADDRINUSE. */
+  take(socket: TcpSocket, wanted: number): number {
+    const mine = socket.sock;
+    const clashes = [...this.#bound].some(({ sock }) => sock.local.port === wanted && overlap(sock, mine));
+    if (wanted !== 0 && clashes) throw new SimError("EADDRINUSE", `TCP port ${wanted}`);
+    const port = wanted === 0 ? this.#free.allocate() : wanted;
+    if (wanted !== 0) this.#free.claim(port);
+    this.#bound.add(socket);
+    return port;
+  }
+
+  /** The socket's port is free again. */
+  giveBack(socket: TcpSocket): void {
+    if (this.#bound.delete(socket)) this.#free.release(socket.sock.local.port);
+  }
+
+  /** A connection of a socket whose ends are known. */
+  make(sock: Sock, onEnd?: () => void): TcpConnection {
+    const { local, remote } = sock;
+    if (!remote) throw new Error("a connection to nobody");
+    const connection = new TcpConnection({
+      layer: this,
+      sock,
+      local,
+      remote,
+      ...(onEnd ? { onForgotten: onEnd } : {}),
+    });
     this.#connections.set(keyOf(local, remote), connection);
     return connection;
   }
@@ -102,13 +122,14 @@ export class TcpLayer {
   /** The connection is over. */
   forget(connection: TcpConnection): void {
     const key = keyOf(connection.local, connection.remote);
-    if (this.#connections.get(key) !== connection) return;
-    this.#connections.delete(key);
-    if (connection.isActive) this.#free.release(connection.local.port);
+    if (this.#connections.get(key) === connection) this.#connections.delete(key);
   }
 
-  send(local: Endpoint, remote: Endpoint, segment: Segment): void {
+  // ---- segments ----
+
+  send(sock: Sock | null, ends: { readonly local: Endpoint; readonly remote: Endpoint }, segment: Segment): void {
     const { flags, sequence, acknowledgment, data } = segment;
+    const { local, remote } = ends;
     const layers: LayerSpec[] = [
       {
         ...{ kind: "tcp", sourcePort: local.port, destinationPort: remote.port },
@@ -116,7 +137,7 @@ export class TcpLayer {
       },
       ...(data.length > 0 ? [{ kind: "payload" as const, bytes: data }] : []),
     ];
-    this.stack.send({ source: local.address, destination: remote.address, layers });
+    this.stack.send({ source: local.address, destination: remote.address, layers, sock });
   }
 
   receive({ ip, packet, at }: Delivered): void {
@@ -128,24 +149,34 @@ export class TcpLayer {
     const next = packet.spans[at + 1];
     const data = next && span ? packet.bytes.slice(next.offset, span.end) : NOTHING;
     const segment = { flags: layer.flags, sequence: layer.sequence, acknowledgment: layer.acknowledgment, data };
-    const known = this.#connections.get(keyOf(local, remote));
+    const known = this.connection(local, remote);
     if (known) {
       known.receive(segment);
       return;
     }
-    const listener = this.#listeners.get(local.port);
+    const listener = this.listener(local);
     if (listener && (segment.flags & (FLAG.syn | FLAG.ack | FLAG.rst)) === FLAG.syn)
-      this.#accept(listener, { local, remote, segment });
+      listener.accept({ local, remote, segment });
     else if ((segment.flags & FLAG.rst) === 0) this.#reset(local, remote, segment);
   }
 
-  #accept(listener: Listener, of: { local: Endpoint; remote: Endpoint; segment: Segment }): void {
-    const owner = { ...listener.owner, cookie: this.stack.namespace.network.nextCookie() };
-    const connection = this.#make(owner, of.local, of.remote);
-    connection.whenOpen((error) => {
-      if (!error) listener.onConnection(connection);
-    });
-    connection.accept(of.segment);
+  connection(local: Endpoint, remote: Endpoint): TcpConnection | null {
+    return this.#connections.get(keyOf(local, remote)) ?? null;
+  }
+
+  /** The socket that listens there: one of the address before one of all (net/ipv4/inet_hashtables.c: compute_score). */
+  listener(local: Endpoint): TcpSocket | null {
+    let best: TcpSocket | null = null;
+    let most = -1;
+    for (const socket of this.#bound) {
+      const { sock } = socket;
+      if (!socket.isListening || sock.local.port !== local.port || sock.family < local.address.family) continue;
+      const any = isAny(sock.local.address);
+      if (!any && !sameAddress(onWire(sock.local.address), local.address)) continue;
+      const score = (any ? 0 : 2) + (sock.family === local.address.family ? 1 : 0);
+      if (score > most) [best, most] = [socket, score];
+    }
+    return best;
   }
 
   /** RFC 9293 section 3.10.7.1: an answer to what belongs to no connection. */
@@ -155,7 +186,7 @@ export class TcpLayer {
       (flags & FLAG.ack) !== 0
         ? { flags: FLAG.rst, sequence: acknowledgment, acknowledgment: 0 }
         : { flags: FLAG.rst | FLAG.ack, sequence: 0, acknowledgment: sequence + length };
-    this.send(local, remote, { ...answer, data: NOTHING });
+    this.send(null, { local, remote }, { ...answer, data: NOTHING });
   }
 
   problem(about: Problem): void {
@@ -163,7 +194,7 @@ export class TcpLayer {
     const local = { address: about.source, port: about.sourcePort };
     const remote = { address: about.destination, port: about.destinationPort };
     const code = about.kind === "refused" ? "ECONNREFUSED" : "EHOSTUNREACH";
-    this.#connections.get(keyOf(local, remote))?.problem(new SimError(code, formatAddress(about.destination)));
+    this.connection(local, remote)?.problem(new SimError(code, formatAddress(about.destination)));
   }
 
   /** Largest data of one segment. */
@@ -172,7 +203,14 @@ export class TcpLayer {
   }
 
   close(): void {
-    this.#listeners.clear();
+    this.#bound.clear();
     for (const connection of [...this.#connections.values()]) connection.vanish();
   }
+}
+
+/** Both sockets could take a connection to one address. */
+function overlap(a: Sock, b: Sock): boolean {
+  const [one, other] = [onWire(a.local.address), onWire(b.local.address)];
+  if (isAny(one) || isAny(other)) return one.family === other.family || (isAny(one) ? one : other).family === 6;
+  return sameAddress(one, other);
 }
