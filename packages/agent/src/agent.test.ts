@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type FolderChange, WatchedFolder } from "./folder.ts";
 import { createLogger } from "./log.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
@@ -102,6 +102,31 @@ describe("the watched folder", () => {
       ]);
     } finally {
       watched.close();
+    }
+  });
+
+  it("takes a file over when it has kept still: emptied, filled, removed and made again in between", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+    const file = join(folder, "a.yaml");
+    writeFileSync(file, "one");
+    const { seen, watched } = watch();
+    try {
+      watched.start();
+      writeFileSync(file, "");
+      vi.advanceTimersByTime(500);
+      rmSync(file);
+      vi.advanceTimersByTime(40);
+      writeFileSync(file, "two");
+      vi.advanceTimersByTime(50);
+      expect(seen, "nothing was still for long enough").toEqual([{ file, text: "one" }]);
+      vi.advanceTimersByTime(100);
+      expect(seen.slice(1)).toEqual([{ file, text: "two" }]);
+      rmSync(file);
+      vi.advanceTimersByTime(700);
+      expect(seen.slice(2)).toEqual([{ file, text: null }]);
+    } finally {
+      watched.close();
+      vi.useRealTimers();
     }
   });
 
