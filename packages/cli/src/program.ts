@@ -15,6 +15,7 @@ import {
   defineRelay,
   defineVersion,
 } from "./define/tools.ts";
+import { defineTables } from "./define/tables.ts";
 import { defineVm } from "./define/vm.ts";
 import { setRunner } from "./kernel/runner.ts";
 import { defineVerify } from "./define/verify.ts";
@@ -44,6 +45,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineListOf(program, finish);
   defineRelay(program, finish);
   program.commandsGroup("In the kernel:");
+  defineTables(program, finish);
   defineKernel(program, finish);
   program.commandsGroup("Tools:");
   defineDoctor(program, finish);

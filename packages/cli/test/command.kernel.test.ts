@@ -65,6 +65,8 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
   }
 
   interface ListedEndpoint {
+  readonly id: number;
+  readonly identity: number;
     readonly name: string;
     readonly ipv4: string;
     readonly netns_path: string;
@@ -217,6 +219,19 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
     const guarded = ended(guard);
     expect(await endpointNamed("guard")).not.toBeNull();
     expect((await skep("policy", "get", "deathstar")).stdout).toMatch(/Allow +Ingress +\d+ k8s:org=empire +ANY\/ANY/);
+    type Row = Record<string, unknown>;
+    const table = async (...args: string[]): Promise<Row[]> =>
+      JSON.parse((await skep("bpf", ...args, "-o", "json")).stdout) as Row[];
+    expect(await table("endpoint", "list")).toContainEqual(
+      expect.objectContaining({ id: target?.id, identity: target?.identity, ipv4: target?.ipv4 }),
+    );
+    expect(await table("policy", "list", String(target?.id))).toContainEqual(
+      expect.objectContaining({ policy: "allow", direction: "ingress", protocol: "ANY", port: "ANY" }),
+    );
+    expect(await table("metrics", "list")).toContainEqual(
+      expect.objectContaining({ reason: 133, text: "Policy denied", direction: "ingress" }),
+    );
+    expect((await skep("bpf", "ipcache", "list")).stdout).toMatch(/^PREFIX +IDENTITY\n(?:.*\n)*0\.0\.0\.0\/0 +2\n/);
     guard.kill("SIGTERM");
     await guarded;
     server.kill("SIGTERM");

@@ -1,3 +1,6 @@
+export { dropReasonText, dropReasonTexts } from "./drop-reasons.ts";
 export type * from "./datapath.ts";
 export { decodeEvent } from "./events.ts";
-export { LayoutError, openDatapath, type DatapathOptions } from "./open.ts";
+export { LayoutError } from "./layouts.ts";
+export { openDatapath, type DatapathOptions } from "./open.ts";
+export { datapathTables, type DatapathTable, type TableCell, type TableRow } from "./tables.ts";

@@ -3,12 +3,12 @@
  * The datapath in a machine: loads or adopts the programs and maps, and keeps the maps as control wants them.
  */
 import type { Collection, Link, Machine, RawMap } from "@skep/machine";
-import { layoutHash } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { Address } from "@skep/net";
 import type { IpcacheRow, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import * as maps from "./bpf/maps.bpf.ts";
+import { readCounters } from "./counters.ts";
 import type { Counter, Datapath, DatapathEndpoint, DatapathEvent } from "./datapath.ts";
 import {
   decodeAddress,
@@ -24,6 +24,7 @@ import {
 } from "./encode.ts";
 import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
+import { checkLayout, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { prune, slotsFirst, sync, write } from "./sync.ts";
 
 export interface DatapathOptions {
@@ -41,16 +42,6 @@ export interface DatapathOptions {
   readonly verdictEvents?: boolean;
 }
 
-/** A pinned map whose layout is not that of this version: it is never reinterpreted. */
-export class LayoutError extends Error {
-  override readonly name = "LayoutError";
-  readonly map: string;
-  constructor(map: string) {
-    super(`the pinned map ${map} has another layout than this version's: take the old datapath down first (skep down)`);
-    this.map = map;
-  }
-}
-
 const HOOKS = [
   { program: "skep_from_ep", direction: "ingress" },
   { program: "skep_to_ep", direction: "egress" },
@@ -59,12 +50,6 @@ const SOCKET_PROGRAMS = ["skep_connect4", "skep_getpeer4"] as const;
 
 /** Inner maps that are open at the same time. */
 const SWAPPED_AT_ONCE = 256;
-
-/** Index of a counter: direction times this, and the reason. */
-const REASONS = 256;
-
-/** Map name to the hash of its layout. */
-const LAYOUTS = "skep_layouts";
 
 export function openDatapath(machine: Machine, options: DatapathOptions): Datapath {
   return new KernelDatapath(machine, options);
@@ -120,10 +105,6 @@ class KernelDatapath implements Datapath {
     return program;
   }
 
-  #mapPin(name: string): string {
-    return `${this.#options.pins}/maps/${name}`;
-  }
-
   /** Maps that outlive the agent: all but the data sections, which belong to the programs. */
   #shared(): string[] {
     return Object.values(this.#spec.maps)
@@ -132,16 +113,17 @@ class KernelDatapath implements Datapath {
   }
 
   #openPinned(): Record<string, RawMap> {
-    const layouts = this.#machine.bpf.openMap(this.#mapPin(LAYOUTS));
+    const { bpf } = this.#machine;
+    const { pins } = this.#options;
+    const layouts = openLayouts(bpf, pins);
     if (!layouts) return {};
     const found: Record<string, RawMap> = {};
     try {
       for (const name of this.#shared()) {
-        const map = this.#machine.bpf.openMap(this.#mapPin(name));
+        const map = bpf.openMap(mapPin(pins, name));
         if (!map) continue;
         found[name] = map;
-        const recorded = layouts.get(layoutKey(name));
-        if (!recorded || keyText(recorded) !== keyText(this.#layout(name))) throw new LayoutError(name);
+        checkLayout(layouts, this.#spec, name);
       }
       return found;
     } catch (error) {
@@ -152,32 +134,14 @@ class KernelDatapath implements Datapath {
     }
   }
 
-  #layout(name: string): Uint8Array {
-    const spec = this.#spec.maps[name];
-    if (!spec || !this.#spec.btf) throw new Error(`the datapath's object has no layout of ${name}`);
-    return encodeU64(BigInt(`0x${layoutHash(spec, this.#spec.btf).slice(0, 16)}`));
-  }
-
   #pinNew(pinned: Readonly<Record<string, RawMap>>): void {
-    const pin = this.#mapPin(LAYOUTS);
-    let layouts = this.#machine.bpf.openMap(pin);
-    if (!layouts) {
-      layouts = this.#machine.bpf.createMap({
-        name: LAYOUTS,
-        type: "hash",
-        keySize: 16,
-        valueSize: 8,
-        maxEntries: 256,
-        flags: 0,
-        pinning: "none",
-      });
-      layouts.pin(pin);
-    }
+    const { pins } = this.#options;
+    const layouts = makeLayouts(this.#machine.bpf, pins);
     try {
       for (const name of this.#shared()) {
         if (pinned[name]) continue;
-        layouts.set(layoutKey(name), this.#layout(name));
-        this.#map(name).pin(this.#mapPin(name));
+        recordLayout(layouts, this.#spec, name);
+        this.#map(name).pin(mapPin(pins, name));
       }
     } finally {
       layouts.close();
@@ -403,21 +367,7 @@ class KernelDatapath implements Datapath {
   }
 
   counters(): readonly Counter[] {
-    const counters: Counter[] = [];
-    for (const [key, value] of this.#map("skep_metrics").entries()) {
-      const index = decodeU32(key);
-      let packets = 0n;
-      let bytes = 0n;
-      for (let at = 0; at < value.length; at += maps.Metric.size) {
-        const metric = maps.Metric.decode(value.subarray(at, at + maps.Metric.size));
-        packets += metric.packets;
-        bytes += metric.bytes;
-      }
-      if (packets === 0n) continue;
-      const direction = index >= 2 * REASONS ? "egress" : "ingress";
-      counters.push({ reason: index % REASONS, direction, packets, bytes });
-    }
-    return counters.sort((a, b) => a.reason - b.reason || a.direction.localeCompare(b.direction));
+    return readCounters(this.#map("skep_metrics"));
   }
 
   lostEvents(): bigint {
@@ -451,16 +401,4 @@ function addressesOf(endpoint: Pick<DatapathEndpoint, "address" | "address6" | "
   const { address, address6 } = endpoint;
   if (endpoint.interfaceIndex === 0) return [];
   return address6 ? [address, address6] : [address];
-}
-
-function layoutKey(name: string): Uint8Array {
-  const key = new Uint8Array(16);
-  key.set(new TextEncoder().encode(name).subarray(0, 16));
-  return key;
-}
-
-function encodeU64(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, value, true);
-  return bytes;
 }

@@ -3,6 +3,7 @@ export type * from "./decode/context.ts";
 export { buildFlow, timestampOf } from "./decode/flow.ts";
 export { recordOf, recordOfFlow, type FlowRecord } from "./decode/record.ts";
 export * from "./json.ts";
+export { dropReasonText } from "@skep/datapath";
 export * from "./names/drop-reasons.ts";
 export * from "./names/event-types.ts";
 export * from "./names/identities.ts";

@@ -3,7 +3,7 @@
  * What the text formats say of a flow, as Hubble's printer says it.
  */
 import { flow } from "@skep/api";
-import { dropReasonText } from "../names/drop-reasons.ts";
+import { dropReasonText } from "@skep/datapath";
 import { EventType, policyMatchTypeName, socketPointName, tracePointName } from "../names/event-types.ts";
 import { enumName } from "../names/enums.ts";
 import { reservedIdentityName } from "../names/identities.ts";

@@ -1,0 +1,51 @@
+import { type Command, Option } from "commander";
+import { agentOption, examples, type Finish, listOption, wholeNumber } from "./common.ts";
+import type * as Tables from "../commands/tables.ts";
+import type { TableOptions } from "../commands/tables.ts";
+
+const tables = (): Promise<typeof Tables> => import("../commands/tables.ts");
+
+/** Name in `@skep/datapath`'s tables, and what help says of it: that package is loaded only when one is read. */
+const NOUNS = [
+  ["ct", "connections", "Connections: the opener is the source."],
+  ["endpoint", "local workloads", "Local workloads by interface."],
+  ["ipcache", "identities of addresses", "Prefixes and the identity that their addresses have."],
+  ["metrics", "packets by verdict", "Packets and bytes, forwarded or dropped, by reason and direction."],
+] as const;
+
+function listed(noun: Command): Command {
+  return listOption(agentOption(noun.command("list")))
+    .addOption(
+      new Option("--pins <dir>", "folder of pinned maps, where no agent noted one").default("/sys/fs/bpf/skep"),
+    )
+    .summary("print it")
+    .description("Reads the kernel's maps; no agent needs to run.");
+}
+
+export function defineTables(program: Command, finish: Finish): void {
+  const bpf = program
+    .command("bpf")
+    .summary("the datapath's maps")
+    .description("What the datapath's maps hold, read from the kernel.");
+  for (const [name, summary, description] of NOUNS) {
+    const noun = bpf.command(name).summary(summary).description(description);
+    examples(
+      listed(noun).action((options: TableOptions) => finish(async () => (await tables()).tableList(name, options))),
+      [`skep bpf ${name} list`, `skep bpf ${name} list -o json`],
+    );
+  }
+  const policy = bpf
+    .command("policy")
+    .summary("policy entries")
+    .description("Policy entries by endpoint. `skep policy get ENDPOINT` names the rules behind them.");
+  examples(
+    listed(policy)
+      .argument("[endpoint]", "number of an endpoint; default all", wholeNumber)
+      .action((endpoint: number | undefined, options: TableOptions) =>
+        finish(async () =>
+          (await tables()).tableList("policy", { ...options, ...(endpoint === undefined ? {} : { endpoint }) }),
+        ),
+      ),
+    ["skep bpf policy list", "skep bpf policy list 3 -o json"],
+  );
+}

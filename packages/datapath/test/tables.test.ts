@@ -1,0 +1,126 @@
+// Tables of the pinned maps, as another process reads them, on the simulated machine.
+import { describe, expect, it } from "vitest";
+import { parseAddress, parsePrefix } from "@skep/net";
+import { openSim } from "@skep/sim";
+import * as maps from "../src/bpf/maps.bpf.ts";
+import { datapathTables, LayoutError, openDatapath, type TableRow } from "../src/index.ts";
+
+const PINS = "/sys/fs/bpf/tables";
+const must = <T>(value: T | null | undefined): T => {
+  if (value === null || value === undefined) throw new Error("missing");
+  return value;
+};
+
+const tableOf = (name: string): (typeof datapathTables)[number] =>
+  must(datapathTables.find((each) => each.name === name));
+
+function openAll() {
+  const machine = openSim();
+  const cgroup = machine.processes.createCgroup("tables").path;
+  const datapath = openDatapath(machine, { pins: PINS, cgroup });
+  const read = (name: string): TableRow[] => must(tableOf(name).read(machine, PINS));
+  return { machine, datapath, read };
+}
+
+describe("tables of the pinned maps", () => {
+  it("show what was written", () => {
+    const { datapath, read } = openAll();
+    const entry = { identity: 700, protocol: 6, port: 80, portPrefix: 15, proxyPort: 0, deny: false };
+    datapath.setPolicy({
+      ...{ endpoint: 3, revision: 1, ingressEnforced: true, egressEnforced: true },
+      entries: [
+        { ...entry, direction: "ingress", precedence: 255, cookie: 9, deny: true },
+        { ...entry, direction: "egress", identity: 0, port: 0, portPrefix: 0, precedence: 1, cookie: 0, audit: true },
+      ],
+    });
+    datapath.setEndpoint({
+      ...{ id: 3, identity: 700, interfaceName: "skep3", interfaceIndex: 12 },
+      ...{ address: must(parseAddress("10.0.0.3")), address6: must(parseAddress("fd00::3")) },
+      ...{ mac: Uint8Array.of(2, 0, 0, 0, 0, 1), hostMac: Uint8Array.of(2, 0, 0, 0, 0, 2) },
+    });
+    datapath.syncIpcache([
+      { prefix: must(parsePrefix("192.0.2.0/24")), identity: 2 },
+      { prefix: must(parsePrefix("fd00::3/128")), identity: 700 },
+    ]);
+    expect(read("endpoint")).toMatchObject([
+      {
+        ...{ id: 3, identity: 700, ipv4: "10.0.0.3", ipv6: "fd00::3", ifindex: 12 },
+        ...{ mac: "02:00:00:00:00:01", nodeMac: "02:00:00:00:00:02" },
+      },
+    ]);
+    expect(read("ipcache")).toEqual([
+      { prefix: "192.0.2.0/24", identity: 2 },
+      { prefix: "fd00::3/128", identity: 700 },
+    ]);
+    const rows = read("policy");
+    expect(rows).toHaveLength(2);
+    expect(rows).toContainEqual(
+      expect.objectContaining({
+        ...{
+          endpoint: 3,
+          policy: "deny",
+          direction: "ingress",
+          identity: 700,
+          protocol: "TCP",
+          port: "80-81",
+          cookie: 9,
+        },
+      }),
+    );
+    expect(rows).toContainEqual(
+      expect.objectContaining({ policy: "audit", direction: "egress", identity: 0, protocol: "TCP", port: "ANY" }),
+    );
+    expect(read("ct")).toEqual([]);
+    expect(read("metrics")).toEqual([]);
+  });
+
+  it("show connections from their openers' side", () => {
+    const { machine, read } = openAll();
+    const map = must(machine.bpf.openMap(`${PINS}/maps/skep_ct`));
+    const key = maps.ConnectionKey.zero();
+    key.first = { w0: 0, w1: 0, w2: 0xffff, w3: 0x0a000001 };
+    key.second = { w0: 0, w1: 0, w2: 0xffff, w3: 0x0a000002 };
+    [key.firstPort, key.secondPort, key.protocol] = [80, 40_000, 6];
+    const value = maps.Connection.zero();
+    value.expires = Number(machine.clock.monotonic() / 1_000_000_000n) + 60;
+    // A reply was seen, and the second end had opened it.
+    value.flags = 1 | 16;
+    [value.packets, value.replyBytes] = [3n, 1n << 60n];
+    map.set(maps.ConnectionKey.encode(key), maps.Connection.encode(value));
+    expect(read("ct")).toMatchObject([
+      {
+        ...{ protocol: "TCP", source: "10.0.0.2", sourcePort: 40_000, destination: "10.0.0.1", destinationPort: 80 },
+        ...{ state: "established", expiresIn: 60, packets: 3n, replyBytes: 1n << 60n },
+      },
+    ]);
+  });
+
+  it("print a cell for every column", () => {
+    const { datapath } = openAll();
+    const row: TableRow = {
+      protocol: "TCP",
+      source: "10.0.0.1",
+      sourcePort: 4,
+      destination: "fd00::1",
+      destinationPort: 80,
+    };
+    const cells = tableOf("ct").columns.map(([title, cell]) => [title, cell({ ...row, expiresIn: 3 })]);
+    expect(Object.fromEntries(cells)).toMatchObject({
+      SOURCE: "10.0.0.1:4",
+      DESTINATION: "[fd00::1]:80",
+      EXPIRES: "3s",
+    });
+    datapath.close();
+  });
+
+  it("are null where nothing is pinned, and refused where another layout is", () => {
+    const { machine } = openAll();
+    expect(tableOf("ct").read(machine, "/sys/fs/bpf/elsewhere")).toBeNull();
+    const layouts = must(machine.bpf.openMap(`${PINS}/maps/skep_layouts`));
+    const name = new Uint8Array(16);
+    name.set(new TextEncoder().encode("skep_ct"));
+    layouts.set(name, new Uint8Array(8));
+    expect(() => tableOf("ct").read(machine, PINS)).toThrow(LayoutError);
+    expect(tableOf("policy").read(machine, PINS)).toEqual([]);
+  });
+});
