@@ -136,10 +136,10 @@ export class Stage {
     ];
   }
 
-  startAgent(netns: string): ChildProcess {
+  startAgent(netns: string, more: readonly string[] = []): ChildProcess {
     const log = openSync(this.agentLog, "a", 0o600);
     try {
-      this.#agent = spawn(process.execPath, [command(), "up", this.policies, ...this.agentOptions(netns)], {
+      this.#agent = spawn(process.execPath, [command(), "up", this.policies, ...this.agentOptions(netns), ...more], {
         stdio: ["ignore", log, log],
         // Ctrl-C at the terminal is this process's to handle: the agent ends last.
         detached: true,
