@@ -65,8 +65,8 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
   }
 
   interface ListedEndpoint {
-  readonly id: number;
-  readonly identity: number;
+    readonly id: number;
+    readonly identity: number;
     readonly name: string;
     readonly ipv4: string;
     readonly netns_path: string;
