@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLinux, unmountPins } from "@skep/linux";
 import type { Machine, Program, RawMap } from "@skep/machine";
-import { buildPacket, parseAddress, type Address, type LayerSpec } from "@skep/net";
+import { buildPacket, type LayerSpec } from "@skep/net";
 import { readObject } from "@skep/object";
 import type { PolicyMapEntry } from "@skep/policy";
 import { skepObject } from "../src/generated/skep-object.ts";
@@ -18,14 +18,9 @@ import {
   type DatapathEvent,
   type DatapathOptions,
 } from "../src/index.ts";
+import { ip, mac } from "./packets.ts";
 
-export const ip = (text: string): Address => {
-  const found = parseAddress(text);
-  if (!found) throw new Error(`${text} is no address`);
-  return found;
-};
-
-export const mac = (...bytes: number[]): Uint8Array => Uint8Array.of(2, 0, 0, 0, ...bytes);
+export { ip, mac };
 
 const ethernet: LayerSpec = { kind: "ethernet", source: mac(1, 1), destination: mac(1, 2) };
 

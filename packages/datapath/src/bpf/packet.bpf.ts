@@ -1,5 +1,5 @@
 // A packet's headers, read once into values on the stack.
-import { config, lruHash, struct, u16, u32, u8, type Of, type TcContext } from "@skep/bpf";
+import { config, lruHash, struct, u16, u32, u8, type Of, type PacketContext } from "@skep/bpf";
 import { Ethernet, Icmp, Ipv4, Ipv6, Ipv6Address, Ipv6Fragment, Ipv6Option, PROTOCOL, Tcp, Udp } from "@skep/bpf/net";
 import { Address } from "./maps.bpf.ts";
 
@@ -20,8 +20,13 @@ export const DROP = {
   CT_INVALID_HEADER: 135,
   CT_UNKNOWN_PROTOCOL: 137,
   UNSUPPORTED_L3: 139,
+  CHECKSUM_L4: 154,
   CT_INSERT_FAILED: 155,
   INVALID_EXTENSION_HEADER: 156,
+  FRAGMENTS_UNSUPPORTED: 157,
+  EDT_HORIZON: 162,
+  NO_NAT_MAPPING: 167,
+  UNSUPPORTED_NAT_PROTOCOL: 168,
   FRAGMENT_NOT_FOUND: 175,
   FORBIDDEN_ICMPV6: 176,
   PROXY_UNKNOWN_PROTOCOL: 180,
@@ -63,8 +68,17 @@ export const Packet = struct("Packet", {
   innerSourcePort: u16,
   innerDestinationPort: u16,
   innerProtocol: u8,
+  /** FRAGMENT_FIRST, or FRAGMENT_LATER: no transport header is in it. */
+  fragment: u8,
+  /** Where the transport header and, of an error, the inner IP and transport headers stand in the packet. */
+  transport: u16,
+  innerIp: u16,
+  innerTransport: u16,
 });
 export type Packet = Of<typeof Packet>;
+
+export const FRAGMENT_FIRST = 1;
+export const FRAGMENT_LATER = 2;
 
 export const STATE_REPLY = 1;
 export const STATE_NEW = 2;
@@ -98,8 +112,9 @@ function isIcmpError(type: u8): boolean {
 }
 
 /** What ICMP, ICMPv6 and the three transports have in common at the head of an inner packet. */
-function parseInnerTransport(ctx: TcContext, packet: Packet, offset: u32): u32 {
+function parseInnerTransport(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   packet.related = 1;
+  packet.innerTransport = u16(offset);
   if (packet.innerProtocol === PROTOCOL.ICMP || packet.innerProtocol === PROTOCOL.ICMPV6) {
     const icmp = ctx.header(Icmp, offset);
     if (!icmp) return DROP.CT_INVALID_HEADER;
@@ -116,21 +131,23 @@ function parseInnerTransport(ctx: TcContext, packet: Packet, offset: u32): u32 {
   return 0;
 }
 
-function parseInner4(ctx: TcContext, packet: Packet, offset: u32): u32 {
+function parseInner4(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   const ip = ctx.header(Ipv4, offset);
   if (!ip) return DROP.CT_INVALID_HEADER;
   packet.innerSource = { w0: 0, w1: 0, w2: 0xffff, w3: ip.source };
   packet.innerDestination = { w0: 0, w1: 0, w2: 0xffff, w3: ip.destination };
   packet.innerProtocol = ip.protocol;
+  packet.innerIp = u16(offset);
   return parseInnerTransport(ctx, packet, offset + ip.ihl * 4);
 }
 
-function parseInner6(ctx: TcContext, packet: Packet, offset: u32): u32 {
+function parseInner6(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   const ip = ctx.header(Ipv6, offset);
   if (!ip) return DROP.CT_INVALID_HEADER;
   packet.innerSource = wordsOf(ip.source);
   packet.innerDestination = wordsOf(ip.destination);
   packet.innerProtocol = ip.nextHeader;
+  packet.innerIp = u16(offset);
   return parseInnerTransport(ctx, packet, offset + Ipv6.size);
 }
 
@@ -138,7 +155,7 @@ function wordsOf(address: Of<typeof Ipv6Address>): Address {
   return { w0: address.w0, w1: address.w1, w2: address.w2, w3: address.w3 };
 }
 
-function parseIcmp(ctx: TcContext, packet: Packet, offset: u32): u32 {
+function parseIcmp(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   const icmp = ctx.header(Icmp, offset);
   if (!icmp) return DROP.CT_INVALID_HEADER;
   const type = icmp.type;
@@ -156,8 +173,9 @@ function parseIcmp(ctx: TcContext, packet: Packet, offset: u32): u32 {
   return type < 128 ? parseInner6(ctx, packet, offset + 8) : 0;
 }
 
-function parseTransport(ctx: TcContext, packet: Packet, offset: u32): u32 {
+function parseTransport(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   const protocol = packet.protocol;
+  packet.transport = u16(offset);
   if (protocol === PROTOCOL.TCP) {
     const tcp = ctx.header(Tcp, offset);
     if (!tcp) return DROP.CT_INVALID_HEADER;
@@ -190,9 +208,10 @@ function fragmentKey(packet: Packet, identification: u32): Of<typeof FragmentKey
 }
 
 /** The first fragment says what the others belong to. One that comes before it is dropped, as Cilium does. */
-function parseFragment(ctx: TcContext, packet: Packet, offset: u32, identification: u32, isFirst: boolean): u32 {
+function parseFragment(ctx: PacketContext, packet: Packet, offset: u32, identification: u32, isFirst: boolean): u32 {
   const key = fragmentKey(packet, identification);
   if (isFirst) {
+    packet.fragment = FRAGMENT_FIRST;
     const refused = parseTransport(ctx, packet, offset);
     if (refused !== 0) return refused;
     const ports = Fragments.zero();
@@ -201,6 +220,7 @@ function parseFragment(ctx: TcContext, packet: Packet, offset: u32, identificati
     ports.policyPort = packet.policyPort;
     return fragments.set(key, ports) < 0n ? DROP.FRAGMENT_NOT_FOUND : 0;
   }
+  packet.fragment = FRAGMENT_LATER;
   const known = fragments.get(key);
   if (!known) return DROP.FRAGMENT_NOT_FOUND;
   packet.sourcePort = known.sourcePort;
@@ -212,7 +232,7 @@ function parseFragment(ctx: TcContext, packet: Packet, offset: u32, identificati
 }
 
 /** Fills `packet` from an IPv4 packet; 0 or a drop code. */
-export function parseIpv4(ctx: TcContext, packet: Packet): u32 {
+export function parseIpv4(ctx: PacketContext, packet: Packet): u32 {
   const ip = ctx.header(Ipv4, Ethernet.size);
   if (!ip || ip.version !== 4 || ip.ihl < 5) return DROP.INVALID_PACKET;
   packet.source = { w0: 0, w1: 0, w2: 0xffff, w3: ip.source };
@@ -236,7 +256,7 @@ function isExtension(header: u8): boolean {
 }
 
 /** Fills `packet` from an IPv6 packet, extension headers passed over; 0 or a drop code. */
-export function parseIpv6(ctx: TcContext, packet: Packet): u32 {
+export function parseIpv6(ctx: PacketContext, packet: Packet): u32 {
   const ip = ctx.header(Ipv6, Ethernet.size);
   if (!ip || ip.versionClassFlow >>> 28 !== 6) return DROP.INVALID_PACKET;
   packet.isIpv6 = 1;
