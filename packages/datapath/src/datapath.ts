@@ -1,5 +1,5 @@
 import type { Address } from "@skep/net";
-import type { Endpoint, IpcacheRow, ServiceRow } from "@skep/control";
+import type { Endpoint, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 
 /** What the maps hold of an endpoint. The host's own has interface 0. */
@@ -31,6 +31,10 @@ export interface Datapath {
   /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */
   syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number };
   syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number };
+  /** One step of the load balancer, in an order in which no slot ever names a backend that is not there. */
+  syncLoadBalancer(change: LoadBalancerChange): { changed: number; deleted: number };
+  /** Brings the load balancer's maps to exactly these rows: after a start, or when a step has failed. */
+  replaceLoadBalancer(rows: LoadBalancerRows): { changed: number; deleted: number };
   /** Deletes endpoints, policies and links of endpoints not in `keep`: what a dead agent left. */
   prune(keep: readonly Pick<DatapathEndpoint, "id" | "interfaceName">[]): { endpoints: number };
   /** Calls for every event, in order; batched on the kernel's wake-up. */

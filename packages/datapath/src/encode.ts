@@ -3,7 +3,6 @@
  * Rows of control as keys and values of the maps in `bpf/maps.bpf.ts`.
  */
 import { type Address, mappedBytes, fromMappedBytes, type Prefix } from "@skep/net";
-import type { ServiceRow } from "@skep/control";
 import type { PolicyMapEntry } from "@skep/policy";
 import * as maps from "./bpf/maps.bpf.ts";
 import type { DatapathEndpoint } from "./datapath.ts";
@@ -92,41 +91,6 @@ export function encodePolicyEntry(entry: PolicyMapEntry): [key: Uint8Array, valu
 /** The part of an entry that is its key in the map. */
 export function policyKeyText({ direction, identity, protocol, port, portPrefix }: PolicyMapEntry): string {
   return `${direction} ${identity} ${protocol} ${portPrefix === 0 ? 0 : port}/${portPrefix}`;
-}
-
-interface ServiceMaps {
-  readonly services: Map<string, [key: Uint8Array, value: Uint8Array]>;
-  readonly backends: Map<string, [key: Uint8Array, value: Uint8Array]>;
-}
-
-const BACKEND_STATE = { active: 0, terminating: 1, quarantined: 2, maintenance: 3 } as const;
-
-/** What the service maps must hold. Only active backends take new connections. */
-export function encodeServices(rows: readonly ServiceRow[]): ServiceMaps {
-  const services: ServiceMaps["services"] = new Map();
-  const backends: ServiceMaps["backends"] = new Map();
-  for (const row of rows) {
-    const base = { address: encodeAddress(row.address), port: row.port, protocol: row.protocol, scope: 0, pad: 0 };
-    const slot = (number: number, value: Parameters<typeof maps.Service.encode>[0]): void => {
-      const key = maps.ServiceKey.encode({ ...base, slot: number });
-      services.set(keyText(key), [key, maps.Service.encode(value)]);
-    };
-    const active = row.backends.filter((backend) => backend.state === "active");
-    slot(0, { backend: 0, count: active.length, flags: 0, id: row.id });
-    active.forEach((backend, at) => slot(at + 1, { backend: backend.id, count: 0, flags: 0, id: row.id }));
-    for (const backend of row.backends) {
-      const key = encodeU32(backend.id);
-      const value = maps.Backend.encode({
-        address: encodeAddress(backend.address),
-        port: backend.port,
-        protocol: backend.protocol,
-        state: BACKEND_STATE[backend.state],
-        pad: 0,
-      });
-      backends.set(keyText(key), [key, value]);
-    }
-  }
-  return { services, backends };
 }
 
 /** Bytes as a key of a JavaScript map. */

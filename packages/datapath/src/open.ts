@@ -5,7 +5,8 @@
 import type { Collection, Link, Machine, RawMap } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { Address } from "@skep/net";
-import type { IpcacheRow, ServiceRow } from "@skep/control";
+import { ALGORITHM } from "@skep/control";
+import type { IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import * as maps from "./bpf/maps.bpf.ts";
 import { readCounters } from "./counters.ts";
@@ -17,7 +18,6 @@ import {
   encodeEndpoint,
   encodeIpcacheKey,
   encodePolicyEntry,
-  encodeServices,
   encodeU32,
   keyText,
   policyKeyText,
@@ -25,7 +25,8 @@ import {
 import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
-import { prune, slotsFirst, sync, write } from "./sync.ts";
+import { clusterRows, LoadBalancerMaps } from "./load-balancer.ts";
+import { sync } from "./sync.ts";
 
 export interface DatapathOptions {
   /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
@@ -40,16 +41,49 @@ export interface DatapathOptions {
   readonly hostFirewall?: boolean;
   /** Every question to a policy leaves an event, not only those that were audited. Default false. */
   readonly verdictEvents?: boolean;
+  readonly loadBalancer?: LoadBalancerOptions;
+}
+
+export interface LoadBalancerOptions {
+  /** Of services that name none. Default random. */
+  readonly algorithm?: "random" | "maglev";
+  /** Slots of a Maglev table, a prime. Default 16,381. */
+  readonly maglevSize?: number;
+  /** Default 30,000 to 32,767. */
+  readonly nodePorts?: { readonly first: number; readonly last: number };
 }
 
 const HOOKS = [
   { program: "skep_from_ep", direction: "ingress" },
   { program: "skep_to_ep", direction: "egress" },
 ] as const;
-const SOCKET_PROGRAMS = ["skep_connect4", "skep_getpeer4"] as const;
+const SOCKET_PROGRAMS = [
+  ...["skep_connect4", "skep_sendmsg4", "skep_recvmsg4", "skep_getpeer4", "skep_bind4"],
+  ...["skep_connect6", "skep_sendmsg6", "skep_recvmsg6", "skep_getpeer6", "skep_bind6"],
+] as const;
+
 
 /** Inner maps that are open at the same time. */
 const SWAPPED_AT_ONCE = 256;
+
+const MAGLEV_SIZE = 16_381;
+
+function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number> {
+  return {
+    lb_algorithm: options.algorithm === "maglev" ? ALGORITHM.MAGLEV : ALGORITHM.RANDOM,
+    maglev_size: options.maglevSize ?? MAGLEV_SIZE,
+    nodeport_first: options.nodePorts?.first ?? 30_000,
+    nodeport_last: options.nodePorts?.last ?? 32_767,
+  };
+}
+
+/** The object is compiled for the largest tables; their size is chosen here. */
+function withMaglevSize(spec: ObjectSpec, size: number): ObjectSpec {
+  const outer = spec.maps["skep_maglev"];
+  if (!outer?.inner) throw new Error("the datapath's object has no Maglev tables");
+  const inner = { ...outer.inner, valueSize: size * 4 };
+  return { ...spec, maps: { ...spec.maps, skep_maglev: { ...outer, inner } } };
+}
 
 export function openDatapath(machine: Machine, options: DatapathOptions): Datapath {
   return new KernelDatapath(machine, options);
@@ -61,6 +95,7 @@ class KernelDatapath implements Datapath {
   readonly #options: DatapathOptions;
   readonly #spec: ObjectSpec;
   readonly #collection: Collection;
+  readonly #loadBalancer: LoadBalancerMaps;
   readonly #links = new Map<string, Link>();
   readonly #policies = new Map<number, Map<string, PolicyMapEntry>>();
   /** Endpoints as they stand in the maps, and the generations of their policies. */
@@ -70,7 +105,7 @@ class KernelDatapath implements Datapath {
   constructor(machine: Machine, options: DatapathOptions) {
     this.#machine = machine;
     this.#options = options;
-    this.#spec = readObject(skepObject());
+    this.#spec = withMaglevSize(readObject(skepObject()), options.loadBalancer?.maglevSize ?? MAGLEV_SIZE);
     for (const folder of ["", "/maps", "/links"]) machine.bpf.preparePins(options.pins + folder);
     const pinned = this.#openPinned();
     this.#collection = machine.bpf.load(this.#spec, {
@@ -79,9 +114,14 @@ class KernelDatapath implements Datapath {
         ipv6_enabled: options.ipv6 === false ? 0 : 1,
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,
+        host_netns: machine.net.host.cookie,
+        ...loadBalancerConfig(options.loadBalancer ?? {}),
       },
       ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
     });
+    const table = this.#spec.maps["skep_maglev"]?.inner;
+    if (!table) throw new Error("the datapath's object has no Maglev tables");
+    this.#loadBalancer = new LoadBalancerMaps({ bpf: machine.bpf, map: (name) => this.#map(name), table });
     try {
       this.#pinNew(pinned);
       this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
@@ -348,14 +388,15 @@ class KernelDatapath implements Datapath {
   }
 
   syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number } {
-    const wanted = encodeServices(rows);
-    const services = this.#map("skep_services");
-    const backends = this.#map("skep_backends");
-    // A slot is never visible before its backend, nor a backend gone before its slot.
-    const added = write(backends, wanted.backends);
-    const changed = write(services, slotsFirst(wanted.services));
-    const deleted = prune(services, wanted.services) + prune(backends, wanted.backends);
-    return { changed: changed + added, deleted };
+    return this.#loadBalancer.replace(clusterRows(rows));
+  }
+
+  syncLoadBalancer(change: LoadBalancerChange): { changed: number; deleted: number } {
+    return this.#loadBalancer.apply(change);
+  }
+
+  replaceLoadBalancer(rows: LoadBalancerRows): { changed: number; deleted: number } {
+    return this.#loadBalancer.replace(rows);
   }
 
   // ---- events and counters ----

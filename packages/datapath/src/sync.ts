@@ -3,18 +3,9 @@
  * Bringing a map to rows that are wanted: adds and changes first, then deletes.
  */
 import type { RawMap } from "@skep/machine";
-import * as maps from "./bpf/maps.bpf.ts";
 import { keyText } from "./encode.ts";
 
 export type Rows = ReadonlyMap<string, readonly [key: Uint8Array, value: Uint8Array]>;
-
-/** Slot 0 carries the count: it is written after the slots that it counts. */
-export function slotsFirst(services: Rows): Rows {
-  const rows = [...services].sort(
-    ([, [a]], [, [b]]) => maps.ServiceKey.decode(b).slot - maps.ServiceKey.decode(a).slot,
-  );
-  return new Map(rows);
-}
 
 export function write(map: RawMap, wanted: Rows): number {
   let changed = 0;

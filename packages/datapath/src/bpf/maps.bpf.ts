@@ -121,7 +121,7 @@ export const connections = lruHash("skep_ct", { key: ConnectionKey, value: Conne
 
 // ---- services ----
 
-/** Slot 0 is the service itself; slots 1 to `count` name its backends. */
+/** Slot 0 is the service itself; slots 1 to `count` name its backends. `protocol` 0 is any, `scope` 1 the one for clients of this node. */
 export const ServiceKey = struct("ServiceKey", {
   address: Address,
   port: be16,
@@ -130,15 +130,86 @@ export const ServiceKey = struct("ServiceKey", {
   slot: u16,
   pad: u16,
 });
-export const Service = struct("Service", { backend: u32, count: u16, flags: u16, id: u32 });
+export type ServiceKey = Of<typeof ServiceKey>;
+export const Service = struct("Service", {
+  /** Of slots from 1. */
+  backend: u32,
+  /** Number of the frontend; 0: an address of which no other port is served. */
+  id: u32,
+  /** SERVICE_FLAG of control's load balancer. */
+  flags: u32,
+  count: u16,
+  quarantined: u16,
+  /** Seconds that a client keeps its backend. */
+  affinity: u32,
+  /** 0 what the configuration says, 1 random, 2 Maglev. */
+  algorithm: u8,
+  pad0: u8,
+  pad1: u16,
+});
+export type Service = Of<typeof Service>;
 export const services = hash("skep_services", { key: ServiceKey, value: Service, maxEntries: 65_536 });
 
-export const Backend = struct("Backend", { address: Address, port: be16, protocol: u8, state: u8, pad: u32 });
-export const backends = hash("skep_backends", { key: u32, value: Backend, maxEntries: 65_536 });
+/** By its number. `generation` rises whenever the number gets another address, so that what knows both is never led to a stranger. */
+export const Backend = struct("Backend", {
+  address: Address,
+  port: be16,
+  protocol: u8,
+  /** 0 active, 1 terminating, 2 quarantined, 3 in maintenance. */
+  state: u8,
+  generation: u32,
+  /** 0: nothing is here. */
+  present: u8,
+  zone: u8,
+  pad: u16,
+});
+export type Backend = Of<typeof Backend>;
+export const backends = array("skep_backends", { value: Backend, maxEntries: 65_536 });
+
+/** From a frontend's number to its address; port 0: none. */
+export const Frontend = struct("Frontend", { address: Address, port: be16, pad: u16 });
+export type Frontend = Of<typeof Frontend>;
+export const frontends = array("skep_frontends", { value: Frontend, maxEntries: 65_536 });
+
+/** The backend that a client had last. The client is an address, or the cookie of its network namespace. */
+export const AffinityKey = struct("AffinityKey", { client: Address, service: u32, isCookie: u32 });
+export type AffinityKey = Of<typeof AffinityKey>;
+export const Affinity = struct("Affinity", { backend: u32, lastUsed: u32 });
+export const affinities = lruHash("skep_affinity", { key: AffinityKey, value: Affinity, maxEntries: 65_536 });
+/** The backends that a service with affinity has now. */
+export const AffinityMatch = struct("AffinityMatch", { service: u32, backend: u32 });
+export const affinityMatches = hash("skep_aff_match", { key: AffinityMatch, value: u8, maxEntries: 65_536 });
+
+/** Of clients: 32 bits of the service's number, then the prefix. */
+export const SourceRangeKey = struct("SourceRangeKey", { prefixLength: u32, service: be32, address: Address });
+export const sourceRanges = lpmTrie("skep_src_range", { key: SourceRangeKey, value: u8, maxEntries: 65_536 });
+
+/** The largest table; the real size is the one that the maps are made with (`maglev_size`). */
+export const MAGLEV_LARGEST = 131_071;
+export const MaglevTable = struct("MaglevTable", { slots: array(u32, MAGLEV_LARGEST) });
+/** A flow's hash to a backend's number, by frontend. */
+export const maglev = hashOfMaps("skep_maglev", {
+  key: u32,
+  inner: array("skep_maglev_in", { value: MaglevTable, maxEntries: 1 }),
+  maxEntries: 65_536,
+});
+
+/** `generation` rises with every change of the services. */
+export const LoadBalancerState = struct("LoadBalancerState", { generation: u32 });
+export const loadBalancerState = array("skep_lb_state", { value: LoadBalancerState, maxEntries: 1 });
 
 /** What a socket asked for, by its cookie and the backend that it got. */
 export const ReverseKey = struct("ReverseKey", { cookie: u64, address: Address, port: be16, pad: u16, pad2: u32 });
-export const ReverseEntry = struct("ReverseEntry", { address: Address, port: be16, pad: u16, service: u32 });
+export const ReverseEntry = struct("ReverseEntry", {
+  address: Address,
+  port: be16,
+  protocol: u8,
+  pad: u8,
+  service: u32,
+  backend: u32,
+  generation: u32,
+});
+export type ReverseEntry = Of<typeof ReverseEntry>;
 export const reverse = lruHash("skep_sock_rev", { key: ReverseKey, value: ReverseEntry, maxEntries: 262_144 });
 
 // ---- events and counters ----

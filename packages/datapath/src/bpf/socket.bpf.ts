@@ -1,73 +1,274 @@
-// Services at the socket: a connection to a service address becomes one to a backend before a packet exists.
+// Services at the socket: what is sent to a service's address goes to a backend's before a packet exists.
 import {
   cgroupConnect4,
+  cgroupConnect6,
   cgroupGetpeername4,
-  getPrandomU32,
+  cgroupGetpeername6,
+  cgroupPostBind4,
+  cgroupPostBind6,
+  cgroupRecvmsg4,
+  cgroupRecvmsg6,
+  cgroupSendmsg4,
+  cgroupSendmsg6,
+  config,
+  getNetnsCookie,
   getSocketCookie,
+  i32,
   setRetval,
+  struct,
   u16,
+  u32,
+  u64,
+  u8,
+  type Ip6Words,
   type Of,
   type SockAddrContext,
+  type SockContext,
 } from "@skep/bpf";
-import { backends, reverse, ReverseEntry, ReverseKey, ServiceKey, services } from "./maps.bpf.ts";
 import { PROTOCOL } from "@skep/bpf/net";
+import {
+  reverse,
+  ReverseEntry,
+  ReverseKey,
+  ServiceKey,
+  type Address,
+  type Backend,
+  type Service,
+} from "./maps.bpf.ts";
+import { IDENTITY_HOST, identityOf } from "./policy.bpf.ts";
+import { affinityKey, backendOf, choose, draw, keep, keptBackend, lookup, lookupAny, SERVICE } from "./services.bpf.ts";
 
 const ALLOW = 1;
 const REJECT = 0;
 
-const EHOSTUNREACH = 113;
 const ENOMEM = 12;
+const EADDRINUSE = 98;
+const EHOSTUNREACH = 113;
 
-function reject(errno: number): number {
-  setRetval(-errno);
+const IDENTITY_REMOTE_NODE = 6;
+const IDENTITY_KUBE_APISERVER = 7;
+
+/** SO_NETNS_COOKIE of the host's own namespace. */
+export const hostNamespace = config("host_netns", u64, 0n);
+/** The range in which NodePorts lie. */
+export const nodePortFirst = config("nodeport_first", u16, 30_000);
+export const nodePortLast = config("nodeport_last", u16, 32_767);
+
+function mapped(ip4: u32): Address {
+  return { w0: 0, w1: 0, w2: 0xffff, w3: ip4 };
+}
+
+function words(ip6: Ip6Words): Address {
+  return { w0: ip6[0], w1: ip6[1], w2: ip6[2], w3: ip6[3] };
+}
+
+function isIpv4(address: Address): boolean {
+  return address.w0 === 0 && address.w1 === 0 && address.w2 === 0xffff;
+}
+
+function isBalanced(protocol: u32): boolean {
+  return protocol === PROTOCOL.TCP || protocol === PROTOCOL.UDP || protocol === PROTOCOL.SCTP;
+}
+
+/** 127.0.0.0/8, ::1. */
+function isLoopback(address: Address): boolean {
+  if (isIpv4(address)) return address.w3 >>> 24 === 127;
+  return address.w0 === 0 && address.w1 === 0 && address.w2 === 0 && address.w3 === 1;
+}
+
+function isNodePort(port: u16): boolean {
+  return port >= nodePortFirst.value && port <= nodePortLast.value;
+}
+
+/** A NodePort is served at every node's addresses: it has an entry of the address 0. */
+function lookupNodePort(key: ServiceKey): Service | null {
+  if (!isNodePort(key.port)) return null;
+  const identity = identityOf(key.address);
+  const isNode =
+    identity === IDENTITY_HOST ||
+    identity === IDENTITY_REMOTE_NODE ||
+    identity === IDENTITY_KUBE_APISERVER ||
+    isLoopback(key.address);
+  if (!isNode) return null;
+  key.address = isIpv4(key.address) ? mapped(0) : { w0: 0, w1: 0, w2: 0, w3: 0 };
+  return lookup(key, true);
+}
+
+/** What belongs to another node's address is that node's to translate. */
+function isElsewhere(service: Service, address: Address): boolean {
+  if ((service.flags & (SERVICE.EXTERNAL_IP | SERVICE.HOST_PORT)) === 0) return false;
+  if ((service.flags & SERVICE.HOST_PORT) !== 0 && isLoopback(address)) return false;
+  return identityOf(address) !== IDENTITY_HOST;
+}
+
+/** The number of the backend for this socket: TCP draws one for each connection, UDP stays with one for each socket. */
+function backendFor(ctx: SockAddrContext, service: Service, key: ServiceKey): u32 {
+  const cookie = ctx.protocol === PROTOCOL.TCP ? draw() : u32(getSocketCookie(ctx));
+  if ((service.flags & SERVICE.AFFINITY) === 0) return choose(service, key, cookie, cookie);
+  const namespace = getNetnsCookie(ctx);
+  const client = affinityKey(service, { w0: u32(namespace >> 32n), w1: u32(namespace), w2: 0, w3: 0 }, true);
+  const kept = keptBackend(service, client);
+  if (kept !== 0) return kept;
+  const fresh = choose(service, key, cookie, cookie);
+  if (fresh !== 0) keep(client, fresh);
+  return fresh;
+}
+
+/** Why there is no backend: 0, or what the system call answers. */
+const Refusal = struct("Refusal", { errno: i32 });
+type Refusal = Of<typeof Refusal>;
+
+/** Looks the asked address up; what the socket is to be told of it later is remembered. */
+function translate(ctx: SockAddrContext, asked: Address, port: u16, refusal: Refusal): Backend | null {
+  if (!isBalanced(ctx.protocol)) return null;
+  const key = ServiceKey.zero();
+  key.address = asked;
+  key.port = port;
+  key.protocol = u8(ctx.protocol);
+  const service = lookupForSocket(key);
+  if (!service || isElsewhere(service, asked) || (service.flags & SERVICE.L7) !== 0) return null;
+  const id = backendFor(ctx, service, key);
+  const backend = id === 0 ? null : backendOf(id);
+  if (!backend) {
+    refusal.errno = EHOSTUNREACH;
+    return null;
+  }
+  // A socket cannot change its family.
+  if (isIpv4(backend.address) !== isIpv4(asked)) return null;
+
+  const answer = ReverseKey.zero();
+  answer.cookie = getSocketCookie(ctx);
+  answer.address = backend.address;
+  answer.port = backend.port;
+  const entry = ReverseEntry.zero();
+  entry.address = asked;
+  entry.port = port;
+  entry.protocol = key.protocol;
+  entry.service = service.id;
+  entry.backend = id;
+  entry.generation = backend.generation;
+  if (reverse.set(answer, entry) < 0n) {
+    refusal.errno = ENOMEM;
+    return null;
+  }
+  return backend;
+}
+
+function lookupForSocket(key: ServiceKey): Service | null {
+  const service = lookupAny(key, true);
+  return service ? service : lookupNodePort(key);
+}
+
+function forward4(ctx: SockAddrContext): number {
+  const refusal = Refusal.zero();
+  const backend = translate(ctx, mapped(ctx.userIp4), ctx.userPort, refusal);
+  if (backend) {
+    ctx.userIp4 = backend.address.w3;
+    ctx.userPort = backend.port;
+    return ALLOW;
+  }
+  if (refusal.errno === 0) return ALLOW;
+  setRetval(-refusal.errno);
   return REJECT;
 }
 
-function serviceKey(ctx: SockAddrContext): Of<typeof ServiceKey> {
-  const key = ServiceKey.zero();
-  key.address = { w0: 0, w1: 0, w2: 0xffff, w3: ctx.userIp4 };
-  key.port = ctx.userPort;
-  key.protocol = PROTOCOL.TCP;
-  return key;
+function forward6(ctx: SockAddrContext): number {
+  const refusal = Refusal.zero();
+  const backend = translate(ctx, words(ctx.userIp6), ctx.userPort, refusal);
+  if (backend) {
+    ctx.userIp6[0] = backend.address.w0;
+    ctx.userIp6[1] = backend.address.w1;
+    ctx.userIp6[2] = backend.address.w2;
+    ctx.userIp6[3] = backend.address.w3;
+    ctx.userPort = backend.port;
+    return ALLOW;
+  }
+  if (refusal.errno === 0) return ALLOW;
+  setRetval(-refusal.errno);
+  return REJECT;
 }
 
-export const connect4 = cgroupConnect4("skep_connect4", (ctx) => {
-  if (ctx.protocol !== PROTOCOL.TCP) return ALLOW;
-  const key = serviceKey(ctx);
-  const service = services.get(key);
-  if (!service) return ALLOW;
-  if (service.count === 0) return reject(EHOSTUNREACH);
+export const connect4 = cgroupConnect4("skep_connect4", (ctx) => forward4(ctx));
+export const connect6 = cgroupConnect6("skep_connect6", (ctx) => forward6(ctx));
+export const sendmsg4 = cgroupSendmsg4("skep_sendmsg4", (ctx) => forward4(ctx));
+export const sendmsg6 = cgroupSendmsg6("skep_sendmsg6", (ctx) => forward6(ctx));
 
-  key.slot = u16((getPrandomU32() % service.count) + 1);
-  const slot = services.get(key);
-  if (!slot) return reject(EHOSTUNREACH);
-  const backend = backends.get(slot.backend);
-  if (!backend) return reject(EHOSTUNREACH);
-
-  // getpeername must answer with what was asked for.
-  const asked = ReverseKey.zero();
-  asked.cookie = getSocketCookie(ctx);
-  asked.address = backend.address;
-  asked.port = backend.port;
-  const entry = ReverseEntry.zero();
-  entry.address = key.address;
-  entry.port = key.port;
-  entry.service = service.id;
-  if (reverse.set(asked, entry) < 0n) return reject(ENOMEM);
-
-  ctx.userIp4 = backend.address.w3;
-  ctx.userPort = backend.port;
-  return ALLOW;
-});
-
-export const getpeername4 = cgroupGetpeername4("skep_getpeer4", (ctx) => {
+/** What the socket asked for when it got this backend; null where it asked for the backend itself, or its service is gone. */
+function asked(ctx: SockAddrContext, backend: Address): ReverseEntry | null {
   const key = ReverseKey.zero();
   key.cookie = getSocketCookie(ctx);
-  key.address = { w0: 0, w1: 0, w2: 0xffff, w3: ctx.userIp4 };
+  key.address = backend;
   key.port = ctx.userPort;
   const entry = reverse.get(key);
+  if (!entry) return null;
+  const service = ServiceKey.zero();
+  service.address = entry.address;
+  service.port = entry.port;
+  service.protocol = entry.protocol;
+  const now = lookupForSocket(service);
+  if (now && now.id === entry.service) return entry;
+  reverse.delete(key);
+  return null;
+}
+
+function backward4(ctx: SockAddrContext): number {
+  const entry = asked(ctx, mapped(ctx.userIp4));
   if (!entry) return ALLOW;
   ctx.userIp4 = entry.address.w3;
   ctx.userPort = entry.port;
   return ALLOW;
+}
+
+function backward6(ctx: SockAddrContext): number {
+  const entry = asked(ctx, words(ctx.userIp6));
+  if (!entry) return ALLOW;
+  ctx.userIp6[0] = entry.address.w0;
+  ctx.userIp6[1] = entry.address.w1;
+  ctx.userIp6[2] = entry.address.w2;
+  ctx.userIp6[3] = entry.address.w3;
+  ctx.userPort = entry.port;
+  return ALLOW;
+}
+
+export const recvmsg4 = cgroupRecvmsg4("skep_recvmsg4", (ctx) => backward4(ctx));
+export const recvmsg6 = cgroupRecvmsg6("skep_recvmsg6", (ctx) => backward6(ctx));
+export const getpeername4 = cgroupGetpeername4("skep_getpeer4", (ctx) => backward4(ctx));
+export const getpeername6 = cgroupGetpeername6("skep_getpeer6", (ctx) => backward6(ctx));
+
+const RESERVED = SERVICE.NODE_PORT | SERVICE.EXTERNAL_IP | SERVICE.LOAD_BALANCER;
+
+/** A socket of the host's own at a service's port would take what is the service's. */
+function isReserved(ctx: SockContext, address: Address): boolean {
+  const key = ServiceKey.zero();
+  key.address = address;
+  key.port = u16(ctx.srcPort);
+  key.protocol = u8(ctx.protocol);
+  const exact = lookup(key, false);
+  if (exact && (exact.flags & RESERVED) !== 0) return true;
+  if (!isNodePort(key.port)) return false;
+  key.address = isIpv4(address) ? mapped(0) : { w0: 0, w1: 0, w2: 0, w3: 0 };
+  const everywhere = lookup(key, false);
+  return everywhere !== null && (everywhere.flags & RESERVED) !== 0;
+}
+
+function isHost(ctx: SockContext): boolean {
+  return isBalanced(ctx.protocol) && getNetnsCookie(ctx) === hostNamespace.value;
+}
+
+function inUse(): number {
+  setRetval(-EADDRINUSE);
+  return REJECT;
+}
+
+export const postBind4 = cgroupPostBind4("skep_bind4", (ctx) =>
+  isHost(ctx) && isReserved(ctx, mapped(ctx.srcIp4)) ? inUse() : ALLOW,
+);
+
+export const postBind6 = cgroupPostBind6("skep_bind6", (ctx) => {
+  if (!isHost(ctx)) return ALLOW;
+  const address = words(ctx.srcIp6);
+  if (isReserved(ctx, address)) return inUse();
+  // A socket of any address hears both families.
+  const isAny = address.w0 === 0 && address.w1 === 0 && address.w2 === 0 && address.w3 === 0;
+  return isAny && isReserved(ctx, mapped(0)) ? inUse() : ALLOW;
 });
