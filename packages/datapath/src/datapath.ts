@@ -15,6 +15,8 @@ export type DatapathEndpoint = Pick<
 export interface Datapath {
   /** What was found pinned at start: endpoints in the maps, so that the agent adopts or removes them. */
   readonly adopted: { readonly endpoints: readonly number[]; readonly restarted: boolean };
+  /** Programs whose hook the machine has not: what they do is left to the packets' path. */
+  readonly unsupported: readonly string[];
   /** Puts the endpoint into the maps (its policy must be set before). */
   setEndpoint(endpoint: DatapathEndpoint): void;
   /** Attaches both hooks of the interface, pinned, or replaces their programs where pinned links are found. */

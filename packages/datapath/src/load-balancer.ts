@@ -12,6 +12,7 @@ import {
   type MaglevRow,
   type ReverseNatRow,
   type ServiceSlotRow,
+  type SkipRow,
 } from "@skep/control";
 import type { BpfMachine, RawMap } from "@skep/machine";
 import type { MapSpec } from "@skep/object";
@@ -22,7 +23,7 @@ type Entry = readonly [key: Uint8Array, value: Uint8Array];
 type Entries = ReadonlyMap<string, Entry>;
 
 export const NO_ROWS: LoadBalancerRows = {
-  ...{ services: [], backends: [], reverse: [], affinity: [], sourceRanges: [], maglev: [] },
+  ...{ services: [], backends: [], reverse: [], affinity: [], sourceRanges: [], maglev: [], skips: [] },
 };
 
 const PRESENT = Uint8Array.of(1);
@@ -59,6 +60,18 @@ function encodeSourceRange({ id, prefix }: LoadBalancerRows["sourceRanges"][numb
   return [maps.SourceRangeKey.encode(key), PRESENT];
 }
 
+const skipKey = (row: SkipRow, source = encodeAddress(row.source)): Uint8Array =>
+  maps.SkipKey.encode({ source, address: encodeAddress(row.address), port: row.port, pad: 0 });
+const NOBODY = { w0: 0, w1: 0, w2: 0, w3: 0 };
+/** Bytes of the key's first field. */
+const SOURCE = 16;
+
+/** Each workload, and once for all of a frontend that there are some. */
+function encodeSkips(rows: readonly SkipRow[]): Entries {
+  const keys = rows.flatMap((row) => [skipKey(row), skipKey(row, NOBODY)]);
+  return new Map(keys.map((key) => [keyText(key), [key, PRESENT]]));
+}
+
 function entriesOf<T>(rows: readonly T[], encode: (row: T) => Entry): Entries {
   return new Map(rows.map((row) => encode(row)).map((entry) => [keyText(entry[0]), entry]));
 }
@@ -70,8 +83,9 @@ interface Tables {
   readonly affinity: Entries;
   readonly sourceRanges: Entries;
   readonly maglev: Entries;
+  readonly skips: Entries;
 }
-const PARTS = ["services", "backends", "frontends", "affinity", "sourceRanges", "maglev"] as const;
+const PARTS = ["services", "backends", "frontends", "affinity", "sourceRanges", "maglev", "skips"] as const;
 
 function encodeMaglev({ id, table }: MaglevRow): Entry {
   const value = new Uint8Array(table.length * 4);
@@ -91,15 +105,18 @@ function encodeTables(rows: LoadBalancerRows): Tables {
     ]),
     sourceRanges: entriesOf(rows.sourceRanges, encodeSourceRange),
     maglev: entriesOf(rows.maglev, encodeMaglev),
+    skips: encodeSkips(rows.skips),
   };
 }
 
 // ---- the maps ----
 
-const GENERATION_AT = maps.Backend.encode({
+const NO_BACKEND = {
   ...{ address: { w0: 0, w1: 0, w2: 0, w3: 0 }, port: 0, protocol: 0, state: 0 },
-  ...{ generation: 1, present: 0, zone: 0, pad: 0 },
-}).indexOf(1);
+  ...{ generation: 0, present: 0, zone: 0, pad: 0 },
+};
+const GENERATION_AT = maps.Backend.encode({ ...NO_BACKEND, generation: 1 }).indexOf(1);
+const PRESENT_AT = maps.Backend.encode({ ...NO_BACKEND, present: 1 }).indexOf(1);
 /** Address, port and protocol: what a backend is. */
 const BACKEND_IS = 19;
 
@@ -140,7 +157,12 @@ export class LoadBalancerMaps {
     this.#held = null;
     const part = (keep: (name: (typeof PARTS)[number]) => Entries): Tables => ({
       ...{ services: keep("services"), backends: keep("backends"), frontends: keep("frontends") },
-      ...{ affinity: keep("affinity"), sourceRanges: keep("sourceRanges"), maglev: keep("maglev") },
+      ...{
+        affinity: keep("affinity"),
+        sourceRanges: keep("sourceRanges"),
+        maglev: keep("maglev"),
+        skips: keep("skips"),
+      },
     });
     const result = this.#apply(
       part((name) => differing(wanted[name], held[name])),
@@ -155,6 +177,7 @@ export class LoadBalancerMaps {
     this.#map("skep_frontends").setAll(written.frontends.values());
     this.#map("skep_aff_match").setAll(written.affinity.values());
     this.#map("skep_src_range").setAll(written.sourceRanges.values());
+    this.#map("skep_lb_skip").setAll(written.skips.values());
     this.#writeMaglev(written.maglev);
     // Slot 0 carries the count: it comes after the slots that it counts, and goes before them.
     const services = [...written.services.values()].sort((a, b) => slotOf(b) - slotOf(a));
@@ -162,6 +185,7 @@ export class LoadBalancerMaps {
     const gone = [...removed.services.values()].sort((a, b) => slotOf(a) - slotOf(b));
     this.#map("skep_services").deleteAll(gone.map(([key]) => key));
     this.#map("skep_maglev").deleteAll(keysOf(removed.maglev));
+    this.#removeSkips(removed.skips);
     this.#map("skep_src_range").deleteAll(keysOf(removed.sourceRanges));
     this.#map("skep_aff_match").deleteAll(keysOf(removed.affinity));
     this.#clear(this.#map("skep_frontends"), removed.frontends);
@@ -196,6 +220,18 @@ export class LoadBalancerMaps {
     map.setAll(all);
   }
 
+  /** That there are some goes with the last of them. */
+  #removeSkips(entries: Entries): void {
+    if (entries.size === 0) return;
+    const map = this.#map("skep_lb_skip");
+    const hasSource = (key: Uint8Array): boolean => !isEmpty(key.subarray(0, SOURCE));
+    map.deleteAll([...keysOf(entries)].filter(hasSource));
+    const left = new Set(
+      [...map.entries()].flatMap(([key]) => (hasSource(key) ? [keyText(key.subarray(SOURCE))] : [])),
+    );
+    map.deleteAll([...keysOf(entries)].filter((key) => !hasSource(key) && !left.has(keyText(key.subarray(SOURCE)))));
+  }
+
   #clear(map: RawMap, entries: Entries): void {
     map.setAll([...entries.values()].map(([key, value]): Entry => [key, new Uint8Array(value.length)]));
   }
@@ -225,11 +261,12 @@ export class LoadBalancerMaps {
   }
 
   #read(): Tables {
-    const read = (name: string, keep: (value: Uint8Array) => boolean = () => true): Entries =>
-      new Map(
-        [...this.#map(name).entries()].flatMap((entry) => (keep(entry[1]) ? [[keyText(entry[0]), entry] as const] : [])),
-      );
-    const backends = [...read("skep_backends", (value) => maps.Backend.decode(value).present !== 0)];
+    const read = (name: string, keep: (value: Uint8Array) => boolean = () => true): Entries => {
+      const found = new Map<string, Entry>();
+      for (const entry of this.#map(name).entries()) if (keep(entry[1])) found.set(keyText(entry[0]), entry);
+      return found;
+    };
+    const backends = [...read("skep_backends", (value) => value[PRESENT_AT] !== 0)];
     return {
       services: read("skep_services"),
       backends: new Map(
@@ -243,6 +280,7 @@ export class LoadBalancerMaps {
       sourceRanges: read("skep_src_range"),
       // What an inner map holds is not compared: it is written anew.
       maglev: read("skep_maglev"),
+      skips: read("skep_lb_skip"),
     };
   }
 }

@@ -62,7 +62,6 @@ const SOCKET_PROGRAMS = [
   ...["skep_connect6", "skep_sendmsg6", "skep_recvmsg6", "skep_getpeer6", "skep_bind6"],
 ] as const;
 
-
 /** Inner maps that are open at the same time. */
 const SWAPPED_AT_ONCE = 256;
 
@@ -91,6 +90,7 @@ export function openDatapath(machine: Machine, options: DatapathOptions): Datapa
 
 class KernelDatapath implements Datapath {
   readonly adopted: Datapath["adopted"];
+  readonly #unsupported: string[] = [];
   readonly #machine: Machine;
   readonly #options: DatapathOptions;
   readonly #spec: ObjectSpec;
@@ -131,6 +131,10 @@ class KernelDatapath implements Datapath {
       this.close();
       throw error;
     }
+  }
+
+  get unsupported(): readonly string[] {
+    return this.#unsupported;
   }
 
   #map(name: string): RawMap {
@@ -213,8 +217,13 @@ class KernelDatapath implements Datapath {
   #attachSocket(program: string): void {
     const name = `${program}-${this.#options.cgroup.replaceAll("/", "_").replaceAll(".", "_")}`;
     if (this.#links.has(name)) return;
-    const link = this.#machine.bpf.attach(this.#program(program), { hook: "cgroup", path: this.#options.cgroup });
-    this.#keepLink(name, link);
+    try {
+      const link = this.#machine.bpf.attach(this.#program(program), { hook: "cgroup", path: this.#options.cgroup });
+      this.#keepLink(name, link);
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "NotSupportedError") throw error;
+      this.#unsupported.push(program);
+    }
   }
 
   #keepLink(name: string, link: Link): void {

@@ -7,6 +7,7 @@ import {
   hashOfMaps,
   lpmTrie,
   lruHash,
+  MAP,
   percpuArray,
   ringBuf,
   struct,
@@ -183,6 +184,10 @@ export const affinityMatches = hash("skep_aff_match", { key: AffinityMatch, valu
 /** Of clients: 32 bits of the service's number, then the prefix. */
 export const SourceRangeKey = struct("SourceRangeKey", { prefixLength: u32, service: be32, address: Address });
 export const sourceRanges = lpmTrie("skep_src_range", { key: SourceRangeKey, value: u8, maxEntries: 65_536 });
+
+/** Workloads that a local redirect leaves alone. `source` 0: some are, so that packets are asked instead of sockets. */
+export const SkipKey = struct("SkipKey", { source: Address, address: Address, port: be16, pad: u16 });
+export const skips = hash("skep_lb_skip", { key: SkipKey, value: u8, maxEntries: 65_536, flags: MAP.NO_PREALLOC });
 
 /** The largest table; the real size is the one that the maps are made with (`maglev_size`). */
 export const MAGLEV_LARGEST = 131_071;

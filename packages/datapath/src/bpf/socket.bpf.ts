@@ -31,6 +31,8 @@ import {
   ReverseEntry,
   ReverseKey,
   ServiceKey,
+  SkipKey,
+  skips,
   type Address,
   type Backend,
   type Service,
@@ -118,6 +120,14 @@ function backendFor(ctx: SockAddrContext, service: Service, key: ServiceKey): u3
 const Refusal = struct("Refusal", { errno: i32 });
 type Refusal = Of<typeof Refusal>;
 
+/** A redirect that leaves some workloads alone: which one this is only its packets say. */
+function isAskedByPacket(address: Address, port: u16): boolean {
+  const key = SkipKey.zero();
+  key.address = address;
+  key.port = port;
+  return skips.ref(key) !== null;
+}
+
 /** Looks the asked address up; what the socket is to be told of it later is remembered. */
 function translate(ctx: SockAddrContext, asked: Address, port: u16, refusal: Refusal): Backend | null {
   if (!isBalanced(ctx.protocol)) return null;
@@ -127,6 +137,7 @@ function translate(ctx: SockAddrContext, asked: Address, port: u16, refusal: Ref
   key.protocol = u8(ctx.protocol);
   const service = lookupForSocket(key);
   if (!service || isElsewhere(service, asked) || (service.flags & SERVICE.L7) !== 0) return null;
+  if ((service.flags & SERVICE.LOCAL_REDIRECT) !== 0 && isAskedByPacket(asked, port)) return null;
   const id = backendFor(ctx, service, key);
   const backend = id === 0 ? null : backendOf(id);
   if (!backend) {
