@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe } from "vitest";
 import { openLinux, unmountPins } from "@skep/linux";
 import { openDatapath } from "../src/index.ts";
 import { SMALL } from "./addresses.ts";
-import { backend, serviceRows, socketSuite, type Answer, type SocketGround, type Where } from "./socket-suite.ts";
+import { socketSuite, type Answer, type SocketGround, type Where } from "./socket-suite.ts";
 
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: services at the socket need root and BPF");
@@ -46,13 +46,9 @@ class Child {
   }
 }
 
-interface KernelGround extends SocketGround {
-  readonly child: Child;
-}
-
 let grounds = 0;
 
-async function open(): Promise<KernelGround> {
+async function open(): Promise<SocketGround> {
   const folder = mkdtempSync(join(tmpdir(), "skep-socket-"));
   const machine = openLinux({ runFolder: folder });
   const pins = join(folder, "bpf");
@@ -82,13 +78,14 @@ async function open(): Promise<KernelGround> {
 
   return {
     datapath,
-    child,
     serve,
     openUdp: async (family) => {
       const own = ++key;
       await child.call("open", { key: own, family });
       return {
         ask: (to) => child.call<Answer>("ask", { key: own, to }),
+        connect: (to) => child.call<{ from: Where } | string>("connect", { key: own, to }),
+        askPeer: () => child.call<Answer>("askPeer", { key: own }),
         close: () => void child.call("close", { key: own }),
       };
     },
@@ -106,27 +103,5 @@ async function open(): Promise<KernelGround> {
 }
 
 describe.skipIf(!privileged)("with root", () => {
-  socketSuite("services at the socket, in the kernel", open, { hasMapped: true });
-
-  describe("connected UDP sockets", () => {
-    let ground: KernelGround;
-    beforeAll(async () => {
-      ground = await open();
-    });
-    afterAll(() => ground?.close());
-
-    test.each([
-      { family: 4, loopback: "127.0.0.1", to: { address: "10.96.0.20", port: 53 } },
-      { family: 6, loopback: "::1", to: { address: "fd96::20", port: 53 } },
-    ])("IPv$family: the peer is the service, and answers come from it", async ({ family, loopback, to }) => {
-      const port = await ground.serve("udp", loopback, "one");
-      const backends = [backend(1, { address: loopback, port }, 17)];
-      ground.datapath.replaceLoadBalancer(serviceRows({ id: 1, at: to, protocol: 17, backends }));
-      const key = 1000 + family;
-      await ground.child.call("open", { key, family });
-      expect(await ground.child.call<{ from: Where }>("connect", { key, to })).toMatchObject({ from: to });
-      expect(await ground.child.call<Answer>("askPeer", { key })).toEqual({ text: "one", from: to });
-      await ground.child.call("close", { key });
-    });
-  });
+  socketSuite("services at the socket, in the kernel", open);
 });

@@ -1,9 +1,9 @@
 // Services at the socket, on the simulated machine.
-import { formatAddress } from "@skep/net";
+import { formatAddress, type Address } from "@skep/net";
 import { openSim, SimError, type Cgroup } from "@skep/sim";
 import { openDatapath } from "../src/index.ts";
 import { ip, SMALL } from "./addresses.ts";
-import { socketSuite, type Answer, type SocketGround, type Where } from "./socket-suite.ts";
+import { socketSuite, type Answer, type SocketGround, type UdpAsker, type Where } from "./socket-suite.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -13,7 +13,7 @@ function errno(error: unknown): string {
   throw error;
 }
 
-function open(): Promise<SocketGround> {
+function openGround(): Promise<SocketGround> {
   const machine = openSim({ seed: 7 });
   const { net, processes, simulation } = machine;
   const { path } = processes.createCgroup("clients");
@@ -25,53 +25,70 @@ function open(): Promise<SocketGround> {
     address: ip(at.address),
     port: at.port,
   });
+  const told = ({ address, port }: { readonly address: Address; readonly port: number }): Where => ({
+    ...{ address: formatAddress(address), port },
+  });
+  const attempt = async <T>(run: () => Promise<T> | T): Promise<T | string> => {
+    try {
+      return await run();
+    } catch (error) {
+      return errno(error);
+    }
+  };
+  const open = (family: 4 | 6): UdpAsker => {
+    const socket = udp.open({ family, cgroup });
+    const ask = (to?: Where): Promise<Answer> =>
+      attempt(async () => {
+        const answer = socket.receive(100);
+        socket.send(bytes("?"), ...(to ? [where(to)] : []));
+        const got = await simulation.run(answer);
+        return got ? { text: text(got.data), from: told(got.from) } : "ETIMEDOUT";
+      });
+    return {
+      ask,
+      askPeer: () => ask(),
+      connect: (to) =>
+        attempt(() => {
+          socket.connect(where(to));
+          return { from: told(socket.peer) };
+        }),
+      close: () => socket.close(),
+    };
+  };
   const ground: SocketGround = {
     datapath,
-    serve: (kind, _address, name) => {
+    serve: (kind, address, name) => {
       const port = nextPort++;
       if (kind === "udp") {
-        const server = udp.open({ port });
+        const server = udp.open({ port, address: ip(address) });
         server.onDatagram = ({ from }) => server.send(bytes(name), from);
       } else {
-        tcp.listen({ port }, (connection) => connection.write(bytes(name)));
+        tcp.listen({ port, address: ip(address) }, (connection) => connection.write(bytes(name)));
       }
       return Promise.resolve(port);
     },
-    openUdp: () => {
-      const socket = udp.open({ cgroup });
-      return Promise.resolve({
-        ask: async (to: Where): Promise<Answer> => {
-          try {
-            const answer = socket.receive(100);
-            socket.send(bytes("?"), where(to));
-            const got = await simulation.run(answer);
-            if (!got) return "ETIMEDOUT";
-            return { text: text(got.data), from: { address: formatAddress(got.from.address), port: got.from.port } };
-          } catch (error) {
-            return errno(error);
-          }
-        },
-        close: () => socket.close(),
-      });
-    },
-    askTcp: async (to) => {
-      try {
+    openUdp: (family) => Promise.resolve(open(family)),
+    askTcp: (to) =>
+      attempt(async () => {
         const connection = await simulation.run(tcp.connect(where(to), { cgroup, timeout: 1000 }));
         const answer = new Promise<string>((resolve) => {
           connection.onData = (data) => resolve(text(data));
         });
-        const got = await simulation.run(answer);
-        const { address, port } = connection.peer;
-        return { text: got, from: { address: formatAddress(address), port } };
-      } catch (error) {
-        return errno(error);
-      }
-    },
-    bind: () => null,
+        return { text: await simulation.run(answer), from: told(connection.peer) };
+      }),
+    bind: (kind, at) =>
+      attempt(() => {
+        const socket = (kind === "udp" ? udp : tcp).socket({ family: ip(at.address).family, cgroup });
+        try {
+          socket.bind(where(at));
+          return "bound";
+        } finally {
+          socket.close();
+        }
+      }),
     close: () => Promise.resolve(datapath.close()),
   };
   return Promise.resolve(ground);
 }
 
-// The simulated stack has no sockets of both families.
-socketSuite("services at the socket, simulated", open, { hasMapped: false });
+socketSuite("services at the socket, simulated", openGround);
