@@ -240,6 +240,11 @@ export function setUnbounded(reg: Reg): void {
   reg.vh = 0;
   reg.ml = -1;
   reg.mh = -1;
+  forgetRange(reg);
+}
+
+/** Forgets the bounds; what is known of the bits stays. */
+export function forgetRange(reg: Reg): void {
   reg.umin = 0;
   reg.umax = U64_MAX;
   reg.smin = S64_MIN;

@@ -36,6 +36,8 @@ export interface CallInfo {
   /** The argument of a BTF type, for what the result inherits. */
   typed: Reg | null;
   field: number;
+  /** A constant text, without the zero that ends it. */
+  text: Uint8Array | null;
 }
 
 export function newCall(): CallInfo {
@@ -52,6 +54,7 @@ export function newCall(): CallInfo {
     newDynptr: null,
     typed: null,
     field: -1,
+    text: null,
   };
 }
 
@@ -149,6 +152,11 @@ function memoryCheck(writes: boolean, raw: boolean, sizeOf: (map: MapInfo) => nu
 function sizedCheck(writes: boolean, raw: boolean): Check {
   return (env, argument) => {
     const { arg, call, index, prototype } = argument;
+    // Null was looked at where the helper takes it: no other number is memory, not even of no size.
+    if (env.read(index + 1).kind === kind.scalar) {
+      wrong(env, argument, env.read(index + 1), "a pointer to memory");
+      return;
+    }
     const common = { register: index + 1, writes, raw, packet: prototype.mayUsePacket };
     if (arg.size > 0) {
       if (arg.strict) checkAligned(env, index + 1, arg.size);
@@ -259,7 +267,9 @@ const checkString: Check = (env, argument, reg) => {
   }
   if (!reg.isConst) env.refuse("argument-constant", `r${argument.index + 1} must point to one text`);
   const at = reg.off + reg.vl;
-  if (at < 0 || contents.indexOf(0, at) < 0) env.refuse("format", "the text does not end with zero");
+  const end = at < 0 ? -1 : contents.indexOf(0, at);
+  if (end < 0) env.refuse("format", "the text does not end with zero");
+  else argument.call.text = contents.subarray(at, end);
 };
 
 const checkTyped: Check = (env, argument, reg) => {

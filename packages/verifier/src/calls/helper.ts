@@ -19,6 +19,7 @@ import { callsBack, callSynchronously, startTimerCallback } from "./callbacks.ts
 import { lockByHelper } from "./locks.ts";
 import { changing, goesWith } from "./maps.ts";
 import { finishWrites } from "./memory-argument.ts";
+import { formatProblem } from "./format.ts";
 import { acquire, checkNothingHeld, forgetReference, heldLock, release } from "./references.ts";
 
 const MAX_ERRNO = 4095;
@@ -149,6 +150,9 @@ function special(env: Env, prototype: Prototype, call: CallInfo): void {
         env.refuse("dynptr", "dynptr_data is not for packets: use bpf_dynptr_slice");
       }
       break;
+    case "snprintf":
+      checkFormat(env, call.text);
+      break;
     case "set_retval":
       checkSetReturn(env);
       break;
@@ -159,6 +163,14 @@ function special(env: Env, prototype: Prototype, call: CallInfo): void {
       break;
     default:
   }
+}
+
+/** The words of a format, and as many numbers as they need (check_bpf_snprintf_call). */
+function checkFormat(env: Env, text: Uint8Array | null): void {
+  const size = env.frame.reg(5);
+  if (size.vl % 8 !== 0) env.refuse("format", `the numbers of a format are ${size.vl} bytes, not a multiple of 8`);
+  const problem = text === null ? null : formatProblem(text, size.vl >>> 3);
+  if (problem !== null) env.refuse("format", problem);
 }
 
 /** LSM hooks take a bounded result. */

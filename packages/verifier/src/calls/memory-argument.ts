@@ -96,11 +96,20 @@ function checkValue(env: Env, ptr: Reg, use: MemoryUse): void {
 }
 
 function checkStack(env: Env, ptr: Reg, use: MemoryUse, written: Written): void {
-  if (use.size === 0 && use.mayBeEmpty) return;
+  if (use.size === 0 && use.mayBeEmpty) {
+    checkEmptyStack(env, ptr, use.register);
+    return;
+  }
   const range = stackRange(env, ptr, 0, use.size);
   if (use.raw) checkOverwritable(env, range);
   else checkReadable(env, range, use.writes);
   if (use.writes) written.push(range);
+}
+
+/** Nothing is read or written, but there must be stack where it would be (check_stack_access_within_bounds). */
+function checkEmptyStack(env: Env, ptr: Reg, register: number): void {
+  const { min } = stackRange(env, ptr, 0, 0);
+  if (min > -1) env.refuse("stack-bounds", `r${register} points to the end of the stack, where nothing is`);
 }
 
 /** The context of a syscall program is memory like any other. */

@@ -6,39 +6,47 @@ import { CALL } from "@skep/isa";
 import type { Env } from "../env.ts";
 import { MAX_FRAMES, STACK_SIZE } from "../env.ts";
 import { isFunctionAddress, isLocalCall } from "./code.ts";
+import type { Code } from "./code.ts";
 
 const TAIL_CALL = 12;
 /** Of a chain in which a tail call follows. */
 const TAIL_CALL_LIMIT = 256;
-/** Their functions have a stack each (private stack, since 6.13 on x86). */
+/** Their functions may have a stack each (bpf_enable_priv_stack, since 6.13 on x86). */
 const withOwnStacks = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
+/** From so many bytes on (BPF_PRIV_STACK_MIN_SIZE); smaller frames go on the common stack. */
+const OWN_STACK = 64;
 
 /** Rounded as the x86 JIT does. */
 function rounded(bytes: number): number {
   return Math.ceil(Math.max(bytes, 1) / 16) * 16;
 }
 
+function callsTail(code: Code, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    if (code.opcode[at] === CALL && code.src[at] === 0 && code.imm[at] === TAIL_CALL) return true;
+  }
+  return false;
+}
+
+function calleesOf(code: Code, start: number, end: number): number[] {
+  const found: number[] = [];
+  for (let at = start; at < end; at++) {
+    if (isLocalCall(code, at) || isFunctionAddress(code, at))
+      found.push(code.subprogramOf[code.target[at] as number] as number);
+  }
+  return found;
+}
+
 export function checkStackDepth(env: Env): void {
-  const ownStacks = env.kind.kernel >= 6013 && withOwnStacks.has(env.kind.type);
   const { code } = env;
-  const callees = code.subprograms.map((each) => {
-    const found: { readonly at: number; readonly index: number }[] = [];
-    for (let at = each.start; at < each.end; at++) {
-      if (!isLocalCall(code, at) && !isFunctionAddress(code, at)) continue;
-      found.push({ at, index: code.subprogramOf[code.target[at] as number] as number });
-    }
-    return found;
-  });
-  const tails = code.subprograms.map((each) => {
-    for (let at = each.start; at < each.end; at++) {
-      if (code.opcode[at] === CALL && code.src[at] === 0 && code.imm[at] === TAIL_CALL) return true;
-    }
-    return false;
-  });
+  const callees = code.subprograms.map((each) => calleesOf(code, each.start, each.end));
+  const tails = code.subprograms.map((each) => callsTail(code, each.start, each.end));
+  const ownStacks = env.kind.kernel >= 6013 && withOwnStacks.has(env.kind.type) && !tails.includes(true);
   const deepest = new Map<string, number>();
-  const walk = (index: number, above: number, frames: number): void => {
-    const depth = (ownStacks ? 0 : above) + rounded(env.stackUse[index] as number);
-    const key = `${index}:${frames}`;
+  const walk = (index: number, above: number, frames: number, isOwn: boolean): void => {
+    const own = rounded(env.stackUse[index] as number);
+    const depth = isOwn && own >= OWN_STACK ? above : above + own;
+    const key = `${index}:${frames}:${isOwn}`;
     if ((deepest.get(key) ?? -1) >= depth) return;
     deepest.set(key, depth);
     env.at = code.subprograms[index]?.start ?? 0;
@@ -57,7 +65,13 @@ export function checkStackDepth(env: Env): void {
       env.refuse("call-depth", `calls nest ${frames} deep`);
       return;
     }
-    for (const { index: callee } of callees[index] ?? []) walk(callee, depth, frames + 1);
+    for (const callee of callees[index] ?? []) {
+      // What runs later begins a stack of its own.
+      if (!env.asyncStarted.has(`${callee}`)) walk(callee, depth, frames + 1, isOwn);
+    }
   };
-  walk(0, 0, 1);
+  code.subprograms.forEach((_, index) => {
+    if (index === 0) walk(index, 0, 1, ownStacks);
+    else if (env.asyncStarted.has(`${index}`)) walk(index, 0, 1, false);
+  });
 }

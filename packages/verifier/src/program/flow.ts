@@ -23,8 +23,25 @@ export function malformed(insn: Instruction): string | null {
   return problem === null ? null : problem.message;
 }
 
+/** What the kernel looks at also where nothing reaches it (resolve_pseudo_ldimm64): opcodes, and places in data sections. */
+function checkInstructions(env: Env): void {
+  const { code } = env;
+  code.instructions.forEach((insn, at) => {
+    env.at = at;
+    const isUnknown = insn.opcode === NOSPEC || insn.opcode === CALLX || fieldProblem(insn)?.field === "opcode";
+    if (isUnknown) env.refuse("malformed", `there is no instruction 0x${insn.opcode.toString(16)}`);
+    const target = code.targets.get(at);
+    if (target?.kind !== "value" || target.map.type === "arena") return;
+    const { name, type, maxEntries, valueSize } = target.map;
+    if (type !== "array" || maxEntries !== 1) env.refuse("map-and-helper", `map ${name} is no data section`);
+    if (target.offset >>> 0 >= valueSize)
+      env.refuse("value-bounds", `byte ${target.offset} is outside of the value of ${name} of ${valueSize} bytes`);
+  });
+}
+
 export function checkFlow(env: Env): void {
   const { code } = env;
+  checkInstructions(env);
   if (code.count === 0) env.refuse("falls-off", "the program is empty");
   if (code.subprograms.length > MAX_SUBPROGRAMS) env.refuse("too-many", `more than ${MAX_SUBPROGRAMS} functions`);
   if (code.count > MAX_INSTRUCTIONS) env.refuse("too-many", `more than ${MAX_INSTRUCTIONS} instructions`);

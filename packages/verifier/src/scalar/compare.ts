@@ -5,7 +5,7 @@
  */
 import { jmpBits } from "@skep/isa";
 import type { Reg } from "../register.ts";
-import { S64_MAX, U64_MAX } from "../register.ts";
+import { S64_MAX, U64_MAX, forgetRange } from "../register.ts";
 import { sync } from "./bounds.ts";
 import * as bits from "./tnum.ts";
 
@@ -265,7 +265,9 @@ function someSet(a: Reg, b: Reg, wide: boolean): void {
   }
 }
 
+/** The kernel forgets the ranges first (regs_refine_cond_op, since 6.17), and what it does not know is not to be built upon. */
 function noneSet(a: Reg, b: Reg, wide: boolean): void {
+  forgetRange(a);
   a.vl &= ~b.vl;
   a.ml &= ~b.vl;
   if (!wide) return;
