@@ -25,6 +25,7 @@ export interface ProgramKind {
   readonly attachType: string | undefined;
   readonly attachTo: string | undefined;
   readonly sleepable: boolean;
+  readonly deviceBound: boolean;
   readonly isGpl: boolean;
   /** Major times 1000 plus minor, such as 5010. */
   readonly kernel: number;
@@ -71,6 +72,8 @@ export class Env {
   at = 0;
   /** First instruction of the function that exceptions end in; -1: none. */
   exceptionCallback = -1;
+  /** That function is being verified. */
+  exceptionEntry = false;
   /** Global functions after whose call packet pointers are gone. */
   readonly changesPackets = new Set<number>();
   /** Prototypes of global functions, once read. */
@@ -102,6 +105,10 @@ export class Env {
     this.knowledge = { pointerKind: new Uint8Array(code.count), visits: new Uint32Array(code.count) };
     this.stackUse = new Int32Array(code.subprograms.length);
     this.state = new State([], 0);
+  }
+
+  get exceptionSubprogram(): number {
+    return this.exceptionCallback < 0 ? -1 : (this.code.subprogramOf[this.exceptionCallback] as number);
   }
 
   get frame(): Frame {

@@ -7,8 +7,9 @@ import type { Diagnostic } from "@skep/isa";
 import { linkProgram, relocate, viewOf } from "@skep/object";
 import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec, ProgramSpec } from "@skep/object";
 import { callsBack } from "./calls/callbacks.ts";
-import { argumentRegister, globalArguments } from "./calls/global.ts";
-import { isIteratorNext, kernelFunctionArguments } from "./calls/kfunc.ts";
+import { argumentRegister, globalArguments, returnsNumber } from "./calls/global.ts";
+import type { GlobalArgument } from "./calls/global.ts";
+import { functionCallsBack, isIteratorNext, kernelFunctionArguments } from "./calls/kfunc.ts";
 import { Env } from "./env.ts";
 import { explain } from "./explain/refusal.ts";
 import type { Refusal } from "./explain/refusal.ts";
@@ -148,9 +149,10 @@ class Verifying {
 
   private check(env: Env, done: Explored[]): void {
     const { code } = env;
-    env.exceptionCallback = this.exceptionCallback(code);
+    env.exceptionCallback = this.exceptionCallback(env, code);
     if (programTypeNumber(env.kind.type) === null)
       env.refuse("program-type", `there is no program type ${env.kind.type}`);
+    checkMember(env);
     checkFlow(env);
     checkVersions(env);
     const problems = new Map<number, string>();
@@ -161,12 +163,14 @@ class Verifying {
     notePacketChanges(env);
     const argumentsOf = (at: number) => callArguments(code, at);
     const live = liveRegisters(code, argumentsOf);
-    const calls = (at: number) => code.opcode[at] === CALL && code.src[at] === 0 && callsBack(helperName(code, at));
+    const calls = (at: number) =>
+      code.opcode[at] === CALL && (code.src[at] === 0 ? callsBack(helperName(code, at)) : functionCallsBack(code, at));
     const isNext = (at: number) => isIteratorNext(code, at);
     const points = statePoints(code, calls, isNext);
     for (const index of entries(env)) {
       const explored = new Explored({ points, live, callsBack: calls, isNext });
       done.push(explored);
+      env.exceptionEntry = index > 0 && index === env.exceptionSubprogram;
       env.state = this.entry(env, index);
       walk(env, { explored, prune: points.prune, malformed: problems, budget: this.options.budget ?? BUDGET });
     }
@@ -174,16 +178,28 @@ class Verifying {
   }
 
   /** What a declaration tag `exception_callback:NAME` of the program names. */
-  private exceptionCallback(code: Code): number {
+  private exceptionCallback(env: Env, code: Code): number {
     const { object, program } = this.loaded;
     if (object.btf === undefined || program.typeId === undefined) return -1;
+    let found = -1;
     for (const type of object.btf.types) {
       if (type.kind !== "decl_tag" || type.typeId !== program.typeId || !type.name.startsWith("exception_callback:"))
         continue;
       const name = type.name.slice("exception_callback:".length);
-      return code.subprograms.find((each) => each.name === name)?.start ?? -1;
+      const start = code.subprograms.find((each) => each.name === name)?.start ?? -1;
+      if (found >= 0 && start !== found) env.refuse("callback", "more than one function takes exceptions");
+      found = start;
     }
-    return -1;
+    return found;
+  }
+
+  /** It takes one number and gives one. */
+  private exceptionArguments(env: Env, index: number): readonly GlobalArgument[] {
+    const args = globalArguments(env, index);
+    const name = env.code.subprograms[index]?.name ?? "the function";
+    if (args?.length !== 1 || args[0]?.kind !== "number" || !returnsNumber(env, index))
+      env.refuse("callback", `${name} takes exceptions: it must take one number and give one`);
+    return [{ kind: "number" }];
   }
 
   /** The state in which a function is entered. */
@@ -196,7 +212,7 @@ class Verifying {
       frame.regs[1] = pointer(kind.context);
       return state;
     }
-    const args = globalArguments(env, index);
+    const args = env.exceptionEntry ? this.exceptionArguments(env, index) : globalArguments(env, index);
     if (args === null)
       env.refuse(
         "unused-function",
@@ -205,6 +221,17 @@ class Verifying {
     args?.forEach((arg, i) => (frame.regs[i + 1] = argumentRegister(env, arg)));
     return state;
   }
+}
+
+/** Programs of kernel structs: some members take none (bpf_tcp_ca_check_member, bpf_dummy_ops_check_member). */
+function checkMember(env: Env): void {
+  const { type, isGpl, prototype, sleepable } = env.kind;
+  if (type !== "struct_ops") return;
+  if (!isGpl) env.refuse("licence", "programs of kernel structs need a GPL-compatible licence");
+  const name = prototype?.name ?? "";
+  const isAsleep = sleepable && name.startsWith("bpf_dummy_ops.") && name !== "bpf_dummy_ops.test_sleepable";
+  if (name === "tcp_congestion_ops.get_info" || isAsleep)
+    env.refuse("program-type", `${name} cannot be such a program`);
 }
 
 /** What the kernel takes and nobody means. */
@@ -250,6 +277,7 @@ function* entries(env: Env): Generator<number> {
   const { code } = env;
   yield 0;
   const called = new Set<number>();
+  if (env.exceptionCallback >= 0) called.add(env.exceptionSubprogram);
   for (let at = 0; at < code.count; at++) {
     if (!isLocalCall(code, at)) continue;
     const index = code.subprogramOf[code.target[at] as number] as number;

@@ -15,6 +15,7 @@ import { finishPath } from "./pruning/visit.ts";
 import type { Explored } from "./pruning/visit.ts";
 import { Reg, UNKNOWN, constant, constantWords, flag, kind, pointer } from "./register.ts";
 import { stepArithmetic } from "./step/arithmetic.ts";
+import { pushBranch } from "./step/branches.ts";
 import { stepJump } from "./step/jump.ts";
 
 /** BPF_COMPLEXITY_LIMIT_INSNS */
@@ -92,6 +93,7 @@ function step(env: Env, context: WalkContext): boolean {
       break;
     case insnClass.ld:
       stepWide(env, opcode);
+      if (opcode !== LDDW && state.frames.length > 1) return leaveEarly(env, constant(0));
       break;
     default:
       return stepControl(env, opcode);
@@ -180,7 +182,12 @@ function checkAtomic(env: Env, access: Access): void {
   if (!mayBeAtomic(ptr))
     env.refuse("atomic", `r${access.register} (${kindName(ptr)}) is no memory for atomic operations`);
   const low = ptr.off + access.off;
-  if (ptr.kind !== kind.stack && ((low | ptr.vl | ptr.ml) & (access.size - 1)) !== 0 && ptr.kind !== kind.btf) {
+  if (
+    ptr.kind !== kind.stack &&
+    ptr.kind !== kind.arena &&
+    ((low | ptr.vl | ptr.ml) & (access.size - 1)) !== 0 &&
+    ptr.kind !== kind.btf
+  ) {
     env.refuse("misaligned", `an atomic operation of ${access.size} bytes at an offset that is not aligned`);
   }
 }
@@ -227,7 +234,6 @@ function valuePointer(env: Env, target: { readonly map: Reg["map"]; readonly off
   const reg = pointer(kind.mapValue);
   reg.map = target.map;
   reg.off = target.offset;
-  if (reg.map?.fields.some((field) => field.kind === "spin_lock") === true) reg.id = env.newId();
   return reg;
 }
 
@@ -263,6 +269,7 @@ function symbolPointer(
   return reg;
 }
 
+const TAIL_CALL = 12;
 const skbTypes = new Set(["socket_filter", "sched_cls", "sched_act"]);
 
 /** The old loads from packets: they end the program where the packet is too short. */
@@ -282,13 +289,17 @@ function stepPacketLoad(env: Env, opcode: number): void {
   env.frame.regs[0] = UNKNOWN;
 }
 
+/** What can end a function in its middle: one path goes on, one returns to the caller (check_ld_abs, check_helper_call). */
+function leaveEarly(env: Env, result: Reg): boolean {
+  pushBranch(env, env.at + 1);
+  env.frame.regs[0] = result;
+  return leave(env);
+}
+
 function stepControl(env: Env, opcode: number): boolean {
   const { code, at, state } = env;
   const op = opcode & 0xf0;
-  if (opcode === CALL) {
-    stepCall(env);
-    return false;
-  }
+  if (opcode === CALL) return stepCall(env);
   env.jumps++;
   state.weight++;
   if (opcode === EXIT) return leave(env);
@@ -300,16 +311,20 @@ function stepControl(env: Env, opcode: number): boolean {
   return false;
 }
 
-function stepCall(env: Env): void {
+/** True: the path ends here. */
+function stepCall(env: Env): boolean {
   const { code, at, state } = env;
   env.jumps++;
   state.weight++;
   const src = code.src[at] as number;
   if (src === pseudoCall.local) {
     callLocal(env);
-    return;
+    return false;
   }
-  if (src === pseudoCall.kfunc) callKernelFunction(env);
-  else callHelper(env, code.imm[at] as number);
+  if (src === pseudoCall.kfunc) {
+    if (callKernelFunction(env)) return true;
+  } else callHelper(env, code.imm[at] as number);
   if (env.state === state) state.at = at + 1;
+  if (src === 0 && code.imm[at] === TAIL_CALL && state.frames.length > 1) return leaveEarly(env, UNKNOWN);
+  return false;
 }

@@ -5,14 +5,17 @@
 import type { Env } from "../env.ts";
 import { describeReg, kindName } from "../explain/describe.ts";
 import type { ArgumentType, Prototype } from "../helpers/prototypes.ts";
+import { kernelTypeOf, ownTypesOf } from "../memory/kernel-object.ts";
 import { dynptrAt, dynptrKind } from "../memory/objects.ts";
 import type { DynptrKind } from "../memory/objects.ts";
 import { slotOf, stackRange } from "../memory/stack.ts";
-import type { MapInfo } from "../program/maps.ts";
+import type { MapInfo, SpecialField } from "../program/maps.ts";
 import { fieldOf } from "../program/maps.ts";
 import { markPrecise } from "../pruning/precision.ts";
 import type { Reg } from "../register.ts";
+import { byte } from "../state.ts";
 import { flag, kind } from "../register.ts";
+import { fieldAt } from "./graph.ts";
 import { checkMemory, checkSizedMemory } from "./memory-argument.ts";
 import type { Written } from "./memory-argument.ts";
 
@@ -36,6 +39,8 @@ export interface CallInfo {
   /** The argument of a BTF type, for what the result inherits. */
   typed: Reg | null;
   field: number;
+  /** The kernel pointer in a value that is exchanged. */
+  pointerField: SpecialField | null;
   /** A constant text, without the zero that ends it. */
   text: Uint8Array | null;
 }
@@ -54,6 +59,7 @@ export function newCall(): CallInfo {
     newDynptr: null,
     typed: null,
     field: -1,
+    pointerField: null,
     text: null,
   };
 }
@@ -135,6 +141,11 @@ function memoryCheck(writes: boolean, raw: boolean, sizeOf: (map: MapInfo) => nu
   return (env, argument) => {
     const { call, prototype, index } = argument;
     if (call.map === null) return;
+    // What is put into a map of sockets is a socket (resolve_map_arg_type).
+    if (argument.arg.kind === "value" && (call.map.type === "sockmap" || call.map.type === "sockhash")) {
+      if (!isSocket(env.read(index + 1), true)) wrong(env, argument, env.read(index + 1), "a socket");
+      return;
+    }
     if (sizeOf(call.map) === 0) env.refuse("argument-size", `maps of type ${call.map.type} have nothing of that size`);
     const use = {
       register: index + 1,
@@ -220,13 +231,13 @@ const checkPlainSocket: Check = (env, argument, reg) => {
 };
 
 const checkLock: Check = (env, argument, reg) => {
-  const { map } = reg;
-  const field = map === null ? null : fieldOf(map, "spin_lock");
-  if (reg.kind !== kind.mapValue || map === null) wrong(env, argument, reg, "a lock in a map's value");
+  const isOwn = reg.kind === kind.btf && (reg.flags & flag.alloc) !== 0;
+  if (reg.kind !== kind.mapValue && !isOwn)
+    wrong(env, argument, reg, "a lock in a map's value or an object of its own");
   else if (!reg.isConst)
     env.refuse("argument-constant", `r${argument.index + 1} must be at a constant offset of the value`);
-  else if (field === null || field.offset !== reg.off + reg.vl) {
-    env.refuse("argument-type", `there is no bpf_spin_lock at ${reg.off + reg.vl} of the value of ${map.name}`);
+  else if (fieldAt(env, reg, "spin_lock") === null) {
+    env.refuse("argument-type", `there is no bpf_spin_lock at ${reg.off + reg.vl} of ${reg.map?.name ?? "the object"}`);
   }
 };
 
@@ -282,7 +293,7 @@ const checkTyped: Check = (env, argument, reg) => {
     env.refuse("untrusted", `r${argument.index + 1} is a pointer that is not trusted`);
   }
   const name = env.kernel?.nameOf(reg.typeId) ?? "";
-  if (env.kernel !== null && name !== wanted)
+  if (env.kernel !== null && !reg.ownType && !env.kernel.hasAt(reg.typeId, reg.off, wanted))
     wrong(env, argument, reg, `a pointer to struct ${wanted}, not struct ${name}`);
   argument.call.typed = reg;
 };
@@ -321,14 +332,17 @@ const checkNewDynptr: Check = (env, argument, reg) => {
   const place = dynptrPlace(env, argument, reg);
   if (place === null) return;
   const frame = env.state.frames[place.frame];
-  const isTaken = frame !== undefined && (frame.slot(place.slot).at(0) === 4 || frame.slot(place.slot - 1).at(0) === 4);
-  if (isTaken) env.refuse("dynptr", "there is a dynptr already");
+  const taken = [place.slot, place.slot - 1].map((slot) => frame?.slot(slot));
+  if (taken.some((slot) => slot?.at(0) === byte.dynptr && slot.reg !== null && slot.reg.ref !== 0))
+    env.refuse("dynptr", "there is a dynptr already that is to be released first");
   const what = dynptrKind[argument.arg.detail as DynptrKind];
   argument.call.newDynptr = { ...place, kind: what };
 };
 
 const checkDynptr: Check = (env, argument, reg) => {
   if (reg.kind === kind.dynptr) {
+    if (reg.off !== 0 || !reg.isConst || reg.vl !== 0)
+      env.refuse("dynptr", `r${argument.index + 1} was moved: it points into a dynptr`);
     argument.call.dynptr = reg;
     return;
   }
@@ -355,23 +369,29 @@ const checkReleasedDynptr: Check = (env, argument, reg) => {
 };
 
 const checkPointerField: Check = (env, argument, reg) => {
-  const at = reg.off + reg.vl;
-  const field = reg.map?.fields.find(
-    (each) => each.offset === at && (each.kind === "kptr_ref" || each.kind === "kptr_percpu"),
-  );
-  if (reg.kind !== kind.mapValue || !reg.isConst || field === undefined) {
+  const field = fieldAt(env, reg, "kptr_ref") ?? fieldAt(env, reg, "kptr_percpu");
+  if (field === null) {
     wrong(env, argument, reg, "a referenced kernel pointer field of a map's value");
     return;
   }
-  argument.call.field = field.offset;
-  argument.call.map = reg.map;
+  argument.call.pointerField = field;
   argument.call.typed = reg;
 };
+
+function isType(env: Env, reg: Reg, wanted: Pick<Reg, "typeId" | "ownType">): boolean {
+  const types = wanted.ownType ? ownTypesOf(env) : env.kernel;
+  if (types === null) return true;
+  return reg.ownType === wanted.ownType && types.resolve(reg.typeId) === types.resolve(wanted.typeId);
+}
 
 const checkPointerValue: Check = (env, argument, reg) => {
   if (reg.isNumber(0)) return;
   if (reg.kind !== kind.btf) wrong(env, argument, reg, "a kernel pointer, or null");
   else if (reg.ref === 0) env.refuse("release", `r${argument.index + 1} holds no reference`);
+  const { pointerField } = argument.call;
+  const wanted = pointerField === null ? null : kernelTypeOf(env, pointerField.typeId);
+  if (wanted !== null && (reg.off !== 0 || !isType(env, reg, wanted)))
+    wrong(env, argument, reg, "a pointer to the type of the field");
   argument.call.released = argument.index + 1;
 };
 

@@ -94,6 +94,23 @@ export function callSynchronously(env: Env, helper: string, call: CallInfo): voi
   env.frame.callbackDepth = 0;
 }
 
+/** A function of the program that the kernel calls from within this call, any number of times. */
+export function callOnce(
+  env: Env,
+  name: string,
+  what: { readonly subprogram: number; readonly args: readonly Reg[] },
+): void {
+  const callee = env.code.subprograms[what.subprogram];
+  if (callee === undefined || callee.isGlobal) {
+    env.refuse("callback", `${callee?.name ?? "the callback"} is no static function`);
+    return;
+  }
+  const info = { name, isAsync: false, minReturn: 0, maxReturn: 1, loops: true };
+  const frame = new Frame(callee.index, env.at, info);
+  what.args.forEach((reg, index) => (frame.regs[index + 1] = reg));
+  pushFrame(env, pushBranch(env, callee.start), frame);
+}
+
 function widenCaller(before: State, again: State): void {
   const callee = again.frames.pop();
   widenImprecise(before, again);

@@ -74,6 +74,16 @@ function readPrototype(env: Env, index: number): readonly GlobalArgument[] | nul
   return args;
 }
 
+/** Whether BTF says that the function gives a number; also where BTF says nothing. */
+export function returnsNumber(env: Env, index: number): boolean {
+  const typeId = env.code.subprograms[index]?.typeId ?? 0;
+  const fn = env.types?.get(typeId);
+  const proto = fn?.kind === "func" ? env.types?.get(fn.typeId) : null;
+  if (env.types === null || proto?.kind !== "func_proto") return true;
+  const result = resolveType(env.types, proto.returnTypeId);
+  return result?.kind === "int" || result?.kind === "enum" || result?.kind === "enum64";
+}
+
 function tagsOf(view: BtfView, functionId: number, index: number): string[] {
   const tags: string[] = [];
   for (let id = view.firstId; id < view.end; id++) {
@@ -142,7 +152,7 @@ export function argumentRegister(env: Env, arg: GlobalArgument): Reg {
     }
     case "trusted": {
       const reg = pointer(kind.btf, flag.trusted | (arg.nullable ? flag.maybeNull : 0));
-      reg.typeId = env.kernel?.structNamed(arg.name) ?? 0;
+      reg.typeId = env.kernel?.structNamed(arg.name.replace(/___.*/, "")) ?? 0;
       if (arg.nullable) reg.id = env.newId();
       return reg;
     }
@@ -179,10 +189,12 @@ function checkArgument(
       if (reg.kind !== kind.arena && reg.kind !== kind.scalar) wrong("a pointer into the arena");
       break;
     case "dynptr":
-      if (reg.kind !== kind.stack && reg.kind !== kind.dynptr) wrong("a dynptr");
+      if (reg.kind !== kind.stack && (reg.kind !== kind.dynptr || reg.off !== 0)) wrong("a dynptr");
       break;
     case "trusted":
       if (arg.nullable && reg.isNumber(0)) break;
+      if (reg.mayBeNull && !arg.nullable)
+        env.refuse("maybe-null", `r${register} may be null, which ${name} does not take`);
       if (reg.kind !== kind.btf || (reg.flags & (flag.trusted | flag.rcu)) === 0)
         wrong(`a trusted pointer to struct ${arg.name}`);
       break;

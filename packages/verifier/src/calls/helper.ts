@@ -5,7 +5,8 @@
 import type { Env } from "../env.ts";
 import { prototypeFor } from "../helpers/prototypes.ts";
 import type { Prototype } from "../helpers/prototypes.ts";
-import { dynptrKind, forgetSlices, putDynptr } from "../memory/objects.ts";
+import { destroyDynptrAt, dynptrKind, forgetSlices, putDynptr } from "../memory/objects.ts";
+import { kernelTypeOf } from "../memory/kernel-object.ts";
 import { forgetPackets } from "../memory/packet.ts";
 import { spillSize } from "../memory/stack.ts";
 import { markMany } from "../pruning/precision.ts";
@@ -124,6 +125,7 @@ function finishDynptr(env: Env, call: CallInfo): void {
   if (made === null) return;
   const frame = env.state.frames[made.frame];
   if (frame === undefined) return;
+  for (const slot of [made.slot, made.slot - 1]) destroyDynptrAt(env, frame, slot);
   const ref = made.kind === dynptrKind.ringbuf ? acquire(env) : 0;
   putDynptr(env, frame, made.slot, { kind: made.kind, ref, readOnly: false });
 }
@@ -145,10 +147,8 @@ function special(env: Env, prototype: Prototype, call: CallInfo): void {
         env.refuse("read-only", "the dynptr may only be read");
       if (call.dynptr?.size === dynptrKind.skb) forgetPackets(env.state, UNKNOWN);
       break;
-    case "dynptr_data":
-      if (call.dynptr !== null && call.dynptr.size >= dynptrKind.skb) {
-        env.refuse("dynptr", "dynptr_data is not for packets: use bpf_dynptr_slice");
-      }
+    case "get_local_storage":
+      if (!env.frame.reg(2).isNumber(0)) env.refuse("argument-constant", "the flags in r2 must be 0");
       break;
     case "snprintf":
       checkFormat(env, call.text);
@@ -315,9 +315,9 @@ function typed(env: Env, prototype: Prototype, call: CallInfo): Reg {
 /** What was in the field, with its reference. */
 function exchanged(env: Env, call: CallInfo): Reg {
   const reg = pointer(kind.btf, flag.maybeNull);
-  const field = call.map?.fields.find((each) => each.offset === call.field);
-  reg.typeId = field?.typeId ?? 0;
-  reg.ownType = true;
+  Object.assign(reg, kernelTypeOf(env, call.pointerField?.typeId ?? 0));
+  if (reg.ownType) reg.flags |= flag.alloc;
+  if (call.pointerField?.kind === "kptr_percpu") reg.flags |= flag.percpu;
   reg.ref = acquire(env);
   reg.id = reg.ref;
   return reg;

@@ -4,11 +4,13 @@
  */
 import { resolveType } from "@skep/object";
 import type { Env } from "../env.ts";
+import { MAX_OFFSET } from "../env.ts";
 import { describeReg } from "../explain/describe.ts";
 import { kernelFunction, mayCall, shapeOf } from "../kernel/functions.ts";
 import type { KernelFunction, ParameterShape } from "../kernel/functions.ts";
 import type { KernelTypes } from "../kernel/types.ts";
 import { dynptrAt, dynptrKind, iteratorAt, iteratorState, putDynptr, putIterator } from "../memory/objects.ts";
+import { mayWritePacket } from "../memory/access.ts";
 import { slotOf, stackRange } from "../memory/stack.ts";
 import type { Code } from "../program/code.ts";
 import { markPrecise } from "../pruning/precision.ts";
@@ -19,7 +21,20 @@ import { pushBranch } from "../step/branches.ts";
 import { clobber } from "./helper.ts";
 import { checkMemory, checkSizedMemory, finishWrites } from "./memory-argument.ts";
 import type { Written } from "./memory-argument.ts";
+import { callOnce } from "./callbacks.ts";
+import {
+  checkNode,
+  checkRoot,
+  giveAway,
+  graphStructs,
+  isGraphFunction,
+  nodeResult,
+  orderingArguments,
+} from "./graph.ts";
+import type { Node } from "./graph.ts";
+import { checkProgramResult } from "./local.ts";
 import { acquire, checkNothingHeld, heldLock, release } from "./references.ts";
+import { checkFallibleLock, checkIrqFlag, openOrClose, takeFallibleLock } from "./sections.ts";
 
 /** What the arguments of a call say about it. */
 interface Call {
@@ -28,6 +43,8 @@ interface Call {
   readonly written: Written;
   ref: number;
   released: number;
+  /** What a list or tree holds. */
+  node: Node | null;
   dynptr: Reg | null;
   /** A constant argument: a type's id, or a size. */
   constant: number;
@@ -40,6 +57,11 @@ function nameAt(code: Code, at: number): string {
   return target?.kind === "kfunc" ? target.name : "";
 }
 
+/** The function calls one of the program's while it works. */
+export function functionCallsBack(code: Code, at: number): boolean {
+  return nameAt(code, at) === "bpf_rbtree_add_impl";
+}
+
 /** How many registers a call of a kernel function reads. */
 export function kernelFunctionArguments(_code: Code, _at: number): number {
   return 5;
@@ -50,7 +72,8 @@ export function isIteratorNext(code: Code, at: number): boolean {
   return /^bpf_iter_.*_next$/.test(nameAt(code, at));
 }
 
-export function callKernelFunction(env: Env): void {
+/** True: the program ends here. */
+export function callKernelFunction(env: Env): boolean {
   const name = nameAt(env.code, env.at);
   const { kernel } = env;
   if (kernel === null) env.refuse("unresolved", `the kernel's types are needed for ${name || "a kernel function"}`);
@@ -59,7 +82,7 @@ export function callKernelFunction(env: Env): void {
     env.refuse("unknown-kfunc", `the kernel has no function ${name || "of that number"}`);
     clobber(env);
     env.frame.regs[0] = UNKNOWN;
-    return;
+    return false;
   }
   checkPlace(env, fn);
   const call: Call = {
@@ -69,6 +92,7 @@ export function callKernelFunction(env: Env): void {
       written: [],
       ref: 0,
       released: 0,
+      node: null,
       dynptr: null,
       constant: 0,
       iterator: null,
@@ -77,49 +101,56 @@ export function callKernelFunction(env: Env): void {
   };
   fn.params.forEach((_, index) => checkArgument(env, call, index));
   if (fn.releases && call.released === 0) env.refuse("release", `${name} is given nothing that was acquired`);
-  sections(env, name);
+  openOrClose(env, name);
   finishWrites(env, call.written);
   if (call.released !== 0) {
     const { ref } = env.frame.reg(call.released);
     if (ref !== 0) release(env, ref);
   }
+  if (name === "bpf_rbtree_add_impl") callOrdering(env, call);
+  if (givesAway(name)) giveAway(env, 2);
+  if (name === "bpf_throw") {
+    checkThrow(env);
+    return true;
+  }
   finish(env, call);
+  return false;
+}
+
+/** The program is left with what is thrown as its result, unless a function of its own takes it. */
+function checkThrow(env: Env): void {
+  if (env.state.frames.some((frame) => frame.callback !== null) || env.exceptionEntry)
+    env.refuse("callback", "bpf_throw in a callback");
+  checkNothingHeld(env, "bpf_throw");
+  if (env.exceptionCallback < 0) checkProgramResult(env, env.frame.reg(1));
+}
+
+function givesAway(name: string): boolean {
+  return name === "bpf_rbtree_add_impl" || name.startsWith("bpf_list_push_");
 }
 
 function checkPlace(env: Env, fn: KernelFunction): void {
   const { state } = env;
+  if (fn.name.startsWith("bpf_xdp_metadata_rx_") && !env.kind.deviceBound)
+    env.refuse("unknown-kfunc", `${fn.name} is for programs that are bound to a device`);
+  if (fn.name === "bpf_sock_destroy" && env.kind.attachType !== "trace_iter")
+    env.refuse("unknown-kfunc", `${fn.name} is for iterators`);
   if (!mayCall(fn.name, env.kind.type)) env.refuse("unknown-kfunc", `${env.kind.type} programs cannot call ${fn.name}`);
-  if (fn.sleeps && (!env.kind.sleepable || state.rcu > 0 || state.preempt > 0)) {
+  const iterates = fn.name === "bpf_iter_css_task_new" && env.kind.attachType === "trace_iter";
+  if (fn.sleeps && !iterates && (!env.kind.sleepable || state.rcu > 0 || state.preempt > 0)) {
     env.refuse("sleeps", `${fn.name} may sleep, which is not allowed here`);
   }
   const held = heldLock(state);
-  const isGraph = /^bpf_(list|rbtree)_/.test(fn.name);
-  if (held !== null && !isGraph && !fn.name.startsWith("bpf_res_spin_unlock")) {
+  if (held !== null && !mayCallLocked(fn.name)) {
     env.refuse("lock-held", `${fn.name} is called while a lock is held`);
   }
-  if (fn.name === "bpf_throw") checkNothingHeld(env, "bpf_throw");
 }
 
-/** Sections that calls open and close. */
-function sections(env: Env, name: string): void {
-  const { state } = env;
-  switch (name) {
-    case "bpf_rcu_read_lock":
-      state.rcu++;
-      break;
-    case "bpf_rcu_read_unlock":
-      if (state.rcu === 0) env.refuse("section-open", "an RCU read section is closed that was not opened");
-      else state.rcu--;
-      break;
-    case "bpf_preempt_disable":
-      state.preempt++;
-      break;
-    case "bpf_preempt_enable":
-      if (state.preempt === 0) env.refuse("section-open", "preemption is allowed again and was not forbidden");
-      else state.preempt--;
-      break;
-    default:
-  }
+/** in_rbtree_lock_required_cb and kfunc_spin_allowed: what may be called under a lock. */
+function mayCallLocked(name: string): boolean {
+  return (
+    isGraphFunction(name) || /^bpf_(iter_num_|res_spin_|refcount_acquire|obj_drop|percpu_obj_drop|throw)/.test(name)
+  );
 }
 
 function wrong(env: Env, call: Call, register: number, wanted: string): void {
@@ -137,6 +168,14 @@ function checkArgument(env: Env, call: Call, index: number): void {
   if (shape.kind === "number") {
     if (reg.kind !== kind.scalar) wrong(env, call, register, "a number");
     else if (name.endsWith("__k") || name.endsWith("__szk")) checkConstant(env, call, register);
+    return;
+  }
+  if (name.endsWith("__irq_flag")) {
+    checkIrqFlag(env, register, call.fn.name);
+    return;
+  }
+  if (index === 2 && call.fn.name === "bpf_rbtree_add_impl") {
+    if (reg.kind !== kind.function) env.refuse("callback", `r3 is ${describeReg(reg)}, not a function`);
     return;
   }
   const nullable = name.endsWith("__nullable") || name.endsWith("__opt");
@@ -168,8 +207,12 @@ function checkPointer(env: Env, call: Call, argument: PointerArgument): void {
   const reg = env.read(register);
   if (shape.kind === "struct" && shape.name === "bpf_dynptr") checkDynptr(env, call, argument);
   else if (call.fn.iterator !== null && index === 0 && shape.kind === "struct") checkIterator(env, call, shape);
+  else if (shape.kind === "struct" && graphStructs[shape.name] !== undefined)
+    checkGraph(env, call, register, shape.name);
+  else if (shape.kind === "struct" && shape.name === "bpf_res_spin_lock")
+    checkFallibleLock(env, register, call.fn.name);
   else if (argument.name.endsWith("__map") || (shape.kind === "struct" && shape.name === "bpf_map")) {
-    if (reg.kind !== kind.map) wrong(env, call, register, "a map");
+    if (reg.kind !== kind.map && !isMapObject(call, reg)) wrong(env, call, register, "a map");
   } else if (reg.kind === kind.context) checkContext(env, call, argument);
   else if (hasSize(call, index)) checkSized(env, call, register);
   else if (reg.kind === kind.btf) checkObject(env, call, argument);
@@ -186,6 +229,34 @@ function checkContext(env: Env, call: Call, { register }: PointerArgument): void
   const reg = env.read(register);
   if (reg.off !== 0 || !reg.isConst)
     env.refuse("context-modified", `r${register} of ${call.fn.name} points into the context`);
+}
+
+/** A map of the kernel's, such as an iterator shows. */
+function isMapObject(call: Call, reg: Reg): boolean {
+  const isTrusted = (reg.flags & (flag.trusted | flag.rcu)) !== 0;
+  return (
+    isTrusted &&
+    reg.kind === kind.btf &&
+    !reg.ownType &&
+    call.types.nameOf(call.types.resolve(reg.typeId)) === "bpf_map"
+  );
+}
+
+function checkGraph(env: Env, call: Call, register: number, struct: string): void {
+  const what = { name: call.fn.name, struct };
+  if (struct === "bpf_list_head" || struct === "bpf_rb_root") call.node = checkRoot(env, register, what);
+  else {
+    checkNode(env, register, what, call.node);
+    const { typeId, off } = env.read(register);
+    call.node ??= { typeId, offset: off };
+  }
+}
+
+/** The function that orders a tree is called with two of its nodes. */
+function callOrdering(env: Env, call: Call): void {
+  const ordering = env.frame.reg(3);
+  if (ordering.kind !== kind.function || call.node === null) return;
+  callOnce(env, call.fn.name, { subprogram: ordering.size, args: orderingArguments(call.node) });
 }
 
 /** The next parameter is this one's size. */
@@ -217,6 +288,9 @@ function checkObject(env: Env, call: Call, { register, shape, index }: PointerAr
   if (call.fn.releases && index === 0) {
     if (reg.ref === 0) env.refuse("release", `r${register} holds no reference`);
     if (reg.off !== 0) env.refuse("release", `r${register} was moved before it is released`);
+    const name = call.types.nameOf(call.types.resolve(reg.typeId));
+    if (shape.kind === "struct" && !reg.ownType && name !== shape.name)
+      wrong(env, call, register, `a pointer to struct ${shape.name}, not struct ${name}`);
     call.released = register;
     return;
   }
@@ -224,25 +298,12 @@ function checkObject(env: Env, call: Call, { register, shape, index }: PointerAr
   if (!isTrusted) env.refuse("untrusted", `r${register} of ${call.fn.name} is a pointer that is not trusted`);
   if (reg.ownType || shape.kind !== "struct") return;
   const name = call.types.nameOf(reg.typeId);
-  if (!isOrBeginsWith(call.types, reg.typeId, contextTypes[shape.name] ?? shape.name))
+  if (!call.types.hasAt(reg.typeId, reg.off, contextTypes[shape.name] ?? shape.name))
     wrong(env, call, register, `a pointer to struct ${shape.name}, not struct ${name}`);
 }
 
 /** What a program calls its context, as the kernel has it. */
 const contextTypes: Readonly<Record<string, string>> = { __sk_buff: "sk_buff", xdp_md: "xdp_buff" };
-
-/** The type of this name, or a struct whose first member is one (btf_struct_ids_match). */
-function isOrBeginsWith(types: KernelTypes, typeId: number, wanted: string): boolean {
-  let id = typeId;
-  for (let depth = 0; depth < 8; depth++) {
-    if (types.nameOf(id) === wanted) return true;
-    const type = resolveType(types.view, id);
-    const first = type?.kind === "struct" ? type.members[0] : undefined;
-    if (first === undefined || first.bitOffset !== 0) return false;
-    id = first.typeId;
-  }
-  return false;
-}
 
 function stackPlace(
   env: Env,
@@ -269,6 +330,8 @@ const makers: Readonly<Record<string, number>> = {
 function checkDynptr(env: Env, call: Call, argument: PointerArgument): void {
   const reg = env.read(argument.register);
   if (reg.kind === kind.dynptr) {
+    if (reg.off !== 0 || !reg.isConst || reg.vl !== 0)
+      env.refuse("dynptr", `r${argument.register} was moved: it points into a dynptr`);
     call.dynptr = reg;
     return;
   }
@@ -315,8 +378,13 @@ function finish(env: Env, call: Call): void {
     nextOfIterator(env, call);
     return;
   }
+  if (fn.name.startsWith("bpf_res_spin_lock")) {
+    takeFallibleLock(env, env.frame.reg(1));
+    return;
+  }
+  const result = resultOf(env, call);
   clobber(env);
-  env.frame.regs[0] = resultOf(env, call);
+  env.frame.regs[0] = result;
 }
 
 function makeIterator(env: Env, call: Call): void {
@@ -371,28 +439,104 @@ function resultOf(env: Env, call: Call): Reg {
   const type = resolveType(types.view, fn.returnTypeId);
   if (type === null) return new Reg();
   if (type.kind !== "ptr") return UNKNOWN;
-  if (fn.name.startsWith("bpf_dynptr_slice")) return slice(env, call);
-  if (fn.name === "bpf_arena_alloc_pages") {
-    const arena = UNKNOWN.clone();
-    arena.kind = kind.arena;
-    return arena;
-  }
+  const special = nodeResult(env, fn.name, call.node) ?? specialResult(env, call);
+  if (special !== null) return special;
   const shape = shapeOf(types, fn.returnTypeId);
   const nulls = fn.mayReturnNull ? flag.maybeNull : 0;
   const reg =
     shape.kind === "struct" ? pointer(kind.btf, nulls | flag.trusted) : pointer(kind.memory, nulls | flag.readOnly);
   if (shape.kind === "struct") reg.typeId = shape.typeId;
   else reg.size = shape.kind === "memory" ? shape.size : 0;
-  if (fn.name === "bpf_obj_new_impl" || fn.name === "bpf_percpu_obj_new_impl") {
-    reg.flags = nulls | flag.alloc;
-    reg.typeId = call.constant;
-    reg.ownType = true;
-  }
+  // The one number that a session keeps for its program.
+  if (fn.name === "bpf_session_cookie") reg.flags &= ~flag.readOnly;
   if (nulls !== 0) reg.id = env.newId();
   if (fn.acquires) {
     reg.ref = acquire(env);
     reg.id = reg.ref;
   } else if (fn.iterator === "next") reg.ref = call.iteratorReg?.ref ?? 0;
+  return reg;
+}
+
+/** Results that the prototype does not tell. */
+function specialResult(env: Env, call: Call): Reg | null {
+  const { name } = call.fn;
+  const first = env.frame.reg(1);
+  switch (name) {
+    case "bpf_dynptr_slice_rdwr":
+      if (call.dynptr?.size === dynptrKind.skb && !mayWritePacket(env))
+        env.refuse("packet-write", `${env.kind.type} programs may not write to packets`);
+      return slice(env, call);
+    case "bpf_dynptr_slice":
+      return slice(env, call);
+    case "bpf_arena_alloc_pages": {
+      const arena = UNKNOWN.clone();
+      arena.kind = kind.arena;
+      return arena;
+    }
+    case "bpf_obj_new_impl":
+    case "bpf_percpu_obj_new_impl":
+      return owned(env, { typeId: call.constant, isNullable: true, percpu: name.startsWith("bpf_percpu") });
+    case "bpf_refcount_acquire_impl":
+      return owned(env, { typeId: first.typeId, isNullable: first.ref === 0, percpu: false });
+    case "bpf_cast_to_kern_ctx":
+      return contextObject(env);
+    case "bpf_rdonly_cast":
+      return castObject(env, call);
+    default:
+      return null;
+  }
+}
+
+/** An object of a type of the program's, which it has to give back. */
+function owned(
+  env: Env,
+  what: { readonly typeId: number; readonly isNullable: boolean; readonly percpu: boolean },
+): Reg {
+  const reg = pointer(kind.btf, flag.alloc | (what.isNullable ? flag.maybeNull : 0) | (what.percpu ? flag.percpu : 0));
+  reg.typeId = what.typeId;
+  reg.ownType = true;
+  reg.ref = acquire(env);
+  reg.id = reg.ref;
+  return reg;
+}
+
+/** What the kernel has behind the context that programs see. */
+const kernelContexts: readonly (readonly [types: RegExp, struct: string])[] = [
+  [/^(socket_filter|sched_cls|sched_act|cgroup_skb|lwt_|sk_skb|flow_dissector)/, "sk_buff"],
+  [/^xdp$/, "xdp_buff"],
+  [/^cgroup_sock_addr$/, "bpf_sock_addr_kern"],
+  [/^cgroup_sock$/, "sock"],
+  [/^sock_ops$/, "bpf_sock_ops_kern"],
+  [/^sk_msg$/, "sk_msg"],
+  [/^cgroup_device$/, "bpf_cgroup_dev_ctx"],
+  [/^cgroup_sysctl$/, "bpf_sysctl_kern"],
+  [/^cgroup_sockopt$/, "bpf_sockopt_kern"],
+  [/^sk_reuseport$/, "sk_reuseport_kern"],
+  [/^sk_lookup$/, "bpf_sk_lookup_kern"],
+  [/^perf_event$/, "bpf_perf_event_data_kern"],
+  [/^kprobe$/, "pt_regs"],
+  [/^netfilter$/, "bpf_nf_ctx"],
+];
+
+function contextObject(env: Env): Reg | null {
+  const struct = kernelContexts.find(([types]) => types.test(env.kind.type))?.[1];
+  const typeId = struct === undefined ? 0 : (env.kernel?.structNamed(struct) ?? 0);
+  if (typeId === 0) return null;
+  const reg = pointer(kind.btf, flag.trusted);
+  reg.typeId = typeId;
+  return reg;
+}
+
+/** Any pointer as one to a type of the kernel's: reads that may fail. `void`: reads of anything. */
+function castObject(env: Env, call: Call): Reg {
+  const { types } = call;
+  const type = resolveType(types.view, call.constant);
+  const isVoid = call.constant === 0 || type === null;
+  if (!isVoid && type.kind !== "struct" && type.kind !== "union")
+    env.refuse("argument-constant", `r2 of ${call.fn.name} must be the id of a struct, or of void`);
+  const reg = pointer(isVoid ? kind.memory : kind.btf, flag.untrusted | flag.readOnly);
+  reg.typeId = call.constant;
+  reg.size = isVoid ? MAX_OFFSET : 0;
   return reg;
 }
 

@@ -105,11 +105,17 @@ function checkResult(env: Env): void {
     env.refuse("void-return", "r0 has no value at the end");
     return;
   }
-  if (frame.subprogram !== 0) {
+  if (frame.subprogram !== 0 && !env.exceptionEntry) {
     if (result.kind !== kind.scalar)
       env.refuse("return-pointer", `a global function returns ${describeReg(result)}, not a number`);
     return;
   }
+  checkProgramResult(env, result);
+}
+
+/** What the program, or what it throws, may be (check_return_code). */
+export function checkProgramResult(env: Env, result: Reg): void {
+  const { kind: program } = env;
   const range = program.returns;
   if (range === null) return;
   if (result.kind !== kind.scalar) {

@@ -68,10 +68,11 @@ export function prototypeOf(id: number): Prototype | null {
 const withSocket: Readonly<Record<string, readonly number[]>> = {
   cgroup_sockopt: [49, 57],
   lsm: [46, 49, 57],
-  tracing: [46],
+  tracing: [46, 49, 57],
   sk_reuseport: [46],
   struct_ops: [49, 57],
 };
+const SK_ASSIGN = 124;
 const variants = new Map<string, Prototype>();
 
 /** The prototype as programs of this type see it. */
@@ -79,12 +80,13 @@ export function prototypeFor(id: number, type: string): Prototype | null {
   const plain = prototypeOf(id);
   const takesSocket = withSocket[type]?.includes(id) === true;
   const takesContext = id === 107 && type === "cgroup_sock";
-  if (plain === null || !(takesSocket || takesContext)) return plain;
+  const takesNull = id === SK_ASSIGN && type === "sk_lookup";
+  if (plain === null || !(takesSocket || takesContext || takesNull)) return plain;
   const key = `${type} ${id}`;
   let variant = variants.get(key);
   if (variant === undefined) {
-    const place = takesContext ? 1 : 0;
-    const wanted = parseArgument(takesContext ? "ctx" : "sock");
+    const place = takesContext || takesNull ? 1 : 0;
+    const wanted = parseArgument(takesContext ? "ctx" : takesNull ? "skc?" : "sock");
     variant = { ...plain, args: plain.args.map((arg, index) => (index === place ? wanted : arg)) };
     variants.set(key, variant);
   }
@@ -121,8 +123,15 @@ function derived(type: string): Set<number> | null {
   return null;
 }
 
+/** get_retval and set_retval: also these, where it is said that they are attached as what they are. */
+const withResult = new Map(
+  ["cgroup_device", "cgroup_sysctl"].map((type) => [type, new Set([...(available.get(type) ?? []), 186, 187])]),
+);
+
 /** Helpers that programs of this type may call; null for a type of which nothing is known. */
 export function helpersOf(type: string, attachType: string | undefined): ReadonlySet<number> | null {
+  const own = attachType !== undefined && type.startsWith("cgroup_") ? withResult.get(type) : undefined;
+  if (own !== undefined) return own;
   const exact = attachType === undefined ? undefined : available.get(`${type}/${attachType}`);
   const known = exact ?? available.get(type) ?? firstOf(type);
   if (known !== undefined) return known;

@@ -30,11 +30,13 @@ const acquiring = new Set(
 const releasing = new Set(
   (
     "bpf_task_release bpf_cgroup_release bpf_cpumask_release bpf_obj_drop_impl bpf_percpu_obj_drop_impl bpf_key_put bpf_crypto_ctx_release " +
-    "bpf_put_file bpf_ct_release bpf_ct_insert_entry bpf_xdp_xfrm_state_release"
+    "bpf_kfunc_call_test_release bpf_kfunc_call_memb_release bpf_put_file bpf_ct_release bpf_ct_insert_entry bpf_xdp_xfrm_state_release"
   ).split(" "),
 );
+/** Acquired, and there because the argument was. */
+const always = new Set(["bpf_cpumask_acquire", "bpf_refcount_acquire_impl"]);
 const nullable = new Set([
-  ...acquiring,
+  ...[...acquiring].filter((name) => !always.has(name)),
   ...(
     "bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_rbtree_first bpf_rbtree_root bpf_rbtree_left bpf_rbtree_right bpf_list_front bpf_list_back " +
     "bpf_get_kmem_cache bpf_arena_alloc_pages"

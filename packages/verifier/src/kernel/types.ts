@@ -36,6 +36,28 @@ export class KernelTypes {
     return this.view.named(name).find((each) => this.view.get(each)?.kind === kind) ?? 0;
   }
 
+  /** Without typedefs, const and the like. */
+  resolve(id: number): number {
+    return resolveId(this.view, id);
+  }
+
+  /** The type of this name at the offset, or a struct that has one there (btf_struct_ids_match). */
+  hasAt(typeId: number, offset: number, wanted: string): boolean {
+    const id = this.resolve(typeId);
+    if (offset === 0 && this.nameOf(id) === wanted) return true;
+    const type = this.view.get(id);
+    if (type?.kind === "array") {
+      const size = this.sizeOf(type.typeId);
+      return size > 0 && this.hasAt(type.typeId, offset % size, wanted);
+    }
+    if (type?.kind !== "struct" && type?.kind !== "union") return false;
+    return type.members.some((member) => {
+      const start = member.bitOffset >>> 3;
+      const isIn = offset >= start && offset < start + this.sizeOf(member.typeId) && member.bitSize === 0;
+      return isIn && this.hasAt(member.typeId, offset - start, wanted);
+    });
+  }
+
   nameOf(id: number): string {
     const type = this.view.get(id);
     return type !== null && "name" in type ? type.name : "";
@@ -102,6 +124,7 @@ export class KernelTypes {
     if (type.kind === "array") {
       const element = this.sizeOf(type.typeId);
       if (element === 0 || offset < start) return null;
+      if (offset + size > start + memberSize) return refused(`the access goes behind the end of ${member.name}`);
       return this.inElement(type.typeId, (offset - start) % element, size);
     }
     if (type.kind === "ptr" && offset === start && size === 8) return this.pointerField(type.typeId, member.name);

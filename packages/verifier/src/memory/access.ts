@@ -5,13 +5,14 @@
 import type { Env } from "../env.ts";
 import { MAX_OFFSET } from "../env.ts";
 import type { Kind } from "../register.ts";
-import { Reg, S64_MIN, UNKNOWN, constantWords, flag, kind } from "../register.ts";
+import type { Reg } from "../register.ts";
+import { S64_MIN, UNKNOWN, constantWords, flag, kind, pointer } from "../register.ts";
 import { truncate } from "../scalar/bounds.ts";
 import { signExtend } from "../scalar/arithmetic.ts";
 import type { MapInfo, SpecialField } from "../program/maps.ts";
 import { describeReg, kindName } from "../explain/describe.ts";
 import { loadContext, storeContext } from "./context.ts";
-import { accessKernelObject } from "./kernel-object.ts";
+import { accessKernelObject, kernelTypeOf } from "./kernel-object.ts";
 import { accessSocket } from "./socket.ts";
 import { readStack, writeStack } from "./stack.ts";
 
@@ -39,6 +40,8 @@ export function load(env: Env, access: Access, extend = false): Reg {
   const ptr = env.read(access.register);
   notePointer(env, ptr);
   const loaded = loadFrom(env, ptr, access);
+  if (extend && ptr.kind === kind.context && loaded.kind !== kind.scalar)
+    env.refuse("context-access", `the pointer at ${access.off} of the context is read with a sign`);
   if (loaded.kind !== kind.scalar || access.size === 8) return loaded;
   if (extend) {
     const reg = loaded.clone();
@@ -91,6 +94,8 @@ function loadFrom(env: Env, ptr: Reg, access: Access): Reg {
     case kind.xdpSock:
       if (refuseNull(env, ptr, access)) return UNKNOWN;
       return accessSocket(env, ptr, access, false);
+    case kind.map:
+      return loadMap(env, ptr, access);
     case kind.btf:
       if ((ptr.flags & flag.maybeNull) !== 0 && refuseNull(env, ptr, access)) return UNKNOWN;
       return accessKernelObject(env, ptr, access, false);
@@ -261,13 +266,50 @@ function loadField(env: Env, ptr: Reg, access: Access, field: SpecialField): Reg
     );
     return UNKNOWN;
   }
-  const reg = new Reg();
-  reg.kind = kind.btf;
-  reg.flags = flag.maybeNull | (env.state.rcu > 0 && field.kind !== "kptr_untrusted" ? flag.rcu : flag.untrusted);
-  reg.typeId = field.typeId;
-  reg.ownType = true;
+  const reg = pointer(kind.btf, flag.maybeNull);
+  Object.assign(reg, kernelTypeOf(env, field.typeId));
+  reg.flags |= isProtected(env, field, reg) ? flag.rcu : flag.untrusted;
+  if (field.kind === "kptr_percpu") reg.flags |= flag.percpu;
+  if (reg.ownType && (reg.flags & flag.rcu) !== 0) reg.flags |= flag.alloc | flag.nonOwning;
   reg.id = env.newId();
   return reg;
+}
+
+/** Types whose objects live until no reader is left (rcu_protected_types, kernel/bpf/verifier.c). */
+const protectedTypes = new Set(["prog_test_ref_kfunc", "cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"]);
+
+function isProtected(env: Env, field: SpecialField, reg: Reg): boolean {
+  if (field.kind === "kptr_untrusted" || (env.state.rcu === 0 && env.kind.sleepable)) return false;
+  return reg.ownType || protectedTypes.has(env.kernel?.nameOf(reg.typeId) ?? "");
+}
+
+/** A field of the kernel's struct behind a map (check_ptr_to_map_access). */
+function loadMap(env: Env, ptr: Reg, access: Access): Reg {
+  const { kernel } = env;
+  if (kernel === null) {
+    env.refuse("not-a-pointer", `r${access.register} (map) is no pointer to memory`);
+    return UNKNOWN;
+  }
+  const walked = kernel.walk(kernel.structNamed(mapStruct(ptr.map?.type ?? "")), ptr.off + access.off, access.size);
+  if (walked.kind === "refused") env.refuse("kernel-object", `the map: ${walked.why}`);
+  if (walked.kind !== "pointer") return UNKNOWN;
+  const reg = pointer(kind.btf, flag.untrusted);
+  reg.typeId = walked.typeId;
+  return reg;
+}
+
+const mapStructs: readonly (readonly [types: RegExp, struct: string])[] = [
+  [/array(_of_maps)?$/, "bpf_array"],
+  [/hash(_of_maps)?$/, "bpf_htab"],
+  [/^lpm_trie$/, "lpm_trie"],
+  [/^(queue|stack)$/, "bpf_queue_stack"],
+  [/ringbuf$/, "bpf_ringbuf_map"],
+  [/_storage$/, "bpf_local_storage_map"],
+];
+
+function mapStruct(type: string): string {
+  if (/^(devmap|sock|cpumap|xskmap|reuseport)/.test(type)) return "bpf_map";
+  return mapStructs.find(([types]) => types.test(type))?.[1] ?? "bpf_map";
 }
 
 /** What is stored: a register, or an immediate as a constant; `register` -1 for the latter. */

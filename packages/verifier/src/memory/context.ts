@@ -126,6 +126,8 @@ function argumentPointer(env: Env, { prototype, index, pointee }: Argument): Reg
 function isNullable(env: Env, prototype: KernelPrototype, pointee: number): boolean {
   if (!prototype.nullable) return false;
   const target = env.kernel?.nameOf(pointee) ?? "";
+  // What is shown is the element; its map is there.
+  if (target === "bpf_map" && prototype.name !== "bpf_iter_bpf_map") return false;
   return target !== "bpf_iter_meta" && target !== "seq_file";
 }
 

@@ -11,12 +11,23 @@ import type { Access } from "./access.ts";
 
 const ownTypes = new WeakMap<object, KernelTypes>();
 
-function typesOf(env: Env, ptr: Reg): KernelTypes | null {
-  if (!ptr.ownType) return env.kernel;
+/** The object's own types. */
+export function ownTypesOf(env: Env): KernelTypes | null {
   if (env.types === null) return null;
   let types = ownTypes.get(env.types);
   if (types === undefined) ownTypes.set(env.types, (types = new KernelTypes(env.types)));
   return types;
+}
+
+function typesOf(env: Env, ptr: Reg): KernelTypes | null {
+  return ptr.ownType ? ownTypesOf(env) : env.kernel;
+}
+
+/** A type of the object's as the kernel has it, where it has one of that name: what pointers in maps point to (btf_parse_kptr). */
+export function kernelTypeOf(env: Env, typeId: number): Pick<Reg, "typeId" | "ownType"> {
+  const own = ownTypesOf(env);
+  const id = own === null ? 0 : (env.kernel?.structNamed(own.nameOf(own.resolve(typeId))) ?? 0);
+  return id === 0 ? { typeId, ownType: true } : { typeId: id, ownType: false };
 }
 
 export function accessKernelObject(env: Env, ptr: Reg, access: Access, writes: boolean): Reg {
@@ -33,7 +44,8 @@ export function accessKernelObject(env: Env, ptr: Reg, access: Access, writes: b
     env.refuse("kernel-object", `${name} is user space's: read it with bpf_probe_read_user`);
   if ((ptr.flags & flag.percpu) !== 0) env.refuse("kernel-object", `${name} is per CPU: take it with bpf_this_cpu_ptr`);
   if ((ptr.flags & flag.alloc) !== 0) return accessOwned(env, ptr, { off, size: access.size, types }, writes);
-  if (writes && !mayWrite(env, name)) env.refuse("read-only", `${name} may only be read`);
+  if (writes && !mayWrite(env, name) && !isMark(env, types, ptr, off))
+    env.refuse("read-only", `${name} may only be read`);
   const walked = types.walk(ptr.typeId, off, access.size);
   if (walked.kind === "refused") env.refuse("kernel-object", `${name}: ${walked.why}`);
   if (writes || walked.kind !== "pointer") return UNKNOWN;
@@ -59,7 +71,7 @@ function pointee(
   else if (trusted && inRcu && isSafe("rcu", parent, walked.field)) reg.flags |= flag.rcu;
   else if (trusted && inRcu && (walked.tags.includes("rcu") || isSafe("rcu-or-null", parent, walked.field))) {
     reg.flags |= flag.rcu | flag.maybeNull;
-  } else if ((ptr.flags & flag.untrusted) !== 0 || trusted || walked.tags.includes("rcu")) reg.flags |= flag.untrusted;
+  } else if ((ptr.flags & flag.untrusted) !== 0 || (trusted && !inRcu)) reg.flags |= flag.untrusted;
   if ((reg.flags & flag.maybeNull) !== 0) reg.id = env.newId();
   return reg;
 }
@@ -86,7 +98,18 @@ function accessOwned(
   return UNKNOWN;
 }
 
+/** The mark of a tracked connection (nf_conntrack_btf_struct_access). */
+function isMark(env: Env, types: KernelTypes, ptr: Reg, off: number): boolean {
+  const name = types.nameOf(types.resolve(ptr.typeId));
+  const type = types.view.get(types.structNamed("nf_conn"));
+  const mark = type?.kind === "struct" ? type.members.find((each) => each.name === "mark") : undefined;
+  return name.startsWith("nf_conn") && mark?.bitOffset === off * 8 && /^(xdp|sched_)/.test(env.kind.type);
+}
+
 /** struct_ops programs may write a few fields (bpf_tcp_ca_btf_struct_access and others). */
 function mayWrite(env: Env, name: string): boolean {
-  return env.kind.type === "struct_ops" && (name === "tcp_sock" || name === "sock" || name === "inet_connection_sock");
+  return (
+    env.kind.type === "struct_ops" &&
+    (name === "tcp_sock" || name === "bpf_dummy_ops_state" || name === "sock" || name === "inet_connection_sock")
+  );
 }

@@ -28,11 +28,20 @@ function callsTail(code: Code, start: number, end: number): boolean {
   return false;
 }
 
-function calleesOf(code: Code, start: number, end: number): number[] {
-  const found: number[] = [];
+interface Callee {
+  readonly index: number;
+  /** Its address is taken: something else calls it. */
+  readonly isAddress: boolean;
+}
+
+function calleesOf(code: Code, start: number, end: number): Callee[] {
+  const found: Callee[] = [];
   for (let at = start; at < end; at++) {
     if (isLocalCall(code, at) || isFunctionAddress(code, at))
-      found.push(code.subprogramOf[code.target[at] as number] as number);
+      found.push({
+        index: code.subprogramOf[code.target[at] as number] as number,
+        isAddress: isFunctionAddress(code, at),
+      });
   }
   return found;
 }
@@ -66,8 +75,10 @@ export function checkStackDepth(env: Env): void {
       return;
     }
     for (const callee of callees[index] ?? []) {
+      if (!callee.isAddress && callee.index === env.exceptionSubprogram)
+        env.refuse("callback", "the function that takes exceptions is called directly");
       // What runs later begins a stack of its own.
-      if (!env.asyncStarted.has(`${callee}`)) walk(callee, depth, frames + 1, isOwn);
+      if (!callee.isAddress || !env.asyncStarted.has(`${callee.index}`)) walk(callee.index, depth, frames + 1, isOwn);
     }
   };
   code.subprograms.forEach((_, index) => {

@@ -3,11 +3,13 @@
  * The shape of a program before it is walked: functions end where they must, jumps stay inside, everything is reached (check_subprogs,
  * check_cfg; kernel/bpf/verifier.c). And the places where states are kept and compared.
  */
-import { CALL, EXIT, fieldProblem, NOSPEC, pseudoCall } from "@skep/isa";
+import { CALL, EXIT, fieldProblem, insnClass, NOSPEC, pseudoCall } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
+import { returnsNumber } from "../calls/global.ts";
 import type { Env } from "../env.ts";
 import { isConditional, isFunctionAddress, isGoto, isLocalCall } from "./code.ts";
 import type { Code, Subprogram } from "./code.ts";
+import type { MapInfo } from "./maps.ts";
 
 const MAX_SUBPROGRAMS = 256;
 const MAX_INSTRUCTIONS = 1_000_000;
@@ -31,6 +33,7 @@ function checkInstructions(env: Env): void {
     const isUnknown = insn.opcode === NOSPEC || insn.opcode === CALLX || fieldProblem(insn)?.field === "opcode";
     if (isUnknown) env.refuse("malformed", `there is no instruction 0x${insn.opcode.toString(16)}`);
     const target = code.targets.get(at);
+    if (target?.kind === "value" || target?.kind === "map") checkMap(env, target.map);
     if (target?.kind !== "value" || target.map.type === "arena") return;
     const { name, type, maxEntries, valueSize } = target.map;
     if (type !== "array" || maxEntries !== 1) env.refuse("map-and-helper", `map ${name} is no data section`);
@@ -39,9 +42,53 @@ function checkInstructions(env: Env): void {
   });
 }
 
+const tracing = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint", "raw_tracepoint_writable"]);
+const locks = new Set(["spin_lock", "res_spin_lock"]);
+const notForTracing = new Set([...locks, "list_head", "rb_root", "timer", "wq"]);
+/** Maps whose elements programs that sleep may hold. */
+const forSleeping =
+  /^((lru_)?(percpu_)?hash|(percpu_)?array|(array|hash)_of_maps|(user_)?ringbuf|(inode|sk|task|cgrp)_storage|queue|stack|arena)$/;
+
+/** check_map_prog_compatibility */
+function checkMap(env: Env, map: MapInfo): void {
+  const { type, sleepable } = env.kind;
+  for (const field of map.fields) {
+    const isFor = tracing.has(type)
+      ? !notForTracing.has(field.kind)
+      : type !== "socket_filter" || !locks.has(field.kind);
+    if (!isFor) env.refuse("special-field", `${type} programs cannot use a map with a ${field.kind}: ${map.name}`);
+  }
+  if (map.type === "struct_ops")
+    env.refuse("map-and-helper", `${map.name} is a struct of the kernel's, not for programs`);
+  if (sleepable && !forSleeping.test(map.type))
+    env.refuse("sleeps", `programs that sleep cannot use maps of type ${map.type}: ${map.name}`);
+}
+
+const TAIL_CALL = 12;
+
+/** Functions that can be left in their middle must give a number (check_abnormal_return, check_btf_func). */
+function checkEarlyExits(env: Env): void {
+  const { code } = env;
+  for (const each of code.subprograms) {
+    if (each.index === 0) continue;
+    const isTyped = each.typeId !== 0 && env.types !== null;
+    if (isTyped && returnsNumber(env, each.index)) continue;
+    const why = isTyped ? "that gives no number" : "of which no types are known";
+    for (let at = each.start; at < each.end; at++) {
+      env.at = at;
+      const opcode = code.opcode[at] as number;
+      if (opcode === CALL && code.src[at] === 0 && code.imm[at] === TAIL_CALL)
+        env.refuse("tail-call", `a tail call in ${each.name}, a function ${why}`);
+      if ((opcode & 7) === insnClass.ld && (opcode & 0xe0) !== 0)
+        env.refuse("context-access", `a packet load in ${each.name}, a function ${why}`);
+    }
+  }
+}
+
 export function checkFlow(env: Env): void {
   const { code } = env;
   checkInstructions(env);
+  checkEarlyExits(env);
   if (code.count === 0) env.refuse("falls-off", "the program is empty");
   if (code.subprograms.length > MAX_SUBPROGRAMS) env.refuse("too-many", `more than ${MAX_SUBPROGRAMS} functions`);
   if (code.count > MAX_INSTRUCTIONS) env.refuse("too-many", `more than ${MAX_INSTRUCTIONS} instructions`);

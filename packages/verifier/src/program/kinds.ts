@@ -44,7 +44,7 @@ export function returnRange(
     case "kprobe":
       return /session/.test(attach) ? yesNo : null;
     case "tracing":
-      if (attach === "trace_fentry" || attach === "trace_fexit" || attach === "trace_raw_tp") return zero;
+      if (attach === "trace_fentry" || attach === "trace_fexit") return zero;
       return attach === "trace_iter" ? yesNo : null;
     case "lsm":
       if (attach === "lsm_cgroup") return prototype?.returnTypeId === 0 ? one : yesNo;
@@ -76,13 +76,28 @@ export function programKind(spec: ObjectSpec, program: ProgramSpec, options: Kin
     attachType,
     attachTo: program.attachTo,
     sleepable: (program.flags & programFlags.sleepable) !== 0,
+    deviceBound: (program.flags & programFlags.xdp_dev_bound_only) !== 0,
     isGpl: gplLicences.has(spec.license),
     kernel: options.version,
     context: contextRules(type, attachType),
-    helpers: helpersOf(type, attachType),
+    helpers: helpersFor(program, prototype),
     prototype,
     returns: returnRange(type, attachType, prototype),
   };
+}
+
+const socketOptions = [49, 57];
+
+/** Some depend on what the program is attached to (bpf_iter_tcp_get_func_proto, bpf_tcp_ca_get_func_proto). */
+function helpersFor(program: ProgramSpec, prototype: KernelPrototype | null): ReadonlySet<number> | null {
+  const { type, attachType, attachTo } = program;
+  const common = helpersOf(type, attachType);
+  if (common === null) return null;
+  if (attachType === "trace_iter" && (attachTo === "tcp" || attachTo === "unix"))
+    return new Set([...common, ...socketOptions]);
+  if (prototype?.name === "tcp_congestion_ops.release")
+    return new Set([...common].filter((id) => !socketOptions.includes(id)));
+  return common;
 }
 
 const prefixes: Readonly<Record<string, string>> = {

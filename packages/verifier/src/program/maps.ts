@@ -4,7 +4,7 @@
  * (struct btf_record, kernel/bpf/btf.c).
  */
 import { mapFlags } from "@skep/isa";
-import { resolveType, sizeOf, viewOf } from "@skep/object";
+import { resolveId, resolveType, sizeOf, viewOf } from "@skep/object";
 import type { BtfOf, BtfTypes, BtfView, MapSpec } from "@skep/object";
 
 export type FieldKind =
@@ -29,6 +29,8 @@ export interface SpecialField {
   readonly offset: number;
   readonly size: number;
   readonly typeId: number;
+  /** List heads and tree roots: the struct that is in them, and where its node is. */
+  readonly contains?: { readonly typeId: number; readonly offset: number };
 }
 
 export interface MapInfo {
@@ -73,14 +75,49 @@ const tags: Readonly<Record<string, FieldKind>> = {
 export function specialFields(btf: BtfTypes | BtfView, typeId: number): SpecialField[] {
   const view = viewOf(btf);
   const found: SpecialField[] = [];
-  collect(view, { typeId, offset: 0, depth: 0 }, found);
+  const section = resolveType(view, typeId);
+  if (section?.kind === "datasec") {
+    for (const variable of section.variables) {
+      const type = view.get(variable.typeId);
+      if (type?.kind !== "var") continue;
+      const place = { typeId: type.typeId, offset: variable.offset, depth: 0, tag: tagOf(view, variable.typeId, -1) };
+      collect(view, place, found);
+    }
+  } else collect(view, { typeId, offset: 0, depth: 0, tag: "" }, found);
   return found.sort((a, b) => a.offset - b.offset);
+}
+
+const tagsByView = new WeakMap<BtfView, Map<string, string>>();
+
+/** What a declaration tag `contains:STRUCT:FIELD` says of a member, or of a variable (index -1). */
+function tagOf(view: BtfView, typeId: number, index: number): string {
+  let known = tagsByView.get(view);
+  if (known === undefined) {
+    known = new Map();
+    for (let id = view.firstId; id < view.end; id++) {
+      const type = view.get(id);
+      if (type?.kind === "decl_tag" && type.name.startsWith("contains:"))
+        known.set(`${type.typeId}:${type.componentIndex}`, type.name);
+    }
+    tagsByView.set(view, known);
+  }
+  return known.get(`${typeId}:${index}`) ?? "";
+}
+
+function containedBy(view: BtfView, tag: string): SpecialField["contains"] {
+  const [, struct = "", field = ""] = tag.split(":");
+  const typeId = view.named(struct).find((each) => view.get(each)?.kind === "struct") ?? 0;
+  const type = view.get(typeId);
+  const member = type?.kind === "struct" ? type.members.find((each) => each.name === field) : undefined;
+  return member === undefined ? undefined : { typeId, offset: member.bitOffset >>> 3 };
 }
 
 interface Place {
   readonly typeId: number;
   readonly offset: number;
   readonly depth: number;
+  /** The tag of the member or variable. */
+  readonly tag: string;
 }
 
 function collect(view: BtfView, place: Place, found: SpecialField[]): void {
@@ -104,12 +141,16 @@ function collectMembers(
   const { type, offset, depth } = place;
   const what = named[type.name];
   if (what !== undefined && type.kind === "struct") {
-    found.push({ kind: what, offset, size: type.size, typeId: place.typeId });
+    const contains = containedBy(view, place.tag);
+    const field = { kind: what, offset, size: type.size, typeId: place.typeId };
+    found.push(contains === undefined ? field : { ...field, contains });
     return;
   }
-  for (const member of type.members) {
-    collect(view, { typeId: member.typeId, offset: offset + (member.bitOffset >>> 3), depth: depth + 1 }, found);
-  }
+  const own = resolveId(view, place.typeId);
+  type.members.forEach((member, index) => {
+    const tag = tagOf(view, own, index);
+    collect(view, { typeId: member.typeId, offset: offset + (member.bitOffset >>> 3), depth: depth + 1, tag }, found);
+  });
 }
 
 function collectElements(view: BtfView, place: Place & { readonly type: BtfOf<"array"> }, found: SpecialField[]): void {
@@ -123,6 +164,17 @@ function collectElements(view: BtfView, place: Place & { readonly type: BtfOf<"a
   }
 }
 
+/** BTF_FIELDS_MAX */
+const MOST_FIELDS = 11;
+
+/** Fields as the kernel keeps them of a map; of a type that it cannot use so the map is made without types, and has none. */
+function recordOf(btf: BtfTypes, typeId: number): readonly SpecialField[] {
+  const fields = specialFields(btf, typeId);
+  const isLost = (field: SpecialField): boolean =>
+    (field.kind === "list_head" || field.kind === "rb_root") && field.contains === undefined;
+  return fields.length > MOST_FIELDS || fields.some(isLost) ? [] : fields;
+}
+
 const withoutRecord = new Set(["ringbuf", "prog_array", "perf_event_array"]);
 
 /** `contents`: the bytes of its section as they are loaded. */
@@ -134,7 +186,7 @@ export function mapInfo(spec: MapSpec, btf: BtfTypes | undefined, contents: Uint
   const fields =
     btf === undefined || valueType === 0 || spec.data?.readOnly === true || withoutRecord.has(spec.type)
       ? []
-      : specialFields(btf, valueType);
+      : recordOf(btf, valueType);
   return {
     spec,
     name: spec.name,

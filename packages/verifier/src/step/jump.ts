@@ -226,13 +226,14 @@ export function notNull(ptr: Reg): Reg {
       reg.map = map.inner;
     } else if (map.type === "xskmap") reg.kind = kind.xdpSock;
     else if (map.type === "sockmap" || map.type === "sockhash") reg.kind = kind.socket;
-    if (reg.kind === kind.mapValue && hasLock(reg)) return reg;
   }
+  if ((reg.kind === kind.mapValue || reg.kind === kind.btf) && hasLock(reg)) return reg;
   reg.id = 0;
   return reg;
 }
 
 /** Values with a lock keep their id: it says which lock belongs to which value. */
 function hasLock(reg: Reg): boolean {
+  if (reg.kind === kind.btf) return reg.ownType && (reg.flags & flag.alloc) !== 0;
   return reg.map?.fields.some((field) => field.kind === "spin_lock" || field.kind === "res_spin_lock") === true;
 }

@@ -28,6 +28,10 @@ export function movePointer(env: Env, ptr: Reg, by: Reg, move: PointerMove): Reg
     if (op !== aluBits.sub) env.refuse("pointer-arithmetic", `32-bit arithmetic on r${register} (${kindName(ptr)})`);
     return UNKNOWN;
   }
+  if (ptr.mayBeNull) {
+    env.refuse("maybe-null", `arithmetic on r${register} (${kindName(ptr)}), which may be null`);
+    return UNKNOWN;
+  }
   checkKind(env, ptr, by, move);
   checkNumber(env, ptr, by, register);
   if (op !== aluBits.add && op !== aluBits.sub) {
