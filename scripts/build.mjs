@@ -1,9 +1,11 @@
 // Builds what `skep` needs to run: the kernel programs (by Skep's own compiler) and one bundle of the command.
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { build as esbuild } from "esbuild";
+import { loadBundle, useBundle } from "./compiler-bundle.mjs";
+import { CACHE } from "./load-compiler.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, ".cache");
@@ -23,8 +25,8 @@ const bundleOptions = {
   target: "node20",
   format: "esm",
   conditions: ["skep-source"],
-  // Native code, and the one dependency too large to bundle.
-  external: ["koffi", "typescript"],
+  // Native code.
+  external: ["koffi"],
   banner: {
     js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
   },
@@ -57,17 +59,26 @@ function contentHash(paths) {
   return hash.digest("hex").slice(0, 32);
 }
 
+/** What else the bundles are made from. */
+const buildFiles = () => [
+  ...["build.mjs", "compile-kernel.ts", "compiler-bundle.mjs", "load-compiler.mjs"].map((name) =>
+    join(root, "scripts", name),
+  ),
+  join(root, "package-lock.json"),
+];
+
+const toolchain = () => sources(["isa", "object", "bpf", "ir", "compiler"]);
+
 /** Compiles each kernel module whose inputs changed; the generated file names the hash of what it was made from. */
 async function buildKernelPrograms() {
-  const toolchain = sources(["isa", "object", "bpf", "ir", "compiler"]);
   let compile;
   for (const { entry, output, name } of kernelPrograms) {
     const folder = dirname(join(root, entry));
-    const hash = contentHash([...toolchain, ...files(folder, (file) => file.endsWith(".bpf.ts"))]);
+    const hash = contentHash([...toolchain(), ...files(folder, (file) => file.endsWith(".bpf.ts"))]);
     const target = join(root, output);
     if (existsSync(target) && readFileSync(target, "utf8").startsWith(`// ${hash}\n`)) continue;
-    compile ??= await loadCompiler();
-    const bytes = await compile(join(root, entry));
+    compile ??= (await compiler()).exports.compileKernel;
+    const bytes = compile(join(root, entry));
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, generatedModule({ hash, entry, name, bytes }));
   }
@@ -104,11 +115,23 @@ function generatedModule({ hash, entry, name, bytes }) {
   ].join("\n");
 }
 
-async function loadCompiler() {
-  const outfile = join(cache, "compile-kernel.mjs");
-  await esbuild({ ...bundleOptions, entryPoints: ["scripts/compile-kernel.ts"], outfile });
-  const module = await import(`${pathToFileURL(outfile).href}?${statSync(outfile).mtimeMs}`);
-  return module.compileKernel;
+let loaded;
+
+/** The compiler that is shipped, loaded once. */
+function compiler() {
+  const hash = contentHash([...toolchain(), ...buildFiles()]);
+  loaded ??= loadBundle({ root, hash, options: bundleOptions });
+  return loaded;
+}
+
+/** What the compiler needs for its first program is kept as bytecode. */
+async function buildCompiler() {
+  const { exports, isCached, keep } = await compiler();
+  if (!isCached) {
+    for (const { entry } of kernelPrograms) exports.compileKernel(join(root, entry));
+    keep();
+  }
+  return Object.keys(exports);
 }
 
 async function buildCommand() {
@@ -118,13 +141,14 @@ async function buildCommand() {
     ...sources(packages),
     ...kernelPrograms.map(({ output }) => join(root, output)),
     ...files(join(root, "packages", "api", "src"), (name) => name.endsWith(".ts")),
-    join(root, "package-lock.json"),
-    fileURLToPath(import.meta.url),
+    ...buildFiles(),
   ]);
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash && existsSync(join(root, "dist", CACHE))) return;
+  const names = await buildCompiler();
   const workloads = join(root, "packages/cli/src/demo/workload.ts");
   await esbuild({
     ...bundleOptions,
+    plugins: [useBundle(names)],
     splitting: true,
     outdir: "dist",
     outExtension: { ".js": ".mjs" },

@@ -3,6 +3,8 @@ import { relative } from "node:path";
 import { compile, formatDiagnostic } from "@skep/compiler";
 import { writeObject } from "@skep/object";
 
+export * from "@skep/compiler";
+
 function readFile(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
