@@ -1,0 +1,15 @@
+export type * from "./rows.ts";
+export { ALGORITHM, BACKEND_STATE, SERVICE_FLAG } from "./rows.ts";
+export type * from "./spec.ts";
+export * from "./config.ts";
+export * from "./change.ts";
+export * from "./dump.ts";
+export * from "./key.ts";
+export * from "./load-balancer.ts";
+export * from "./maglev.ts";
+export type * from "./model.ts";
+export { parseEndpointSlice } from "./parse/endpoint-slice.ts";
+export { parsePod } from "./parse/pod.ts";
+export { parseRedirect } from "./parse/redirect.ts";
+export { parseService } from "./parse/service.ts";
+export * from "./text.ts";

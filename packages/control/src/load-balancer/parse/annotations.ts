@@ -1,0 +1,110 @@
+/**
+ * @module
+ * Annotations of services: Cilium's (`service.cilium.io/...`, and their older names under `io.cilium/`) and Kubernetes' topology.
+ */
+import {
+  type Field,
+  type Fields,
+  type LabelSelector,
+  labelSelector,
+  type Metadata,
+  type Reader,
+  type Requirement,
+} from "@skep/policy";
+import { ALGORITHM } from "../rows.ts";
+import type { Exposure, ForwardingMode, ServiceSpec } from "../spec.ts";
+
+const EXPOSURES = ["ClusterIP", "NodePort", "LoadBalancer"] as const;
+
+export type ServiceAnnotations = Pick<
+  ServiceSpec,
+  "exposed" | "sourceRangesDeny" | "algorithm" | "forwardingMode" | "trafficDistribution" | "nodes"
+>;
+
+/** What an annotation says that cannot be is a warning, and the service works without it. */
+export function readServiceAnnotations(reader: Reader, object: Fields, metadata: Metadata): ServiceAnnotations {
+  const { annotations } = metadata;
+  const warn = (key: string, allowed: string): void =>
+    reader.warn(
+      "SKEP6006",
+      annotationField(object, key),
+      `${JSON.stringify(annotations[key])} is not one of ${allowed}`,
+    );
+  const choose = <T extends string>(key: string, allowed: readonly T[]): T | null => {
+    const text = annotations[key]?.toLowerCase();
+    if (text === undefined) return null;
+    const found = allowed.find((each) => each === text);
+    if (found === undefined) warn(key, allowed.join(", "));
+    return found ?? null;
+  };
+  const algorithm = choose("service.cilium.io/lb-algorithm", ["random", "maglev"]);
+  const mode: ForwardingMode = choose("service.cilium.io/forwarding-mode", ["snat", "dsr"]) ?? "";
+  return {
+    exposed: exposures(annotations["service.cilium.io/type"], () =>
+      warn("service.cilium.io/type", EXPOSURES.join(", ")),
+    ),
+    sourceRangesDeny: choose("service.cilium.io/src-ranges-policy", ["allow", "deny"]) === "deny",
+    algorithm: algorithm === null ? ALGORITHM.UNDEFINED : algorithm === "maglev" ? ALGORITHM.MAGLEV : ALGORITHM.RANDOM,
+    forwardingMode: mode,
+    trafficDistribution: isTopologyAware(annotations) ? "PreferClose" : "",
+    nodes: nodeSelector(annotations, () => warn("service.cilium.io/node-selector", "the forms of a label selector")),
+  };
+}
+
+function annotationField(object: Fields, key: string): Field {
+  const metadata = object.get("metadata")?.node;
+  const annotations = metadata?.kind === "map" ? metadata.entries.get("annotations")?.value : undefined;
+  const entry = annotations?.kind === "map" ? annotations.entries.get(key) : undefined;
+  return { node: entry?.value ?? object.at.node, path: `metadata.annotations[${JSON.stringify(key)}]` };
+}
+
+function exposures(text: string | undefined, warn: () => void): readonly Exposure[] {
+  if (text === undefined) return EXPOSURES;
+  const found = text.split(",").map((part) => EXPOSURES.find((each) => each === part.trim()));
+  if (!found.includes(undefined)) return found.flatMap((each) => each ?? []);
+  warn();
+  return EXPOSURES;
+}
+
+function isTopologyAware(annotations: Readonly<Record<string, string>>): boolean {
+  const value =
+    annotations["service.kubernetes.io/topology-aware-hints"] ??
+    annotations["service.kubernetes.io/topology-mode"] ??
+    "";
+  return value !== "" && value.toLowerCase() !== "disabled";
+}
+
+/** `service.cilium.io/node-selector` is a selector in text, `service.cilium.io/node` the value of the label of that name. */
+function nodeSelector(annotations: Readonly<Record<string, string>>, warn: () => void): LabelSelector | null {
+  const text = annotations["service.cilium.io/node-selector"];
+  const value = annotations["service.cilium.io/node"];
+  if (text !== undefined) {
+    const parsed = parseSelectorText(text);
+    if (!parsed) warn();
+    return parsed;
+  }
+  return value === undefined ? null : labelSelector([nodeLabel("service.cilium.io/node", "In", [value])]);
+}
+
+function nodeLabel(key: string, operator: Requirement["operator"], values: readonly string[]): Requirement {
+  return { key: { source: "any", key }, operator, values };
+}
+
+/** `a=b`, `a!=b`, `a in (b, c)`, `a notin (b)`, `a`, `!a`, with commas between; null where it is none. */
+export function parseSelectorText(text: string): LabelSelector | null {
+  const parts = text.split(/,(?![^(]*\))/).map((part) => part.trim());
+  const requirements = parts.map(parseRequirement);
+  return requirements.includes(null) ? null : labelSelector(requirements.flatMap((each) => each ?? []));
+}
+
+function parseRequirement(text: string): Requirement | null {
+  const set = /^([\w./-]+)\s+(in|notin)\s+\(([^)]*)\)$/.exec(text);
+  if (set) {
+    const values = (set[3] ?? "").split(",").map((value) => value.trim());
+    return nodeLabel(set[1] ?? "", set[2] === "in" ? "In" : "NotIn", values);
+  }
+  const equal = /^([\w./-]+)\s*(==|=|!=)\s*([\w.-]*)$/.exec(text);
+  if (equal) return nodeLabel(equal[1] ?? "", equal[2] === "!=" ? "NotIn" : "In", [equal[3] ?? ""]);
+  const bare = /^(!?)\s*([\w./-]+)$/.exec(text);
+  return bare ? nodeLabel(bare[2] ?? "", bare[1] === "!" ? "DoesNotExist" : "Exists", []) : null;
+}

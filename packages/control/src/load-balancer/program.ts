@@ -1,0 +1,263 @@
+/**
+ * @module
+ * Frontends to rows of the kernel's maps, one frontend at a time: numbers, slots, reverse entries, affinity, source ranges, Maglev tables.
+ */
+import { type Address, isUnspecified } from "@skep/net";
+import { BackendRegistry, type BackendUse } from "./backends.ts";
+import type { ChangeBuilder } from "./change.ts";
+import type { LoadBalancerConfig } from "./config.ts";
+import { addressKey, hostKey } from "./key.ts";
+import { Maglev } from "./maglev.ts";
+import { type Frontend, type FrontendType, INSTANCE_STATES, type Instance, type Service } from "./model.ts";
+import { Numbers } from "./numbers.ts";
+import { ALGORITHM, type LoadBalancerRows, type MaglevRow, SERVICE_FLAG, type ServiceSlotRow } from "./rows.ts";
+import { rowsOf } from "./change.ts";
+
+/** A frontend at one address: its own, or one of the node's that it stands for. */
+export interface Placement {
+  readonly frontend: Frontend;
+  readonly service: Service;
+  readonly address: Address;
+}
+
+type FrontendRows = Pick<LoadBalancerRows, "services" | "reverse" | "affinity" | "sourceRanges">;
+
+interface Programmed {
+  readonly id: number;
+  readonly rows: FrontendRows;
+  readonly uses: readonly BackendUse[];
+  /** What the Maglev table was made of; empty: there is none. Tables themselves are not kept: they are large, and made again when asked for. */
+  readonly maglev: readonly Instance[];
+  readonly catchAll: FrontendType | null;
+}
+
+const NONE: Omit<Programmed, "id"> = {
+  rows: { services: [], reverse: [], affinity: [], sourceRanges: [] },
+  uses: [],
+  maglev: [],
+  catchAll: null,
+};
+const NO_TABLE = new Uint32Array(0);
+const LAST_FRONTEND = 0xffff;
+
+const TYPE_FLAGS: Readonly<Record<FrontendType, number>> = {
+  ClusterIP: 0,
+  NodePort: SERVICE_FLAG.NODE_PORT,
+  LoadBalancer: SERVICE_FLAG.LOAD_BALANCER,
+  ExternalIPs: SERVICE_FLAG.EXTERNAL_IP,
+  HostPort: SERVICE_FLAG.HOST_PORT,
+  LocalRedirect: SERVICE_FLAG.LOCAL_REDIRECT,
+};
+
+/** Load balancer classes whose addresses are this agent's to answer for. */
+const OWN_CLASSES = ["io.cilium/bgp-control-plane", "io.cilium/l2-announcer", "io.cilium/node"];
+
+export class Programmer {
+  readonly numbers = new Numbers(LAST_FRONTEND);
+  readonly backends: BackendRegistry;
+  readonly #config: LoadBalancerConfig;
+  readonly #maglev: Maglev;
+  readonly #programmed = new Map<string, Programmed>();
+  /** By address: the frontends that are behind its catch-all entry. */
+  readonly #catchAlls = new Map<string, { row: ServiceSlotRow; readonly types: Map<string, FrontendType> }>();
+
+  /** Throws MaglevSettingsError. */
+  constructor(config: LoadBalancerConfig) {
+    this.#config = config;
+    this.backends = new BackendRegistry(config.zones);
+    this.#maglev = new Maglev({ size: config.maglevTableSize, seed: config.maglevSeed });
+  }
+
+  /** False where no number is left. `isLocal`: the address is the node's own. */
+  update(change: ChangeBuilder, placement: Placement, isLocal: boolean): boolean {
+    const key = addressKey({ ...placement.frontend, address: placement.address }, placement.frontend.scope);
+    const id = this.numbers.acquire(key);
+    if (id === null) return false;
+    const before = this.#programmed.get(key) ?? null;
+    const after = this.#make(id, placement, isLocal);
+    this.#write(change, before, after);
+    this.#catchAll(change, { key, address: placement.address, type: after.catchAll });
+    this.#programmed.set(key, after);
+    return true;
+  }
+
+  remove(change: ChangeBuilder, key: string): void {
+    const before = this.#programmed.get(key);
+    if (!before) return;
+    this.#write(change, before, { ...NONE, id: before.id });
+    const [master] = before.rows.services;
+    if (master) this.#catchAll(change, { key, address: master.address, type: null });
+    this.#programmed.delete(key);
+    this.numbers.release(key);
+  }
+
+  id(key: string): number | null {
+    return this.#programmed.has(key) ? this.numbers.get(key) : null;
+  }
+
+  /** The numbers of the backends behind a frontend, in the order of their slots. */
+  slots(key: string): readonly ServiceSlotRow[] {
+    return this.#programmed.get(key)?.rows.services ?? [];
+  }
+
+  // ---- rows of one frontend ----
+
+  #make(id: number, { frontend, service, address }: Placement, isLocal: boolean): Programmed {
+    const ordered = [...frontend.backends].sort(bySlot);
+    const ids = ordered.map((each) => this.backends.acquire(each));
+    const serving = ordered.filter(({ state }) => state !== "maintenance");
+    const counts = countStates(serving);
+    const flags = flagsOf(frontend, service, { config: this.#config, address });
+    const at = { address, port: frontend.port, protocol: frontend.protocol, scope: frontend.scope };
+    const master = {
+      ...{ ...at, slot: 0, backend: 0, count: counts.taking, quarantined: serving.length - counts.taking },
+      ...{ algorithm: service.algorithm, affinityTimeout: service.affinityTimeout, id, flags },
+    };
+    const slots = serving.map((_, index): ServiceSlotRow => {
+      const slot = { ...at, slot: index + 1, backend: ids[index] ?? 0, count: 0, quarantined: 0 };
+      return { ...slot, algorithm: 0, affinityTimeout: 0, id, flags };
+    });
+    const sticky = service.affinityTimeout > 0 ? ids.slice(0, counts.active) : [];
+    const ranges = service.sourceRanges.filter((prefix) => prefix.address.family === address.family);
+    return {
+      id,
+      rows: {
+        services: [master, ...slots],
+        reverse: [{ id, address, port: frontend.port }],
+        affinity: sticky.map((backend) => ({ id, backend })),
+        sourceRanges: ranges.map((prefix) => ({ id, prefix })),
+      },
+      uses: ordered.map((each) => this.backends.use(each)),
+      maglev: this.#usesMaglev(frontend, service, address) ? serving.slice(0, counts.taking) : [],
+      catchAll: hasCatchAll(frontend, service) && !isLocal ? frontend.type : null,
+    };
+  }
+
+  #usesMaglev({ type }: Frontend, { algorithm }: Service, address: Address): boolean {
+    if (isUnspecified(address)) return false;
+    if (algorithm !== ALGORITHM.UNDEFINED) return algorithm === ALGORITHM.MAGLEV;
+    if (this.#config.algorithm !== "maglev" || type === "LocalRedirect") return false;
+    // A cluster address is balanced at the socket, where every connection is new.
+    return type !== "ClusterIP" || this.#config.externalClusterIp;
+  }
+
+  #write(change: ChangeBuilder, before: Programmed | null, after: Programmed): void {
+    this.backends.add(after.uses);
+    if (before) this.backends.drop(before.uses);
+    const old = before?.rows ?? NONE.rows;
+    const slots = Math.max(old.services.length, after.rows.services.length);
+    for (let slot = 0; slot < slots; slot++)
+      change.put("services", old.services[slot] ?? null, after.rows.services[slot] ?? null);
+    change.put("reverse", old.reverse[0] ?? null, after.rows.reverse[0] ?? null);
+    for (const row of old.affinity) change.put("affinity", row, null);
+    for (const row of after.rows.affinity) change.put("affinity", known(old.affinity, row), row);
+    for (const row of old.sourceRanges) change.put("sourceRanges", row, null);
+    for (const row of after.rows.sourceRanges) change.put("sourceRanges", null, row);
+    this.#writeMaglev(change, before, after);
+  }
+
+  #writeMaglev(change: ChangeBuilder, before: Programmed | null, after: Programmed): void {
+    const old = before && before.maglev.length > 0 ? { id: before.id, table: NO_TABLE } : null;
+    if (after.maglev.length === 0) change.put("maglev", old, null);
+    else if (!before || !sameMembers(before.maglev, after.maglev)) change.put("maglev", old, this.#table(after));
+  }
+
+  #table({ id, maglev }: Programmed): MaglevRow {
+    const members = maglev.map((each) => ({ ...each, id: this.backends.acquire(each) }));
+    return { id, table: this.#maglev.table(members) ?? NO_TABLE };
+  }
+
+  // ---- the entry of an address that catches every other port ----
+
+  #catchAll(
+    change: ChangeBuilder,
+    { key, address, type }: { readonly key: string; readonly address: Address; readonly type: FrontendType | null },
+  ): void {
+    const at = hostKey(address);
+    const known = this.#catchAlls.get(at);
+    if (!known && !type) return;
+    const types = known?.types ?? new Map<string, FrontendType>();
+    if (type) types.set(key, type);
+    else types.delete(key);
+    if (types.size === 0) {
+      if (known) change.put("services", known.row, null);
+      this.#catchAlls.delete(at);
+      return;
+    }
+    const row = catchAllRow(address, [...types.values()].includes("LoadBalancer") ? "LoadBalancer" : "ClusterIP");
+    change.put("services", known?.row ?? null, row);
+    this.#catchAlls.set(at, { row, types });
+  }
+
+  rows(): Omit<LoadBalancerRows, "skips"> {
+    const all = [...this.#programmed.values()];
+    const catchAlls = [...this.#catchAlls.values()].map(({ row }) => row);
+    return {
+      ...rowsOf(() => []),
+      services: [...catchAlls, ...all.flatMap(({ rows }) => rows.services)],
+      backends: this.backends.rows(),
+      reverse: all.flatMap(({ rows }) => rows.reverse),
+      affinity: all.flatMap(({ rows }) => rows.affinity),
+      sourceRanges: all.flatMap(({ rows }) => rows.sourceRanges),
+      maglev: all.flatMap((each) => (each.maglev.length > 0 ? [this.#table(each)] : [])),
+    };
+  }
+}
+
+/** Active ones first; the rest of the order only has to be the same each time. */
+function bySlot(a: Instance, b: Instance): number {
+  return INSTANCE_STATES.indexOf(a.state) - INSTANCE_STATES.indexOf(b.state) || (a.key < b.key ? -1 : 1);
+}
+
+/** Where none is active, those that terminate but still serve take new connections (KEP-1669). */
+function countStates(serving: readonly Instance[]): { readonly active: number; readonly taking: number } {
+  const count = (state: Instance["state"]): number => serving.filter((each) => each.state === state).length;
+  const active = count("active");
+  return { active, taking: active > 0 ? active : count("terminating") };
+}
+
+function flagsOf(
+  { type: own, redirectTo, protocol }: Frontend,
+  service: Service,
+  { config, address }: { readonly config: LoadBalancerConfig; readonly address: Address },
+): number {
+  const type = redirectTo === null ? own : "LocalRedirect";
+  const routable = !isUnspecified(address) && (type !== "ClusterIP" || config.externalClusterIp);
+  const ranged = service.sourceRanges.length > 0 && (type === "LoadBalancer" || config.sourceRangeAllTypes);
+  const scoped = type === "NodePort" || type === "LoadBalancer";
+  const bits: readonly (readonly [boolean, number])[] = [
+    [service.externalLocal, SERVICE_FLAG.EXTERNAL_LOCAL],
+    [service.internalLocal, SERVICE_FLAG.INTERNAL_LOCAL],
+    [scoped && service.externalLocal !== service.internalLocal, SERVICE_FLAG.TWO_SCOPES],
+    [service.affinityTimeout > 0, SERVICE_FLAG.AFFINITY],
+    [routable, SERVICE_FLAG.ROUTABLE],
+    [ranged, SERVICE_FLAG.SOURCE_RANGE],
+    [ranged && service.sourceRangesDeny, SERVICE_FLAG.SOURCE_RANGE_DENY],
+    [service.loopbackHostPort, SERVICE_FLAG.LOOPBACK],
+    [returnsDirectly(service, config, protocol), SERVICE_FLAG.DSR],
+  ];
+  return bits.reduce((flags, [on, bit]) => (on ? flags | bit : flags), TYPE_FLAGS[type]);
+}
+
+function returnsDirectly({ forwardingMode }: Service, { mode }: LoadBalancerConfig, protocol: number): boolean {
+  if (forwardingMode !== "") return forwardingMode === "dsr";
+  return mode === "dsr" || (mode === "hybrid" && protocol === 6);
+}
+
+function hasCatchAll({ type, scope }: Frontend, { loadBalancerClass }: Service): boolean {
+  if (scope !== 0 || (type !== "ClusterIP" && type !== "LoadBalancer")) return false;
+  return loadBalancerClass === null || OWN_CLASSES.includes(loadBalancerClass);
+}
+
+function catchAllRow(address: Address, type: FrontendType): ServiceSlotRow {
+  const numbers = { slot: 0, backend: 0, count: 0, quarantined: 0, algorithm: 0, affinityTimeout: 0, id: 0 };
+  return { address, port: 0, protocol: 0, scope: 0, ...numbers, flags: TYPE_FLAGS[type] };
+}
+
+function known<R extends { readonly backend: number }>(rows: readonly R[], { backend }: R): R | null {
+  return rows.find((row) => row.backend === backend) ?? null;
+}
+
+function sameMembers(a: readonly Instance[], b: readonly Instance[]): boolean {
+  return a.length === b.length && a.every((each, at) => each.key === b[at]?.key && each.weight === b[at]?.weight);
+}

@@ -1,0 +1,51 @@
+/**
+ * @module
+ * Which backends of a service a frontend uses: family, protocol and port, traffic policies, topology.
+ */
+import type { LoadBalancerConfig } from "./config.ts";
+import { type FrontendParams, type Instance, type NodeFacts, type Service, ZONE_LABEL } from "./model.ts";
+
+export interface Selection {
+  readonly params: FrontendParams;
+  /** Of the frontend, also where another's backends are used. */
+  readonly service: Service;
+  readonly redirected: boolean;
+  readonly node: NodeFacts;
+  readonly config: LoadBalancerConfig;
+}
+
+export function selectBackends(instances: readonly Instance[], selection: Selection): Instance[] {
+  const { params, service, node, config, redirected } = selection;
+  let fitting = instances.filter((instance) => fits(instance, params));
+  if (isLocalOnly(params, service)) fitting = fitting.filter((each) => isHere(each, node));
+  if (!config.serviceTopology || redirected || service.trafficDistribution === "") return fitting;
+  if (service.trafficDistribution === "PreferSameNode") {
+    const here = fitting.filter((each) => each.node === node.name);
+    if (here.length > 0) return here;
+    return fitting;
+  }
+  return inZone(fitting, node.labels[ZONE_LABEL] ?? "");
+}
+
+function fits(instance: Instance, { address, protocol, portName }: FrontendParams): boolean {
+  if (instance.protocol !== protocol || instance.address.family !== address.family) return false;
+  return portName === "" || instance.portNames.length === 0 || instance.portNames.includes(portName);
+}
+
+/** Hints are followed where every backend has some and one is meant for this zone (Kubernetes' safeguards of topology-aware routing). */
+function inZone(instances: readonly Instance[], zone: string): Instance[] {
+  const hinted = instances.every(({ forZones }) => forZones !== null && forZones.length > 0);
+  const meant = zone !== "" && hinted ? instances.filter(({ forZones }) => forZones?.includes(zone)) : [];
+  return meant.length > 0 ? meant : [...instances];
+}
+
+/** A backend whose node nobody knows counts as local. */
+function isHere(instance: Instance, { name }: NodeFacts): boolean {
+  return instance.node === "" || instance.node === name;
+}
+
+/** A cluster address has the external scope alone, and the internal policy. */
+export function isLocalOnly({ type, scope }: FrontendParams, service: Service): boolean {
+  if (type === "HostPort" || type === "LocalRedirect") return false;
+  return type === "ClusterIP" || scope === 1 ? service.internalLocal : service.externalLocal;
+}
