@@ -2,7 +2,14 @@
  * @module
  * `local.get`/`local.set` to SSA: phis at iterated dominance frontiers where the variable is live.
  */
-import { buildCfg, dominanceFrontiers, successorAt, successorCount, successors, terminatorArgs } from "../analysis/cfg.ts";
+import {
+  buildCfg,
+  dominanceFrontiers,
+  successorAt,
+  successorCount,
+  successors,
+  terminatorArgs,
+} from "../analysis/cfg.ts";
 import { idBound } from "../analysis/block-map.ts";
 import type { Cfg } from "../analysis/cfg.ts";
 import { makeConst, makeInst, resolveAll, resolveValue } from "../edit.ts";
