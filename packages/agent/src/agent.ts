@@ -14,7 +14,8 @@ import { type FolderChange, WatchedFolder } from "./folder.ts";
 import { errorText, type Logger } from "./log.ts";
 import { cidr, endpointOf, type EndpointState, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
-import { createGateway, createWire, raiseWire, removeWire, type Wire, wireStands } from "./wire.ts";
+import { forwardPackets, outerDevices } from "./devices.ts";
+import { createGateway, createWire, raiseWire, removeWire, type Wire, type WireAddress, wireStands } from "./wire.ts";
 
 export interface AgentOptions {
   readonly machine: Machine;
@@ -26,7 +27,15 @@ export interface AgentOptions {
   /** Below the cgroup2 root; workloads get cgroups of their own under it. Empty: the root itself is where sockets are balanced. */
   readonly cgroup: string;
   readonly podCidr: string;
+  /** Workloads get an address of it too. Default: IPv4 alone. */
+  readonly podCidr6?: string;
   readonly serviceCidr: string;
+  /** Names of the interfaces by which packets leave the host: what workloads send out of the cluster leaves with their addresses. Default none. */
+  readonly devices?: readonly string[];
+  /** False: workloads keep their addresses. Default true. */
+  readonly masquerade?: boolean;
+  /** Destinations to which workloads keep their addresses. */
+  readonly nonMasqueradeCidrs?: readonly string[];
   readonly nodeName?: string;
   /** Of the node: what a nodeSelector selects. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
@@ -100,6 +109,7 @@ export class Agent {
     this.#settings = this.#state.readSettings();
     this.world = new World({
       podCidr: cidr(options.podCidr),
+      ...(options.podCidr6 === undefined ? {} : { podCidr6: cidr(options.podCidr6) }),
       serviceCidr: cidr(options.serviceCidr),
       policy: this.#policySettings(),
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
@@ -110,7 +120,7 @@ export class Agent {
       options.cgroup === ""
         ? this.#machine.processes.cgroupRoot
         : this.#machine.processes.createCgroup(options.cgroup).path;
-    createGateway(this.#machine, this.world.pods.gateway);
+    createGateway(this.#machine, this.world.gateways());
     this.datapath = openDatapath(this.#machine, {
       pins: options.pins,
       cgroup: this.#cgroupPath,
@@ -138,6 +148,10 @@ export class Agent {
 
   #start(): void {
     this.world.setHostAddresses(this.#machine.net.host.addresses().map(({ prefix }) => prefix.address));
+    const { devices = [], nonMasqueradeCidrs = [] } = this.options;
+    this.datapath.syncNonMasquerade(nonMasqueradeCidrs.map(cidr));
+    this.datapath.setDevices(outerDevices(this.#machine, devices, { masquerade: this.options.masquerade ?? true }));
+    if (devices.length > 0) forwardPackets(this.#machine);
     const gone = this.#adopt();
     this.#starting = true;
     this.#folder.start();
@@ -243,56 +257,23 @@ export class Agent {
     this.#folder.look();
   }
 
-  /** Texts that were refused, by file: another file's change may be what they wait for, as where a document moves between files. */
-  readonly #refused = new Map<string, string>();
-
   #documents(changes: readonly FolderChange[]): void {
     for (const { file, text } of changes) {
-      if (text !== null) continue;
-      this.#refused.delete(file);
-      this.world.removeFile(file);
-      this.#log.info("file removed", { file });
-    }
-    const told = changes.flatMap(({ file, text }) => (text === null ? [] : [[file, text] as const]));
-    for (const [file] of told) this.#refused.delete(file);
-    const failed = this.#applyFiles([...told, ...this.#refused]);
-    for (const [file, diagnostics] of failed) {
-      if (!told.some(([each]) => each === file)) continue;
-      this.#tell(diagnostics);
-      this.#log.error("the file is not applied: what it said before stays in force", { file });
+      if (text === null) {
+        this.world.removeFile(file);
+        this.#log.info("file removed", { file });
+        continue;
+      }
+      const { changed, diagnostics } = this.world.applyFile(file, text);
+      for (const diagnostic of diagnostics) {
+        const line = formatDiagnostic(diagnostic);
+        if (diagnostic.severity === "error") this.#log.error(line);
+        else this.#log.warn(line);
+      }
+      if (changed) this.#log.info("file applied", { file, revision: this.world.revision });
+      else this.#log.error("the file is not applied: what it said before stays in force", { file });
     }
     if (!this.#starting) this.#apply();
-  }
-
-  /** Again and again while one of them succeeds: in which order they came does not matter. */
-  #applyFiles(files: readonly (readonly [file: string, text: string])[]): Map<string, readonly Diagnostic[]> {
-    const failed = new Map<string, readonly Diagnostic[]>();
-    let waiting = files;
-    for (let before = Infinity; waiting.length > 0 && waiting.length < before;) {
-      before = waiting.length;
-      waiting = waiting.filter(([file, text]) => {
-        const { changed, diagnostics } = this.world.applyFile(file, text);
-        if (changed) {
-          failed.delete(file);
-          this.#refused.delete(file);
-          this.#tell(diagnostics);
-          this.#log.info("file applied", { file, revision: this.world.revision });
-        } else {
-          failed.set(file, diagnostics);
-          this.#refused.set(file, text);
-        }
-        return !changed;
-      });
-    }
-    return failed;
-  }
-
-  #tell(diagnostics: readonly Diagnostic[]): void {
-    for (const diagnostic of diagnostics) {
-      const line = formatDiagnostic(diagnostic);
-      if (diagnostic.severity === "error") this.#log.error(line);
-      else this.#log.warn(line);
-    }
   }
 
   // ---- rows into maps ----
@@ -435,7 +416,7 @@ export class Agent {
     try {
       // The numbers are on disk before a map knows them.
       this.#state.writeNumbers(this.world.snapshot());
-      wire = createWire(this.#machine, { id: seed.id, netns });
+      wire = createWire(this.#machine, { id: seed.id, netns, ipv6: seed.address6 !== undefined });
       const cgroup = join(this.#workloadCgroups, netns);
       const cgroupPath = this.#machine.processes.createCgroup(cgroup).path;
       const endpoint: Endpoint = { ...seed, ...pick(wire) };
@@ -448,7 +429,7 @@ export class Agent {
       const failed = this.#failures.get(`endpoint ${endpoint.id}`) ?? this.#failures.get("ipcache");
       if (failed !== undefined) throw new Error(failed);
       this.datapath.attachEndpoint(endpoint);
-      raiseWire(this.#machine, wire, { address: endpoint.address, gateway: this.world.pods.gateway });
+      raiseWire(this.#machine, wire, this.#wireAddresses(endpoint));
       row.status = { state: "ready", reason: "" };
       this.#log.info("endpoint created", {
         endpoint: endpoint.id,
@@ -462,6 +443,12 @@ export class Agent {
       this.#undo(seed.id, wire);
       throw error;
     }
+  }
+
+  #wireAddresses({ address, address6 }: Endpoint): WireAddress[] {
+    const { pods, pods6 } = this.world;
+    const first = { address, gateway: pods.gateway };
+    return address6 && pods6 ? [first, { address: address6, gateway: pods6.gateway }] : [first];
   }
 
   #seed(request: {

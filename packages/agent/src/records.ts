@@ -56,6 +56,7 @@ export function recordOf(endpoint: Endpoint, place: { netns: string; cgroup: str
   return {
     ...{ id, namespace, name, labels, interfaceName, interfaceIndex, ...place },
     address: formatAddress(endpoint.address),
+    ...(endpoint.address6 ? { address6: formatAddress(endpoint.address6) } : {}),
     mac: formatMac(endpoint.mac),
     hostMac: formatMac(endpoint.hostMac),
     ...optional(endpoint),
@@ -71,13 +72,15 @@ function optional({
 
 export function endpointOf(record: EndpointRecord): Endpoint {
   const address = parseAddress(record.address);
+  const address6 = record.address6 === undefined ? undefined : parseAddress(record.address6);
   const mac = parseMac(record.mac);
   const hostMac = parseMac(record.hostMac);
-  if (!address || !mac || !hostMac)
+  if (!address || address6 === null || !mac || !hostMac)
     throw new StateError(`the record of endpoint ${record.id}`, new Error("an address does not parse"));
   const { id, namespace, name, labels, interfaceName, interfaceIndex } = record;
   return {
     ...{ id, namespace, name, labels, identity: 0, address, interfaceName, interfaceIndex, mac, hostMac },
+    ...(address6 ? { address6 } : {}),
     ...optional(record),
   };
 }

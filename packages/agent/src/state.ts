@@ -32,6 +32,7 @@ export interface EndpointRecord {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly address: string;
+  readonly address6?: string;
   readonly interfaceName: string;
   readonly interfaceIndex: number;
   readonly mac: string;

@@ -27,22 +27,28 @@ const hostPrefix = (address: Address): { address: Address; length: number } => (
 });
 
 /** Made with both ends down: nothing passes before the programs are attached. */
-export function createWire(machine: Machine, options: { id: number; netns: string; mtu?: number }): Wire {
+export function createWire(
+  machine: Machine,
+  options: { id: number; netns: string; mtu?: number; ipv6?: boolean },
+): Wire {
   const { net } = machine;
   // What a dead agent left under this name belongs to nobody.
   if (net.openNamespace(options.netns)) net.deleteNamespace(options.netns);
   const namespace = net.createNamespace(options.netns);
   const interfaceName = `skep${options.id}`;
   try {
-    // The datapath speaks IPv4: silence is better than drops of router solicitations.
-    for (const scope of ["all", "default"]) namespace.setSysctl(`net/ipv6/conf/${scope}/disable_ipv6`, "1");
+    if (options.ipv6 !== true)
+      for (const scope of ["all", "default"]) namespace.setSysctl(`net/ipv6/conf/${scope}/disable_ipv6`, "1");
     net.host.deleteInterface(interfaceName);
     const { host, peer } = net.host.createVeth(
       interfaceName,
       { namespace, name: WORKLOAD_INTERFACE },
       options.mtu ? { mtu: options.mtu } : {},
     );
-    net.host.setSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, "1");
+    if (options.ipv6 === true) {
+      quietIpv6(namespace, WORKLOAD_INTERFACE);
+      quietIpv6(net.host, interfaceName);
+    } else net.host.setSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, "1");
     return {
       netns: options.netns,
       netnsPath: namespace.path,
@@ -58,13 +64,33 @@ export function createWire(machine: Machine, options: { id: number; netns: strin
   }
 }
 
+/**
+ * Addresses and neighbours are given: nothing is solicited, advertised or probed for (Documentation/networking/ip-sysctl.rst), and an address
+ * is good at once.
+ */
+function quietIpv6(namespace: Namespace, name: string): void {
+  const settings = { accept_ra: "0", accept_dad: "0", router_solicitations: "0", addr_gen_mode: "1" };
+  namespace.setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, "0");
+  for (const [key, value] of Object.entries(settings)) namespace.setSysctl(`net/ipv6/conf/${name}/${key}`, value);
+}
+
+/** An address of a workload, and the host's in the same family. */
+export interface WireAddress {
+  readonly address: Address;
+  readonly gateway: Address;
+}
+
 /** The last step: from here on packets flow, through programs that are in force. */
-export function raiseWire(machine: Machine, wire: Wire, options: { address: Address; gateway: Address }): void {
+export function raiseWire(machine: Machine, wire: Wire, addresses: readonly WireAddress[]): void {
   const namespace = machine.net.openNamespace(wire.netns);
   if (!namespace) throw new Error(`the namespace ${wire.netns} is gone`);
-  const { address, gateway } = options;
   machine.net.host.setUp(wire.interfaceIndex, true);
   namespace.setUp(wire.peerIndex, true);
+  for (const each of addresses) addressWire(machine, { wire, namespace, ...each });
+}
+
+function addressWire(machine: Machine, options: { wire: Wire; namespace: Namespace } & WireAddress): void {
+  const { wire, namespace, address, gateway } = options;
   namespace.addAddress(wire.peerIndex, hostPrefix(address));
   namespace.addNeighbour(wire.peerIndex, gateway, wire.hostMac);
   namespace.addRoute({ destination: hostPrefix(gateway), interface: wire.peerIndex, scope: "link" });
@@ -94,16 +120,18 @@ export function wireStands(
 }
 
 /** The host's own foot in the pod network: a pair whose end carries the gateway's address, as Cilium's `cilium_host` does. */
-export function createGateway(machine: Machine, gateway: Address): void {
+export function createGateway(machine: Machine, gateways: readonly Address[]): void {
   const host: Namespace = machine.net.host;
   if (!host.interface(HOST_INTERFACE)) host.createVeth(HOST_INTERFACE, { namespace: host, name: HOST_PEER });
   for (const name of [HOST_INTERFACE, HOST_PEER]) {
     const found = host.interface(name);
     if (!found) throw new Error(`the interface ${name} is gone`);
-    host.setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, "1");
+    if (gateways.some(({ family }) => family === 6)) quietIpv6(host, name);
+    else host.setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, "1");
     host.setUp(found.index, true);
-    if (name === HOST_INTERFACE && !hasAddress(host, found.index, gateway))
-      host.addAddress(found.index, hostPrefix(gateway));
+    if (name !== HOST_INTERFACE) continue;
+    for (const gateway of gateways)
+      if (!hasAddress(host, found.index, gateway)) host.addAddress(found.index, hostPrefix(gateway));
   }
 }
 

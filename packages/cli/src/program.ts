@@ -10,7 +10,6 @@ import { defineConfig, defineListOf, defineLists, definePolicy, defineStatus } f
 import {
   defineCompile,
   defineCompletion,
-  defineConnectivity,
   defineDoctor,
   defineDrops,
   defineRelay,
@@ -56,7 +55,6 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   definePlayground(program, finish);
   defineDrops(program, finish);
   defineDemo(program, finish);
-  defineConnectivity(program, finish);
   defineCompletion(program, finish);
   defineVersion(program, finish);
   return program.addHelpText(

@@ -63,6 +63,7 @@ export interface EndpointSeed {
   readonly labels: Labels;
   readonly identity: number;
   readonly address: Address;
+  readonly address6?: Address;
   readonly namedPorts?: readonly NamedPort[];
   readonly audit?: boolean;
 }

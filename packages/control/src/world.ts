@@ -38,6 +38,8 @@ import { parseService, type ServiceSnapshot, type ServiceSpec, ServiceTable } fr
 
 export interface WorldOptions {
   readonly podCidr: Prefix;
+  /** Workloads get an address of it too. */
+  readonly podCidr6?: Prefix;
   readonly serviceCidr: Prefix;
   /** Default `default`. */
   readonly clusterName?: string;
@@ -53,6 +55,8 @@ export interface WorldSnapshot {
   readonly identities: IdentitySnapshot;
   readonly services: ServiceSnapshot;
   readonly nextAddress: string;
+  /** Of the second family's prefix, where there is one. */
+  readonly nextAddress6?: string;
   readonly nextEndpoint: number;
 }
 
@@ -72,6 +76,7 @@ const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export class World {
   readonly pods: AddressPool;
+  readonly pods6: AddressPool | null;
   readonly #options: WorldOptions;
   readonly #identities = new IdentityAllocator();
   readonly #services: ServiceTable;
@@ -87,6 +92,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     this.pods = new AddressPool(options.podCidr);
+    this.pods6 = options.podCidr6 ? new AddressPool(options.podCidr6) : null;
     this.#services = new ServiceTable(new AddressPool(options.serviceCidr));
     this.#policy = new PolicyState(options.policy ?? {}, options.nodeLabels ?? {});
   }
@@ -215,12 +221,23 @@ export class World {
       name,
       labels,
       identity: identity.id,
-      address: this.pods.allocate(),
+      ...this.#allocateAddresses(),
       ...(request.namedPorts && request.namedPorts.length > 0 ? { namedPorts: request.namedPorts } : {}),
     };
     this.#seeds.set(seed.id, seed);
     this.#revision += 1;
     return seed;
+  }
+
+  #allocateAddresses(): { address: Address; address6?: Address } {
+    const address = this.pods.allocate();
+    if (!this.pods6) return { address };
+    try {
+      return { address, address6: this.pods6.allocate() };
+    } catch (error) {
+      this.pods.release(address);
+      throw error;
+    }
   }
 
   /** The labels of a pod as Cilium derives them. */
@@ -252,6 +269,7 @@ export class World {
   /** Takes over one that was recorded. Its identity number must be known from the snapshot. */
   restoreEndpoint(endpoint: Endpoint): Endpoint {
     this.pods.claim(endpoint.address);
+    if (endpoint.address6) this.pods6?.claim(endpoint.address6);
     const identity = this.#identities.allocate(endpoint.labels).id;
     const restored = { ...endpoint, identity };
     this.#seeds.set(endpoint.id, restored);
@@ -273,6 +291,7 @@ export class World {
     const seed = this.#seeds.get(id);
     if (!seed) return;
     this.pods.release(seed.address);
+    if (seed.address6) this.pods6?.release(seed.address6);
     this.#seeds.delete(id);
     this.#endpoints.delete(id);
     this.#revision += 1;
@@ -288,6 +307,15 @@ export class World {
 
   findEndpoint(namespace: string, name: string): Endpoint | null {
     return this.endpoints().find((each) => each.namespace === namespace && each.name === name) ?? null;
+  }
+
+  /** The host's addresses in the pods' prefixes, one for each family. */
+  gateways(): Address[] {
+    return this.pods6 ? [this.pods.gateway, this.pods6.gateway] : [this.pods.gateway];
+  }
+
+  #isPodAddress(address: Address): boolean {
+    return [this.pods, this.pods6].some((pool) => pool !== null && prefixContains(pool.prefix, address));
   }
 
   /** Addresses of the host itself: identity 1. */
@@ -331,12 +359,12 @@ export class World {
       add(identity.cidr, identity.id);
     }
     for (const prefix of [world4, world6]) if (!named.has(formatPrefix(prefix))) add(prefix, reservedIdentities.world);
-    const hosts = [
-      this.pods.gateway,
-      ...this.#hostAddresses.filter((address) => !prefixContains(this.pods.prefix, address)),
-    ];
+    const hosts = [...this.gateways(), ...this.#hostAddresses.filter((address) => !this.#isPodAddress(address))];
     for (const address of hosts) add(hostPrefix(address), reservedIdentities.host);
-    for (const endpoint of this.endpoints()) add(hostPrefix(endpoint.address), endpoint.identity);
+    for (const endpoint of this.endpoints()) {
+      add(hostPrefix(endpoint.address), endpoint.identity);
+      if (endpoint.address6) add(hostPrefix(endpoint.address6), endpoint.identity);
+    }
     // The last word on a prefix wins: a host or workload is never the world that a policy names with the same prefix.
     return [...new Map(rows.map((row) => [formatPrefix(row.prefix), row])).values()];
   }
@@ -398,6 +426,7 @@ export class World {
       identities: this.#identities.snapshot(),
       services: this.#services.snapshot(),
       nextAddress: this.pods.position,
+      ...(this.pods6 ? { nextAddress6: this.pods6.position } : {}),
       nextEndpoint: this.#nextEndpoint,
     };
   }
@@ -406,6 +435,7 @@ export class World {
     this.#identities.restore(snapshot.identities);
     this.#services.restore(snapshot.services);
     this.pods.position = snapshot.nextAddress;
+    if (this.pods6 && snapshot.nextAddress6 !== undefined) this.pods6.position = snapshot.nextAddress6;
     this.#nextEndpoint = snapshot.nextEndpoint;
   }
 

@@ -1,4 +1,4 @@
-import type { Address } from "@skep/net";
+import type { Address, Prefix } from "@skep/net";
 import type { Endpoint, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 
@@ -7,6 +7,14 @@ export type DatapathEndpoint = Pick<
   Endpoint,
   "id" | "identity" | "address" | "address6" | "interfaceName" | "interfaceIndex" | "mac" | "hostMac"
 >;
+
+/** An interface by which packets leave the host. An address that is not there: what leaves in its family keeps its own. */
+export interface DatapathDevice {
+  readonly interfaceName: string;
+  readonly interfaceIndex: number;
+  readonly address?: Address;
+  readonly address6?: Address;
+}
 
 /**
  * Control state into map state. Every operation is idempotent and leaves no intermediate state that allows more than before or after.
@@ -23,6 +31,10 @@ export interface Datapath {
   attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void;
   /** Takes the endpoint out of the maps, purges its connections and unpins its links. */
   removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void;
+  /** The outer interfaces, all of them: their hooks are attached, those of others go. What workloads send by them leaves with these addresses. */
+  setDevices(devices: readonly DatapathDevice[]): void;
+  /** Destinations to which workloads keep their own addresses; those inside the cluster need not be given. */
+  syncNonMasquerade(prefixes: readonly Prefix[]): { changed: number; deleted: number };
   /** Swaps the whole policy of an endpoint. The next packet of every connection is asked of the new one, replies too. */
   setPolicy(policy: EndpointPolicy): void;
   /** The same for several endpoints; on an error some may have the new policy and others the old. */

@@ -4,13 +4,14 @@
  */
 import type { Collection, Link, Machine, RawMap } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
-import type { Address } from "@skep/net";
+import type { Address, Prefix } from "@skep/net";
 import { ALGORITHM } from "@skep/control";
 import type { IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
+import { Device } from "./bpf/host.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { readCounters } from "./counters.ts";
-import type { Counter, Datapath, DatapathEndpoint, DatapathEvent } from "./datapath.ts";
+import type { Counter, Datapath, DatapathDevice, DatapathEndpoint, DatapathEvent } from "./datapath.ts";
 import {
   decodeAddress,
   decodeU32,
@@ -56,6 +57,11 @@ export interface LoadBalancerOptions {
 const HOOKS = [
   { program: "skep_from_ep", direction: "ingress" },
   { program: "skep_to_ep", direction: "egress" },
+] as const;
+/** At the host's outer interfaces. */
+const DEVICE_HOOKS = [
+  { program: "skep_from_net", direction: "ingress" },
+  { program: "skep_to_net", direction: "egress" },
 ] as const;
 const SOCKET_PROGRAMS = [
   ...["skep_connect4", "skep_sendmsg4", "skep_recvmsg4", "skep_getpeer4", "skep_bind4"],
@@ -204,7 +210,8 @@ class KernelDatapath implements Datapath {
       const link = this.#machine.bpf.openLink(this.#linkPin(name));
       if (!link) continue;
       const hook = HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
-      const program = hook?.program ?? SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
+      const outer = DEVICE_HOOKS.find(({ program: each }) => name.startsWith(`${each}-`));
+      const program = hook?.program ?? outer?.program ?? SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
       if (!program) {
         link.close();
         continue;
@@ -251,6 +258,42 @@ class KernelDatapath implements Datapath {
       const target = { hook: "tcx", interface: endpoint.interfaceIndex, direction } as const;
       this.#keepLink(name, this.#machine.bpf.attach(this.#program(program), target));
     }
+  }
+
+  // ---- devices ----
+
+  setDevices(devices: readonly DatapathDevice[]): void {
+    const rows = new Map<string, [Uint8Array, Uint8Array]>();
+    const none = { w0: 0, w1: 0, w2: 0, w3: 0 };
+    for (const { interfaceIndex, address, address6 } of devices) {
+      const key = encodeU32(interfaceIndex);
+      const words = {
+        address: address ? encodeAddress(address) : none,
+        address6: address6 ? encodeAddress(address6) : none,
+      };
+      rows.set(keyText(key), [key, Device.encode(words)]);
+    }
+    sync(this.#map("skep_devices"), rows);
+    const links = new Set<string>();
+    for (const { interfaceName, interfaceIndex } of devices) {
+      for (const { program, direction } of DEVICE_HOOKS) {
+        const name = `${program}-${interfaceName}`;
+        links.add(name);
+        if (this.#links.has(name)) continue;
+        const target = { hook: "tcx", interface: interfaceIndex, direction } as const;
+        this.#keepLink(name, this.#machine.bpf.attach(this.#program(program), target));
+      }
+    }
+    for (const name of [...this.#links.keys()])
+      if (DEVICE_HOOKS.some(({ program }) => name.startsWith(`${program}-`)) && !links.has(name)) this.#dropLink(name);
+  }
+
+  syncNonMasquerade(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
+    const rows = prefixes.map((prefix): [string, [Uint8Array, Uint8Array]] => {
+      const key = encodeIpcacheKey(prefix);
+      return [keyText(key), [key, encodeU32(1)]];
+    });
+    return sync(this.#map("skep_nomasq"), new Map(rows));
   }
 
   // ---- endpoints ----

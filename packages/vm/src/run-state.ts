@@ -27,20 +27,16 @@ export interface Clone extends Redirect {
 
 /** How the context shows the packet: offsets of u32 members (include/uapi/linux/bpf.h). */
 export interface ContextShape {
-  readonly kind: "xdp" | "skb" | "msg";
+  readonly kind: "xdp" | "skb";
   readonly size: number;
   readonly data: number;
   readonly dataEnd: number;
-  /** null: it shows no metadata. */
-  readonly dataMeta: number | null;
+  readonly dataMeta: number;
 }
 
 const xdpShape: ContextShape = { kind: "xdp", size: 24, data: 0, dataEnd: 4, dataMeta: 8 };
 /** struct __sk_buff; its first member is the length. */
 const skbShape: ContextShape = { kind: "skb", size: 192, data: 76, dataEnd: 80, dataMeta: 140 };
-
-/** struct sk_msg_md: its pointers are whole, their upper halves stay zero. */
-const msgShape: ContextShape = { kind: "msg", size: 80, data: 0, dataEnd: 8, dataMeta: null };
 
 const shapes: Readonly<Record<string, ContextShape>> = {
   xdp: xdpShape,
@@ -53,7 +49,6 @@ const shapes: Readonly<Record<string, ContextShape>> = {
   lwt_xmit: skbShape,
   lwt_seg6local: skbShape,
   sk_skb: skbShape,
-  sk_msg: msgShape,
 };
 
 /** Of programs on packets, by type; null for others. */
@@ -129,7 +124,7 @@ export class RunState {
     const base = this.context.base;
     view.setUint32(base + shape.data, this.data, true);
     view.setUint32(base + shape.dataEnd, this.dataEnd, true);
-    if (shape.dataMeta !== null) view.setUint32(base + shape.dataMeta, this.meta, true);
+    view.setUint32(base + shape.dataMeta, this.meta, true);
     if (shape.kind === "skb") view.setUint32(base, this.dataEnd - this.data, true);
   }
 }

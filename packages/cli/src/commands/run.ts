@@ -49,7 +49,10 @@ function runChild(endpoint: skep.Endpoint, command: readonly string[]): Promise<
     args,
     netnsPath: endpoint.netnsPath,
     cgroupPath: endpoint.cgroupPath,
-    env: { ...process.env, SKEP_ENDPOINT: `${endpoint.id}`, SKEP_ADDRESS: endpoint.ipv4 },
+    env: {
+      ...{ ...process.env, SKEP_ENDPOINT: `${endpoint.id}`, SKEP_ADDRESS: endpoint.ipv4 },
+      ...(endpoint.ipv6 === "" ? {} : { SKEP_ADDRESS6: endpoint.ipv6 }),
+    },
     stdio: "inherit",
   });
   const restore = forwardSignals(child);

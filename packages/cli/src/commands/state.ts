@@ -50,14 +50,16 @@ function labelsCell(identity: number, labels: readonly string[]): string {
 }
 
 function endpointTable(endpoints: readonly skep.Endpoint[]): string {
+  const hasIpv6 = endpoints.some(({ ipv6 }) => ipv6 !== "");
   return formatTable(
-    ["ENDPOINT", "NAME", "INGRESS", "EGRESS", "IDENTITY (LABELS)", "IPV4", "STATUS"],
+    ["ENDPOINT", "NAME", "INGRESS", "EGRESS", "IDENTITY (LABELS)", ...(hasIpv6 ? ["IPV6"] : []), "IPV4", "STATUS"],
     endpoints.map((endpoint) => [
       `${endpoint.id}`,
       `${endpoint.namespace}/${endpoint.name}`,
       enforcement(endpoint.ingressEnforced, endpoint.audit),
       enforcement(endpoint.egressEnforced, endpoint.audit),
       labelsCell(endpoint.identity, endpoint.identityLabels),
+      ...(hasIpv6 ? [endpoint.ipv6] : []),
       endpoint.ipv4,
       stateText(endpoint),
     ]),
@@ -199,7 +201,7 @@ function statusText(response: skep.GetStatusResponse, endpoints: readonly skep.E
     ["Node", `${response.nodeName} (${response.machine})`],
     ["Folder", response.directory],
     ["Policy", `revision ${response.policyRevision} in force`],
-    ["Pods", response.podCidr],
+    ["Pods", [response.podCidr, response.podCidr6].filter((each) => each !== "").join(", ")],
     ["Rows", `${response.endpoints} endpoints, ${response.identities} identities, ${response.services} services`],
     ["Traffic", traffic(response.counters)],
     ["Flows", `${response.flowsSeen} seen, ${response.eventsLost} events lost`],

@@ -18,7 +18,13 @@ export interface UpOptions {
   readonly cgroup: string;
   readonly netns?: string;
   readonly podCidr: string;
+  /** `none`: workloads have IPv4 alone. */
+  readonly podCidr6: string;
   readonly serviceCidr: string;
+  /** Names with commas between. */
+  readonly devices?: string;
+  readonly masquerade: boolean;
+  readonly nonMasqueradeCidr?: readonly string[];
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
@@ -89,7 +95,11 @@ export async function up(options: UpOptions): Promise<number> {
     ...places,
     cgroup: options.cgroup,
     podCidr: options.podCidr,
+    ...(options.podCidr6 === "none" ? {} : { podCidr6: options.podCidr6 }),
     serviceCidr: options.serviceCidr,
+    ...(options.devices === undefined ? {} : { devices: options.devices.split(",").filter((name) => name !== "") }),
+    masquerade: options.masquerade,
+    nonMasqueradeCidrs: options.nonMasqueradeCidr ?? [],
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),

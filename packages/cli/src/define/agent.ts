@@ -21,7 +21,14 @@ export function defineUp(program: Command, finish: Finish): void {
         "SIGTERM and SIGINT end it and leave the datapath in force; `skep down` takes it away.",
     )
     .option("--pod-cidr <prefix>", "addresses of workloads", "10.244.0.0/16")
+    .option("--pod-cidr6 <prefix>", "their IPv6 addresses, or none", "fd00:10:244::/112")
     .option("--service-cidr <prefix>", "addresses of services", "10.96.0.0/16")
+    .option(
+      "--devices <names>",
+      "interfaces by which workloads' packets leave the host, with its address; commas between",
+    )
+    .option("--no-masquerade", "workloads keep their addresses when they leave the cluster")
+    .option("--non-masquerade-cidr <prefix>", "where they keep them; may be given several times", collect)
     .option("--node-name <name>", "name of this node in flows; default the host's name")
     .addOption(
       new Option(

@@ -20,7 +20,7 @@ const PORTS = [80, 8080];
 /** Between two questions of `until`. */
 const ASK_MS = 50;
 
-export interface Place {
+interface Place {
   readonly namespace: SimNamespace;
   readonly cgroup: Cgroup | null;
 }
@@ -51,7 +51,13 @@ class SimulatedTheatre implements Theatre {
     for (const [name, text] of Object.entries(documents)) writeFileSync(join(this.#policies, name), text);
     this.#agent = new Agent({
       ...{ machine: this.#machine, directory: this.#policies, run: this.#folder, state: join(this.#folder, "state") },
-      ...{ pins: "/sys/fs/bpf/skep", cgroup: "skep", podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16" },
+      ...{
+        pins: "/sys/fs/bpf/skep",
+        cgroup: "skep",
+        podCidr: "10.244.0.0/16",
+        podCidr6: "fd00:10:244::/112",
+        serviceCidr: "10.96.0.0/16",
+      },
       ...{ nodeName: "endor", watch: false },
       log: createLogger({ write: () => undefined, now: () => this.#machine.clock.now(), format: "json" }),
     });
@@ -128,7 +134,7 @@ class SimulatedTheatre implements Theatre {
 const decode = (data: Uint8Array): string => new TextDecoder().decode(data);
 
 /** A deathstar: one answer to each request. */
-export function serve(name: string, connection: TcpConnection): void {
+function serve(name: string, connection: TcpConnection): void {
   let text = "";
   const body = `${name}: ship landed\n`;
   connection.onData = (data) => {
@@ -143,7 +149,7 @@ export function serve(name: string, connection: TcpConnection): void {
   connection.onEnd = () => connection.end();
 }
 
-export class SimulatedPilot implements Player {
+class SimulatedPilot implements Player {
   readonly name: string;
   readonly #place: Place;
   readonly #machine: SimMachine;
@@ -159,9 +165,9 @@ export class SimulatedPilot implements Player {
   async order(
     kind: Order["kind"],
     host: string,
-    options: { readonly port?: number; readonly timeout?: number; readonly from?: string } = {},
+    options: { readonly port?: number; readonly timeout?: number } = {},
   ): Promise<Answer> {
-    const { port = 80, timeout = 1000, from } = options;
+    const { port = 80, timeout = 1000 } = options;
     const id = this.#next++;
     try {
       if (kind === "hold") {
@@ -174,7 +180,7 @@ export class SimulatedPilot implements Player {
           ? { id, ok: false, text: "ETIMEDOUT" }
           : { id, ok: true, text: answer.split("\r\n")[0] ?? "" };
       }
-      const connection = await this.#connect(host, { port, timeout, ...(from === undefined ? {} : { from }) });
+      const connection = await this.#connect(host, { port, timeout });
       const { peer } = connection;
       const answer = await this.#ask(connection, { timeout, stays: false });
       const shown = `${formatAddress(peer.address)}:${peer.port}`;
@@ -190,16 +196,11 @@ export class SimulatedPilot implements Player {
     }
   }
 
-  #connect(host: string, options: { port: number; timeout: number; from?: string }): Promise<TcpConnection> {
+  #connect(host: string, { port, timeout }: { port: number; timeout: number }): Promise<TcpConnection> {
     const address = parseAddress(host);
     if (!address) throw new Error(`${host} is no address`);
-    const { port, timeout, from } = options;
     const { namespace, cgroup } = this.#place;
-    const local = from === undefined ? null : parseAddress(from);
-    if (!local) return namespace.stack.tcp.connect({ address, port }, { cgroup, timeout });
-    const socket = namespace.stack.tcp.socket({ family: local.family, cgroup });
-    socket.bind({ address: local, port: 0 });
-    return socket.connect({ address, port }, { timeout });
+    return namespace.stack.tcp.connect({ address, port }, { cgroup, timeout });
   }
 
   /** Null when the time is over. */

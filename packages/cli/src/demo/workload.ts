@@ -1,7 +1,7 @@
 /**
  * @module
  * What runs inside the example's workloads: `server NAME` is a deathstar, `pilot` sends what it is told to on standard input and
- * answers with one JSON line per order, `both NAME` does both.
+ * answers with one JSON line per order.
  */
 import http from "node:http";
 import net from "node:net";
@@ -17,8 +17,6 @@ export interface Order {
   readonly host: string;
   readonly port: number;
   readonly timeout: number;
-  /** Local address of a `request`; default the one of the route. */
-  readonly from?: string;
 }
 
 export interface Answer {
@@ -60,14 +58,7 @@ function request(order: Order): Promise<Answer> {
     let peer: string | undefined;
     const answer = (ok: boolean, text: string): void => resolve({ id: order.id, ok, text, ...(peer ? { peer } : {}) });
     const call = http.get(
-      {
-        host: order.host,
-        port: order.port,
-        path: "/v1/request-landing",
-        agent: false,
-        timeout: order.timeout,
-        localAddress: order.from,
-      },
+      { host: order.host, port: order.port, path: "/v1/request-landing", agent: false, timeout: order.timeout },
       (response) => {
         let body = "";
         response.setEncoding("utf8");
@@ -166,10 +157,7 @@ function pilot(): void {
 const [role, name] = process.argv.slice(2);
 if (role === "server") serve(name ?? "deathstar");
 else if (role === "pilot") pilot();
-else if (role === "both") {
-  pilot();
-  serve(name ?? "deathstar");
-} else {
-  process.stderr.write("usage: demo-workload server NAME | pilot | both NAME\n");
+else {
+  process.stderr.write("usage: demo-workload server NAME | pilot\n");
   process.exit(2);
 }

@@ -7,12 +7,9 @@ import { endpointsByAddress, endpointsByInterface, type Connection, type Endpoin
 import {
   DROP,
   ETHERTYPE_ARP,
-  ETHERTYPE_IPV4,
-  ETHERTYPE_IPV6,
-  ipv6Enabled,
-  Packet,
-  parseIpv4,
-  parseIpv6,
+  freshPacket,
+  type Packet,
+  parse,
   sameAddress,
   STATE_FIRST_REPLY,
   STATE_NEW,
@@ -72,16 +69,14 @@ function deliver(ctx: TcContext, target: Endpoint): i32 {
   return redirectPeer(target.ifindex, 0n);
 }
 
-/** 0 or a drop code. */
-function parse(ctx: TcContext, packet: Packet, etherType: u16): u32 {
-  if (etherType === ETHERTYPE_IPV4) return parseIpv4(ctx, packet);
-  if (etherType === ETHERTYPE_IPV6 && ipv6Enabled.value !== 0) return parseIpv6(ctx, packet);
-  return DROP.UNSUPPORTED_L3;
-}
-
-/** Neighbour solicitations and advertisements (RFC 4861), between link and link: they are the stack's. */
+/**
+ * What stays between link and link is the stack's: router and neighbour solicitations, neighbour advertisements (RFC 4861), reports of who
+ * listens to a group (RFC 2710, 3810).
+ */
 function isNeighbourDiscovery(packet: Packet): boolean {
-  return packet.protocol === PROTOCOL.ICMPV6 && (packet.icmpType === 135 || packet.icmpType === 136);
+  if (packet.protocol !== PROTOCOL.ICMPV6) return false;
+  const type = packet.icmpType;
+  return type === 133 || type === 135 || type === 136 || type === 131 || type === 132 || type === 143;
 }
 
 /** Router advertisements and redirects (RFC 4861) are no workload's to send: the host would believe them. */
@@ -105,7 +100,8 @@ function track(packet: Packet, connection: Connection | null, egress: u32, ingre
 
 /** From the workload: ingress of the host side. */
 export const fromEndpoint = tc("skep_from_ep", (ctx) => {
-  const packet = Packet.zero();
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
   const endpoint = endpointsByInterface.get(ctx.ifindex);
   if (!endpoint) return drop(ctx, packet, DROP.ENDPOINT_NOT_READY, DIRECTION_EGRESS, 0);
   packet.sourceEndpoint = endpoint.id;
@@ -188,7 +184,8 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
 
 /** From the host's stack to the workload: egress of the host side. */
 export const toEndpoint = tc("skep_to_ep", (ctx) => {
-  const packet = Packet.zero();
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
   const endpoint = endpointsByInterface.get(ctx.ifindex);
   if (!endpoint) return drop(ctx, packet, DROP.ENDPOINT_NOT_READY, DIRECTION_INGRESS, 0);
   packet.destinationEndpoint = endpoint.id;

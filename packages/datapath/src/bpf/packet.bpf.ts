@@ -1,5 +1,5 @@
 // A packet's headers, read once into values on the stack.
-import { config, lruHash, struct, u16, u32, u8, type Of, type PacketContext } from "@skep/bpf";
+import { config, lruHash, percpuArray, struct, u16, u32, u8, type Of, type PacketContext } from "@skep/bpf";
 import { Ethernet, Icmp, Ipv4, Ipv6, Ipv6Address, Ipv6Fragment, Ipv6Option, PROTOCOL, Tcp, Udp } from "@skep/bpf/net";
 import { Address } from "./maps.bpf.ts";
 
@@ -76,6 +76,45 @@ export const Packet = struct("Packet", {
   innerTransport: u16,
 });
 export type Packet = Of<typeof Packet>;
+
+export const scratch = percpuArray("skep_packet", { value: Packet, maxEntries: 1 });
+
+/** This CPU's packet, emptied: a program's stack holds little beside it. One program runs at a time on a CPU at these hooks. */
+export function freshPacket(): Packet | null {
+  const packet = scratch.get(0);
+  if (!packet) return null;
+  const none: Address = { w0: 0, w1: 0, w2: 0, w3: 0 };
+  packet.source = none;
+  packet.destination = none;
+  packet.sourcePort = 0;
+  packet.destinationPort = 0;
+  packet.policyPort = 0;
+  packet.protocol = 0;
+  packet.tcpFlags = 0;
+  packet.icmpType = 0;
+  packet.icmpCode = 0;
+  packet.related = 0;
+  packet.state = 0;
+  packet.sourceIdentity = 0;
+  packet.destinationIdentity = 0;
+  packet.sourceEndpoint = 0;
+  packet.destinationEndpoint = 0;
+  packet.cookie = 0;
+  packet.egressCookie = 0;
+  packet.askedPort = 0;
+  packet.askedProtocol = 0;
+  packet.isIpv6 = 0;
+  packet.innerSource = none;
+  packet.innerDestination = none;
+  packet.innerSourcePort = 0;
+  packet.innerDestinationPort = 0;
+  packet.innerProtocol = 0;
+  packet.fragment = 0;
+  packet.transport = 0;
+  packet.innerIp = 0;
+  packet.innerTransport = 0;
+  return packet;
+}
 
 export const FRAGMENT_FIRST = 1;
 export const FRAGMENT_LATER = 2;
@@ -282,6 +321,13 @@ export function parseIpv6(ctx: PacketContext, packet: Packet): u32 {
     offset += (u32(option.length) + 1) * 8;
   }
   return DROP.INVALID_EXTENSION_HEADER;
+}
+
+/** Fills `packet` from what follows the Ethernet header; 0 or a drop code. */
+export function parse(ctx: PacketContext, packet: Packet, etherType: u16): u32 {
+  if (etherType === ETHERTYPE_IPV4) return parseIpv4(ctx, packet);
+  if (etherType === ETHERTYPE_IPV6 && ipv6Enabled.value !== 0) return parseIpv6(ctx, packet);
+  return DROP.UNSUPPORTED_L3;
 }
 
 export function sameAddress(a: Address, b: Address): boolean {

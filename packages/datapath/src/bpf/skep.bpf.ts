@@ -1,4 +1,6 @@
 // The whole datapath as one object: what the agent loads.
 export * from "./maps.bpf.ts";
+export * from "./nat.bpf.ts";
 export * from "./endpoint.bpf.ts";
+export * from "./host.bpf.ts";
 export * from "./socket.bpf.ts";

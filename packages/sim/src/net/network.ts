@@ -53,7 +53,6 @@ export class SimNetwork implements NetMachine {
   readonly counters: Counters = { programDrops: 0, otherDrops: 0 };
   /** Whose socket a kernel object is. */
   readonly sockets = new Map<KernelObject, Sock>();
-  readonly descriptors = new Map<number, Sock>();
   readonly #namespaces = new Map<string, SimNamespace>();
   readonly #run: string;
   #bpf: SimBpf | null = null;
@@ -112,12 +111,6 @@ export class SimNetwork implements NetMachine {
   namespaceOf(handle: Namespace): SimNamespace {
     if (!(handle instanceof SimNamespace)) throw new SimError("EINVAL", "a namespace of another machine");
     return handle;
-  }
-
-  /** By the path of its file. Default: the host's. */
-  namespaceAt(path: string | undefined): SimNamespace | null {
-    if (path === undefined || path === this.host.path) return this.host;
-    return [...this.#namespaces.values()].find((each) => each.path === path) ?? null;
   }
 
   nextIndex(): number {
@@ -180,7 +173,10 @@ export class SimNetwork implements NetMachine {
     }
     // skb_scrub_packet: what a namespace marked stays in it.
     const scrubbed = peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS, sock: null };
-    this.simulation.clock.after(delay, () => peer.up && this.receive(peer, { ...scrubbed, hops: packet.hops + 1 }));
+    this.simulation.clock.after(
+      delay,
+      () => peer.up && peer.namespace.network.receive(peer, { ...scrubbed, hops: packet.hops + 1 }),
+    );
   }
 
   /** A frame arrives: XDP, whoever listens, the ingress programs, the stack (net/core/dev.c: __netif_receive_skb_core). */

@@ -1,0 +1,97 @@
+// The host's outer interfaces: what workloads send out of the cluster leaves with the node's address, and its answers come back.
+import { hash, lpmTrie, struct, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { Ethernet } from "@skep/bpf/net";
+import { clock, find } from "./connection.bpf.ts";
+import { count, EVENT_DROP, report } from "./events.bpf.ts";
+import { Address, endpointsByAddress, IpcacheKey } from "./maps.bpf.ts";
+import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
+import { freshPacket, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
+import { DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
+import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
+
+/** An outer interface. An address of zeros: what leaves in that family keeps its own. */
+export const Device = struct("Device", { address: Address, address6: Address });
+export const devices = hash("skep_devices", { key: u32, value: Device, maxEntries: 256 });
+
+/** Destinations that see workloads' own addresses (ip-masq-agent's nonMasqueradeCIDRs). */
+export const nonMasquerade = lpmTrie("skep_nomasq", { key: IpcacheKey, value: u32, maxEntries: 16_384 });
+
+const WORLD = 2;
+const WORLD_IPV4 = 9;
+const WORLD_IPV6 = 10;
+/** Identities of prefixes are numbered from here (pkg/identity/numericidentity.go: IdentityScopeLocal). */
+const PREFIXES = 1 << 24;
+
+function isWorld(identity: u32): boolean {
+  return (
+    identity === WORLD || identity === WORLD_IPV4 || identity === WORLD_IPV6 || identity >>> 24 === PREFIXES >>> 24
+  );
+}
+
+function refuse(ctx: TcContext, packet: Packet, reason: u32, direction: u8): i32 {
+  count(u8(reason), direction, ctx.length);
+  report(ctx, packet, { type: EVENT_DROP, reason: u8(reason), direction, endpoint: packet.sourceEndpoint, flags: 0 });
+  return TC.SHOT;
+}
+
+function isZero(address: Address): boolean {
+  return (address.w0 | address.w1 | address.w2 | address.w3) === 0;
+}
+
+/** Whether a workload's packet leaves with the node's address: one that it opens itself, to outside the cluster. */
+function isMasqueraded(packet: Packet, now: u32): boolean {
+  const endpoint = endpointsByAddress.get(packet.source);
+  if (!endpoint) return false;
+  packet.sourceEndpoint = endpoint.id;
+  packet.sourceIdentity = endpoint.identity;
+  packet.destinationIdentity = identityOf(packet.destination);
+  if (!isWorld(packet.destinationIdentity)) return false;
+  if (nonMasquerade.get({ prefixLength: 128, address: packet.destination })) return false;
+  // Who reached the workload by its own address is answered from it.
+  find(packet, now);
+  return (packet.state & STATE_REPLY) === 0 || packet.related !== 0;
+}
+
+/** What goes out by an outer interface. */
+export const toNetwork = tc("skep_to_net", (ctx) => {
+  const device = devices.get(ctx.ifindex);
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!device || !ethernet) return TC.OK;
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
+  // What is no connection is the host's own.
+  if (parse(ctx, packet, ethernet.type) !== 0) return TC.OK;
+  const to = Translation.zero();
+  if (packet.isIpv6 !== 0) to.address = device.address6;
+  else to.address = device.address;
+  if (isZero(to.address)) return TC.OK;
+  const now = clock();
+  const isHosts = sameAddress(packet.source, to.address);
+  if (isHosts) {
+    // The host's own connections give way to those that have their port already.
+    if (packet.related === 0 && packet.sourcePort < natFirstPort.value) return TC.OK;
+  } else if (!isMasqueraded(packet, now)) return TC.OK;
+  const refused = mapOut(packet, to, now);
+  if (refused !== 0) {
+    if (isHosts || packet.related !== 0) return TC.OK;
+    return refuse(ctx, packet, refused, DIRECTION_EGRESS);
+  }
+  if (isHosts && packet.related === 0 && to.port === packet.sourcePort) return TC.OK;
+  const failed = rewriteSource(ctx, packet, to);
+  return failed === 0 ? TC.OK : refuse(ctx, packet, failed, DIRECTION_EGRESS);
+});
+
+/** What comes in by an outer interface. */
+export const fromNetwork = tc("skep_from_net", (ctx) => {
+  const device = devices.get(ctx.ifindex);
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!device || !ethernet) return TC.OK;
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
+  if (parse(ctx, packet, ethernet.type) !== 0) return TC.OK;
+  const to = Translation.zero();
+  if (mapBack(packet, to, clock()) !== 0) return TC.OK;
+  if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;
+  const failed = rewriteDestination(ctx, packet, to);
+  return failed === 0 ? TC.OK : refuse(ctx, packet, failed, DIRECTION_INGRESS);
+});
