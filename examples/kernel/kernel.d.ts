@@ -140,6 +140,7 @@ export declare const bpf_func_id: {
 };
 
 export declare function bpf_task_from_pid(pid: i32): task_struct | null;
+export declare function bpf_task_acquire(task: task_struct): task_struct | null;
 export declare function bpf_task_release(task: task_struct): void;
 export declare function bpf_cgroup_from_id(id: u64): cgroup | null;
 export declare function bpf_cgroup_release(cgroup: cgroup): void;

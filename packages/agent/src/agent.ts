@@ -257,23 +257,56 @@ export class Agent {
     this.#folder.look();
   }
 
+  /** Texts that were refused, by file: another file's change may be what they wait for, as where a document moves between files. */
+  readonly #refused = new Map<string, string>();
+
   #documents(changes: readonly FolderChange[]): void {
     for (const { file, text } of changes) {
-      if (text === null) {
-        this.world.removeFile(file);
-        this.#log.info("file removed", { file });
-        continue;
-      }
-      const { changed, diagnostics } = this.world.applyFile(file, text);
-      for (const diagnostic of diagnostics) {
-        const line = formatDiagnostic(diagnostic);
-        if (diagnostic.severity === "error") this.#log.error(line);
-        else this.#log.warn(line);
-      }
-      if (changed) this.#log.info("file applied", { file, revision: this.world.revision });
-      else this.#log.error("the file is not applied: what it said before stays in force", { file });
+      if (text !== null) continue;
+      this.#refused.delete(file);
+      this.world.removeFile(file);
+      this.#log.info("file removed", { file });
+    }
+    const told = changes.flatMap(({ file, text }) => (text === null ? [] : [[file, text] as const]));
+    for (const [file] of told) this.#refused.delete(file);
+    const failed = this.#applyFiles([...told, ...this.#refused]);
+    for (const [file, diagnostics] of failed) {
+      if (!told.some(([each]) => each === file)) continue;
+      this.#tell(diagnostics);
+      this.#log.error("the file is not applied: what it said before stays in force", { file });
     }
     if (!this.#starting) this.#apply();
+  }
+
+  /** Again and again while one of them succeeds: in which order they came does not matter. */
+  #applyFiles(files: readonly (readonly [file: string, text: string])[]): Map<string, readonly Diagnostic[]> {
+    const failed = new Map<string, readonly Diagnostic[]>();
+    let waiting = files;
+    for (let before = Infinity; waiting.length > 0 && waiting.length < before;) {
+      before = waiting.length;
+      waiting = waiting.filter(([file, text]) => {
+        const { changed, diagnostics } = this.world.applyFile(file, text);
+        if (changed) {
+          failed.delete(file);
+          this.#refused.delete(file);
+          this.#tell(diagnostics);
+          this.#log.info("file applied", { file, revision: this.world.revision });
+        } else {
+          failed.set(file, diagnostics);
+          this.#refused.set(file, text);
+        }
+        return !changed;
+      });
+    }
+    return failed;
+  }
+
+  #tell(diagnostics: readonly Diagnostic[]): void {
+    for (const diagnostic of diagnostics) {
+      const line = formatDiagnostic(diagnostic);
+      if (diagnostic.severity === "error") this.#log.error(line);
+      else this.#log.warn(line);
+    }
   }
 
   // ---- rows into maps ----

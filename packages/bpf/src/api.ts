@@ -78,6 +78,21 @@ type TupleOf<T, N extends number, A extends T[]> = A["length"] extends N
  */
 export type FixedArray<T, N extends number> = number extends N ? T[] : TupleOf<T, N, []>;
 
+/** A tree of allocated objects, in a map's value beside the lock that guards it. */
+export interface RbRoot<T> {
+  readonly "~rbRoot"?: T;
+}
+
+/** A list of allocated objects, in a map's value beside the lock that guards it. */
+export interface ListHead<T> {
+  readonly "~listHead"?: T;
+}
+
+/** An allocated object for each CPU: `thisCpuPtr` and `perCpuPtr` give a CPU's own. */
+export interface PerCpuObject<T> {
+  readonly "~percpuObject"?: T;
+}
+
 /** Several views of the same bytes. */
 export interface UnionType<F extends Fields> extends Type<StructOf<F>> {
   readonly fields: F;

@@ -7,7 +7,7 @@ import { layoutStruct, layoutUnion, type FieldShape, type Layout } from "./layou
 
 /** What a descriptor must do; `offset` counts from the view's start. */
 export interface Codec extends Type<unknown> {
-  readonly kind: "int" | "bool" | "struct" | "union" | "array" | "bits";
+  readonly kind: "int" | "bool" | "struct" | "union" | "array" | "bits" | "owned";
   write(view: DataView, offset: number, value: unknown): void;
   read(view: DataView, offset: number): unknown;
   zero(): unknown;
@@ -144,6 +144,19 @@ export function boolean(): Type<boolean> {
     read: (view, offset) => view.getUint8(offset) !== 0,
     zero: () => false,
   }) as Type<boolean>;
+}
+
+/** A pointer that the kernel owns and shows nobody: null. */
+export function owned(name: string): never {
+  return finish<Codec>({
+    kind: "owned",
+    name,
+    size: 8,
+    align: 8,
+    write: (view, offset) => view.setBigUint64(offset, 0n, true),
+    read: () => null,
+    zero: () => null,
+  }) as never;
 }
 
 export function bitField<T>(type: IntType<T>, width: number): BitsType<T> {

@@ -24,18 +24,21 @@ import type {
   Kconfig,
   KeyValue,
   KprobeContext,
+  ListHead,
   LocalStorage,
   LwtContext,
   MapOfMaps,
   Of,
   PacketContext,
   PerCpuMap,
+  PerCpuObject,
   PerfEventArray,
   PerfEventContext,
   ProgArray,
   Program,
   Queue,
   RawTracepointContext,
+  RbRoot,
   RedirectMap,
   RingBuf,
   SkLookupContext,
@@ -547,6 +550,9 @@ export declare function preemptEnable(): void;
 
 /** Writes into what a reader of the iterator sees; `ctx` is the iterator's context. Arrays of bytes are texts. 0 or a negative errno. */
 export declare function seqPrint(ctx: object): Template;
+/** Writes a kernel structure as text, its members by name; `flags` are BTF_F_* (1n compact, 2n without names, 8n zeros too). */
+export declare function seqPrintfBtf(ctx: object, pointer: object, flags?: u64): i64;
+export declare function snprintfBtf<T>(buffer: T, pointer: object, flags?: u64): i64;
 /** Writes a text with a final zero into `buffer`; gives its length with the zero. */
 export declare function format<T>(buffer: T): Template;
 export type Template = (
@@ -580,6 +586,80 @@ export declare function timerSetCallback<K, V>(
 ): i64;
 export declare function timerStart(timer: Of<typeof Timer>, nanoseconds: u64): i64;
 export declare function timerCancel(timer: Of<typeof Timer>): i64;
+
+// ---- allocated objects, and pointers that memory owns ----
+
+/**
+ * A field that owns a reference to a kernel structure (`kptr<task_struct>()`), or an object of `objNew` (`kptr(Node)`). Read, it is what
+ * it points to, or null; `kptrXchg` puts another in. User space sees null.
+ */
+export declare function kptr<T extends object>(): Type<T | null>;
+export declare function kptr<F extends Fields>(type: StructType<F>): Type<StructOf<F> | null>;
+/** A field that points to a kernel structure without owning it: what it points to may be gone, and is read with care. Assigned. */
+export declare function kptrUntrusted<T extends object>(): Type<T | null>;
+export declare function percpuKptr<F extends Fields>(type: StructType<F>): Type<PerCpuObject<StructOf<F>> | null>;
+/** Puts `pointer`, which must be owned, into a field and gives what was there: drop or release it, or put it elsewhere. */
+export declare function kptrXchg<T, K extends keyof T>(target: T, field: K, pointer: T[K]): T[K];
+
+/** A new object, its fields not set but for those of the kernel; to be dropped, or put into a field, list or tree, on every path. */
+export declare function objNew<F extends Fields>(type: StructType<F>): StructOf<F> | null;
+export declare function objDrop<T extends object>(object: T): void;
+export declare function percpuObjNew<F extends Fields>(type: StructType<F>): PerCpuObject<StructOf<F>> | null;
+export declare function percpuObjDrop<T>(object: PerCpuObject<T>): void;
+export declare function thisCpuPtr<T>(object: PerCpuObject<T>): T;
+export declare function perCpuPtr<T>(object: PerCpuObject<T>, cpu: u32): T | null;
+
+/** How many own the object: a field of it, then `refcountAcquire` gives a further reference. */
+export declare const Refcount: StructType<{ readonly opaque: Type<FixedArray<u32, 1>> }>;
+export declare function refcountAcquire<T extends object>(object: T): T | null;
+
+/** The field by which an object hangs in a list. */
+export declare const ListNode: StructType<{ readonly opaque: Type<FixedArray<u64, 3>> }>;
+/** A list of `type`, whose field `node` is a ListNode. The functions want the lock of the same value held. */
+export declare function listHead<F extends Fields>(
+  type: StructType<F>,
+  node: keyof F & string,
+): Type<ListHead<StructOf<F>>>;
+/** The list owns the object then. 0, or -EINVAL where it hangs in a list already (it is dropped). */
+export declare function listPushFront<T>(list: ListHead<T>, object: T): i32;
+export declare function listPushBack<T>(list: ListHead<T>, object: T): i32;
+export declare function listPopFront<T>(list: ListHead<T>): T | null;
+export declare function listPopBack<T>(list: ListHead<T>): T | null;
+/** Stays in the list: good until the lock is given back. Since Linux 6.16. */
+export declare function listFront<T>(list: ListHead<T>): T | null;
+export declare function listBack<T>(list: ListHead<T>): T | null;
+
+/** The field by which an object hangs in a tree. */
+export declare const RbNode: StructType<{ readonly opaque: Type<FixedArray<u64, 4>> }>;
+export declare function rbRoot<F extends Fields>(
+  type: StructType<F>,
+  node: keyof F & string,
+): Type<RbRoot<StructOf<F>>>;
+/** `less(a, b)`: whether a comes before b; it captures nothing. */
+export declare function rbtreeAdd<T>(root: RbRoot<T>, object: T, less: (a: T, b: T) => boolean): i32;
+export declare function rbtreeRemove<T>(root: RbRoot<T>, object: T): T | null;
+/** The least; it stays in the tree: good until the lock is given back. */
+export declare function rbtreeFirst<T>(root: RbRoot<T>): T | null;
+/** Since Linux 6.16. */
+export declare function rbtreeRoot<T>(root: RbRoot<T>): T | null;
+export declare function rbtreeLeft<T>(root: RbRoot<T>, object: T): T | null;
+export declare function rbtreeRight<T>(root: RbRoot<T>, object: T): T | null;
+
+/** A lock that tells a deadlock instead of hanging in it (Linux 6.15): 0, or a negative errno and then it is not held. */
+export declare const ResSpinLock: StructType<{ readonly val: IntType<u32> }>;
+export declare function resSpinLock(lock: Of<typeof ResSpinLock>): i32;
+export declare function resSpinUnlock(lock: Of<typeof ResSpinLock>): void;
+
+/** Work that a thread of the kernel does later, where it may sleep; in a map's value. */
+export declare const WorkQueue: StructType<{ readonly opaque: Type<FixedArray<u64, 2>> }>;
+export declare function wqInit<K, V>(queue: Of<typeof WorkQueue>, map: BpfMap<K, V>): i32;
+/** What runs, with the key and value that hold the queue; it captures nothing. */
+export declare function wqSetCallback<K, V>(
+  queue: Of<typeof WorkQueue>,
+  map: BpfMap<K, V>,
+  run: (key: K, value: V) => void,
+): i32;
+export declare function wqStart(queue: Of<typeof WorkQueue>): i32;
 
 // ---- helpers: any program ----
 

@@ -3,7 +3,7 @@
  * The user-space side of the names in `kernel.ts`: importing a `*.bpf.ts` module gives its schemas, maps and program names.
  */
 import type * as Kernel from "./kernel.ts";
-import { bitField, boolean, codecOf, fixedArray, integer, structure, unionOf } from "./codec.ts";
+import { bitField, boolean, codecOf, fixedArray, integer, owned, structure, unionOf } from "./codec.ts";
 import { kernelOnly, mapDescriptor, type MapDescriptor, type MapKind, type ProgramDescriptor } from "./descriptors.ts";
 import type { Type } from "./api.ts";
 import { PROGRAM_KINDS } from "./programs.ts";
@@ -34,6 +34,18 @@ export const union: typeof Kernel.union = unionOf;
 export const SpinLock: typeof Kernel.SpinLock = structure("bpf_spin_lock", { val: u32 });
 export const Timer: typeof Kernel.Timer = structure("bpf_timer", { opaque: fixedArray(u64, 2) });
 export const bits: typeof Kernel.bits = bitField;
+export const ResSpinLock: typeof Kernel.ResSpinLock = structure("bpf_res_spin_lock", { val: u32 });
+export const WorkQueue: typeof Kernel.WorkQueue = structure("bpf_wq", { opaque: fixedArray(u64, 2) });
+export const ListNode: typeof Kernel.ListNode = structure("bpf_list_node", { opaque: fixedArray(u64, 3) });
+export const RbNode: typeof Kernel.RbNode = structure("bpf_rb_node", { opaque: fixedArray(u64, 4) });
+export const Refcount: typeof Kernel.Refcount = structure("bpf_refcount", { opaque: fixedArray(u32, 1) });
+// What the kernel owns, user space does not see: null, or nothing to see.
+export const kptr: typeof Kernel.kptr = () => owned("kptr");
+export const kptrUntrusted: typeof Kernel.kptrUntrusted = () => owned("kptr_untrusted");
+export const percpuKptr: typeof Kernel.percpuKptr = () => owned("percpu_kptr");
+export const listHead: typeof Kernel.listHead = () =>
+  structure("bpf_list_head", { opaque: fixedArray(u64, 2) }) as never;
+export const rbRoot: typeof Kernel.rbRoot = () => structure("bpf_rb_root", { opaque: fixedArray(u64, 2) }) as never;
 
 interface MapOptions {
   readonly key?: Type<unknown>;

@@ -10,6 +10,7 @@ import { defineConfig, defineListOf, defineLists, definePolicy, defineStatus } f
 import {
   defineCompile,
   defineCompletion,
+  defineConnectivity,
   defineDoctor,
   defineDrops,
   defineRelay,
@@ -55,6 +56,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   definePlayground(program, finish);
   defineDrops(program, finish);
   defineDemo(program, finish);
+  defineConnectivity(program, finish);
   defineCompletion(program, finish);
   defineVersion(program, finish);
   return program.addHelpText(

@@ -2,7 +2,7 @@
  * @module
  * The compiler's types as BTF: integers by their names, `be` types as typedefs, so that user space can decode what it reads.
  */
-import { BtfBuilder } from "@skep/object";
+import { BtfBuilder, type MemberInput } from "@skep/object";
 import type { FunctionShape } from "./lower/cx.ts";
 import type { ArrayT, IntT, MemoryType, StructT } from "./types.ts";
 
@@ -30,6 +30,10 @@ export class ModuleTypes {
         return this.#int(type.unit);
       case "array":
         return this.#array(type);
+      case "kptr": {
+        const target = type.kernel ? type.kernel.typeId : type.to ? this.idOf(type.to) : 0;
+        return this.btf.pointer(this.btf.add({ kind: "type_tag", name: type.tag, typeId: target }));
+      }
       default:
         return this.#struct(type);
     }
@@ -52,6 +56,17 @@ export class ModuleTypes {
       const bits = field.type.kind === "bits" ? { bitSize: field.type.width } : {};
       return { name: field.name, typeId, bitOffset: field.offset * 8 + field.shift, ...bits };
     });
+    const id = this.#composite(type, members);
+    type.fields.forEach(({ type: inner }, componentIndex) => {
+      if ((inner.kind !== "struct" && inner.kind !== "union") || !inner.graph) return;
+      const { element, node } = inner.graph;
+      this.idOf(element);
+      this.btf.add({ kind: "decl_tag", name: `contains:${element.name}:${node.name}`, typeId: id, componentIndex });
+    });
+    return id;
+  }
+
+  #composite(type: StructT, members: readonly MemberInput[]): number {
     const { name, size } = type;
     return type.kind === "struct" ? this.btf.struct(name, members, { size }) : this.btf.union(name, members, { size });
   }
@@ -65,6 +80,6 @@ export class ModuleTypes {
 
   #parameter(type: FunctionShape["params"][number]["type"]): number {
     if ("pointer" in type) return this.btf.pointer(type.pointer === "void" ? 0 : this.btf.forward(type.pointer));
-    return "to" in type ? this.btf.pointer(this.idOf(type.to)) : this.idOf(type);
+    return "kind" in type ? this.idOf(type) : this.btf.pointer(this.idOf(type.to));
   }
 }

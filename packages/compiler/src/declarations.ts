@@ -4,7 +4,7 @@
  */
 import type ts from "typescript";
 import { PROGRAM_KINDS } from "@skep/bpf";
-import { arrayType, BOOL, fits, INTS, sizeOf, structType, type MemoryType } from "./types.ts";
+import { arrayType, fits, INTS, sizeOf, structType, type MemoryType } from "./types.ts";
 import {
   describe,
   UNDEFINED,
@@ -18,6 +18,7 @@ import {
 import type { KernelFieldType } from "./kernel-types.ts";
 import type { Cx } from "./lower/cx.ts";
 import { constantBytes } from "./constants.ts";
+import { declareObjectField, OBJECT_FIELDS } from "./object-fields.ts";
 
 const MAPS: Readonly<Record<string, string>> = {
   hash: "hash",
@@ -60,20 +61,13 @@ const OTHERS: ReadonlySet<string> = new Set([
   "config",
   "global",
   "kconfig",
+  ...OBJECT_FIELDS,
 ]);
 
 /** Whether a builtin declares something: its call stands at the top level alone. */
 export function isDeclaration(name: string): boolean {
   return MAPS[name] !== undefined || OTHERS.has(name) || PROGRAM_KINDS[name] !== undefined;
 }
-
-/** Types by the names that `@skep/bpf` gives them. */
-export const TYPE_NAMES: Readonly<Record<string, MemoryType>> = {
-  ...INTS,
-  bool: BOOL,
-  SpinLock: structType("struct", "bpf_spin_lock", [{ name: "val", type: INTS.u32 }]),
-  Timer: structType("struct", "bpf_timer", [{ name: "opaque", type: arrayType(INTS.u64, 2) }]),
-};
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -421,6 +415,12 @@ function declare(cx: Cx, name: string, node: ts.CallExpression): Value {
       return declareKconfig(cx, node);
     case "structOps":
       return declareStructOps(cx, node);
+    case "kptr":
+    case "kptrUntrusted":
+    case "percpuKptr":
+    case "rbRoot":
+    case "listHead":
+      return declareObjectField(cx, name, node);
     default: {
       const map = MAPS[name];
       return map ? declareMap(cx, map, node) : declareProgram(cx, name, node);

@@ -108,6 +108,28 @@ export const PROBLEMS = {
     hint: "keep what it needs in the map's value",
   },
 
+  capturesNothing: {
+    code: "SKEP1222",
+    message: "the kernel gives this callback nothing of its own: it cannot capture '{0}'",
+    hint: "keep what it needs in the objects that it compares",
+  },
+  ownedPointer: {
+    code: "SKEP1223",
+    message: "{0} goes into a field that owns what it points to: it is exchanged, not assigned",
+    hint: 'kptrXchg(value, "field", pointer) puts a pointer in and gives the old one',
+  },
+  wantsNode: {
+    code: "SKEP1224",
+    message: "'{1}' of {0} is no {2}",
+    hint: "the struct declares it, such as node: RbNode or uses: Refcount",
+  },
+
+  readAgain: {
+    code: "SKEP1225",
+    message: "{0} is read anew here: what it pointed to may be gone",
+    hint: "read it into a const, and check that",
+  },
+
   // Maps.
   badMapOption: { code: "SKEP1301", message: "{0} of a map is {1}" },
   lpmKey: {

@@ -6,12 +6,13 @@ import ts from "typescript";
 import { FLOW_DISSECTOR, MAP, NF, SK, TC, XDP } from "@skep/bpf";
 import type { IrFunction } from "@skep/ir";
 import { ModuleTypes } from "./btf.ts";
-import { declareBuiltin, TYPE_NAMES } from "./declarations.ts";
+import { declareBuiltin } from "./declarations.ts";
+import { OBJECT_TYPES, TYPE_NAMES } from "./type-names.ts";
 import { DeclaredTypes } from "./declared-types.ts";
 import { KernelTypes, type KernelStruct } from "./kernel-types.ts";
 import type { DeclaredType, FunctionShape, KernelFunction, Lower, Subprogram, Unit } from "./lower/cx.ts";
 import { Cx } from "./lower/cx.ts";
-import type { CFunction, CType } from "./lower/kernel-functions.ts";
+import { callbackType, type CFunction, type CType } from "./lower/kernel-functions.ts";
 import { Refused, type Problems } from "./problems.ts";
 import { SectionBuilder } from "./sections.ts";
 import { isPrelude, type CheckedSource } from "./source.ts";
@@ -278,6 +279,18 @@ export class Module implements Unit {
     if (known !== undefined) return known;
     const { btf } = this.types;
     const typeId = (type: CType): number => {
+      const callback = callbackType(type.name);
+      if (callback) {
+        const [returns = 0, ...inner] = callback.map(typeId);
+        return btf.pointer(
+          btf.funcProto(
+            returns,
+            inner.map((id) => ({ name: "", typeId: id })),
+          ),
+        );
+      }
+      const known = type.isStruct ? OBJECT_TYPES.get(type.name) : undefined;
+      if (known) return btf.pointer(this.types.idOf(known));
       const base = type.isStruct ? this.kernel.opaque(type.name) : this.#plainType(type.name);
       return type.pointer ? btf.pointer(base) : base;
     };
@@ -293,6 +306,10 @@ export class Module implements Unit {
     if (name === "bool") return btf.intType("bool", 1, "bool");
     if (name === "int") return btf.intType("int", 4, "signed");
     return btf.intType(name, name === "u64" ? 8 : 4, "unsigned");
+  }
+
+  typeId(type: MemoryType): number {
+    return this.types.idOf(type);
   }
 
   functionType(shape: FunctionShape): number {

@@ -3,6 +3,7 @@
  * The compiler's own types: what has a layout in memory, and the integers with their width and sign.
  */
 import { layoutStruct, layoutUnion, type FieldShape } from "@skep/bpf";
+import type { KernelStruct } from "./kernel-types.ts";
 
 export interface IntT {
   readonly kind: "int";
@@ -39,6 +40,20 @@ export interface StructT {
   readonly fields: readonly Field[];
   readonly size: number;
   readonly align: number;
+  /** Of a list's head or a tree's root: what hangs on it, and by which of its fields. */
+  readonly graph?: { readonly element: StructT; readonly node: Field };
+  /** What an object per CPU has on each. */
+  readonly percpu?: StructT;
+}
+
+/** A pointer that a map's value or an allocated object owns (BPF_KPTR_*): to a structure of the kernel, or to an allocated object. */
+export interface KptrT {
+  readonly kind: "kptr";
+  readonly name: string;
+  /** The type tag in BTF. */
+  readonly tag: "kptr" | "kptr_untrusted" | "percpu_kptr";
+  readonly to: StructT | null;
+  readonly kernel: KernelStruct | null;
 }
 
 export interface ArrayT {
@@ -48,7 +63,7 @@ export interface ArrayT {
   readonly length: number;
 }
 
-export type MemoryType = IntT | BoolT | StructT | ArrayT | BitsT;
+export type MemoryType = IntT | BoolT | StructT | ArrayT | BitsT | KptrT;
 
 function int(name: string, bits: IntT["bits"], signed: boolean, bigEndian = false): IntT {
   return { kind: "int", name, bits, signed, bigEndian };
@@ -85,6 +100,8 @@ export function sizeOf(type: MemoryType): number {
       return 1;
     case "bits":
       return type.unit.bits / 8;
+    case "kptr":
+      return 8;
     case "array":
       return sizeOf(type.element) * type.length;
     default:
@@ -100,6 +117,8 @@ export function alignOf(type: MemoryType): number {
       return 1;
     case "bits":
       return type.unit.bits / 8;
+    case "kptr":
+      return 8;
     case "array":
       return alignOf(type.element);
     default:

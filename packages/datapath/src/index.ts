@@ -3,4 +3,4 @@ export type * from "./datapath.ts";
 export { decodeEvent } from "./events.ts";
 export { LayoutError } from "./layouts.ts";
 export { openDatapath, type DatapathOptions } from "./open.ts";
-export { datapathTables, type DatapathTable, type TableCell, type TableRow } from "./tables.ts";
+export { datapathTables, type DatapathTable, type TableCell, type TableRow } from "./tables/index.ts";

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { parseAddress, parsePrefix } from "@skep/net";
 import { openSim } from "@skep/sim";
+import { SERVICE_FLAG } from "@skep/control";
 import * as maps from "../src/bpf/maps.bpf.ts";
 import { datapathTables, LayoutError, openDatapath, type TableRow } from "../src/index.ts";
 
@@ -92,6 +93,29 @@ describe("tables of the pinned maps", () => {
         ...{ protocol: "TCP", source: "10.0.0.2", sourcePort: 40_000, destination: "10.0.0.1", destinationPort: 80 },
         ...{ state: "established", expiresIn: 60, packets: 3n, replyBytes: 1n << 60n },
       },
+    ]);
+  });
+
+  it("show frontends with their backends, slot by slot", () => {
+    const { machine, read } = openAll();
+    const at = (name: string): ReturnType<typeof machine.bpf.openMap> & object =>
+      must(machine.bpf.openMap(`${PINS}/maps/${name}`));
+    const address = { w0: 0, w1: 0, w2: 0xffff, w3: 0x0a600001 };
+    const key = { address, port: 80, protocol: 6, scope: 0, pad: 0 };
+    const value = { ...maps.Service.zero(), id: 4, flags: SERVICE_FLAG.AFFINITY };
+    at("skep_services").set(maps.ServiceKey.encode({ ...key, slot: 1 }), maps.Service.encode({ ...value, backend: 9 }));
+    at("skep_services").set(maps.ServiceKey.encode({ ...key, slot: 0 }), maps.Service.encode({ ...value, count: 1 }));
+    const backend = { ...maps.Backend.zero(), address: { ...address, w3: 0x0af40003 }, port: 8080, protocol: 6 };
+    at("skep_backends").set(Uint8Array.of(9, 0, 0, 0), maps.Backend.encode({ ...backend, state: 1, present: 1 }));
+    const rows = read("lb");
+    expect(rows).toMatchObject([
+      { address: "10.96.0.1", port: 80, protocol: "TCP", slot: 0, id: 4, count: 1, backendAddress: null },
+      { slot: 1, backend: 9, backendAddress: "10.244.0.3", backendPort: 8080, backendState: "terminating" },
+    ]);
+    const cells = rows.map((row) => tableOf("lb").columns.map(([, cell]) => cell(row)));
+    expect(cells).toEqual([
+      ["10.96.0.1:80/TCP (0)", "1 active", "4", "ClusterIP, sessionAffinity, non-routable"],
+      ["10.96.0.1:80/TCP (1)", "10.244.0.3:8080 (terminating)", "4", ""],
     ]);
   });
 

@@ -57,18 +57,31 @@ export function makeBranch(
 /** Replaces operands by what the map says, also through chains of replacements. */
 export function replaceValues(fn: IrFunction, replacements: ReadonlyMap<Inst, Inst>): void {
   if (replacements.size === 0) return;
-  const resolve = (inst: Inst): Inst => {
-    let found = inst;
-    for (let next = replacements.get(found); next !== undefined; next = replacements.get(found)) found = next;
-    return found;
+  // Most values are not replaced: a bit by id says so faster than the map.
+  const marked = new Uint8Array(fn.nextId);
+  for (const inst of replacements.keys()) marked[inst.id] = 1;
+  const replace = (args: Inst[]): void => {
+    for (let i = 0; i < args.length; i++) {
+      const arg = args[i] as Inst;
+      if (marked[arg.id] === 1) args[i] = resolveValue(arg, replacements);
+    }
   };
   for (const block of fn.blocks) {
-    for (const inst of block.insts) {
-      for (let i = 0; i < inst.args.length; i++) inst.args[i] = resolve(inst.args[i] as Inst);
-    }
-    const args = terminatorArgs(block.terminator);
-    for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
+    for (const inst of block.insts) replace(inst.args);
+    replace(terminatorArgs(block.terminator));
   }
+}
+
+/** What stands for the value in the end. */
+export function resolveValue(inst: Inst, replacements: ReadonlyMap<Inst, Inst>): Inst {
+  let found = inst;
+  for (let next = replacements.get(found); next !== undefined; next = replacements.get(found)) found = next;
+  return found;
+}
+
+/** Replaces operands in place. */
+export function resolveAll(args: Inst[], replacements: ReadonlyMap<Inst, Inst>): void {
+  for (let i = 0; i < args.length; i++) args[i] = resolveValue(args[i] as Inst, replacements);
 }
 
 /** How often each instruction is an operand, by id. */

@@ -1,5 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { endpointOf, endpointText, hooksSuite, type SocketGround, type TestSocket } from "@skep/machine/suite";
+import {
+  endpointOf,
+  endpointText,
+  hooksSuite,
+  type SocketGround,
+  streamsSuite,
+  type TestSocket,
+} from "@skep/machine/suite";
 import { describe } from "vitest";
 import { LinuxBpf } from "../src/bpf/index.ts";
 import { canUseBpf } from "../src/bpf/testing.ts";
@@ -55,6 +62,9 @@ class KernelSocket implements TestSocket {
     setNonBlocking(socket.fd);
   }
 
+  get descriptor(): number {
+    return this.#socket.fd;
+  }
   bind(to: string): void {
     bindSocket(this.#socket.fd, sockaddr(to));
   }
@@ -125,8 +135,10 @@ function open(): SocketGround {
   return {
     machine: { bpf: new LinuxBpf() },
     cgroup: path,
+    namespace: space.path,
     socket: (kind, family) => make(path, kind, family),
     stranger: (kind, family) => make(outside, kind, family),
+    settle: () => new Promise((resolve) => setTimeout(resolve, 50)),
     async close() {
       net.deleteNamespace(name);
       await processes.deleteCgroup(name);
@@ -135,4 +147,7 @@ function open(): SocketGround {
   };
 }
 
-describe.skipIf(process.getuid?.() !== 0 || !canUseBpf())("conformance", () => hooksSuite("linux", open));
+describe.skipIf(process.getuid?.() !== 0 || !canUseBpf())("conformance", () => {
+  hooksSuite("linux", open);
+  streamsSuite("streams of linux", open);
+});

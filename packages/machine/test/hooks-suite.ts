@@ -13,6 +13,8 @@ import * as module from "./hooks.bpf.ts";
 
 /** A socket as a process has it. Addresses with ports are texts such as `127.0.0.1:80` and `[::1]:80`. Errors carry `code`. */
 export interface TestSocket {
+  /** What user space puts into maps for it. */
+  readonly descriptor: number;
   bind(to: string): void;
   listen(): void;
   connect(to: string): Promise<void>;
@@ -29,9 +31,13 @@ export interface SocketGround {
   readonly machine: Pick<Machine, "bpf">;
   /** Absolute path of the cgroup that the sockets are in. */
   readonly cgroup: string;
+  /** Path of the file of the namespace that the sockets are in. */
+  readonly namespace: string;
   socket(kind: "tcp" | "udp", family: 4 | 6): TestSocket;
   /** In another cgroup. */
   stranger(kind: "tcp" | "udp", family: 4 | 6): TestSocket;
+  /** What is under way arrives. */
+  settle(): Promise<void>;
   /** Removes everything. */
   close(): void | Promise<void>;
 }
@@ -66,7 +72,7 @@ interface Rewrite {
 }
 
 /** The code of what `run` throws. */
-async function codeOf(run: () => unknown): Promise<string> {
+export async function codeOf(run: () => unknown): Promise<string> {
   try {
     await run();
   } catch (error) {

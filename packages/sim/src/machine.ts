@@ -31,6 +31,9 @@ export function openSim(options: SimOptions = {}): SimMachine {
   const bpf = new SimBpf(simulation, {
     tcx: (index, direction) => net.host.device(index)?.tcx[direction] ?? null,
     xdp: (index) => net.host.device(index)?.xdp ?? null,
+    skLookup: (path) => net.namespaceAt(path)?.skLookup ?? null,
+    socket: (descriptor) => net.descriptors.get(descriptor) ?? null,
+    sockOf: (object) => net.sockets.get(object) ?? null,
     cgroup: (path, attachType) => processes.cgroup(path)?.hook(attachType) ?? null,
   });
   net.join(bpf);

@@ -1,4 +1,11 @@
-import { endpointOf, endpointText, hooksSuite, type SocketGround, type TestSocket } from "@skep/machine/suite";
+import {
+  endpointOf,
+  endpointText,
+  hooksSuite,
+  type SocketGround,
+  streamsSuite,
+  type TestSocket,
+} from "@skep/machine/suite";
 import { openSim, type SimMachine, type TcpConnection, type TcpSocket, type UdpSocket } from "../src/index.ts";
 
 const shown = ({ address, port }: { address: { bytes: Uint8Array }; port: number }): string =>
@@ -16,6 +23,9 @@ class SimUdp implements TestSocket {
     this.#socket = socket;
   }
 
+  get descriptor(): number {
+    return this.#socket.sock.descriptor;
+  }
   bind(to: string): void {
     this.#socket.bind(endpointOf(to));
   }
@@ -68,6 +78,9 @@ class SimTcp implements TestSocket {
     return this.#socket;
   }
 
+  get descriptor(): number {
+    return (this.#connection ?? this.#open).sock.descriptor;
+  }
   bind(to: string): void {
     this.#open.bind(endpointOf(to));
   }
@@ -119,10 +132,13 @@ function open(): SocketGround {
   return {
     machine,
     cgroup: path,
+    namespace: space.path,
     socket: (kind, family) => make("inside", kind, family),
     stranger: (kind, family) => make("outside", kind, family),
+    settle: () => machine.simulation.pass(10),
     close: () => undefined,
   };
 }
 
 hooksSuite("the simulated machine", open);
+streamsSuite("streams of the simulated machine", open);

@@ -27,16 +27,20 @@ export interface Clone extends Redirect {
 
 /** How the context shows the packet: offsets of u32 members (include/uapi/linux/bpf.h). */
 export interface ContextShape {
-  readonly kind: "xdp" | "skb";
+  readonly kind: "xdp" | "skb" | "msg";
   readonly size: number;
   readonly data: number;
   readonly dataEnd: number;
-  readonly dataMeta: number;
+  /** null: it shows no metadata. */
+  readonly dataMeta: number | null;
 }
 
 const xdpShape: ContextShape = { kind: "xdp", size: 24, data: 0, dataEnd: 4, dataMeta: 8 };
 /** struct __sk_buff; its first member is the length. */
 const skbShape: ContextShape = { kind: "skb", size: 192, data: 76, dataEnd: 80, dataMeta: 140 };
+
+/** struct sk_msg_md: its pointers are whole, their upper halves stay zero. */
+const msgShape: ContextShape = { kind: "msg", size: 80, data: 0, dataEnd: 8, dataMeta: null };
 
 const shapes: Readonly<Record<string, ContextShape>> = {
   xdp: xdpShape,
@@ -49,6 +53,7 @@ const shapes: Readonly<Record<string, ContextShape>> = {
   lwt_xmit: skbShape,
   lwt_seg6local: skbShape,
   sk_skb: skbShape,
+  sk_msg: msgShape,
 };
 
 /** Of programs on packets, by type; null for others. */
@@ -124,7 +129,7 @@ export class RunState {
     const base = this.context.base;
     view.setUint32(base + shape.data, this.data, true);
     view.setUint32(base + shape.dataEnd, this.dataEnd, true);
-    view.setUint32(base + shape.dataMeta, this.meta, true);
+    if (shape.dataMeta !== null) view.setUint32(base + shape.dataMeta, this.meta, true);
     if (shape.kind === "skb") view.setUint32(base, this.dataEnd - this.data, true);
   }
 }

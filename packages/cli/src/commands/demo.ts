@@ -18,10 +18,15 @@ export interface DemoFlags {
   readonly seed?: number;
 }
 
+/** However the command was started (npx links to it): workloads of the example start from the bundle itself. */
+export async function useDemoCommand(): Promise<void> {
+  const { useCommand } = await import("../demo/stage.ts");
+  useCommand(folderWith("demo-workload.mjs"));
+}
+
 export async function playDemo(options: DemoFlags): Promise<number> {
-  const [{ demo }, { useCommand }] = await Promise.all([import("../demo/demo.ts"), import("../demo/stage.ts")]);
-  // However the command was started (npx links to it): the example starts the bundle itself.
-  if (options.sim !== true) useCommand(folderWith("demo-workload.mjs"));
+  const { demo } = await import("../demo/demo.ts");
+  if (options.sim !== true) await useDemoCommand();
   const example = join(folderWith("examples/star-wars/policy.yaml"), "examples", "star-wars");
   const seed = options.seed === undefined ? {} : { seed: options.seed };
   return demo({ once: options.once === true, run: options.run, example, sim: options.sim ?? null, ...seed });

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import type { RelayOptions } from "../commands/relay.ts";
-import { collect, examples, type Finish, listOption, tlsOptions } from "./common.ts";
+import { collect, examples, type Finish, listOption, tlsOptions, wholeNumber } from "./common.ts";
 import type { CompileOptions } from "../commands/compile.ts";
+import type { ConnectivityOptions } from "../commands/connectivity.ts";
 import type { ListFormat } from "../output/print.ts";
 
 export function defineDoctor(program: Command, finish: Finish): void {
@@ -119,4 +120,32 @@ export function defineRelay(program: Command, finish: Finish): void {
     "skep relay --peer node1=unix:///run/skep/skep.sock --listen 0.0.0.0:4245",
     "skep relay --peer a=10.0.0.1:4245 --peer b=10.0.0.2:4245 --listen unix:///run/skep/relay.sock",
   ]);
+}
+
+export function defineConnectivity(program: Command, finish: Finish): void {
+  const connectivity = program
+    .command("connectivity")
+    .summary("whether everything reaches what it may, and nothing else")
+    .description("Scenarios of Cilium's connectivity test, under Cilium's names.");
+  examples(
+    listOption(connectivity.command("test"))
+      .summary("play the scenarios")
+      .description(
+        "Makes a host, workloads and a world outside, in namespaces of its own or on the simulated machine, plays the scenarios and takes\n" +
+          "everything away. A probe that fails must have been dropped by the right policy in the right direction.",
+      )
+      .option("--sim", "on the simulated machine: no root, no kernel")
+      .option("--seed <number>", "of the simulated machine", wholeNumber)
+      .option("-t, --test <regex>", "only scenarios named like this; may be given several times", collect)
+      .option("--list", "name the scenarios")
+      .option("--junit-file <file>", "write JUnit's XML too")
+      .action((options: ConnectivityOptions) =>
+        finish(async () => (await import("../commands/connectivity.ts")).connectivityTest(options)),
+      ),
+    [
+      "skep connectivity test",
+      "skep connectivity test --sim -t egress --junit-file out.xml",
+      "skep connectivity test --list",
+    ],
+  );
 }

@@ -20,7 +20,7 @@ const PORTS = [80, 8080];
 /** Between two questions of `until`. */
 const ASK_MS = 50;
 
-interface Place {
+export interface Place {
   readonly namespace: SimNamespace;
   readonly cgroup: Cgroup | null;
 }
@@ -134,7 +134,7 @@ class SimulatedTheatre implements Theatre {
 const decode = (data: Uint8Array): string => new TextDecoder().decode(data);
 
 /** A deathstar: one answer to each request. */
-function serve(name: string, connection: TcpConnection): void {
+export function serve(name: string, connection: TcpConnection): void {
   let text = "";
   const body = `${name}: ship landed\n`;
   connection.onData = (data) => {
@@ -149,7 +149,7 @@ function serve(name: string, connection: TcpConnection): void {
   connection.onEnd = () => connection.end();
 }
 
-class SimulatedPilot implements Player {
+export class SimulatedPilot implements Player {
   readonly name: string;
   readonly #place: Place;
   readonly #machine: SimMachine;
@@ -165,9 +165,9 @@ class SimulatedPilot implements Player {
   async order(
     kind: Order["kind"],
     host: string,
-    options: { readonly port?: number; readonly timeout?: number } = {},
+    options: { readonly port?: number; readonly timeout?: number; readonly from?: string } = {},
   ): Promise<Answer> {
-    const { port = 80, timeout = 1000 } = options;
+    const { port = 80, timeout = 1000, from } = options;
     const id = this.#next++;
     try {
       if (kind === "hold") {
@@ -180,7 +180,7 @@ class SimulatedPilot implements Player {
           ? { id, ok: false, text: "ETIMEDOUT" }
           : { id, ok: true, text: answer.split("\r\n")[0] ?? "" };
       }
-      const connection = await this.#connect(host, { port, timeout });
+      const connection = await this.#connect(host, { port, timeout, ...(from === undefined ? {} : { from }) });
       const { peer } = connection;
       const answer = await this.#ask(connection, { timeout, stays: false });
       const shown = `${formatAddress(peer.address)}:${peer.port}`;
@@ -196,11 +196,16 @@ class SimulatedPilot implements Player {
     }
   }
 
-  #connect(host: string, { port, timeout }: { port: number; timeout: number }): Promise<TcpConnection> {
+  #connect(host: string, options: { port: number; timeout: number; from?: string }): Promise<TcpConnection> {
     const address = parseAddress(host);
     if (!address) throw new Error(`${host} is no address`);
+    const { port, timeout, from } = options;
     const { namespace, cgroup } = this.#place;
-    return namespace.stack.tcp.connect({ address, port }, { cgroup, timeout });
+    const local = from === undefined ? null : parseAddress(from);
+    if (!local) return namespace.stack.tcp.connect({ address, port }, { cgroup, timeout });
+    const socket = namespace.stack.tcp.socket({ family: local.family, cgroup });
+    socket.bind({ address: local, port: 0 });
+    return socket.connect({ address, port }, { timeout });
   }
 
   /** Null when the time is over. */

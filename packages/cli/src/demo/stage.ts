@@ -21,7 +21,7 @@ export function command(): string {
   return join(dist, "skep.mjs");
 }
 
-function workload(): string {
+export function workload(): string {
   return join(dist, "demo-workload.mjs");
 }
 
@@ -93,8 +93,13 @@ export class Pilot {
     }
   }
 
-  order(kind: Order["kind"], host: string, options: { port?: number; timeout?: number } = {}): Promise<Answer> {
-    const order: Order = { id: this.#next++, kind, host, port: options.port ?? 80, timeout: options.timeout ?? 1000 };
+  order(
+    kind: Order["kind"],
+    host: string,
+    options: Partial<Pick<Order, "port" | "timeout" | "from">> = {},
+  ): Promise<Answer> {
+    const { port = 80, timeout = 1000, from } = options;
+    const order: Order = { id: this.#next++, kind, host, port, timeout, ...(from === undefined ? {} : { from }) };
     return new Promise((resolve) => {
       this.#waiting.set(order.id, resolve);
       this.#child.stdin?.write(`${JSON.stringify(order)}\n`);

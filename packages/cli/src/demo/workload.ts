@@ -1,7 +1,7 @@
 /**
  * @module
  * What runs inside the example's workloads: `server NAME` is a deathstar, `pilot` sends what it is told to on standard input and
- * answers with one JSON line per order.
+ * answers with one JSON line per order, `both NAME` does both.
  */
 import http from "node:http";
 import net from "node:net";
@@ -17,6 +17,8 @@ export interface Order {
   readonly host: string;
   readonly port: number;
   readonly timeout: number;
+  /** Local address of a `request`; default the one of the route. */
+  readonly from?: string;
 }
 
 export interface Answer {
@@ -58,7 +60,14 @@ function request(order: Order): Promise<Answer> {
     let peer: string | undefined;
     const answer = (ok: boolean, text: string): void => resolve({ id: order.id, ok, text, ...(peer ? { peer } : {}) });
     const call = http.get(
-      { host: order.host, port: order.port, path: "/v1/request-landing", agent: false, timeout: order.timeout },
+      {
+        host: order.host,
+        port: order.port,
+        path: "/v1/request-landing",
+        agent: false,
+        timeout: order.timeout,
+        localAddress: order.from,
+      },
       (response) => {
         let body = "";
         response.setEncoding("utf8");
@@ -157,7 +166,10 @@ function pilot(): void {
 const [role, name] = process.argv.slice(2);
 if (role === "server") serve(name ?? "deathstar");
 else if (role === "pilot") pilot();
-else {
-  process.stderr.write("usage: demo-workload server NAME | pilot\n");
+else if (role === "both") {
+  pilot();
+  serve(name ?? "deathstar");
+} else {
+  process.stderr.write("usage: demo-workload server NAME | pilot | both NAME\n");
   process.exit(2);
 }

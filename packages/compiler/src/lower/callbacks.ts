@@ -35,6 +35,8 @@ export interface CallbackSpec {
   readonly parameters: readonly CallbackParameter[];
   /** Which parameter is the pointer to what is captured; null: it cannot capture (it runs later). */
   readonly captures: number | null;
+  /** What is told where it cannot. */
+  readonly capturesProblem?: "capturesLater" | "capturesNothing";
   /** The values for the parameters of the source, from those of the kernel. */
   bind(cx: Cx, params: readonly Inst[]): Value[];
   /** The call of the helper; `context` points to what is captured. */
@@ -266,7 +268,7 @@ function compileCallback(cx: Cx, fn: FunctionValue, spec: CallbackSpec, node: ts
   const captures = new Captures(cx, node);
   captures.collect(fn);
   const [first] = captures.slots;
-  if (first && spec.captures === null) cx.refuse(node, "capturesLater", [first.symbol.name]);
+  if (first && spec.captures === null) cx.refuse(node, spec.capturesProblem ?? "capturesLater", [first.symbol.name]);
   const name = freeName(cx, fn.name === "callback" ? `${cx.emit(node).function.name}_callback` : fn.name);
   const file = fn.node.getSourceFile();
   const { line, character } = file.getLineAndCharacterOfPosition(fn.node.getStart(file));

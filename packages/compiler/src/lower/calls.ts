@@ -22,6 +22,7 @@ import { dynptrBuiltin, dynptrMethod, isDynptr } from "./dynptr.ts";
 import { guardBuiltin } from "./guards.ts";
 import { iteratorBuiltin } from "./iterators.ts";
 import { mapMethod } from "./maps.ts";
+import { objectBuiltin } from "./objects.ts";
 import { printerBuiltin } from "./printk.ts";
 import { asInt, stackRef, zeroRef } from "./memory.ts";
 import { header, metadata } from "./packet.ts";
@@ -247,6 +248,7 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   if (isAtomic(name)) return callAtomic(cx, name, node);
   const calling =
     callbackBuiltin(name) ??
+    objectBuiltin(name) ??
     kernelBuiltin(name) ??
     dynptrBuiltin(name) ??
     iteratorBuiltin(name) ??

@@ -114,6 +114,8 @@ export interface Unit {
   /** Kernel functions that the module asks about: they may be missing. */
   readonly optional: ReadonlySet<ts.Symbol>;
   /** BTF of a function; gives the id of its FUNC. */
+  /** The type's number in the module's BTF. */
+  typeId(type: MemoryType): number;
   functionType(shape: FunctionShape): number;
 }
 

@@ -131,6 +131,7 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration): { parameter: Parame
         parameter: { ...common, type: "i32", shape: INTS.u32, receive: (inst) => ({ kind: "bool", inst }) },
       };
     case "bits":
+    case "kptr":
       return `the type of '${name}' has no layout`;
     default:
       return {
@@ -180,6 +181,8 @@ function shapeOf(type: MemoryType): Shape {
       return intShape(type.unit);
     case "array":
       return { kind: "array", element: shapeOf(type.element), length: type.length };
+    case "kptr":
+      return intShape(INTS.u64);
     default: {
       const fields = type.fields.map((field): FieldShape => {
         const place = { name: field.name, offset: field.offset, shape: shapeOf(field.type) };

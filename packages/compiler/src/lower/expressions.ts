@@ -145,8 +145,17 @@ function propertyAccess(cx: Cx, node: ts.PropertyAccessExpression): Value {
   if (ts.isOptionalChain(node)) return optionalChain(cx, node);
   const namespace = namespaceMember(cx, node);
   if (namespace) return namespace;
-  const value = member(cx, cx.lower.value(cx, node.expression), node.name.text, node);
-  return narrowed(cx, value, node);
+  const object = cx.lower.value(cx, node.expression);
+  const value = member(cx, object, node.name.text, node);
+  if (!isOwned(object, node.name.text)) return narrowed(cx, value, node);
+  // Another CPU may have exchanged it since TypeScript saw it: every read is checked by itself.
+  return isNullableType(cx, node) ? value : cx.refuse(node, "readAgain", [excerpt(node)]);
+}
+
+/** Whether the member is a pointer that memory owns. */
+function isOwned(object: Value, name: string): boolean {
+  if (object.kind !== "ref" || object.type.kind === "array") return false;
+  return object.type.fields.some((field) => field.name === name && field.type.kind === "kptr");
 }
 
 /** `module.name` of `import * as module`. */

@@ -12,6 +12,7 @@ export const RELOCATION = {
   byteOffset: 0,
   byteSize: 1,
   exists: 2,
+  typeIdLocal: 6,
   typeId: 7,
   typeExists: 8,
   typeSize: 9,

@@ -40,7 +40,40 @@ const PROTOTYPES = [
   "void bpf_preempt_disable()",
   "void bpf_preempt_enable()",
   "void bpf_throw(u64 cookie)",
+  "void * bpf_obj_new_impl(u64 local_type_id__k, void * meta__ign)",
+  "void bpf_obj_drop_impl(void * p__alloc, void * meta__ign)",
+  "void * bpf_percpu_obj_new_impl(u64 local_type_id__k, void * meta__ign)",
+  "void bpf_percpu_obj_drop_impl(void * p__alloc, void * meta__ign)",
+  "void * bpf_refcount_acquire_impl(void * p__refcounted_kptr, void * meta__ign)",
+  "int bpf_list_push_front_impl(struct bpf_list_head * head, struct bpf_list_node * node, void * meta__ign, u64 off)",
+  "int bpf_list_push_back_impl(struct bpf_list_head * head, struct bpf_list_node * node, void * meta__ign, u64 off)",
+  "struct bpf_list_node * bpf_list_pop_front(struct bpf_list_head * head)",
+  "struct bpf_list_node * bpf_list_pop_back(struct bpf_list_head * head)",
+  "struct bpf_list_node * bpf_list_front(struct bpf_list_head * head)",
+  "struct bpf_list_node * bpf_list_back(struct bpf_list_head * head)",
+  "int bpf_rbtree_add_impl(struct bpf_rb_root * root, struct bpf_rb_node * node, rb_less less, void * meta__ign, u64 off)",
+  "struct bpf_rb_node * bpf_rbtree_remove(struct bpf_rb_root * root, struct bpf_rb_node * node)",
+  "struct bpf_rb_node * bpf_rbtree_first(struct bpf_rb_root * root)",
+  "struct bpf_rb_node * bpf_rbtree_root(struct bpf_rb_root * root)",
+  "struct bpf_rb_node * bpf_rbtree_left(struct bpf_rb_root * root, struct bpf_rb_node * node)",
+  "struct bpf_rb_node * bpf_rbtree_right(struct bpf_rb_root * root, struct bpf_rb_node * node)",
+  "int bpf_wq_init(struct bpf_wq * wq, void * p__map, u32 flags)",
+  "int bpf_wq_start(struct bpf_wq * wq, u32 flags)",
+  "int bpf_wq_set_callback_impl(struct bpf_wq * wq, wq_callback callback_fn, u32 flags, void * aux__ign)",
+  "int bpf_res_spin_lock(struct bpf_res_spin_lock * lock)",
+  "void bpf_res_spin_unlock(struct bpf_res_spin_lock * lock)",
 ] as const;
+
+/** Types of functions that are passed: result and parameters. */
+const CALLBACKS: Readonly<Record<string, readonly string[]>> = {
+  rb_less: ["bool", "struct bpf_rb_node *", "struct bpf_rb_node *"],
+  wq_callback: ["int", "void *", "int *", "void *"],
+};
+
+/** The result and the parameters of a function type by its name above; null where it is none. */
+export function callbackType(name: string): readonly CType[] | null {
+  return CALLBACKS[name]?.map((text) => typeOf(text.split(" "))) ?? null;
+}
 
 /** A parameter or result: how often a pointer, and to what. */
 export interface CType {

@@ -13,6 +13,7 @@ import type { Cx } from "./cx.ts";
 import { coerce, instOf, typed } from "./ints.ts";
 import { checkHelper, helperId } from "./helpers.ts";
 import { kernelPointer } from "./kernel.ts";
+import { callKernel } from "./kernel-functions.ts";
 import { mapInst } from "./maps.ts";
 import { asInt, read } from "./memory.ts";
 
@@ -214,6 +215,44 @@ function timerSetCallback(cx: Cx, node: ts.CallExpression): Value {
   );
 }
 
+/** A work queue's place in a map's value. */
+function queueOf(cx: Cx, node: ts.Expression | undefined, call: ts.Node): RefValue {
+  const value = node ? cx.lower.value(cx, node) : UNDEFINED;
+  if (value.kind === "ref" && value.type.name === "bpf_wq") return value;
+  return cx.refuse(node ?? call, "wantsType", [describe(value), "WorkQueue"]);
+}
+
+function wqInit(cx: Cx, node: ts.CallExpression): Value {
+  const queue = queueOf(cx, node.arguments[0], node);
+  const map = mapOf(cx, node.arguments[1], node);
+  const args = [pointerOf(cx, queue, node), mapInst(cx, map, node), cx.emit(node).i32(0)];
+  return typed(callKernel(cx, "bpf_wq_init", args, node), INTS.i32);
+}
+
+/** The callback runs in a process of the kernel, where it may sleep. */
+function wqSetCallback(cx: Cx, node: ts.CallExpression): Value {
+  const queue = queueOf(cx, node.arguments[0], node);
+  const { map } = mapOf(cx, node.arguments[1], node);
+  return withCallback(
+    cx,
+    closure(cx, node.arguments[2], node),
+    {
+      parameters: [pointer("map"), pointer("key"), pointer("value")],
+      captures: null,
+      bind: (inner, params) => [
+        received(inner, params[1] as Inst, map.key, node),
+        received(inner, params[2] as Inst, map.value, node),
+      ],
+      call: (outer, callback) => {
+        const b = outer.emit(node);
+        const args = [pointerOf(outer, queue, node), callback, b.i32(0), b.null()];
+        return typed(callKernel(outer, "bpf_wq_set_callback_impl", args, node), INTS.i32);
+      },
+    },
+    node,
+  );
+}
+
 function timerStart(cx: Cx, node: ts.CallExpression): Value {
   const [timerNode, afterNode] = node.arguments;
   const timer = timerOf(cx, timerNode, node);
@@ -251,6 +290,8 @@ const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Val
   timerSetCallback,
   timerStart,
   timerCancel,
+  wqInit,
+  wqSetCallback,
   spinLock: (cx, node) => lock(cx, "spin_lock", node),
   spinUnlock: (cx, node) => lock(cx, "spin_unlock", node),
 };

@@ -13,10 +13,11 @@ import {
   type ArrayT,
   type BitsT,
   type IntT,
+  type KptrT,
   type MemoryType,
   type StructT,
 } from "../types.ts";
-import { constBool, describe, type BoolValue, type IntValue, type RefValue, type Value } from "../values.ts";
+import { constBool, describe, UNDEFINED, type BoolValue, type IntValue, type RefValue, type Value } from "../values.ts";
 import { coerce, convert, instOf, typed } from "./ints.ts";
 import { Refused } from "../problems.ts";
 import { excerpt, type Cx } from "./cx.ts";
@@ -81,6 +82,37 @@ function readBits(
   return typed(inst, type.unit, { min: 0n, max: mask });
 }
 
+/** The pointer that a field holds, which another CPU may exchange: it is read, and its members through it. */
+function loadKptr(cx: Cx, base: RefValue, type: KptrT, place: { offset: number; node: ts.Node }): Value {
+  const b = cx.emit(place.node);
+  const offset = base.offset + place.offset;
+  const ptr = b.load(base.ptr, { size: 8, type: "ptr", offset, space: base.space, align: 8, volatile: true });
+  return kptrTarget(type, ptr);
+}
+
+/** What such a pointer points to; null where the field is empty. */
+export function kptrTarget(type: KptrT, ptr: Inst): Value {
+  if (type.kernel) {
+    const struct = type.kernel;
+    return {
+      ...{ kind: "kernel", ptr, root: struct, path: [], local: 0, type: { kind: "struct", struct } },
+      ...{ trusted: true, nullable: true },
+    };
+  }
+  if (!type.to) return UNDEFINED;
+  return { kind: "ref", type: type.to, ptr, offset: 0, space: "kernel", align: 8, nullable: true };
+}
+
+/** Pointers that nobody owns are stored; the others are exchanged. */
+function storeKptr(cx: Cx, base: RefValue, type: KptrT, value: Value, place: { offset: number; node: ts.Node }): void {
+  if (type.tag !== "kptr_untrusted") return cx.refuse(place.node, "ownedPointer", [excerpt(place.node)]);
+  const b = cx.emit(place.node);
+  const fits = value.kind === "kernel" && value.root === type.kernel && value.path.length === 0;
+  if (!fits && value.kind !== "null") return cx.refuse(place.node, "wantsType", [describe(value), type.name]);
+  const inst = fits ? value.ptr : b.i64(0);
+  b.store(base.ptr, inst, { size: 8, offset: base.offset + place.offset, space: base.space, align: 8 });
+}
+
 /** What lies at `offset` of `base`: integers are loaded, structs and arrays are references. */
 export function read(
   cx: Cx,
@@ -99,6 +131,8 @@ export function read(
       const byte = loadInt(cx, base, INTS.u8, place);
       return { kind: "bool", inst: b.cmp("ne", instOf(cx, byte, INTS.u8, place.node), b.i32(0)) };
     }
+    case "kptr":
+      return loadKptr(cx, base, type, place);
     default:
       return interior(base, type, place.offset);
   }
@@ -226,6 +260,9 @@ export function writeScalar(
       cx.emit(place.node).store(base.ptr, inst, { size: 1, offset: base.offset + place.offset, space: base.space });
       return;
     }
+    case "kptr":
+      storeKptr(cx, base, type, value, place);
+      return;
     default: {
       const ref = value.kind === "ref" ? value : null;
       if (!ref || sizeOf(ref.type) !== sizeOf(type)) {
@@ -316,6 +353,7 @@ export class LiteralWriter {
     if (type.kind === "bool" && known.kind === "bool" && known.const !== undefined) {
       return Uint8Array.of(known.const ? 1 : 0);
     }
+    if (type.kind === "kptr" && known.kind === "null") return new Uint8Array(8);
     return null;
   }
 
@@ -353,12 +391,29 @@ export class LiteralWriter {
   /** Writes `size` bytes; what no piece covers is zero. */
   finish(size: number, node: ts.Node): void {
     this.#finishUnits();
+    if (this.base.space === "kernel") return this.#writeFields(node);
     const image: (number | null)[] = Array.from({ length: size }, () => 0);
     for (const piece of this.#pieces) {
       for (let at = 0; at < piece.size; at++) image[piece.offset + at] = piece.bytes?.[at] ?? null;
     }
     for (const piece of this.#pieces) piece.write?.();
     this.#writeImage(image, node);
+  }
+
+  /** Stores through BTF pointers match the fields (btf_struct_walk in kernel/bpf/btf.c), and have no padding to fill. */
+  #writeFields(node: ts.Node): void {
+    for (const { bytes, offset, size, write } of this.#pieces) {
+      if (bytes === null) write?.();
+      else this.#store(bytes, offset, size as Size, node);
+    }
+  }
+
+  #store(bytes: Uint8Array, offset: number, size: Size, node: ts.Node): void {
+    const b = this.cx.emit(node);
+    let value = 0n;
+    for (let byte = size - 1; byte >= 0; byte--) value = (value << 8n) | BigInt(bytes[byte] ?? 0);
+    const inst = b.const(size === 8 ? "i64" : "i32", value);
+    b.store(this.base.ptr, inst, { size, offset: this.base.offset + offset, space: this.base.space });
   }
 
   #writeImage(image: readonly (number | null)[], node: ts.Node): void {

@@ -10,7 +10,7 @@ import { pointerOf } from "./bindings.ts";
 import type { Cx } from "./cx.ts";
 import { checkHelper, helperId } from "./helpers.ts";
 import { convert, defaultType, instOf, typed } from "./ints.ts";
-import { kernelAddress } from "./kernel-address.ts";
+import { kernelAddress, RELOCATION } from "./kernel-address.ts";
 import { asInt, present, stackRef } from "./memory.ts";
 
 /** Of bpf_trace_vprintk, bpf_snprintf and bpf_seq_printf (MAX_BPRINTF_VARARGS). */
@@ -103,17 +103,63 @@ function printTo(cx: Cx, printer: Extract<Value, { kind: "printer" }>, node: ts.
 }
 
 /** The iterator's context begins with a pointer to bpf_iter_meta, and that with one to the seq_file. */
-function seqPrint(cx: Cx, node: ts.CallExpression): Value {
+function seqFile(cx: Cx, name: string, node: ts.CallExpression): Inst {
   const [argument] = node.arguments;
   const context = argument ? cx.lower.value(cx, argument) : UNDEFINED;
   if (context.kind !== "kernel" || cx.program !== "iterator") {
-    return cx.refuse(argument ?? node, "wantsContext", ["seqPrint"]);
+    return cx.refuse(argument ?? node, "wantsContext", [name]);
   }
-  checkHelper(cx, "seqPrint", "seq_printf", node);
   const b = cx.emit(node);
   const meta = b.load(context.ptr, { size: 8, type: "ptr", space: "ctx" });
-  const seq = b.load(meta, { size: 8, type: "ptr", space: "kernel" });
-  return { kind: "printer", to: "seq", ptr: seq, size: 0 };
+  return b.load(meta, { size: 8, type: "ptr", space: "kernel" });
+}
+
+function seqPrint(cx: Cx, node: ts.CallExpression): Value {
+  const ptr = seqFile(cx, "seqPrint", node);
+  checkHelper(cx, "seqPrint", "seq_printf", node);
+  return { kind: "printer", to: "seq", ptr, size: 0 };
+}
+
+/** struct btf_ptr for a structure of the kernel, by its number in the running kernel's BTF; then its size and the flags. */
+function typedPointer(cx: Cx, node: ts.CallExpression): readonly [Inst, Inst, Inst] {
+  const [, pointerNode, flagsNode] = node.arguments;
+  const value = pointerNode ? cx.lower.value(cx, pointerNode) : UNDEFINED;
+  if (value.kind !== "kernel" || value.type.kind !== "struct" || value.type.struct.name === "") {
+    return cx.refuse(pointerNode ?? node, "wantsType", [describe(value), "a kernel structure"]);
+  }
+  const b = cx.emit(node);
+  const room = stackRef(cx, arrayType(INTS.u64, 2), node, "btf_ptr");
+  const typeId = b.core(RELOCATION.typeId, { typeId: value.type.struct.typeId, access: "0", local: 1n });
+  b.store(room.ptr, kernelAddress(cx, value, node), { size: 8, space: "stack" });
+  b.store(room.ptr, b.trunc(typeId), { size: 4, offset: 8, space: "stack" });
+  b.store(room.ptr, b.i32(0), { size: 4, offset: 12, space: "stack" });
+  const flags = flagsNode
+    ? instOf(
+        cx,
+        convert(cx, asInt(cx, cx.lower.value(cx, flagsNode, INTS.u64), flagsNode), INTS.u64, node),
+        INTS.u64,
+        node,
+      )
+    : b.i64(0);
+  return [room.ptr, b.i32(16), flags];
+}
+
+/** `seqPrintfBtf(ctx, task)`: the structure with its members' names and values. */
+function seqPrintfBtf(cx: Cx, node: ts.CallExpression): Value {
+  const seq = seqFile(cx, "seqPrintfBtf", node);
+  checkHelper(cx, "seqPrintfBtf", "seq_printf_btf", node);
+  const args = [seq, ...typedPointer(cx, node)];
+  return typed(cx.emit(node).helper(helperId("seq_printf_btf"), args, "i64"), INTS.i64);
+}
+
+function snprintfBtf(cx: Cx, node: ts.CallExpression): Value {
+  const [argument] = node.arguments;
+  const buffer = argument ? cx.lower.value(cx, argument) : UNDEFINED;
+  if (buffer.kind !== "ref") return cx.refuse(argument ?? node, "wantsMemory", ["snprintfBtf"]);
+  checkHelper(cx, "snprintfBtf", "snprintf_btf", node);
+  const b = cx.emit(node);
+  const args = [pointerOf(cx, buffer, node), b.i32(sizeOf(buffer.type)), ...typedPointer(cx, node)];
+  return typed(b.helper(helperId("snprintf_btf"), args, "i64"), INTS.i64);
 }
 
 function format(cx: Cx, node: ts.CallExpression): Value {
@@ -124,7 +170,12 @@ function format(cx: Cx, node: ts.CallExpression): Value {
   return { kind: "printer", to: "text", ptr: pointerOf(cx, buffer, node), size: sizeOf(buffer.type) };
 }
 
-const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Value>> = { seqPrint, format };
+const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Value>> = {
+  seqPrint,
+  format,
+  seqPrintfBtf,
+  snprintfBtf,
+};
 
 export function printerBuiltin(name: string): ((cx: Cx, node: ts.CallExpression) => Value) | null {
   return BUILTINS[name] ?? null;

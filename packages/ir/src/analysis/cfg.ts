@@ -128,8 +128,34 @@ export interface Cfg {
   dominates(a: Block, b: Block): boolean;
 }
 
-/** Dominators after Cooper, Harvey and Kennedy. */
+/** The last graph of each function, and where its blocks led: passes ask again and again while no edge has changed. */
+const built = new WeakMap<IrFunction, { readonly cfg: Cfg; readonly targets: readonly Block[] }>();
+
+/** The function's graph as it is now: that which was built before where every edge is still the same. */
 export function buildCfg(fn: IrFunction): Cfg {
+  const known = built.get(fn);
+  if (known && known.cfg.order[0] === fn.blocks[0] && sameTargets(known.cfg.order, known.targets)) return known.cfg;
+  const cfg = newCfg(fn);
+  const targets: Block[] = [];
+  for (const { terminator } of cfg.order) {
+    const count = successorCount(terminator);
+    for (let i = 0; i < count; i++) targets.push(successorAt(terminator, i));
+  }
+  built.set(fn, { cfg, targets });
+  return cfg;
+}
+
+function sameTargets(order: readonly Block[], targets: readonly Block[]): boolean {
+  let at = 0;
+  for (const { terminator } of order) {
+    const count = successorCount(terminator);
+    for (let i = 0; i < count; i++) if (targets[at++] !== successorAt(terminator, i)) return false;
+  }
+  return at === targets.length;
+}
+
+/** Dominators after Cooper, Harvey and Kennedy. */
+function newCfg(fn: IrFunction): Cfg {
   const order = reversePostOrder(fn);
   const bound = idBound(order);
   const index = new BlockMap<number>(bound);
@@ -239,8 +265,21 @@ export interface Loop {
   depth: number;
 }
 
+interface Loops {
+  readonly loops: Loop[];
+  readonly of: Map<Block, Loop>;
+}
+
+const loopsOf = new WeakMap<Cfg, Loops>();
+
 /** Natural loops, inner ones before those around them, and the innermost loop of each block. */
-export function findLoops(cfg: Cfg): { loops: Loop[]; of: Map<Block, Loop> } {
+export function findLoops(cfg: Cfg): Loops {
+  const known = loopsOf.get(cfg) ?? newLoops(cfg);
+  loopsOf.set(cfg, known);
+  return known;
+}
+
+function newLoops(cfg: Cfg): Loops {
   const loops: Loop[] = [];
   const of = new Map<Block, Loop>();
   for (const header of cfg.order.toReversed()) {

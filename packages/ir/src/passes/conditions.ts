@@ -82,8 +82,8 @@ class ConditionPass {
 
   /** What holds in a block because of the only edge into it. */
   #entryFact(block: Block): Fact | null {
-    const [only, ...rest] = this.#cfg.preds.get(block) ?? [];
-    const fact = only && rest.length === 0 ? edgeFact(only, block) : null;
+    const preds = this.#cfg.preds.get(block) ?? [];
+    const fact = preds.length === 1 ? edgeFact(preds[0] as Block, block) : null;
     return fact && { ...fact, block };
   }
 
@@ -122,7 +122,9 @@ class ConditionPass {
       const own = edgeFact(block, next);
       for (const inst of next.insts) {
         if (inst.op !== "phi") break;
-        inst.args = inst.args.map((arg, i) => (inst.blocks[i] === block ? this.#decidedUse(arg, own) : arg));
+        for (let i = 0; i < inst.args.length; i++) {
+          if (inst.blocks[i] === block) inst.args[i] = this.#decidedUse(inst.args[i] as Inst, own);
+        }
       }
     }
   }
@@ -142,6 +144,7 @@ class ConditionPass {
   /** Whether the facts make the compare true or false; null where they do not say. */
   #decide(wanted: Compare): boolean | null {
     const facts = this.#facts.of(wanted.a);
+    if (facts.length === 0 && wanted.b.op !== "const" && wanted.a.type !== "ptr") return null;
     for (const fact of facts) {
       const direct = sameOperands(wanted, fact);
       if (direct !== null) return direct;

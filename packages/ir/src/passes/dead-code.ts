@@ -22,11 +22,11 @@ export function removeDeadCode(fn: IrFunction, options: { constants?: boolean } 
   for (let inst = work.pop(); inst !== undefined; inst = work.pop()) for (const arg of inst.args) need(arg);
   let changed = false;
   for (const block of fn.blocks) {
-    const kept = block.insts.filter(
-      (inst) => live[inst.id] === 1 || inst.op === "param" || (inst.op === "const" && !options.constants),
-    );
-    changed ||= kept.length !== block.insts.length;
-    block.insts = kept;
+    const isKept = (inst: Inst): boolean =>
+      live[inst.id] === 1 || inst.op === "param" || (inst.op === "const" && !options.constants);
+    if (block.insts.every(isKept)) continue;
+    block.insts = block.insts.filter(isKept);
+    changed = true;
   }
   return changed;
 }

@@ -25,8 +25,39 @@ export class LocalNames {
   }
 }
 
+/** In which blocks values are read: at least in those. Who changes blocks meanwhile notes what they read then. */
+export class Readers {
+  /** Ids of blocks, by the value's id. */
+  readonly #of: (Set<number> | undefined)[] = [];
+
+  constructor(blocks: readonly Block[]) {
+    for (const block of blocks) this.note(block);
+  }
+
+  note(block: Block): void {
+    for (const inst of block.insts) for (const arg of inst.args) this.#add(arg, block);
+    for (const arg of terminatorArgs(block.terminator)) this.#add(arg, block);
+  }
+
+  /** Ids of the blocks that may read one of the values. */
+  of(values: Iterable<Inst>): Set<number> {
+    const found = new Set<number>();
+    for (const value of values) for (const id of this.#of[value.id] ?? []) found.add(id);
+    return found;
+  }
+
+  #add(value: Inst, block: Block): void {
+    if (value.op === "const") return;
+    (this.#of[value.id] ??= new Set()).add(block.id);
+  }
+}
+
 /** Lets what other blocks read of this one go through variables. */
-export function demoteOutside(fn: IrFunction, block: Block, names: LocalNames): void {
+export function demoteOutside(
+  fn: IrFunction,
+  block: Block,
+  { names, readers }: { names: LocalNames; readers: Readers },
+): void {
   const own = new Set(block.insts.filter((inst) => inst.type !== undefined && inst.op !== "const"));
   const locals = new Map<Inst, Local>();
   const localOf = (value: Inst): Local => {
@@ -40,7 +71,9 @@ export function demoteOutside(fn: IrFunction, block: Block, names: LocalNames): 
   };
   // Reads for a predecessor's phi operands stand at its end.
   const atEnd = new Map<Block, Inst[]>();
+  const reading = readers.of(own);
   for (const other of fn.blocks) {
+    if (!reading.has(other.id)) continue;
     const out: Inst[] = [];
     for (const inst of other.insts) {
       if (inst.op === "phi") {

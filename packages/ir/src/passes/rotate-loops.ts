@@ -6,7 +6,7 @@ import { buildCfg, findLoops, predecessors } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
 import { hasEffect } from "../analysis/effects.ts";
 import type { IrFunction } from "../ir.ts";
-import { demoteOutside, duplicateFor, LocalNames } from "./duplicate.ts";
+import { demoteOutside, duplicateFor, LocalNames, Readers } from "./duplicate.ts";
 import { constructSsa } from "./ssa.ts";
 
 /** Instructions of a test that is worth doing twice in the code. */
@@ -45,6 +45,6 @@ function canRotate(cfg: Cfg, loop: Loop): boolean {
 function rotate(fn: IrFunction, loop: Loop): void {
   const { header } = loop;
   const entering = new Set((predecessors(fn.blocks).get(header) ?? []).filter((pred) => !loop.blocks.has(pred)));
-  demoteOutside(fn, header, new LocalNames(fn));
+  demoteOutside(fn, header, { names: new LocalNames(fn), readers: new Readers(fn.blocks) });
   duplicateFor(fn, header, entering);
 }

@@ -3,7 +3,7 @@
  * Rewrites of single instructions: constants folded, identities, narrower and cheaper forms, byte swaps moved to compile time.
  */
 import { reversePostOrder, terminatorArgs } from "../analysis/cfg.ts";
-import { replaceValues } from "../edit.ts";
+import { replaceValues, resolveAll } from "../edit.ts";
 import type { TerminatorOf } from "../edit.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
 import type { ConstantPool } from "./pool.ts";
@@ -45,7 +45,7 @@ class Simplifier {
     const isEntry = block === this.#fn.blocks[0];
     block.insts = isEntry ? [] : insts;
     for (const inst of insts) {
-      inst.args = inst.args.map((arg) => this.#resolve(arg));
+      if (this.#replaced.size > 0) resolveAll(inst.args, this.#replaced);
       rewriter.loc = inst.loc;
       const better = simplify(rewriter, inst);
       if (better === null || better === inst) rewriter.out.push(inst);
@@ -53,19 +53,12 @@ class Simplifier {
     }
     block.insts = isEntry ? [...block.insts, ...rewriter.out] : rewriter.out;
     const added = rewriter.out;
-    const args = terminatorArgs(block.terminator);
-    for (let i = 0; i < args.length; i++) args[i] = this.#resolve(args[i] as Inst);
+    resolveAll(terminatorArgs(block.terminator), this.#replaced);
     if (block.terminator?.op !== "branch") return;
     rewriter.loc = undefined;
     const before = added.length;
     simplifyBranch(rewriter, block.terminator);
     if (isEntry && added.length > before) block.insts.push(...added.slice(before));
-  }
-
-  #resolve(inst: Inst): Inst {
-    let found = inst;
-    for (let next = this.#replaced.get(found); next !== undefined; next = this.#replaced.get(found)) found = next;
-    return found;
   }
 }
 
@@ -112,6 +105,6 @@ function simplifyBranch(r: Rewriter, terminator: TerminatorOf<"branch">): void {
     terminator.args = [constant, constant];
   } else {
     terminator.predicate = better.predicate;
-    terminator.args = better.args;
+    terminator.args = [...better.args];
   }
 }

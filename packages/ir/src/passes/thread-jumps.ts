@@ -2,9 +2,9 @@
  * @module
  * A predecessor that decides a block's branch goes straight to where the branch leads.
  */
-import { buildCfg, findLoops } from "../analysis/cfg.ts";
+import { buildCfg, findLoops, successors } from "../analysis/cfg.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
-import { demoteOutside, duplicateFor, LocalNames } from "./duplicate.ts";
+import { demoteOutside, duplicateFor, LocalNames, Readers } from "./duplicate.ts";
 import { constructSsa } from "./ssa.ts";
 import { evaluatePredicate } from "../predicate.ts";
 import { removeEdge, removeUnreachable, widthOf } from "../edit.ts";
@@ -17,32 +17,42 @@ export function threadJumps(fn: IrFunction): boolean {
   const cfg = buildCfg(fn);
   const headers = new Set(findLoops(cfg).loops.map((loop) => loop.header));
   const names = new LocalNames(fn);
+  let readers: Readers | null = null;
   let changed = false;
   for (const block of [...cfg.order]) {
     // A second way into a loop would make it irreducible.
     if (headers.has(block) || !isSmall(block)) continue;
     const preds = decidingPredecessors(block);
-    const all = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
     if (preds.length === 0) continue;
+    const all = incoming(block);
     const ways = new Set(preds.map((pred) => pred.way));
     if (all.size === preds.length && ways.size === 1) {
       goAlways(block, preds[0]?.way === true);
       changed = true;
       continue;
     }
-    demoteOutside(fn, block, names);
+    readers ??= new Readers(fn.blocks);
+    demoteOutside(fn, block, { names, readers });
     // Those that go the same way share a copy.
     for (const way of [true, false]) {
       const group = new Set(preds.filter((pred) => pred.way === way).map((pred) => pred.from));
-      const left = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
-      if (group.size === 0 || group.size === left.size) continue;
-      duplicateFor(fn, block, group);
+      if (group.size === 0 || group.size === incoming(block).size) continue;
+      const copy = duplicateFor(fn, block, group);
+      readers.note(copy);
+      for (const next of successors(copy.terminator)) readers.note(next);
     }
     changed = true;
   }
   removeUnreachable(fn);
   if (changed) constructSsa(fn);
   return changed;
+}
+
+/** The blocks that the phis have values from. */
+function incoming(block: Block): Set<Block> {
+  const found = new Set<Block>();
+  for (const inst of block.insts) if (inst.op === "phi") for (const from of inst.blocks) found.add(from);
+  return found;
 }
 
 /** Every predecessor decides alike: so does the block. */
@@ -70,15 +80,20 @@ function decidingPredecessors(block: Block): { from: Block; way: boolean }[] {
   const terminator = block.terminator;
   if (terminator?.op !== "branch") return [];
   const [a, b] = terminator.args;
-  const froms = new Set(block.insts.flatMap((inst) => (inst.op === "phi" ? inst.blocks : [])));
   const found: { from: Block; way: boolean }[] = [];
-  for (const from of froms) {
+  if (!isFromPhis(a, block) || !isFromPhis(b, block)) return found;
+  for (const from of incoming(block)) {
     if (from === block) continue;
     const [left, right] = [valueFrom(a, block, from), valueFrom(b, block, from)];
     if (left === null || right === null) continue;
     found.push({ from, way: evaluatePredicate(terminator.predicate, [left, right], widthOf(a.type)) });
   }
   return found;
+}
+
+/** Whether a value may be a constant on some way into the block. */
+function isFromPhis(value: Inst, block: Block): boolean {
+  return value.op === "const" || ((value.op === "phi" || value.op === "cmp") && block.insts.includes(value));
 }
 
 /** The constant that a value is when the block is entered from `from`, or null. */

@@ -30,6 +30,8 @@ function shape(codec: Codec): Shape {
       const { element, length, size } = codec as ArrayCodec;
       return { kind: "array", size, element: shape(element), length };
     }
+    case "owned":
+      return { kind: "owned", size: 8 };
     case "struct":
     case "union":
       return { kind: codec.kind, size: codec.size, members: (codec as AggregateCodec).members.map(member) };

@@ -41,6 +41,8 @@ function readExpression(shape: Shape, at: string, names: Names): string {
       return `p.readText(v, ${at}, ${shape.size})`;
     case "bytes":
       return `p.readBytes(v, ${at}, ${shape.size})`;
+    case "owned":
+      return "null";
     case "array": {
       const { element, length } = shape;
       if (length <= unrolled) {
@@ -101,6 +103,8 @@ function writeBody(shape: Shape, place: Place, names: Names): string {
       return `p.writeText(v, ${at}, ${shape.size}, ${value}, ${path});`;
     case "bytes":
       return `p.writeBytes(v, ${at}, ${shape.size}, ${value}, ${path});`;
+    case "owned":
+      return `v.setBigInt64(${at}, 0n, true);`;
     case "array":
       return arrayStatement(shape, place, names);
     case "struct":

@@ -20,6 +20,8 @@ export function reader(shape: Shape): Read {
       return (view, at) => p.readText(view, at, shape.size);
     case "bytes":
       return (view, at) => p.readBytes(view, at, shape.size);
+    case "owned":
+      return () => null;
     case "array": {
       const element = reader(shape.element);
       const { length } = shape;
@@ -104,6 +106,8 @@ export function writer(shape: Shape): Write {
       return (view, at, value, path) => p.writeText(view, at, shape.size, value, path);
     case "bytes":
       return (view, at, value, path) => p.writeBytes(view, at, shape.size, value, path);
+    case "owned":
+      return (view, at) => view.setBigInt64(at, 0n, true);
     case "array":
       return arrayWriter(shape);
     case "struct":

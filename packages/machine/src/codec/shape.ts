@@ -12,6 +12,8 @@ export type Shape =
   | { readonly kind: "text"; readonly size: number }
   /** What JavaScript has no better value for: 16-byte integers, C's `void` values. */
   | { readonly kind: "bytes"; readonly size: number }
+  /** A pointer that the kernel owns and shows nobody (BPF_KPTR_*): null. */
+  | { readonly kind: "owned"; readonly size: 8 }
   | { readonly kind: "array"; readonly size: number; readonly element: Shape; readonly length: number }
   | { readonly kind: "struct" | "union"; readonly size: number; readonly members: readonly Member[] };
 
@@ -70,7 +72,7 @@ function shape(btf: BtfTypes, typeId: number, context: Context): Shape {
     case "enum64":
       return integer(type.size, type.signed, false);
     case "ptr":
-      return pointer;
+      return isOwned(btf, type.typeId) ? { kind: "owned", size: 8 } : pointer;
     case "float":
       return type.size === 4 || type.size === 8
         ? { kind: "float", size: type.size }
@@ -83,6 +85,13 @@ function shape(btf: BtfTypes, typeId: number, context: Context): Shape {
     default:
       throw new ShapeError(`a value cannot have a type of kind ${type.kind}`);
   }
+}
+
+const ownedTags: ReadonlySet<string> = new Set(["kptr", "kptr_untrusted", "percpu_kptr"]);
+
+function isOwned(btf: BtfTypes, typeId: number): boolean {
+  const target = typeId === 0 ? null : typeOf(btf, typeId);
+  return target?.kind === "type_tag" && ownedTags.has(target.name);
 }
 
 function integer(size: number, signed: boolean, bigEndian: boolean): Shape {

@@ -13,8 +13,19 @@ import type {
   RingReader,
 } from "@skep/machine";
 import type { MapSpec, ObjectSpec } from "@skep/object";
-import { type RingMap, type RunInput, type RunResult, Vm, type VmMap, type VmProgram } from "@skep/vm";
+import {
+  type KernelObject,
+  type RingMap,
+  type RunInput,
+  type RunResult,
+  SocketMap,
+  Vm,
+  type VmMap,
+  type VmProgram,
+} from "@skep/vm";
 import { NotSupportedError, SimError } from "../error.ts";
+import { type SockMapHooks, sockMapHooks } from "../net/sock-programs.ts";
+import type { Sock } from "../net/sock.ts";
 import type { Simulation } from "../simulation.ts";
 import { SimLink, SimProgram } from "./handles.ts";
 import type { HookList, HookSlot } from "./hooks.ts";
@@ -29,7 +40,15 @@ export interface Hooks {
   xdp(interfaceIndex: number): HookSlot | null;
   /** Null where there is no such folder. Throws NotSupportedError for a hook that nothing fires. */
   cgroup(path: string, attachType: string): HookList | null;
+  /** By the path of a namespace's file; null where there is none. Default: the machine's own. */
+  skLookup(namespace: string | undefined): HookList | null;
+  /** The socket that user space calls so. */
+  socket(descriptor: number): Sock | null;
+  /** The socket that programs see so. */
+  sockOf(object: KernelObject): Sock | null;
 }
+
+const EINVAL = 22;
 
 interface StartedRing {
   readonly map: RingMap;
@@ -45,6 +64,7 @@ export class SimBpf implements BpfMachine {
   readonly #hooks: Hooks;
   readonly #maps = new Map<VmMap, MapObject>();
   readonly #rings = new Set<StartedRing>();
+  readonly #sockMaps = new Map<VmMap, SockMapHooks>();
   #lastLink = 0;
 
   constructor(simulation: Simulation, hooks: Hooks) {
@@ -53,7 +73,12 @@ export class SimBpf implements BpfMachine {
     this.vm = new Vm({
       clock: () => simulation.clock.monotonic(),
       random: () => simulation.random.next(),
-      host: { schedule: (at, run) => simulation.clock.at(at, run) },
+      host: {
+        schedule: (at, run) => simulation.clock.at(at, run),
+        objectOf: (kind, descriptor) => (kind === "socket" ? (hooks.socket(descriptor)?.object ?? null) : null),
+        socketCookie: (object) => (object && hooks.sockOf(object)?.cookie) ?? 0n,
+        special: { sock_ops_cb_flags_set: () => -EINVAL },
+      },
     });
   }
 
@@ -79,12 +104,25 @@ export class SimBpf implements BpfMachine {
   #mapObjectOf(map: VmMap): MapObject {
     const known = this.#maps.get(map);
     if (known) return known;
+    if (map instanceof SocketMap) this.#watch(map);
     const object = new MapObject(map, (ended) => {
       this.#maps.delete(ended);
+      this.#sockMaps.delete(ended);
       this.vm.closeMap(ended);
     });
     this.#maps.set(map, object);
     return object;
+  }
+
+  /** Sockets take the programs of a map when they enter it. */
+  #watch(map: SocketMap): void {
+    const hooks = sockMapHooks();
+    this.#sockMaps.set(map, hooks);
+    map.onChange = (object, entered) => {
+      const sock = this.#hooks.sockOf(object);
+      if (entered) sock?.programs.join(map, hooks);
+      else sock?.programs.leave(map);
+    };
   }
 
   mapObject(handle: RawMap): MapObject {
@@ -194,6 +232,17 @@ export class SimBpf implements BpfMachine {
       const list = this.#hooks.cgroup(target.path, type);
       if (!list) throw new SimError("ENOENT", `attaching to cgroup ${target.path}`);
       list.attach(link, target, find);
+    } else if (target.hook === "sk_lookup") {
+      const list = this.#hooks.skLookup(target.namespace);
+      if (!list) throw new SimError("ENOENT", `attaching to namespace ${target.namespace}`);
+      expectType(program, "sk_lookup", "sk_lookup");
+      list.attach(link, {}, find);
+    } else if (target.hook === "sockmap") {
+      const hooks = this.#sockMaps.get(this.mapObject(target.map).map);
+      const type = target.attachType ?? program.program.attachType ?? "";
+      const slot = hooks && Object.entries(hooks).find(([name]) => name === type)?.[1];
+      if (!slot) throw new SimError("EINVAL", `a map of type ${target.map.info.type} has no hook ${type}`);
+      slot.attach(link);
     } else throw new NotSupportedError(`hook ${target.hook}`);
   }
 

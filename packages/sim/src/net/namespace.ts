@@ -14,6 +14,7 @@ import {
   sameAddress,
 } from "@skep/net";
 import { SimError } from "../error.ts";
+import { HookList } from "../bpf/hooks.ts";
 import { Device } from "./device.ts";
 import type { SimNetwork } from "./network.ts";
 import { Stack } from "./stack.ts";
@@ -28,6 +29,8 @@ export class SimNamespace implements Namespace {
   readonly cookie: bigint;
   readonly network: SimNetwork;
   readonly stack: Stack;
+  /** Programs that choose sockets. */
+  readonly skLookup = new HookList();
   readonly #devices = new Map<number, Device>();
   readonly #addresses: { readonly index: number; readonly prefix: Prefix }[] = [];
   readonly #routes: Route[] = [];
@@ -227,6 +230,7 @@ export class SimNamespace implements Namespace {
   /** The namespace goes, and with it the far ends of its wires. */
   close(): void {
     for (const { name } of this.interfaces()) this.deleteInterface(name);
+    for (const link of [...this.skLookup.links]) link.detach();
     this.stack.close();
   }
 }

@@ -53,6 +53,7 @@ export class SimNetwork implements NetMachine {
   readonly counters: Counters = { programDrops: 0, otherDrops: 0 };
   /** Whose socket a kernel object is. */
   readonly sockets = new Map<KernelObject, Sock>();
+  readonly descriptors = new Map<number, Sock>();
   readonly #namespaces = new Map<string, SimNamespace>();
   readonly #run: string;
   #bpf: SimBpf | null = null;
@@ -111,6 +112,12 @@ export class SimNetwork implements NetMachine {
   namespaceOf(handle: Namespace): SimNamespace {
     if (!(handle instanceof SimNamespace)) throw new SimError("EINVAL", "a namespace of another machine");
     return handle;
+  }
+
+  /** By the path of its file. Default: the host's. */
+  namespaceAt(path: string | undefined): SimNamespace | null {
+    if (path === undefined || path === this.host.path) return this.host;
+    return [...this.#namespaces.values()].find((each) => each.path === path) ?? null;
   }
 
   nextIndex(): number {

@@ -6,6 +6,8 @@ import { type Address, mappedBytes } from "@skep/net";
 import type { Host, KernelObject } from "@skep/vm";
 import type { Cgroup } from "../processes.ts";
 import { fibLookup } from "./fib.ts";
+import { SockPrograms } from "./sock-programs.ts";
+import type { Facts } from "./sock-ops.ts";
 import type { SimNamespace } from "./namespace.ts";
 
 export interface Endpoint {
@@ -79,6 +81,16 @@ export class Sock {
   mark = 0;
   priority = 0;
   boundDevice = 0;
+  /** Which callbacks its programs asked for (bpf_sock_ops_cb_flags_set). */
+  callbacks = 0;
+  /** Of a connection: its numbers as they are now. */
+  facts: (() => Facts) | null = null;
+  /** What a redirect of a program puts in: data to send as it is, or data that counts as received. */
+  redirected: { send(data: Uint8Array): void; receive(data: Uint8Array): void } | null = null;
+  /** Of sockmaps. */
+  readonly programs = new SockPrograms();
+  /** What user space puts into maps for it. */
+  readonly descriptor: number;
   /** Its process has closed it. */
   isReleased = false;
   /** Values of options that were set, by level and number. */
@@ -90,7 +102,11 @@ export class Sock {
     this.cgroup = options.cgroup;
     this.family = options.family;
     this.kind = options.kind;
-    this.cookie = options.namespace.network.nextCookie();
+    const { network } = options.namespace;
+    this.cookie = network.nextCookie();
+    // As a process has them that keeps its first three.
+    this.descriptor = Number(this.cookie) + 2;
+    network.descriptors.set(this.descriptor, this);
     this.local = { address: ANY[options.family], port: 0 };
   }
 
@@ -100,6 +116,11 @@ export class Sock {
 
   get type(): number {
     return KIND[this.kind].type;
+  }
+
+  /** The end's address as this socket shows it, in 16 bytes. */
+  shown(end: Endpoint): { readonly mapped: Uint8Array } {
+    return { mapped: shownTo(6, end.address).bytes };
   }
 
   /** What programs see, as it is now. */
@@ -170,6 +191,7 @@ export class Sock {
     if (level === SOL_SOCKET && !isWord) return -EINVAL;
     if (level === SOL_SOCKET && option === SO.mark) this.mark = number;
     else if (level === SOL_SOCKET && option === SO.priority) this.priority = number;
+    else if (level === IPPROTO_TCP && option === TCP_CALLBACKS) this.callbacks = number & 0x7f;
     else this.options.set(`${level} ${option}`, value.slice());
     return 0;
   }
@@ -186,6 +208,8 @@ export class Sock {
   }
 
   close(): void {
+    this.namespace.network.descriptors.delete(this.descriptor);
+    this.programs.leaveAll();
     const object = this.#object;
     this.#object = null;
     if (!object) return;
@@ -197,6 +221,8 @@ export class Sock {
 const EINVAL = 22;
 const [SOL_SOCKET, IPPROTO_IP, IPPROTO_TCP, IPPROTO_IPV6] = [1, 0, 6, 41];
 const SO = { mark: 36, priority: 12 } as const;
+/** TCP_BPF_SOCK_OPS_CB_FLAGS */
+const TCP_CALLBACKS = 1008;
 /** Options that programs may name (net/core/filter.c: sol_socket_sockopt, sol_tcp_sockopt, sol_ip_sockopt, sol_ipv6_sockopt). */
 const OPTIONS: ReadonlyMap<number, readonly number[]> = new Map([
   [SOL_SOCKET, [2, 7, 8, 9, 12, 18, 25, 36, 47, 72, 74]],

@@ -15,6 +15,7 @@ import {
   verifyChecksums,
 } from "@skep/net";
 import type { Device } from "./device.ts";
+import { runCgroupSkb } from "./cgroup-skb.ts";
 import { aboutOf, errorLayers, echoReply, type IcmpProblem } from "./icmp.ts";
 import type { SimNamespace } from "./namespace.ts";
 import { NeighbourTable } from "./neighbours.ts";
@@ -35,6 +36,8 @@ export interface Delivered {
   /** Index of the transport's layer. */
   readonly at: number;
   readonly device: Device;
+  /** As it came. */
+  readonly frame: Uint8Array;
 }
 
 const isGroup = (mac: Uint8Array): boolean => ((mac[0] ?? 0) & 1) === 1;
@@ -105,7 +108,7 @@ export class Stack {
       this.#counters.otherDrops += 1;
       return;
     }
-    const delivered = { ip, packet, at, device };
+    const delivered = { ip, packet, at, device, frame: packet.bytes };
     if (layer.kind === "tcp") this.tcp.receive(delivered);
     else if (layer.kind === "udp") {
       if (!this.udp.receive(delivered)) this.#answerError(packet, ip, "port");
@@ -184,17 +187,17 @@ export class Stack {
     return all.find(({ prefix }) => prefix.address.family === family)?.prefix.address ?? null;
   }
 
-  /** Sends the layers in a packet of their own. False where there is no route. */
+  /** Sends the layers in a packet of their own. Null where it is on its way; else why not. */
   send(options: {
     readonly source?: Address;
     readonly destination: Address;
     readonly layers: readonly LayerSpec[];
     /** The socket that sends. */
     readonly sock?: Sock | null;
-  }): boolean {
+  }): "ENETUNREACH" | "EPERM" | null {
     const { destination, layers, sock = null } = options;
     const source = options.source ?? this.sourceFor(destination);
-    if (!source) return false;
+    if (!source) return "ENETUNREACH";
     const ip: LayerSpec =
       destination.family === 4
         ? { kind: "ipv4", source, destination, ttl: DEFAULT_TTL, dontFragment: true }
@@ -202,16 +205,14 @@ export class Stack {
     const nobody: Mac = new Uint8Array(6);
     const frame = buildPacket([{ kind: "ethernet", source: nobody, destination: nobody }, ip, ...layers]);
     const packet = packetOf(frame, sock);
-    if (this.namespace.isOwn(destination)) {
-      const lo = this.namespace.deviceByName("lo");
-      if (lo) this.namespace.network.transmit(lo, packet);
-      return lo !== null;
-    }
-    const route = this.namespace.route(destination);
-    const out = route && this.namespace.device(route.interface);
-    if (!route || !out) return false;
-    this.#neighbours.send(out, route.gateway ?? destination, packet);
-    return true;
+    const isOwn = this.namespace.isOwn(destination);
+    const route = isOwn ? null : this.namespace.route(destination);
+    const out = isOwn ? this.namespace.deviceByName("lo") : route && this.namespace.device(route.interface);
+    if (!out) return "ENETUNREACH";
+    if (sock && !runCgroupSkb(sock, { direction: "egress", frame, device: out })) return "EPERM";
+    if (isOwn) this.namespace.network.transmit(out, packet);
+    else this.#neighbours.send(out, route?.gateway ?? destination, packet);
+    return null;
   }
 
   /** bpf_redirect_neigh: the stack finds the next hop's Ethernet address. `struct bpf_redir_neigh`: family, then 16 bytes. */
@@ -249,7 +250,7 @@ export class Stack {
       };
       const cancel = clock.after(options.timeout ?? 1000, () => finish(null));
       this.#echoes.set(key, () => finish(Number(clock.monotonic() - started) / 1_000_000));
-      if (!this.send({ destination, layers: [{ kind, type, rest }] })) finish(null);
+      if (this.send({ destination, layers: [{ kind, type, rest }] }) !== null) finish(null);
     });
   }
 }

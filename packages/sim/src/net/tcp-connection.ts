@@ -1,5 +1,7 @@
 import { SimError } from "../error.ts";
 import { type Endpoint, type Sock, STATE } from "./sock.ts";
+import { messageWay, streamWays, type Way } from "./sock-map.ts";
+import { CALLBACK, OP, runSockOps, setState } from "./sock-ops.ts";
 import { nameOf, runRelease } from "./socket-hooks.ts";
 import { FLAG, type Segment } from "./segment.ts";
 import type { TcpLayer } from "./tcp.ts";
@@ -9,6 +11,8 @@ const RTO = { first: 1000, least: 200, most: 120_000 } as const;
 const TRIES = { syn: 6, data: 15 } as const;
 const WINDOW = 65_535;
 const TIME_WAIT_MS = 60_000;
+/** TCP_INIT_CWND */
+const INITIAL_WINDOW = 10;
 
 type State =
   "closed" | "syn-sent" | "syn-received" | "established" | "fin-wait" | "close-wait" | "last-ack" | "time-wait";
@@ -61,6 +65,9 @@ export class TcpConnection {
   #rto: number = RTO.first;
   #timer: (() => void) | null = null;
   #onOpen: ((error: Error | null) => void) | null = null;
+  readonly #counts = { segmentsIn: 0, dataSegmentsIn: 0, segmentsOut: 0, dataSegmentsOut: 0 };
+  /** Of a stream that a program parses: the message that is not whole yet. */
+  readonly #held = { bytes: new Uint8Array(0) };
   readonly #onForgotten: (() => void) | undefined;
 
   constructor(options: {
@@ -78,6 +85,16 @@ export class TcpConnection {
     this.remote = options.remote;
     this.#sendNext = options.sock.namespace.network.simulation.random.next();
     this.#sendUna = this.#sendNext;
+    this.sock.facts = () => ({
+      ...{ congestionWindow: INITIAL_WINDOW, receiveNext: this.#receiveNext, sendNext: this.#sendNext },
+      ...{ sendUnacknowledged: this.#sendUna, packetsOut: this.#unacknowledged.length },
+      ...{ segmentSize: this.#layer.segmentSize(this.remote.address), totalRetransmissions: this.retransmissions },
+      ...this.#counts,
+    });
+    this.sock.redirected = {
+      send: (data) => this.#enqueue(data),
+      receive: (data) => this.onData?.(data),
+    };
   }
 
   get state(): State {
@@ -86,7 +103,7 @@ export class TcpConnection {
 
   #become(state: State): void {
     this.#state = state;
-    this.sock.state = NUMBERS[state];
+    setState(this.sock, NUMBERS[state]);
   }
 
   /** What getpeername shows: a service's address where the socket asked for one. */
@@ -106,6 +123,8 @@ export class TcpConnection {
   open(): void {
     this.isActive = true;
     this.#become("syn-sent");
+    // net/ipv4/tcp_output.c: tcp_connect and tcp_connect_init.
+    for (const op of [OP.connect, OP.receiveWindowInit, OP.timeoutInit, OP.needsEcn]) runSockOps(this.sock, op);
     this.#transmit(FLAG.syn);
   }
 
@@ -118,8 +137,20 @@ export class TcpConnection {
   write(data: Uint8Array | string): void {
     if (this.#finQueued || !["established", "close-wait", "syn-sent", "syn-received"].includes(this.#state))
       throw new SimError("ENOTCONN", "writing");
-    this.#queue.push(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());
+    this.#go(messageWay(this.sock, typeof data === "string" ? new TextEncoder().encode(data) : data.slice()), "send");
+  }
+
+  #enqueue(data: Uint8Array): void {
+    this.#queue.push(data);
     this.#push();
+  }
+
+  /** Data on the way that a program chose: of this connection's sending or receiving side, or of another's. */
+  #go(way: Way, side: "send" | "receive"): void {
+    if (way.kind === "drop") return;
+    if (way.kind !== "pass") way.sock.redirected?.[way.kind](way.data);
+    else if (side === "send") this.#enqueue(way.data);
+    else this.onData?.(way.data);
   }
 
   /** Sends no more. */
@@ -178,6 +209,7 @@ export class TcpConnection {
   // ---- sending ----
 
   #bare(flags: number): void {
+    this.#counts.segmentsOut += 1;
     this.#layer.send(this.sock, this, {
       ...{ flags, sequence: this.#sendNext, acknowledgment: this.#receiveNext, data: new Uint8Array(0) },
     });
@@ -190,6 +222,8 @@ export class TcpConnection {
     this.#sendNext = (this.#sendNext + length) >>> 0;
     this.#unacknowledged.push({ segment, end: this.#sendNext });
     this.#layer.send(this.sock, this, segment);
+    this.#counts.segmentsOut += 1;
+    if (data.length > 0) this.#counts.dataSegmentsOut += 1;
     if (!this.#timer) this.#arm();
   }
 
@@ -225,6 +259,10 @@ export class TcpConnection {
       return;
     }
     this.retransmissions += 1;
+    const { callbacks } = this.sock;
+    if ((callbacks & CALLBACK.timeout) !== 0) runSockOps(this.sock, OP.timeout, { args: [this.#tries, this.#rto, 0] });
+    if ((callbacks & CALLBACK.retransmit) !== 0)
+      runSockOps(this.sock, OP.retransmit, { args: [first.segment.sequence, 1, 0] });
     this.#rto = Math.min(this.#rto * 2, RTO.most);
     this.#layer.send(this.sock, this, { ...first.segment, acknowledgment: this.#receiveNext });
     this.#arm();
@@ -234,6 +272,7 @@ export class TcpConnection {
 
   receive(segment: Segment): void {
     const { flags } = segment;
+    this.#counts.segmentsIn += 1;
     if (this.#state === "syn-sent") {
       this.#receiveAnswer(segment);
       return;
@@ -263,6 +302,7 @@ export class TcpConnection {
     if ((flags & (FLAG.syn | FLAG.ack)) !== (FLAG.syn | FLAG.ack) || !isOurs) return;
     this.#receiveNext = (sequence + 1) >>> 0;
     this.#become("established");
+    runSockOps(this.sock, OP.activeEstablished);
     this.#acknowledged(acknowledgment);
     this.#bare(FLAG.ack);
     this.#opened();
@@ -285,8 +325,11 @@ export class TcpConnection {
     this.#timer = null;
     if (this.#unacknowledged.length > 0) this.#arm();
     if (this.#state === "syn-received") {
+      runSockOps(this.sock, OP.passiveEstablished);
       this.#become("established");
       this.#opened();
+    } else if (this.#state === "fin-wait" && this.#unacknowledged.length === 0 && this.#queue.length === 0) {
+      setState(this.sock, STATE.finWait2);
     } else if (this.#state === "last-ack" && this.#unacknowledged.length === 0) this.#finish();
   }
 
@@ -303,7 +346,10 @@ export class TcpConnection {
 
   #inOrder({ data, flags }: Segment): void {
     this.#receiveNext = (this.#receiveNext + data.length) >>> 0;
-    if (data.length > 0) this.onData?.(data);
+    if (data.length > 0) {
+      this.#counts.dataSegmentsIn += 1;
+      for (const way of streamWays(this.sock, data, this.#held)) this.#go(way, "receive");
+    }
     if ((flags & FLAG.fin) === 0) return;
     this.#receiveNext = (this.#receiveNext + 1) >>> 0;
     if (this.#state === "established") this.#become("close-wait");
@@ -313,7 +359,9 @@ export class TcpConnection {
 
   /** TIME-WAIT: old segments may still be under way. */
   #waitOut(): void {
-    this.#become("time-wait");
+    // The socket is closed, what waits is a smaller one (net/ipv4/tcp_minisocks.c: tcp_time_wait).
+    setState(this.sock, STATE.close);
+    this.#state = "time-wait";
     this.#timer?.();
     const { clock } = this.sock.namespace.network.simulation;
     this.#timer = clock.after(TIME_WAIT_MS, () => this.#finish());

@@ -6,6 +6,7 @@ import { formatAddress } from "@skep/net";
 import { SimError } from "../error.ts";
 import type { Segment } from "./segment.ts";
 import { type Endpoint, isAny, onWire, Sock, STATE, shownTo } from "./sock.ts";
+import { OP, runSockOps, setState } from "./sock-ops.ts";
 import { bindSock, checkDestination, nameOf, runRelease, runSockAddr } from "./socket-hooks.ts";
 import type { TcpLayer } from "./tcp.ts";
 import type { TcpConnection } from "./tcp-connection.ts";
@@ -50,6 +51,7 @@ export class TcpSocket {
     this.#autobind();
     this.#onConnection = onConnection;
     this.sock.state = STATE.listen;
+    runSockOps(this.sock, OP.listen);
   }
 
   /** Resolves when the connection is open. Rejects as `TcpLayer.connect` does. */
@@ -94,6 +96,11 @@ export class TcpSocket {
     child.state = STATE.synReceived;
     child.mark = this.sock.mark;
     child.priority = this.sock.priority;
+    child.callbacks = this.sock.callbacks;
+    // The request is no full socket yet (net/ipv4/tcp_input.c: tcp_conn_request).
+    child.state = STATE.newSynReceived;
+    for (const op of [OP.receiveWindowInit, OP.timeoutInit, OP.needsEcn]) runSockOps(child, op, { isFull: false });
+    child.state = STATE.synReceived;
     const connection = this.#layer.make(child, () => closeSock(child));
     connection.whenOpen((error) => {
       if (!error) this.#onConnection?.(connection);
@@ -123,7 +130,7 @@ export class TcpSocket {
 
 /** The socket goes, whether it was made or accepted. */
 function closeSock(sock: Sock): void {
-  sock.state = STATE.close;
   runRelease(sock);
+  setState(sock, STATE.close);
   sock.close();
 }

@@ -6,9 +6,12 @@
 import { type Address, formatAddress, type LayerSpec, sameAddress } from "@skep/net";
 import type { Cgroup } from "../processes.ts";
 import { SimError } from "../error.ts";
+import { runCgroupSkb } from "./cgroup-skb.ts";
+import type { Device } from "./device.ts";
 import type { Problem } from "./icmp.ts";
 import { Ports } from "./ports.ts";
-import { ANY, type Endpoint, isAny, onWire, Sock } from "./sock.ts";
+import { runSkLookup } from "./sk-lookup.ts";
+import { ANY, type Endpoint, isAny, KIND, onWire, Sock } from "./sock.ts";
 import { runCreate } from "./socket-hooks.ts";
 import type { Delivered, Stack } from "./stack.ts";
 import { FLAG, type Segment } from "./segment.ts";
@@ -140,7 +143,7 @@ export class TcpLayer {
     this.stack.send({ source: local.address, destination: remote.address, layers, sock });
   }
 
-  receive({ ip, packet, at }: Delivered): void {
+  receive({ ip, packet, at, device, frame }: Delivered): void {
     const layer = packet.layers[at];
     if (layer?.kind !== "tcp") return;
     const local = { address: ip.destination, port: layer.destinationPort };
@@ -151,10 +154,11 @@ export class TcpLayer {
     const segment = { flags: layer.flags, sequence: layer.sequence, acknowledgment: layer.acknowledgment, data };
     const known = this.connection(local, remote);
     if (known) {
-      known.receive(segment);
+      if (runCgroupSkb(known.sock, { direction: "ingress", frame, device })) known.receive(segment);
       return;
     }
-    const listener = this.listener(local);
+    const listener = this.#listenerFor(local, remote, device);
+    if (listener && !runCgroupSkb(listener.sock, { direction: "ingress", frame, device })) return;
     if (listener && (segment.flags & (FLAG.syn | FLAG.ack | FLAG.rst)) === FLAG.syn)
       listener.accept({ local, remote, segment });
     else if ((segment.flags & FLAG.rst) === 0) this.#reset(local, remote, segment);
@@ -162,6 +166,14 @@ export class TcpLayer {
 
   connection(local: Endpoint, remote: Endpoint): TcpConnection | null {
     return this.#connections.get(keyOf(local, remote)) ?? null;
+  }
+
+  /** The one that a program chooses, or that listens there (net/ipv4/inet_hashtables.c: __inet_lookup_listener). */
+  #listenerFor(local: Endpoint, remote: Endpoint, device: Device): TcpSocket | null {
+    const query = { protocol: KIND.tcp.protocol, local, remote, device: device.index };
+    const chosen = runSkLookup(this.stack.namespace, query);
+    if (chosen === "drop") return null;
+    return chosen ? ([...this.#bound].find(({ sock }) => sock === chosen) ?? null) : this.listener(local);
   }
 
   /** The socket that listens there: one of the address before one of all (net/ipv4/inet_hashtables.c: compute_score). */
@@ -186,6 +198,7 @@ export class TcpLayer {
       (flags & FLAG.ack) !== 0
         ? { flags: FLAG.rst, sequence: acknowledgment, acknowledgment: 0 }
         : { flags: FLAG.rst | FLAG.ack, sequence: 0, acknowledgment: sequence + length };
+    // A reset belongs to no socket of a cgroup.
     this.send(null, { local, remote }, { ...answer, data: NOTHING });
   }
 

@@ -5,9 +5,12 @@
 import { type Address, formatAddress, sameAddress } from "@skep/net";
 import type { Cgroup } from "../processes.ts";
 import { SimError } from "../error.ts";
+import { runCgroupSkb } from "./cgroup-skb.ts";
+import type { Device } from "./device.ts";
 import type { Problem } from "./icmp.ts";
 import { Ports } from "./ports.ts";
-import { ANY, type Endpoint, isAny, onWire, Sock, STATE, shownTo } from "./sock.ts";
+import { runSkLookup } from "./sk-lookup.ts";
+import { ANY, type Endpoint, isAny, KIND, onWire, Sock, STATE, shownTo } from "./sock.ts";
 import { bindSock, checkDestination, nameOf, runCreate, runRelease, runSockAddr } from "./socket-hooks.ts";
 import type { Delivered, Stack } from "./stack.ts";
 
@@ -183,8 +186,8 @@ export class UdpLayer {
       { kind: "payload" as const, bytes: data },
     ];
     const from = source ?? (isAny(sock.local.address) ? null : onWire(sock.local.address));
-    if (!this.#stack.send({ ...(from ? { source: from } : {}), destination: address, layers, sock }))
-      throw new SimError("ENETUNREACH", `sending to ${formatAddress(address)}`);
+    const failed = this.#stack.send({ ...(from ? { source: from } : {}), destination: address, layers, sock });
+    if (failed) throw new SimError(failed, `sending to ${formatAddress(address)}`);
   }
 
   /** Where a datagram goes; a connected socket's goes past the hook (net/ipv4/udp.c: udp_sendmsg). */
@@ -203,12 +206,13 @@ export class UdpLayer {
   }
 
   /** False where nobody listens. */
-  receive({ ip, packet, at }: Delivered): boolean {
+  receive({ ip, packet, at, device, frame }: Delivered): boolean {
     const layer = packet.layers[at];
     if (layer?.kind !== "udp") return false;
     const from = { address: ip.source, port: layer.sourcePort };
-    const socket = this.find({ address: ip.destination, port: layer.destinationPort }, from);
+    const socket = this.#receiver({ address: ip.destination, port: layer.destinationPort }, from, device);
     if (!socket) return false;
+    if (!runCgroupSkb(socket.sock, { direction: "ingress", frame, device })) return true;
     const body = packet.layers[at + 1];
     const data = body?.kind === "payload" ? body.bytes.slice() : bytesBehind(packet.bytes, packet.spans[at]);
     const { sock } = socket;
@@ -217,6 +221,16 @@ export class UdpLayer {
       return { data, from: { address: shown.address, port: shown.port } };
     });
     return true;
+  }
+
+  /** A connected socket, or the one that a program chooses, or the one that fits best (net/ipv4/udp.c: __udp4_lib_lookup). */
+  #receiver(local: Endpoint, remote: Endpoint, device: Device): UdpSocket | null {
+    const found = this.find(local, remote);
+    if (found?.sock.remote) return found;
+    const query = { protocol: KIND.udp.protocol, local, remote, device: device.index };
+    const chosen = runSkLookup(this.#stack.namespace, query);
+    if (chosen === "drop") return null;
+    return chosen ? ([...this.#sockets].find(({ sock }) => sock === chosen) ?? null) : found;
   }
 
   /** The socket that fits best (net/ipv4/udp.c: compute_score). */

@@ -141,6 +141,8 @@ export class NumberMap extends SlotMap {
 /** `sockmap`, `sockhash`, `reuseport_sockarray` (net/core/sock_map.c, kernel/bpf/reuseport_array.c): values are the machine's sockets. */
 export class SocketMap extends VmMap {
   private readonly sockets = new Map<string, KernelObject>();
+  /** Is told of each socket that comes in under a first key, or has left its last one. */
+  onChange: ((socket: KernelObject, entered: boolean) => void) | null = null;
 
   private get isHash(): boolean {
     return this.spec.type === "sockhash";
@@ -164,11 +166,21 @@ export class SocketMap extends VmMap {
     if (there && flags === BigInt(updateFlags.new)) return -errno.EEXIST;
     if (!there && flags === BigInt(updateFlags.existing)) return -errno.ENOENT;
     if (!there && this.isHash && this.sockets.size >= this.spec.maxEntries) return -errno.E2BIG;
-    this.sockets.set(text, socket);
+    this.change(text, socket);
     socket.whenClosed(() => {
-      if (this.sockets.get(text) === socket) this.sockets.delete(text);
+      if (this.sockets.get(text) === socket) this.change(text, null);
     });
     return 0;
+  }
+
+  private change(key: string, next: KernelObject | null): boolean {
+    const before = this.sockets.get(key);
+    const isNew = next !== null && ![...this.sockets.values()].includes(next);
+    if (next === null) this.sockets.delete(key);
+    else this.sockets.set(key, next);
+    if (before && before !== next && ![...this.sockets.values()].includes(before)) this.onChange?.(before, false);
+    if (isNew) this.onChange?.(next, true);
+    return before !== undefined;
   }
 
   protected override updateUser(key: Uint8Array, value: Uint8Array, flags: bigint): number {
@@ -192,7 +204,7 @@ export class SocketMap extends VmMap {
   }
 
   override remove(key: Uint8Array): number {
-    if (this.sockets.delete(keyText(key))) return 0;
+    if (this.change(keyText(key), null)) return 0;
     if (this.isHash) return -errno.ENOENT;
     if (this.spec.type === "reuseport_sockarray") {
       return wordOf(key) >= this.spec.maxEntries ? -errno.E2BIG : -errno.ENOENT;

@@ -14,7 +14,7 @@ import type { Rewriter } from "./rewriter.ts";
 export function simplifyCmp(r: Rewriter, inst: InstOf<"cmp">): Inst | null {
   const better = compare(r, inst.predicate, inst.args as [Inst, Inst]);
   if (typeof better === "boolean") return r.constant("i32", better ? 1n : 0n);
-  if (better) return r.change(inst, better.args, { op: "cmp", predicate: better.predicate });
+  if (better) return r.change(inst, [...better.args], { op: "cmp", predicate: better.predicate });
   const [a, b] = inst.args as [Inst, Inst];
   return b.op === "const" ? cmpAsBits(r, inst, a, b.value) : null;
 }

@@ -1,0 +1,436 @@
+/**
+ * @module
+ * The scenarios of Cilium's connectivity test that this version covers, under Cilium's names (cilium-cli, connectivity/builder): policies, who
+ * asks whom, and what must come of it.
+ */
+import { EXTERNAL, EXTERNAL_OTHER, HTTP, NAMESPACE, NODE, OTHER_HTTP, OTHER_NAMESPACE, SERVICE } from "./ground.ts";
+
+/** What comes of a probe: an answer, or a drop for a reason in a direction. */
+export type Expectation = "ok" | Refusal;
+export type Refusal = "egress denied" | "ingress denied" | "egress deny rule" | "ingress deny rule";
+
+export interface Probe {
+  /** An actor's name. */
+  readonly from: string;
+  /** An actor's name, or an address. */
+  readonly to: string;
+  /** TCP port of an HTTP request; null: an ICMP echo. */
+  readonly port: number | null;
+  readonly expect: Expectation;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly summary: string;
+  readonly policies: readonly string[];
+  readonly probes: readonly Probe[];
+  /** What is held besides. */
+  readonly also?: "metrics" | "restart";
+}
+
+const ECHO = "echo-same-node";
+const CLIENTS = ["client", "client2"];
+
+const to =
+  (target: string, port: number | null, expect: (from: string) => Expectation) =>
+  (from: string): Probe => ({
+    ...{ from, to: target, port },
+    expect: expect(from),
+  });
+
+const always = (expectation: Expectation) => () => expectation;
+const ok = always("ok");
+const only = (allowed: string, otherwise: Refusal) => (from: string) => (from === allowed ? "ok" : otherwise);
+
+/** Cilium's scenario kinds. */
+const podToPod = (expect: (from: string) => Expectation, port = HTTP): Probe[] => CLIENTS.map(to(ECHO, port, expect));
+const podToService = (expect: (from: string) => Expectation): Probe[] => CLIENTS.map(to(SERVICE, HTTP, expect));
+const podToWorld = (expect: (from: string) => Expectation, target = EXTERNAL): Probe[] =>
+  CLIENTS.map(to(target, HTTP, expect));
+const podToHost = (expect: (from: string) => Expectation): Probe[] => CLIENTS.map(to(NODE, HTTP, expect));
+const hostToPod = (expectation: Expectation): Probe => to(ECHO, HTTP, always(expectation))("host");
+const outsideToPod = (expect: (from: string) => Expectation): Probe[] =>
+  ["external", "external-other"].map(to(ECHO, HTTP, expect));
+/** Echoes between clients: both directions of every pair with `client`. */
+const clientToClient = (expect: (from: string, target: string) => Expectation): Probe[] =>
+  [
+    ["client2", "client"],
+    ["client3", "client"],
+    ["client", "client2"],
+  ].map(([from = "", target = ""]) => ({ from, to: target, port: null, expect: expect(from, target) }));
+
+const everything = (expectation: Expectation): Probe[] => [
+  ...podToPod(always(expectation)),
+  ...podToService(always(expectation)),
+  ...podToWorld(always(expectation)),
+  ...podToHost(always(expectation)),
+];
+
+// ---- policies ----
+
+/** `spec` is the text below it, two blanks deep. */
+function document(options: { kind: string; name: string; spec: string; namespace?: string }): string {
+  const { kind, name, spec, namespace } = options;
+  const api = kind === "NetworkPolicy" ? "networking.k8s.io/v1" : "cilium.io/v2";
+  const where = namespace === undefined ? "" : `  namespace: ${namespace}\n`;
+  return `apiVersion: ${api}\nkind: ${kind}\nmetadata:\n  name: ${name}\n${where}spec:\n${spec}`;
+}
+
+const cnp = (name: string, spec: string, namespace = NAMESPACE): string =>
+  document({ kind: "CiliumNetworkPolicy", name, spec, namespace });
+const knp = (name: string, spec: string): string =>
+  document({ kind: "NetworkPolicy", name, spec, namespace: NAMESPACE });
+const ccnp = (name: string, spec: string): string => document({ kind: "CiliumClusterwideNetworkPolicy", name, spec });
+
+const select = (labels: string): string => `  endpointSelector: {matchLabels: {${labels}}}\n`;
+const EVERY = "  endpointSelector: {}\n";
+const CLIENT = select("kind: client");
+const SERVER = select("kind: echo");
+
+const allowAll = cnp("allow-all", `${EVERY}  ingress: [{fromEntities: [all]}]\n  egress: [{toEntities: [all]}]\n`);
+const clientEgress =
+  '  egress: [{toEndpoints: [{matchLabels: {kind: echo}}], toPorts: [{ports: [{port: "80", protocol: TCP}]}]}]\n';
+const echoIngress =
+  '  ingress: [{fromEndpoints: [{matchLabels: {name: client}}], toPorts: [{ports: [{port: "80", protocol: TCP}]}]}]\n';
+const cidrGroup = `apiVersion: cilium.io/v2alpha1
+kind: CiliumCIDRGroup
+metadata:
+  name: outside
+  labels: {scope: outside}
+spec:
+  externalCIDRs: [${EXTERNAL_OTHER}/32]
+`;
+
+// ---- scenarios ----
+
+const open: readonly Scenario[] = [
+  {
+    name: "no-policies",
+    summary: "without a policy everybody reaches everybody",
+    policies: [],
+    probes: [...everything("ok"), ...podToPod(ok, OTHER_HTTP), ...clientToClient(ok), hostToPod("ok")],
+  },
+  {
+    name: "no-policies-from-outside",
+    summary: "without a policy the world reaches workloads",
+    policies: [],
+    probes: outsideToPod(ok),
+  },
+  {
+    name: "allow-all-with-metrics-check",
+    summary: "what is forwarded is counted",
+    policies: [allowAll],
+    probes: podToPod(ok),
+    also: "metrics",
+  },
+  {
+    name: "allow-all-except-world",
+    summary: "every entity but the world",
+    policies: [cnp("allow", `${EVERY}  ingress: [{fromEntities: [cluster]}]\n  egress: [{toEntities: [cluster]}]\n`)],
+    probes: [
+      ...podToPod(ok),
+      ...podToService(ok),
+      ...podToHost(ok),
+      ...clientToClient(ok),
+      ...podToWorld(always("egress denied")),
+    ],
+  },
+  {
+    name: "pod-to-itself-via-service",
+    summary: "a workload reaches itself through its service",
+    policies: [],
+    probes: [{ from: ECHO, to: SERVICE, port: HTTP, expect: "ok" }],
+  },
+  {
+    name: "no-interrupted-connections",
+    summary: "a connection outlives the agent",
+    policies: [allowAll],
+    probes: podToService(ok),
+    also: "restart",
+  },
+];
+
+const ingress: readonly Scenario[] = [
+  {
+    name: "client-ingress",
+    summary: "client takes from client2 alone",
+    policies: [
+      cnp("client", `${select("name: client")}  ingress: [{fromEndpoints: [{matchLabels: {other: client}}]}]\n`),
+    ],
+    probes: clientToClient((from, target) => (target !== "client" || from === "client2" ? "ok" : "ingress denied")),
+  },
+  {
+    name: "client-ingress-knp",
+    summary: "the same, as a NetworkPolicy",
+    policies: [
+      knp(
+        "client",
+        "  podSelector: {matchLabels: {name: client}}\n  ingress: [{from: [{podSelector: {matchLabels: {other: client}}}]}]\n",
+      ),
+    ],
+    probes: clientToClient((from, target) => (target !== "client" || from === "client2" ? "ok" : "ingress denied")),
+  },
+  {
+    name: "client-ingress-icmp",
+    summary: "echo requests of client2, nothing else",
+    policies: [
+      cnp(
+        "client",
+        `${select("name: client")}  ingress: [{fromEndpoints: [{matchLabels: {other: client}}], icmps: [{fields: [{type: 8, family: IPv4}]}]}]\n`,
+      ),
+    ],
+    probes: clientToClient((from, target) => (target !== "client" || from === "client2" ? "ok" : "ingress denied")),
+  },
+  {
+    name: "client-ingress-from-other-client-icmp-deny",
+    summary: "echo requests of client2 are denied",
+    policies: [
+      allowAll,
+      cnp(
+        "client",
+        `${select("name: client")}  ingressDeny: [{fromEndpoints: [{matchLabels: {other: client}}], icmps: [{fields: [{type: 8, family: IPv4}]}]}]\n`,
+      ),
+    ],
+    probes: clientToClient((from) => (from === "client2" ? "ingress deny rule" : "ok")),
+  },
+  {
+    name: "echo-ingress",
+    summary: "echo takes from client alone, on one port",
+    policies: [cnp("echo", `${SERVER}${echoIngress}`)],
+    probes: [
+      ...podToPod(only("client", "ingress denied")),
+      ...podToPod(always("ingress denied"), OTHER_HTTP),
+      ...podToService(only("client", "ingress denied")),
+    ],
+  },
+  {
+    name: "echo-ingress-knp",
+    summary: "the same, as a NetworkPolicy",
+    policies: [
+      knp(
+        "echo",
+        "  podSelector: {matchLabels: {kind: echo}}\n  ingress: [{from: [{podSelector: {matchLabels: {name: client}}}], ports: [{port: 80, protocol: TCP}]}]\n",
+      ),
+    ],
+    probes: [...podToPod(only("client", "ingress denied")), ...podToPod(always("ingress denied"), OTHER_HTTP)],
+  },
+  {
+    name: "echo-ingress-from-other-client-deny",
+    summary: "what is denied wins over what is allowed",
+    policies: [
+      cnp(
+        "echo",
+        `${SERVER}  ingress: [{fromEndpoints: [{matchLabels: {kind: client}}]}]\n  ingressDeny: [{fromEndpoints: [{matchLabels: {other: client}}]}]\n`,
+      ),
+    ],
+    probes: podToPod(only("client", "ingress deny rule")),
+  },
+  {
+    name: "echo-ingress-from-outside",
+    summary: "echo takes from the world alone",
+    policies: [cnp("echo", `${SERVER}  ingress: [{fromEntities: [world]}]\n`)],
+    probes: [...outsideToPod(ok), ...podToPod(always("ingress denied"))],
+  },
+  {
+    name: "client-ingress-to-echo-named-port-deny",
+    summary: "a port that the workload names is denied",
+    policies: [
+      allowAll,
+      cnp(
+        "named",
+        `${CLIENT}  egressDeny: [{toEndpoints: [{matchLabels: {kind: echo}}], toPorts: [{ports: [{port: http-8080, protocol: TCP}]}]}]\n`,
+      ),
+    ],
+    probes: [...podToPod(ok), ...podToPod(always("egress deny rule"), OTHER_HTTP)],
+  },
+  {
+    name: "all-ingress-deny",
+    summary: "nobody gets in but the host",
+    policies: [cnp("deny", `${EVERY}  ingress: [{}]\n`)],
+    probes: [...podToPod(always("ingress denied")), hostToPod("ok")],
+  },
+  {
+    name: "all-ingress-deny-knp",
+    summary: "the same, as a NetworkPolicy",
+    policies: [knp("deny", "  podSelector: {}\n  policyTypes: [Ingress]\n")],
+    probes: [...podToPod(always("ingress denied")), hostToPod("ok")],
+  },
+  {
+    name: "all-ingress-deny-from-outside",
+    summary: "nobody gets in from the world",
+    policies: [cnp("deny", `${EVERY}  ingress: [{}]\n`)],
+    probes: outsideToPod(always("ingress denied")),
+  },
+  {
+    name: "ingress-from-specific-namespace-ccnp",
+    summary: "echo takes from another namespace alone, clusterwide",
+    policies: [
+      ccnp(
+        "echo",
+        `${SERVER}  ingress: [{fromEndpoints: [{matchLabels: {"k8s:io.kubernetes.pod.namespace": ${OTHER_NAMESPACE}}}]}]\n`,
+      ),
+    ],
+    probes: [
+      { from: "client-ccnp", to: ECHO, port: HTTP, expect: "ok" },
+      { from: "client", to: ECHO, port: HTTP, expect: "ingress denied" },
+    ],
+  },
+];
+
+const egress: readonly Scenario[] = [
+  {
+    name: "client-egress",
+    summary: "clients reach echo on one port, nothing else",
+    policies: [cnp("client", `${CLIENT}${clientEgress}`)],
+    probes: [...podToPod(ok), ...podToPod(always("egress denied"), OTHER_HTTP), ...podToWorld(always("egress denied"))],
+  },
+  {
+    name: "client-egress-knp",
+    summary: "the same, as a NetworkPolicy",
+    policies: [
+      knp(
+        "client",
+        "  podSelector: {matchLabels: {kind: client}}\n  policyTypes: [Egress]\n  egress: [{to: [{podSelector: {matchLabels: {kind: echo}}}], ports: [{port: 80, protocol: TCP}]}]\n",
+      ),
+    ],
+    probes: [...podToPod(ok), ...podToPod(always("egress denied"), OTHER_HTTP), ...podToWorld(always("egress denied"))],
+  },
+  {
+    name: "all-egress-deny",
+    summary: "nobody gets out",
+    policies: [cnp("deny", `${EVERY}  egress: [{}]\n`)],
+    probes: everything("egress denied"),
+  },
+  {
+    name: "all-egress-deny-knp",
+    summary: "the same, as a NetworkPolicy",
+    policies: [knp("deny", "  podSelector: {}\n  policyTypes: [Egress]\n")],
+    probes: everything("egress denied"),
+  },
+  {
+    name: "all-entities-deny",
+    summary: "every entity is denied by a rule",
+    policies: [cnp("deny", `${EVERY}  egressDeny: [{toEntities: [all]}]\n  ingressDeny: [{fromEntities: [all]}]\n`)],
+    probes: everything("egress deny rule"),
+  },
+  {
+    name: "cluster-entity",
+    summary: "the cluster and nothing beyond it",
+    policies: [cnp("client", `${CLIENT}  egress: [{toEntities: [cluster]}]\n`)],
+    probes: [...podToPod(ok), ...podToWorld(always("egress denied"))],
+  },
+  {
+    name: "host-entity-egress",
+    summary: "the host and nobody else",
+    policies: [cnp("client", `${CLIENT}  egress: [{toEntities: [host]}]\n`)],
+    probes: [...podToHost(ok), ...podToPod(always("egress denied"))],
+  },
+  {
+    name: "host-entity-ingress",
+    summary: "from the host and nobody else",
+    policies: [cnp("echo", `${SERVER}  ingress: [{fromEntities: [host]}]\n`)],
+    probes: [hostToPod("ok"), ...podToPod(always("ingress denied"))],
+  },
+  {
+    name: "to-cidr-external",
+    summary: "one address of the world",
+    policies: [cnp("client", `${CLIENT}  egress: [{toCIDR: [${EXTERNAL}/32]}]\n`)],
+    probes: [...podToWorld(ok), ...podToWorld(always("egress denied"), EXTERNAL_OTHER)],
+  },
+  {
+    name: "to-cidr-external-knp",
+    summary: "a prefix but for one address, as a NetworkPolicy",
+    policies: [
+      knp(
+        "client",
+        `  podSelector: {matchLabels: {kind: client}}\n  policyTypes: [Egress]\n  egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24, except: [${EXTERNAL_OTHER}/32]}}]}]\n`,
+      ),
+    ],
+    probes: [...podToWorld(ok), ...podToWorld(always("egress denied"), EXTERNAL_OTHER)],
+  },
+  {
+    name: "client-egress-to-cidr-deny",
+    summary: "everything but one address of the world",
+    policies: [allowAll, cnp("deny", `${CLIENT}  egressDeny: [{toCIDR: [${EXTERNAL_OTHER}/32]}]\n`)],
+    probes: [...podToWorld(ok), ...podToWorld(always("egress deny rule"), EXTERNAL_OTHER)],
+  },
+  {
+    name: "client-egress-to-cidr-deny-default",
+    summary: "a deny rule alone denies the rest by default",
+    policies: [cnp("deny", `${CLIENT}  egressDeny: [{toCIDR: [${EXTERNAL_OTHER}/32]}]\n`)],
+    probes: [...podToWorld(always("egress denied")), ...podToWorld(always("egress deny rule"), EXTERNAL_OTHER)],
+  },
+  {
+    name: "client-egress-to-cidrgroup-deny",
+    summary: "addresses of a group are denied",
+    policies: [allowAll, cidrGroup, cnp("deny", `${CLIENT}  egressDeny: [{toCIDRSet: [{cidrGroupRef: outside}]}]\n`)],
+    probes: [...podToWorld(ok), ...podToWorld(always("egress deny rule"), EXTERNAL_OTHER)],
+  },
+  {
+    name: "client-egress-to-cidrgroup-deny-by-label",
+    summary: "the same, the group found by its labels",
+    policies: [
+      allowAll,
+      cidrGroup,
+      cnp("deny", `${CLIENT}  egressDeny: [{toCIDRSet: [{cidrGroupSelector: {matchLabels: {scope: outside}}}]}]\n`),
+    ],
+    probes: [...podToWorld(ok), ...podToWorld(always("egress deny rule"), EXTERNAL_OTHER)],
+  },
+  {
+    name: "from-cidr-host-netns",
+    summary: "echo takes from one address of the world",
+    policies: [cnp("echo", `${SERVER}  ingress: [{fromCIDR: [${EXTERNAL}/32]}]\n`)],
+    probes: [...outsideToPod(only("external", "ingress denied")), ...podToPod(always("ingress denied"))],
+  },
+  {
+    name: "pod-to-node-cidrpolicy",
+    summary: "a CIDR does not select a node",
+    policies: [cnp("client", `${CLIENT}  egress: [{toCIDR: [192.0.2.0/24]}]\n`)],
+    probes: [...podToHost(always("egress denied")), ...podToWorld(ok)],
+  },
+  {
+    name: "egress-to-specific-namespace-ccnp",
+    summary: "clients reach one namespace alone, clusterwide",
+    policies: [
+      ccnp(
+        "clients",
+        `${CLIENT}  egress: [{toEndpoints: [{matchLabels: {"k8s:io.kubernetes.pod.namespace": ${OTHER_NAMESPACE}}}]}]\n`,
+      ),
+    ],
+    probes: [
+      { from: "client", to: "client-ccnp", port: null, expect: "ok" },
+      { from: "client", to: "client2", port: null, expect: "egress denied" },
+      ...podToPod(always("egress denied")),
+    ],
+  },
+  {
+    name: "policy-local-cluster-egress",
+    summary: "workloads of this cluster, named by its label",
+    policies: [
+      cnp(
+        "client",
+        `${CLIENT}  egress: [{toEndpoints: [{matchLabels: {"k8s:io.cilium.k8s.policy.cluster": default, kind: echo}}]}]\n`,
+      ),
+    ],
+    probes: [...podToPod(ok), ...podToWorld(always("egress denied"))],
+  },
+];
+
+const NODES = '  nodeSelector: {matchLabels: {"kubernetes.io/hostname": node1}}\n';
+
+const host: readonly Scenario[] = [
+  {
+    name: "host-firewall-ingress",
+    summary: "the host takes from client alone",
+    policies: [ccnp("host", `${NODES}  ingress: [{fromEndpoints: [{matchLabels: {"k8s:name": client}}]}]\n`)],
+    probes: podToHost(only("client", "ingress denied")),
+  },
+  {
+    name: "host-firewall-egress",
+    summary: "the host reaches clients, not echo",
+    policies: [ccnp("host", `${NODES}  egress: [{toEndpoints: [{matchLabels: {"k8s:kind": client}}]}]\n`)],
+    probes: [hostToPod("egress denied")],
+  },
+];
+
+export const scenarios: readonly Scenario[] = [...open, ...ingress, ...egress, ...host];

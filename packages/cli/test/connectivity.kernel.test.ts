@@ -1,0 +1,37 @@
+// A part of the connectivity test in the kernel; the whole of it is `skep connectivity test`.
+import { spawnSync } from "node:child_process";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const privileged = process.getuid?.() === 0;
+if (!privileged) console.warn("skipped: the connectivity test in the kernel needs root and BPF");
+
+const NAMES = [
+  "no-policies",
+  "no-interrupted-connections",
+  "client-ingress-icmp",
+  "echo-ingress",
+  "host-firewall-ingress",
+];
+
+describe.skipIf(!privileged)("skep connectivity test", () => {
+  it("passes in the kernel and leaves nothing", () => {
+    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
+    expect(built.status, built.stderr).toBe(0);
+    const args = ["connectivity", "test", "-t", `^(${NAMES.join("|")})$`, "-o", "json"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "dist/skep.mjs"), ...args], {
+      encoding: "utf8",
+    });
+    const outcomes = JSON.parse(stdout || "[]") as { name: string; ok: boolean; findings: object[] }[];
+    expect(
+      outcomes.filter(({ ok }) => !ok),
+      stderr,
+    ).toEqual([]);
+    expect(outcomes.map(({ name }) => name)).toEqual([...NAMES, "no-unexpected-packet-drops", "check-log-errors"]);
+    expect(status).toBe(0);
+    const left = spawnSync("ls", ["/sys/fs/cgroup"], { encoding: "utf8" }).stdout;
+    expect(left).not.toContain("skep-skep-connectivity");
+  });
+});

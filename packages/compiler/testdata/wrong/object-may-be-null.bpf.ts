@@ -1,0 +1,7 @@
+import { objDrop, objNew, struct, tc, u64 } from "@skep/bpf";
+const Node = struct("Node", { key: u64 });
+export const main = tc("main", () => {
+  const node = objNew(Node);
+  objDrop(node as { key: bigint });
+  return 0;
+});

@@ -1,0 +1,64 @@
+/**
+ * @module
+ * Connections.
+ */
+import type { Machine, RawMap } from "@skep/machine";
+import { protocolName } from "@skep/policy";
+import * as maps from "../bpf/maps.bpf.ts";
+import { addressText, endText, table, type TableRow, text } from "./table.ts";
+
+const FLAG_REPLY_SEEN = 1;
+const FLAG_CLOSING = 2 | 4 | 8;
+const FLAG_OPENED_BY_SECOND = 16;
+
+function stateOf(flags: number): string {
+  if ((flags & FLAG_CLOSING) !== 0) return "closing";
+  return (flags & FLAG_REPLY_SEEN) !== 0 ? "established" : "opening";
+}
+
+/** The opener is the source, whichever end of the key it is. */
+function* connectionRows(map: RawMap, { clock }: Pick<Machine, "clock">): Iterable<TableRow> {
+  const now = Number(clock.monotonic() / 1_000_000_000n);
+  for (const [rawKey, rawValue] of map.entries()) {
+    const key = maps.ConnectionKey.decode(rawKey);
+    const value = maps.Connection.decode(rawValue);
+    const isSwapped = (value.flags & FLAG_OPENED_BY_SECOND) !== 0;
+    const first = { address: addressText(key.first), port: key.firstPort };
+    const second = { address: addressText(key.second), port: key.secondPort };
+    const [source, destination] = isSwapped ? [second, first] : [first, second];
+    yield {
+      protocol: protocolName(key.protocol),
+      source: source.address,
+      sourcePort: source.port,
+      destination: destination.address,
+      destinationPort: destination.port,
+      state: value.expires <= now ? "expired" : stateOf(value.flags),
+      /** Seconds. */
+      expiresIn: Math.max(value.expires - now, 0),
+      packets: value.packets,
+      bytes: value.bytes,
+      replyPackets: value.replyPackets,
+      replyBytes: value.replyBytes,
+      sourceIdentity: value.ingressIdentity,
+      destinationIdentity: value.egressIdentity,
+    };
+  }
+}
+
+export const connections = table({
+  name: "ct",
+  summary: "connections",
+  map: "skep_ct",
+  columns: [
+    ["PROTOCOL", text("protocol")],
+    ["SOURCE", (row) => endText(row["source"], row["sourcePort"])],
+    ["DESTINATION", (row) => endText(row["destination"], row["destinationPort"])],
+    ["STATE", text("state")],
+    ["EXPIRES", (row) => `${String(row["expiresIn"])}s`],
+    ["PACKETS", text("packets")],
+    ["BYTES", text("bytes")],
+    ["REPLY PACKETS", text("replyPackets")],
+    ["REPLY BYTES", text("replyBytes")],
+  ],
+  rows: connectionRows,
+});

@@ -1,0 +1,13 @@
+import { endpoints, ipcache } from "./addresses.ts";
+import { connections } from "./connections.ts";
+import { metrics } from "./metrics.ts";
+import { policies } from "./policy.ts";
+import { services } from "./services.ts";
+import type { DatapathTable } from "./table.ts";
+
+export type { DatapathTable, TableCell, TableRow } from "./table.ts";
+
+/** Every table, by its name. */
+export const datapathTables: readonly DatapathTable[] = [
+  ...[connections, endpoints, ipcache, services, metrics, policies],
+];
