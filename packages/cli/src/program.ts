@@ -3,7 +3,7 @@ import { CliError, EXIT_FAILED, EXIT_USAGE } from "./errors.ts";
 import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
 import { bpftoolOrder, defineKernel } from "./define/kernel.ts";
-import { defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
+import { defineMonitor, defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { definePlayground } from "./define/playground.ts";
 import { definePolicyTools } from "./define/policy.ts";
 import { defineConfig, defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
@@ -43,6 +43,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   definePolicyTools(definePolicy(program, finish), finish);
   defineObserve(program, finish, observeFlags);
   defineWhy(program, finish, observeFlags);
+  defineMonitor(program, finish);
   defineListOf(program, finish);
   defineRelay(program, finish);
   program.commandsGroup("In the kernel:");

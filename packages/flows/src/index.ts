@@ -8,6 +8,7 @@ export * from "./names/drop-reasons.ts";
 export * from "./names/event-types.ts";
 export * from "./names/identities.ts";
 export { escapeTerminal } from "./print/color.ts";
+export { connectionText, monitorLine, monitorTypes, type MonitorOptions } from "./print/monitor.ts";
 export * from "./print/printer.ts";
 export { formatTime, timeFormats, type TimeFormat } from "./print/time.ts";
 export { FilterError } from "./filter/error.ts";

@@ -4,7 +4,6 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { flow, observer } from "@skep/api";
 import { createPrinter, jsonLine, type OutputFormat, type Printer, type TimeFormat } from "@skep/flows";
 import { type FlowSource, withObserver } from "../client.ts";
@@ -13,6 +12,7 @@ import { flowsOfFile } from "../observe/file.ts";
 import { agentEventText } from "../observe/agent-events.ts";
 import type { FilterBuilder } from "../observe/filters.ts";
 import { timeOption } from "../output/duration.ts";
+import { untilInterrupted } from "../output/interrupt.ts";
 import { hasColor, note, write } from "../output/print.ts";
 
 export interface ObserveOptions extends FlowSource {
@@ -102,20 +102,6 @@ function printerOf(options: ObserveOptions): Printer {
     nodeName: options.printNodeName === true,
     policyNames: options.printPolicyNames === true,
   });
-}
-
-/** Ctrl-C and a term signal end a stream, as its normal end. */
-async function untilInterrupted(run: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const end = (): void => stop.abort();
-  process.once("SIGINT", end).once("SIGTERM", end);
-  try {
-    await run(stop.signal);
-  } catch (error) {
-    if (!stop.signal.aborted || ConnectError.from(error).code !== Code.Canceled) throw error;
-  } finally {
-    process.off("SIGINT", end).off("SIGTERM", end);
-  }
 }
 
 async function printFlows(responses: AsyncIterable<observer.GetFlowsResponse>, options: ObserveOptions): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { MonitorCommand } from "../commands/monitor.ts";
 import type { ObserveOptions } from "../commands/observe.ts";
 import type { WhyOptions } from "../commands/why.ts";
 import type { FilterBuilder } from "../observe/filters.ts";
@@ -95,4 +96,34 @@ export function defineWhy(program: Command, finish: Finish, flags: ObserveFlags 
     finish(async () => (await import("../commands/why.ts")).why({ ...options, uuid }, builder)),
   );
   examples(why, ["skep why", "skep why --from-pod xwing --to-pod deathstar", "skep why 0c6f1a2b-...-4d5e"]);
+}
+
+const endpoints = (text: string, before: readonly number[] | undefined): number[] => [
+  ...(before ?? []),
+  ...text.split(",").map((each) => wholeNumber(each.trim())),
+];
+const types = (text: string, before: readonly string[] | undefined): string[] => [
+  ...(before ?? []),
+  ...text.split(",").map((each) => each.trim()),
+];
+
+export function defineMonitor(program: Command, finish: Finish): void {
+  const monitor = program
+    .command("monitor")
+    .summary("the datapath's messages as they come")
+    .description(
+      "Prints what the datapath reports, a line each, as `cilium-dbg monitor` does: numbers instead of names.",
+    );
+  agentOption(monitor)
+    .option("-t, --type <types>", "drop, trace, policy-verdict, agent...; several by comma or again", types)
+    .option("--from <endpoints>", "only from these endpoints (numbers)", endpoints)
+    .option("--to <endpoints>", "only to these endpoints", endpoints)
+    .option("--related-to <endpoints>", "only from or to these endpoints", endpoints)
+    .option("-j, --json", "a JSON object a line")
+    .option("-n, --numeric", "reserved identities as numbers too");
+  serverOptions(monitor);
+  monitor.action((options: MonitorCommand) =>
+    finish(async () => (await import("../commands/monitor.ts")).monitor(options)),
+  );
+  examples(monitor, ["skep monitor", "skep monitor -t drop", "skep monitor --related-to 3 -t trace,policy-verdict"]);
 }
