@@ -1,15 +1,18 @@
 /**
  * @module
- * Code of functions that were compiled before: a function with the same IR, lines and callees gives the same code.
+ * Code of functions that were compiled before: a function with the same IR and callees gives the same code. Where in the source it stands does
+ * not count: passes carry places along and never look at them, so that the code's lines are found anew.
  */
 import type { Diagnostic } from "@skep/isa";
 import type { FunctionSpec } from "@skep/object";
-import { terminatorArgs } from "./analysis/cfg.ts";
-import type { Block, EmitOptions, Inst, IrFunction, IrModule, Loc, Terminator } from "./ir.ts";
+import { fingerprint, type Fingerprint } from "./fingerprint.ts";
+import type { EmitOptions, IrFunction, IrModule, Loc } from "./ir.ts";
 
 /** What emitting a function gave. */
 export interface EmittedFunction {
-  readonly code: FunctionSpec;
+  readonly code: Omit<FunctionSpec, "lines">;
+  /** Where each instruction comes from. */
+  readonly locs: readonly (Loc | undefined)[];
   readonly diagnostics: readonly Diagnostic[];
   /** Bytes of stack. */
   readonly frame: number;
@@ -17,27 +20,35 @@ export interface EmittedFunction {
   readonly references: readonly string[];
 }
 
+interface Kept {
+  readonly emitted: EmittedFunction;
+  /** By instruction, which of the key's places it comes from; -1: none. */
+  readonly places: Int32Array;
+}
+
 /** Keeps what was compiled last; pass the same one to several calls of `emitModule`. */
 export class EmitCache {
-  readonly #known = new Map<string, EmittedFunction>();
+  readonly #known = new Map<string, Kept>();
   readonly #most: number;
 
   constructor(most = 256) {
     this.#most = most;
   }
 
-  get(key: string): EmittedFunction | null {
+  get({ key, places: table }: CacheKey): EmittedFunction | null {
     const found = this.#known.get(key);
     if (!found) return null;
     this.#known.delete(key);
     this.#known.set(key, found);
-    // Who gets the code may change it.
-    return { ...found, code: { ...found.code, instructions: found.code.instructions.map((inst) => ({ ...inst })) } };
+    const { emitted, places } = found;
+    const locs = table();
+    return { ...copy(emitted), locs: Array.from(places, (place) => (place < 0 ? undefined : locs[place])) };
   }
 
-  put(key: string, emitted: EmittedFunction): void {
-    const instructions = emitted.code.instructions.map((inst) => ({ ...inst }));
-    this.#known.set(key, { ...emitted, code: { ...emitted.code, instructions } });
+  put({ key, places: table }: CacheKey, emitted: EmittedFunction): void {
+    const places = placesOf(emitted, table());
+    if (places === null) return;
+    this.#known.set(key, { emitted: copy(emitted), places });
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= this.#most) break;
       this.#known.delete(oldest);
@@ -45,10 +56,36 @@ export class EmitCache {
   }
 }
 
+/** Who gets the code may change it. */
+function copy(emitted: EmittedFunction): EmittedFunction {
+  const instructions = emitted.code.instructions.map((inst) => ({ ...inst }));
+  return { ...emitted, code: { ...emitted.code, instructions } };
+}
+
+/** null where what was emitted speaks of places that cannot be found again. */
+function placesOf({ locs, diagnostics }: EmittedFunction, table: readonly Loc[]): Int32Array | null {
+  if (diagnostics.length > 0) return null;
+  const index = new Map<Loc, number>();
+  // A place that two functions share may be two in the next compilation.
+  for (const [i, loc] of table.entries()) index.set(loc, index.has(loc) ? SHARED : i);
+  const places = new Int32Array(locs.length).fill(-1);
+  for (const [at, loc] of locs.entries()) {
+    if (loc === undefined) continue;
+    const place = index.get(loc) ?? SHARED;
+    if (place === SHARED) return null;
+    places[at] = place;
+  }
+  return places;
+}
+
+const SHARED = -2;
+
 export interface CacheKey {
   readonly key: string;
   /** Nothing else's code depends on how this function turns out. */
   readonly apart: boolean;
+  /** The places in all that the code depends on, in an order that equal keys share. */
+  readonly places: () => readonly Loc[];
 }
 
 /**
@@ -58,7 +95,7 @@ export interface CacheKey {
 export function cacheKeys(module: IrModule, options: EmitOptions): Map<IrFunction, CacheKey> {
   const { cpu = 3, optimize = 2, byteOrder = "little" } = options;
   const known = new Map(module.functions.map((fn) => [fn.name, fn]));
-  const own = new Map(module.functions.map((fn) => [fn, new Fingerprint(module).of(fn)]));
+  const own = new Map(module.functions.map((fn) => [fn, fingerprint(fn)]));
   const keys = new Map<IrFunction, CacheKey>();
   for (const fn of module.functions) {
     const below = new Set<IrFunction>([fn]);
@@ -69,10 +106,11 @@ export function cacheKeys(module: IrModule, options: EmitOptions): Map<IrFunctio
       }
     }
     const dependsOnAll = [...below].some((one) => one !== fn && one.inline === "auto" && one.linkage === "static");
-    const parts = (dependsOnAll ? module.functions : [...below]).map((one) => own.get(one));
+    const others = (dependsOnAll ? module.functions : [...below]).filter((one) => one !== fn);
+    const parts = [fn, ...others].map((one) => own.get(one) as Fingerprint);
     const isInlined = !fn.program && fn.linkage === "static" && fn.inline !== "never";
-    const key = [cpu, optimize, byteOrder, module.file, own.get(fn), ...parts].join(" ");
-    keys.set(fn, { key, apart: !dependsOnAll && !isInlined });
+    const key = [cpu, optimize, byteOrder, ...parts.map(({ digest }) => digest)].join(" ");
+    keys.set(fn, { key, apart: !dependsOnAll && !isInlined, places: () => parts.flatMap(({ locs }) => locs) });
   }
   return keys;
 }
@@ -84,79 +122,4 @@ export function references(fn: IrFunction): string[] {
     for (const inst of block.insts) if (inst.op === "call" || inst.op === "function") names.push(inst.function);
   }
   return names;
-}
-
-/** Digests a function: every attribute of every instruction, and the source lines that line info repeats. */
-class Fingerprint {
-  readonly #sources: IrModule["sources"];
-  readonly #places = new Map<Loc, string>();
-  #text: string[] = [];
-
-  constructor(module: IrModule) {
-    this.#sources = module.sources;
-  }
-
-  of(fn: IrFunction): string {
-    const { blocks, ...rest } = fn;
-    this.#text = [JSON.stringify({ ...rest, source: this.#source(fn.loc) })];
-    for (const block of blocks) {
-      this.#text.push(`block ${block.id}`);
-      for (const inst of block.insts) this.#inst(inst);
-      this.#terminator(block.terminator);
-    }
-    return digest(this.#text.join("\n"));
-  }
-
-  #inst(inst: Inst): void {
-    let line = "";
-    for (const [key, value] of Object.entries(inst)) {
-      if (key === "args") line += ` (${inst.args.map((arg) => arg.id).join(",")})`;
-      else if (key === "loc") line += ` ${this.#place(value as Loc)}`;
-      else if (key === "blocks") line += ` [${(value as Block[]).map((block) => block.id).join(",")}]`;
-      else line += typeof value === "object" ? ` ${key}=${plain(value)}` : ` ${key}=${String(value)}`;
-    }
-    this.#text.push(line);
-  }
-
-  #terminator(terminator: Terminator | undefined): void {
-    if (terminator === undefined) return;
-    const args = terminatorArgs(terminator).map((arg) => arg.id);
-    const blocks = JSON.stringify(terminator, (key, value: unknown) => {
-      if (key === "args" || key === "loc") return undefined;
-      if (typeof value === "bigint") return String(value);
-      return isBlock(value) ? value.id : value;
-    });
-    this.#text.push(`${blocks} ${args.join(",")} ${terminator.loc ? this.#place(terminator.loc) : ""}`);
-  }
-
-  #place(loc: Loc): string {
-    const known = this.#places.get(loc);
-    if (known !== undefined) return known;
-    const text = `@${JSON.stringify(loc)} ${this.#source(loc)}`;
-    this.#places.set(loc, text);
-    return text;
-  }
-
-  #source(loc: Loc): string {
-    return this.#sources[loc.file]?.[loc.line - 1] ?? "";
-  }
-}
-
-const isBlock = (value: unknown): value is Block =>
-  typeof value === "object" && value !== null && "insts" in value && "id" in value;
-
-const plain = (value: unknown): string =>
-  JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? String(part) : part));
-
-/** 128 bits of a text: four independent multiply-and-xor hashes. */
-function digest(text: string): string {
-  let [a, b, c, d] = [0x9e3779b9, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f];
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    a = Math.imul(a ^ unit, 0x01000193);
-    b = Math.imul(b ^ unit, 0x5bd1e995);
-    c = Math.imul(c ^ unit, 0x2c1b3c6d) + (a >>> 15);
-    d = Math.imul(d ^ unit, 0x297a2d39) + (b >>> 13);
-  }
-  return [a, b, c, d, text.length].map((word) => (word >>> 0).toString(36)).join("-");
 }

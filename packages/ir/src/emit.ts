@@ -7,6 +7,7 @@ import type { FunctionSpec, MapSpec, ObjectSpec, ProgramSpec } from "@skep/objec
 import { allocateRegisters } from "./codegen/allocate.ts";
 import { hoistChoices } from "./codegen/choose.ts";
 import { encodeFunction } from "./codegen/encode.ts";
+import { lineInfo } from "./codegen/line-info.ts";
 import { expandOperands, layoutStack, markCold, mergeEqualBlocks, orderBlocks, threadJumps } from "./codegen/finish.ts";
 import { legalize, targetOf } from "./codegen/legalize.ts";
 import { removeDead } from "./codegen/liveness.ts";
@@ -47,7 +48,9 @@ export function emitModule(module: IrModule, options: EmitOptions = {}): EmitRes
   if (diagnostics.some((found) => found.severity === "error")) return { spec, diagnostics };
   const programs: Record<string, ProgramSpec> = {};
   const subprograms: Record<string, FunctionSpec> = {};
-  for (const [fn, { code }] of emitted) {
+  for (const [fn, { code: bare, locs }] of emitted) {
+    const lines = lineInfo(locs, { loc: fn.loc, sources: module.sources, file: module.file });
+    const code: FunctionSpec = { ...bare, lines };
     if (fn.program) programs[fn.name] = { ...code, ...fn.program };
     else subprograms[fn.name] = code;
   }
@@ -66,7 +69,7 @@ function emitFunctions(
   const known = new Map<string, EmittedFunction>();
   const apart = new Set<string>();
   for (const [fn, key] of keys ?? []) {
-    const found = cache?.get(key.key);
+    const found = cache?.get(key);
     if (!found) continue;
     known.set(fn.name, found);
     if (key.apart) apart.add(fn.name);
@@ -78,10 +81,10 @@ function emitFunctions(
     if (diagnostics.some((found) => found.severity === "error")) return new Map();
     const byName = new Map(module.functions.map((fn) => [fn.name, fn]));
     for (const fn of fresh) {
-      const emitted = emitFunction(fn, options, module);
+      const emitted = emitFunction(fn, options);
       known.set(fn.name, emitted);
       const key = keys?.get(byName.get(fn.name) as IrFunction);
-      if (key) cache?.put(key.key, emitted);
+      if (key) cache?.put(key, emitted);
     }
   }
   const live = new Set(roots.map(({ name }) => name));
@@ -149,7 +152,7 @@ function reachable(functions: readonly IrFunction[]): IrFunction[] {
   return functions.filter((fn) => live.has(fn));
 }
 
-function emitFunction(fn: IrFunction, options: EmitOptions, module: IrModule): EmittedFunction {
+function emitFunction(fn: IrFunction, options: EmitOptions): EmittedFunction {
   const target = targetOf(options);
   legalize(fn, target);
   const { code, diagnostics } = selectFunction(fn, target);
@@ -163,13 +166,11 @@ function emitFunction(fn: IrFunction, options: EmitOptions, module: IrModule): E
   threadJumps(code);
   if ((options.optimize ?? 2) > 0) mergeEqualBlocks(code);
   orderBlocks(code);
-  const encoded = encodeFunction(code, {
-    ...{ cpu: target.cpu, loc: fn.loc, sources: module.sources, file: module.file, diagnostics },
-  });
+  const { locs, ...encoded } = encodeFunction(code, { cpu: target.cpu, diagnostics });
   const { name, typeId, linkage } = fn;
   return {
     code: { name, ...(typeId > 0 ? { typeId } : {}), linkage, ...encoded },
-    ...{ diagnostics, frame, references: references(fn) },
+    ...{ locs, diagnostics, frame, references: references(fn) },
   };
 }
 

@@ -3,7 +3,7 @@
  * Machine IR with registers and order to instructions, references, line info and CO-RE relocations.
  */
 import type { Diagnostic, Instruction } from "@skep/isa";
-import type { CoreRelocation, LineInfo, Reference } from "@skep/object";
+import type { CoreRelocation, Reference } from "@skep/object";
 import { problem } from "../codes.ts";
 import type { Loc } from "../ir.ts";
 import { makeInst, NONE } from "./mir.ts";
@@ -13,16 +13,13 @@ import * as op from "./opcodes.ts";
 export interface Encoded {
   readonly instructions: Instruction[];
   readonly references: Reference[];
-  readonly lines: LineInfo[];
+  /** Where each instruction comes from. */
+  readonly locs: (Loc | undefined)[];
   readonly coreRelocations: CoreRelocation[];
 }
 
 export interface EncodeOptions {
   readonly cpu: 1 | 2 | 3 | 4;
-  readonly loc: Loc;
-  readonly sources: Readonly<Record<string, readonly string[]>>;
-  /** The module's file: line info names files by their way from its folder, so that the object is the same wherever the sources lie. */
-  readonly file: string;
   readonly diagnostics: Diagnostic[];
 }
 
@@ -82,11 +79,7 @@ export function encodeFunction(code: MFunction, options: EncodeOptions): Encoded
     if (inst.ref) references.push({ at, ...inst.ref } as Reference);
     if (inst.core) coreRelocations.push({ at, ...inst.core });
   }
-  const lines = lineInfo(
-    placed.map(({ inst }) => inst.loc),
-    options,
-  );
-  return { instructions, references, lines, coreRelocations };
+  return { instructions, references, locs: placed.map(({ inst }) => inst.loc), coreRelocations };
 }
 
 function encodeTerminator(terminator: MTerminator, next: MBlock | undefined, cpu: number): Placed[] {
@@ -179,29 +172,4 @@ function pseudoOf(inst: MInst): number {
     default:
       return op.PSEUDO[ref.kind];
   }
-}
-
-/** One record where the line changes, and one at the first instruction (kernel: check_btf_line). */
-function lineInfo(locs: readonly (Loc | undefined)[], options: EncodeOptions): LineInfo[] {
-  const lines: LineInfo[] = [];
-  let last: Loc | undefined;
-  for (const [at, given] of locs.entries()) {
-    const loc = given ?? (at === 0 ? options.loc : undefined);
-    if (loc === undefined) continue;
-    if (last && last.line === loc.line && last.column === loc.column && last.file === loc.file) continue;
-    last = loc;
-    const text = options.sources[loc.file]?.[loc.line - 1] ?? "";
-    lines.push({ at, file: wayTo(loc.file, options.file), line: loc.line, column: loc.column, text });
-  }
-  return lines;
-}
-
-/** The path of `file` as seen from the folder of `from`. */
-export function wayTo(file: string, from: string): string {
-  const [target, base] = [file.split("/"), from.split("/").slice(0, -1)];
-  let shared = 0;
-  while (shared < base.length && shared < target.length - 1 && base[shared] === target[shared]) shared++;
-  // Files of the library, and those of another root, keep their names.
-  if (shared === 0 || (shared === 1 && base[0] === "" && base.length > 1)) return file;
-  return [...base.slice(shared).map(() => ".."), ...target.slice(shared)].join("/");
 }
