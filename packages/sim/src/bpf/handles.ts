@@ -3,6 +3,24 @@ import { SimError } from "../error.ts";
 import type { SimBpf } from "./machine.ts";
 import type { LinkObject, ProgramObject } from "./objects.ts";
 
+const SKB = { size: 192, protocol: 16, interface: 40 } as const;
+const XDP = { size: 24, ingressInterface: 12 } as const;
+const LOOPBACK = 1;
+
+/** Packets of test runs come from the loopback interface (net/bpf/test_run.c). */
+function loopbackContext(type: string, data: Uint8Array): Uint8Array | undefined {
+  if (type !== "xdp" && type !== "sched_cls") return undefined;
+  const bytes = new Uint8Array(type === "xdp" ? XDP.size : SKB.size);
+  const view = new DataView(bytes.buffer);
+  if (type === "xdp") {
+    view.setUint32(XDP.ingressInterface, LOOPBACK, true);
+    return bytes;
+  }
+  bytes.set(data.subarray(12, 14), SKB.protocol);
+  view.setUint32(SKB.interface, LOOPBACK, true);
+  return bytes;
+}
+
 /** A handle on a program. */
 export class SimProgram implements Program {
   readonly name: string;
@@ -32,10 +50,8 @@ export class SimProgram implements Program {
 
   test(input: TestInput): TestResult {
     const { program } = this.object;
-    const given = {
-      ...(input.data ? { packet: input.data } : {}),
-      ...(input.context ? { context: input.context } : {}),
-    };
+    const context = input.context ?? (input.data ? loopbackContext(this.info.type, input.data) : undefined);
+    const given = { ...(input.data ? { packet: input.data } : {}), ...(context ? { context } : {}) };
     let result = this.#bpf.run(program, given);
     for (let run = 1; run < (input.repeat ?? 1); run++)
       result = this.#bpf.run(program, { ...given, ...(input.data ? { packet: result.packet } : {}) });
