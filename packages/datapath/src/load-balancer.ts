@@ -15,7 +15,7 @@ import {
   type SkipRow,
 } from "@skep/control";
 import type { BpfMachine, RawMap } from "@skep/machine";
-import type { MapSpec } from "@skep/object";
+import type { MapSpec, ObjectSpec } from "@skep/object";
 import * as maps from "./bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32, keyText } from "./encode.ts";
 
@@ -322,3 +322,11 @@ export function clusterRows(rows: readonly ServiceRow[]): LoadBalancerRows {
 
 const stateName = (state: BackendRow["state"]): keyof typeof BACKEND_STATE =>
   state.toUpperCase() as keyof typeof BACKEND_STATE;
+
+/** The object is compiled for the largest tables; their size is chosen here. */
+export function withMaglevSize(spec: ObjectSpec, size: number): ObjectSpec {
+  const outer = spec.maps["skep_maglev"];
+  if (!outer?.inner) throw new Error("the datapath's object has no Maglev tables");
+  const inner = { ...outer.inner, valueSize: size * 4 };
+  return { ...spec, maps: { ...spec.maps, skep_maglev: { ...outer, inner } } };
+}

@@ -26,7 +26,7 @@ import {
 import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
-import { clusterRows, LoadBalancerMaps } from "./load-balancer.ts";
+import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { sync } from "./sync.ts";
 
 export interface DatapathOptions {
@@ -63,6 +63,8 @@ const DEVICE_HOOKS = [
   { program: "skep_from_net", direction: "ingress" },
   { program: "skep_to_net", direction: "egress" },
 ] as const;
+/** Programs that others go on in, by their places in `skep_calls`. */
+const CALLED = [[maps.CALL_REFUSE, "skep_refuse"]] as const;
 const SOCKET_PROGRAMS = [
   ...["skep_connect4", "skep_sendmsg4", "skep_recvmsg4", "skep_getpeer4", "skep_bind4"],
   ...["skep_connect6", "skep_sendmsg6", "skep_recvmsg6", "skep_getpeer6", "skep_bind6"],
@@ -80,14 +82,6 @@ function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number
     nodeport_first: options.nodePorts?.first ?? 30_000,
     nodeport_last: options.nodePorts?.last ?? 32_767,
   };
-}
-
-/** The object is compiled for the largest tables; their size is chosen here. */
-function withMaglevSize(spec: ObjectSpec, size: number): ObjectSpec {
-  const outer = spec.maps["skep_maglev"];
-  if (!outer?.inner) throw new Error("the datapath's object has no Maglev tables");
-  const inner = { ...outer.inner, valueSize: size * 4 };
-  return { ...spec, maps: { ...spec.maps, skep_maglev: { ...outer, inner } } };
 }
 
 export function openDatapath(machine: Machine, options: DatapathOptions): Datapath {
@@ -131,6 +125,7 @@ class KernelDatapath implements Datapath {
     try {
       this.#pinNew(pinned);
       this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
+      for (const [place, name] of CALLED) this.#map("skep_calls").setProgram(encodeU32(place), this.#program(name));
       this.#adoptLinks();
       for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
     } catch (error) {

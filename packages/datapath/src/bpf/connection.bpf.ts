@@ -1,7 +1,7 @@
 // One entry for each connection, found from both of its ends; what its ends' policies said of it is kept with it.
 import { ktimeGetCoarseNs, u16, u32, u64 } from "@skep/bpf";
 import { PROTOCOL } from "@skep/bpf/net";
-import { Connection, ConnectionKey, connections } from "./maps.bpf.ts";
+import { ConnectionKey, connections, freshConnection, type Connection } from "./maps.bpf.ts";
 import {
   DROP,
   sameAddress,
@@ -22,12 +22,18 @@ const CT_FIN_REPLY = 4;
 const CT_RST = 8;
 /** Opened by the second of the key's two ends. */
 const CT_OPENED_BY_SECOND = 16;
+/** From a client to a service: its packets go on in the connection to the backend. */
+export const CT_SERVICE = 32;
+/** Of a workload with itself, through a service. */
+export const CT_LOOPBACK = 64;
 
 // Seconds, Cilium's defaults (pkg/option/config.go).
 const LIFETIME_TCP = 8000;
 const LIFETIME_SYN = 60;
 const LIFETIME_CLOSING = 10;
 const LIFETIME_ANY = 60;
+/** Of an entry to a service, whose other direction is not seen: the client has closed, and may still be sent to. */
+const LIFETIME_HALF_CLOSED = 60;
 
 const ICMP_ECHO = 8;
 const ICMPV6_ECHO = 128;
@@ -100,11 +106,17 @@ function openedTo(packet: Packet, isReply: boolean): u16 {
   return isReply ? packet.sourcePort : packet.destinationPort;
 }
 
+/** As `findAny`, and none of those to services. */
+export function find(packet: Packet, now: u32): Connection | null {
+  const connection = findAny(packet, now);
+  return connection && (connection.flags & CT_SERVICE) === 0 ? connection : null;
+}
+
 /**
  * The live connection that the packet belongs to, or that an ICMP error is about. Sets what the packet is in it, and what policy is to be
  * asked. Null: the packet stands for itself.
  */
-export function find(packet: Packet, now: u32): Connection | null {
+export function findAny(packet: Packet, now: u32): Connection | null {
   packet.askedPort = packet.policyPort;
   packet.askedProtocol = packet.protocol;
   const isRelated = packet.related !== 0 && isAboutIts(packet);
@@ -170,19 +182,67 @@ export interface Allowed {
   ingress: u32;
 }
 
-/** Makes the entry of the connection that this packet opens; 0 or a drop code. */
-export function open(packet: Packet, allowed: Allowed, now: u32, length: u32): u32 {
+/** An entry of zeros: to be filled in and copied into the map at once. */
+function blank(): Connection | null {
+  const fresh = freshConnection.get(0);
+  if (!fresh) return null;
+  fresh.egressGeneration = 0;
+  fresh.ingressGeneration = 0;
+  fresh.egressIdentity = 0;
+  fresh.ingressIdentity = 0;
+  fresh.packets = 0n;
+  fresh.bytes = 0n;
+  fresh.replyPackets = 0n;
+  fresh.replyBytes = 0n;
+  return fresh;
+}
+
+/** Makes the entry of the connection that this packet opens; `services`: generation of the services that were asked. 0 or a drop code. */
+export function open(packet: Packet, allowed: Allowed, services: u32, now: u32, length: u32): u32 {
   const key = ConnectionKey.zero();
   const sourceIsSecond = fill(key, packet, false);
-  const fresh = Connection.zero();
+  const fresh = blank();
+  if (!fresh) return DROP.CT_INSERT_FAILED;
   fresh.flags = closing(packet, CT_FIN) | (sourceIsSecond ? CT_OPENED_BY_SECOND : 0);
   fresh.expires = now + lifetime(packet, fresh.flags);
   fresh.egressGeneration = allowed.egress;
   fresh.ingressGeneration = allowed.ingress;
   fresh.egressIdentity = packet.destinationIdentity;
   fresh.ingressIdentity = packet.sourceIdentity;
+  fresh.service = packet.service;
+  fresh.backend = packet.backend;
+  fresh.generation = services;
+  if (packet.loopback !== 0) fresh.flags |= CT_LOOPBACK;
   fresh.packets = 1n;
   fresh.bytes = u64(length);
   packet.state |= STATE_NEW;
   return connections.set(key, fresh) < 0n ? DROP.CT_INSERT_FAILED : 0;
+}
+
+function serviceLifetime(packet: Packet, flags: u32): u32 {
+  if (packet.protocol !== PROTOCOL.TCP) return LIFETIME_ANY;
+  if ((flags & CT_RST) !== 0) return LIFETIME_CLOSING;
+  if ((flags & CT_FIN) !== 0) return LIFETIME_HALF_CLOSED;
+  return (packet.tcpFlags & TCP_SYN) !== 0 ? LIFETIME_SYN : LIFETIME_TCP;
+}
+
+/** The client's packets go on to `packet.backend`; `generation` is the backend's. 0 or a drop code. */
+export function openService(packet: Packet, generation: u32, now: u32): u32 {
+  const key = ConnectionKey.zero();
+  const sourceIsSecond = fill(key, packet, false);
+  const fresh = blank();
+  if (!fresh) return DROP.CT_INSERT_FAILED;
+  fresh.flags = CT_SERVICE | closing(packet, CT_FIN) | (sourceIsSecond ? CT_OPENED_BY_SECOND : 0);
+  fresh.expires = now + serviceLifetime(packet, fresh.flags);
+  fresh.service = packet.service;
+  fresh.backend = packet.backend;
+  fresh.generation = generation;
+  return connections.set(key, fresh) < 0n ? DROP.CT_INSERT_FAILED : 0;
+}
+
+export function touchService(packet: Packet, connection: Connection, now: u32): void {
+  const flags = connection.flags | closing(packet, CT_FIN);
+  if (connection.flags !== flags) connection.flags = flags;
+  const expires = now + serviceLifetime(packet, flags);
+  if (connection.expires !== expires) connection.expires = expires;
 }

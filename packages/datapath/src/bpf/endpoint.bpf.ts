@@ -1,9 +1,18 @@
 // Both directions of the host side of every workload's veth. One program per hook, shared by all endpoints.
 import { config, redirectPeer, tc, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
-import { clock, find, open, touch } from "./connection.bpf.ts";
+import { refuse } from "./answer.bpf.ts";
+import { balance, isLoopbackReply, restore, servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
+import { clock, find, findAny, open, touch } from "./connection.bpf.ts";
 import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report, TO_ENDPOINT, TO_STACK } from "./events.bpf.ts";
-import { endpointsByAddress, endpointsByInterface, type Connection, type Endpoint } from "./maps.bpf.ts";
+import {
+  CALL_REFUSE,
+  calls,
+  endpointsByAddress,
+  endpointsByInterface,
+  type Connection,
+  type Endpoint,
+} from "./maps.bpf.ts";
 import {
   DROP,
   ETHERTYPE_ARP,
@@ -18,6 +27,9 @@ import { admit, DIRECTION_EGRESS, DIRECTION_INGRESS, IDENTITY_HOST, identityOf, 
 
 /** Policies that select the node are in force between it and its workloads. */
 export const hostFirewall = config("host_firewall", u8, 0);
+
+/** Packets to a service without a backend are answered. */
+export const refusesAloud = config("lb_reject", u8, 1);
 
 /** Where the host's own endpoint stands in the map of interfaces. */
 const HOST_INTERFACE = 0;
@@ -95,8 +107,25 @@ function track(packet: Packet, connection: Connection | null, egress: u32, ingre
     touch(packet, connection, now, length);
     return 0;
   }
-  return open(packet, { egress, ingress }, now, length);
+  return open(packet, { egress, ingress }, servicesGeneration(), now, length);
 }
+
+/** A service cannot serve the packet: its sender is told where there is no backend, unless it is to be dropped without a word. */
+function refuseService(ctx: TcContext, packet: Packet, reason: u32, endpoint: u32): i32 {
+  const verdict = drop(ctx, packet, reason, DIRECTION_EGRESS, endpoint);
+  if (reason === DROP.SERVICE_BACKEND_NOT_FOUND && refusesAloud.value !== 0) calls.tailCall(ctx, CALL_REFUSE);
+  return verdict;
+}
+
+/** The packet goes back to the workload that sent it, as an answer. */
+export const refuseEndpoint = tc("skep_refuse", (ctx) => {
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
+  const endpoint = endpointsByInterface.get(ctx.ifindex);
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!endpoint || !ethernet || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
+  return refuse(ctx, packet) ? deliver(ctx, endpoint) : TC.SHOT;
+});
 
 /** From the workload: ingress of the host side. */
 export const fromEndpoint = tc("skep_from_ep", (ctx) => {
@@ -119,7 +148,16 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   }
   if (!isOwn(packet, endpoint)) return drop(ctx, packet, DROP.INVALID_SOURCE_IP, DIRECTION_EGRESS, endpoint.id);
 
-  const target = endpointsByAddress.get(packet.destination);
+  const length = ctx.length;
+  const now = clock();
+  const found = findAny(packet, now);
+  const balanced = balance(ctx, packet, found, now);
+  if (balanced > TRANSLATED) return refuseService(ctx, packet, balanced, endpoint.id);
+  // A translated packet belongs to its backend's connection.
+  const connection = balanced === TRANSLATED ? find(packet, now) : found;
+  const isLoopback = packet.loopback !== 0 || isLoopbackReply(packet, connection);
+
+  const target = isLoopback ? endpoint : endpointsByAddress.get(packet.destination);
   if (target) {
     packet.destinationEndpoint = target.id;
     packet.destinationIdentity = target.identity;
@@ -127,16 +165,14 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
     packet.destinationIdentity = identityOf(packet.destination);
   }
 
-  const length = ctx.length;
-  const now = clock();
-  const connection = find(packet, now);
   const own: Question = {
     endpoint: endpoint.id,
     generation: endpoint.generation,
     direction: DIRECTION_EGRESS,
     peer: packet.destinationIdentity,
   };
-  const refused = admit(ctx, packet, connection, own);
+  // Nobody keeps a workload from itself.
+  const refused = isLoopback ? 0 : admit(ctx, packet, connection, own);
   if (refused !== 0) return drop(ctx, packet, refused, DIRECTION_EGRESS, endpoint.id);
 
   if (!target) {
@@ -159,7 +195,8 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
     const full = track(packet, connection, endpoint.generation, ingress, now, length);
     if (full !== 0) return drop(ctx, packet, full, DIRECTION_EGRESS, endpoint.id);
     trace(ctx, packet, TO_STACK, DIRECTION_EGRESS, endpoint.id);
-    return TC.OK;
+    const wrong = restore(ctx, packet, connection);
+    return wrong === 0 ? TC.OK : drop(ctx, packet, wrong, DIRECTION_EGRESS, endpoint.id);
   }
 
   // The peer's own hook does not see what is redirected: its ingress policy is asked here.
@@ -172,14 +209,15 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
     direction: DIRECTION_INGRESS,
     peer: packet.sourceIdentity,
   };
-  const denied = admit(ctx, packet, connection, peer);
+  const denied = isLoopback ? 0 : admit(ctx, packet, connection, peer);
   if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, target.id);
   const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired, DIRECTION_INGRESS, target.id);
   const full = track(packet, connection, endpoint.generation, target.generation, now, length);
   if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, target.id);
   trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, target.id);
-  return deliver(ctx, target);
+  const wrong = restore(ctx, packet, connection);
+  return wrong === 0 ? deliver(ctx, target) : drop(ctx, packet, wrong, DIRECTION_INGRESS, target.id);
 });
 
 /** From the host's stack to the workload: egress of the host side. */
@@ -229,5 +267,6 @@ export const toEndpoint = tc("skep_to_ep", (ctx) => {
   const full = track(packet, connection, egress, endpoint.generation, now, length);
   if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, endpoint.id);
   trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, endpoint.id);
-  return TC.OK;
+  const wrong = restore(ctx, packet, connection);
+  return wrong === 0 ? TC.OK : drop(ctx, packet, wrong, DIRECTION_INGRESS, endpoint.id);
 });

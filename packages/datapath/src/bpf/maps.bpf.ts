@@ -9,6 +9,7 @@ import {
   lruHash,
   MAP,
   percpuArray,
+  progArray,
   ringBuf,
   struct,
   u16,
@@ -104,7 +105,10 @@ export type ConnectionKey = Of<typeof ConnectionKey>;
 export const Connection = struct("Connection", {
   /** Seconds of CLOCK_MONOTONIC after which the entry is dead. */
   expires: u32,
-  /** Bits: 1 reply seen, 2 FIN of the opener, 4 FIN of the other, 8 RST, 16 opened by the key's second end. */
+  /**
+   * Bits: 1 reply seen, 2 FIN of the opener, 4 FIN of the other, 8 RST, 16 opened by the key's second end, 32 to a service, whose packets go
+   * on in another connection, 64 of a workload with itself.
+   */
   flags: u32,
   /** Generation of the opener's egress policy and of the other end's ingress policy that allowed it; 0: not asked, or not local. */
   egressGeneration: u32,
@@ -112,6 +116,12 @@ export const Connection = struct("Connection", {
   /** Whom they were asked for: the identity of the other end, and of the opener. */
   egressIdentity: u32,
   ingressIdentity: u32,
+  /** The service that it was opened to and the backend that serves it; 0: none. */
+  service: u32,
+  backend: u32,
+  /** To a service: of the backend. To none: of the services when they were last asked. */
+  generation: u32,
+  pad: u32,
   packets: u64,
   bytes: u64,
   replyPackets: u64,
@@ -119,6 +129,9 @@ export const Connection = struct("Connection", {
 });
 export type Connection = Of<typeof Connection>;
 export const connections = lruHash("skep_ct", { key: ConnectionKey, value: Connection, maxEntries: 262_144 });
+
+/** Where a new entry is put together: it is too large for the stack. */
+export const freshConnection = percpuArray("skep_ct_fresh", { value: Connection, maxEntries: 1 });
 
 // ---- services ----
 
@@ -216,6 +229,11 @@ export const ReverseEntry = struct("ReverseEntry", {
 });
 export type ReverseEntry = Of<typeof ReverseEntry>;
 export const reverse = lruHash("skep_sock_rev", { key: ReverseKey, value: ReverseEntry, maxEntries: 262_144 });
+
+// ---- programs that others go on in ----
+
+export const calls = progArray("skep_calls", { maxEntries: 16 });
+export const CALL_REFUSE = 0;
 
 // ---- events and counters ----
 

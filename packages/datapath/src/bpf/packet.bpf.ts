@@ -24,11 +24,13 @@ export const DROP = {
   CT_INSERT_FAILED: 155,
   INVALID_EXTENSION_HEADER: 156,
   FRAGMENTS_UNSUPPORTED: 157,
+  SERVICE_BACKEND_NOT_FOUND: 158,
   EDT_HORIZON: 162,
   NO_NAT_MAPPING: 167,
   UNSUPPORTED_NAT_PROTOCOL: 168,
   FRAGMENT_NOT_FOUND: 175,
   FORBIDDEN_ICMPV6: 176,
+  LB_SOURCE_RANGE: 177,
   PROXY_UNKNOWN_PROTOCOL: 180,
   POLICY_DENY: 181,
   TTL_EXCEEDED: 196,
@@ -74,12 +76,21 @@ export const Packet = struct("Packet", {
   transport: u16,
   innerIp: u16,
   innerTransport: u16,
+  /** 1: a workload's packet to itself, through a service. */
+  loopback: u8,
+  pad: u8,
+  /** Numbers of the frontend that it was sent to and of the backend that it goes to; 0 where it was sent to no service. */
+  service: u32,
+  backend: u32,
 });
 export type Packet = Of<typeof Packet>;
 
 export const scratch = percpuArray("skep_packet", { value: Packet, maxEntries: 1 });
 
-/** This CPU's packet, emptied: a program's stack holds little beside it. One program runs at a time on a CPU at these hooks. */
+/**
+ * This CPU's packet, emptied: a program's stack holds little beside it, and the verifier, which knows nothing of a map's value, does not follow
+ * every combination of what headers may say. One program runs at a time on a CPU at these hooks.
+ */
 export function freshPacket(): Packet | null {
   const packet = scratch.get(0);
   if (!packet) return null;
@@ -113,6 +124,9 @@ export function freshPacket(): Packet | null {
   packet.transport = 0;
   packet.innerIp = 0;
   packet.innerTransport = 0;
+  packet.loopback = 0;
+  packet.service = 0;
+  packet.backend = 0;
   return packet;
 }
 

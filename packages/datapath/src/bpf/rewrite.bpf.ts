@@ -254,6 +254,11 @@ export function rewriteDestination(ctx: TcContext, packet: Packet, to: Translati
   return rewriteTc(ctx, packet, DESTINATION, to);
 }
 
+/** Only what the error quotes has its destination replaced: the error itself stays its sender's. 0 or a drop code. */
+export function rewriteQuotedDestination(ctx: PacketContext, packet: Packet, to: Translation): u32 {
+  return rewriteQuoted(ctx, packet, DESTINATION, to);
+}
+
 /** The same in XDP, where every checksum is in the packet. */
 export function rewriteSourceXdp(ctx: XdpContext, packet: Packet, to: Translation): u32 {
   return rewriteXdp(ctx, packet, SOURCE, to);

@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openLinux, unmountPins } from "@skep/linux";
+import type { PacketMachine } from "./packet-ground.ts";
+
+export const privileged = process.getuid?.() === 0;
+if (!privileged) console.warn("skipped: the datapath's tests need root and BPF");
+
+/** The real machine, with a pin folder that is this test's alone; `close` removes it and the test's cgroups. */
+export function linuxUnderTest(): PacketMachine {
+  const folder = mkdtempSync(join(tmpdir(), "skep-datapath-"));
+  const linux = openLinux({ runFolder: folder });
+  const pins = join(folder, "bpf");
+  const made: string[] = [];
+  const processes = {
+    createCgroup: (path: string) => {
+      made.push(path);
+      return linux.processes.createCgroup(path);
+    },
+    deleteCgroup: (path: string) => linux.processes.deleteCgroup(path),
+    cgroupProcesses: (path: string) => linux.processes.cgroupProcesses(path),
+    cgroupRoot: linux.processes.cgroupRoot,
+  };
+  const machine = { name: linux.name, bpf: linux.bpf, net: linux.net, clock: linux.clock, processes };
+  return {
+    machine,
+    pins,
+    close: async () => {
+      unmountPins(pins);
+      for (const path of made) await linux.processes.deleteCgroup(path);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

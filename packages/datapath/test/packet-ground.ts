@@ -1,0 +1,130 @@
+/**
+ * @module
+ * The datapath on packets made here, on whichever machine: test runs of its programs, whose packets come from the interface with index 1.
+ */
+import type { Collection, Machine } from "@skep/machine";
+import { buildPacket, type LayerSpec } from "@skep/net";
+import { readObject } from "@skep/object";
+import type { PolicyMapEntry } from "@skep/policy";
+import { skepObject } from "../src/generated/skep-object.ts";
+import { withMaglevSize } from "../src/load-balancer.ts";
+import {
+  openDatapath,
+  type Datapath,
+  type DatapathEndpoint,
+  type DatapathEvent,
+  type DatapathOptions,
+} from "../src/index.ts";
+import { ip, SMALL } from "./addresses.ts";
+
+export const mac = (...bytes: number[]): Uint8Array => Uint8Array.of(2, 0, 0, 0, ...bytes);
+
+export interface PacketMachine {
+  readonly machine: Machine;
+  readonly pins: string;
+  /** Removes what is the test's own. */
+  close(): void | Promise<void>;
+}
+
+export interface Passed {
+  readonly verdict: number;
+  readonly data: Uint8Array;
+  readonly events: readonly DatapathEvent[];
+}
+
+/** The interface of test runs, and one that nothing comes from. */
+export const [HERE, ELSEWHERE] = [1, 4095];
+
+export const everything = (direction: "ingress" | "egress"): PolicyMapEntry => ({
+  ...{ direction, identity: 0, protocol: 0, port: 0, portPrefix: 0, precedence: 1 },
+  ...{ deny: false, proxyPort: 0, cookie: 7 },
+});
+
+export class PacketGround {
+  readonly datapath: Datapath;
+  readonly #under: PacketMachine;
+  readonly #programs: Collection;
+  readonly #reader: ReturnType<Datapath["readEvents"]>;
+  #seen: DatapathEvent[] = [];
+
+  constructor(under: PacketMachine, options: Partial<DatapathOptions> & { readonly cgroup: string }) {
+    this.#under = under;
+    const { machine, pins } = under;
+    this.datapath = openDatapath(machine, { pins, ...SMALL, ...options });
+    // The same programs once more, on the datapath's own maps: the datapath keeps its handles to itself.
+    const names = machine.bpf.pins(`${pins}/maps`).filter((name) => name !== "skep_layouts");
+    const maps = names.flatMap((name) => {
+      const map = machine.bpf.openMap(`${pins}/maps/${name}`);
+      return map ? [[name, map] as const] : [];
+    });
+    this.#programs = machine.bpf.load(withMaglevSize(readObject(skepObject()), SMALL.loadBalancer.maglevSize), {
+      maps: Object.fromEntries(maps),
+      maxEntries: SMALL.maxEntries,
+      config: { maglev_size: SMALL.loadBalancer.maglevSize },
+    });
+    this.#reader = this.datapath.readEvents((event) => this.#seen.push(event));
+  }
+
+  setEndpoint(endpoint: DatapathEndpoint): void {
+    this.datapath.setEndpoint(endpoint);
+  }
+
+  allow(endpoint: number, entries: readonly PolicyMapEntry[] = [everything("ingress"), everything("egress")]): void {
+    this.datapath.setPolicy({ endpoint, revision: 1, ingressEnforced: true, egressEnforced: true, entries });
+  }
+
+  send(program: string, data: Uint8Array): Passed {
+    const found = this.#programs.programs[program];
+    if (!found) throw new Error(`no program ${program}`);
+    this.#seen = [];
+    const { returned, data: out } = found.test({ data });
+    this.#reader.drain();
+    return { verdict: returned, data: out, events: this.#seen };
+  }
+
+  async close(): Promise<void> {
+    this.#reader.close();
+    this.#programs.close();
+    this.datapath.destroy();
+    await this.#under.close();
+  }
+}
+
+// ---- packets ----
+
+export const payload = (length: number): LayerSpec => ({
+  kind: "payload",
+  bytes: Uint8Array.from({ length }, (_, at) => (at * 37 + length) & 0xff),
+});
+
+export interface Hop {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+}
+
+/** A frame between two MAC addresses. */
+export const frame = (hop: Hop, ...layers: readonly LayerSpec[]): Uint8Array =>
+  buildPacket([{ kind: "ethernet", ...hop }, ...layers]);
+
+/** The IP header; `hops`: TTL or hop limit. */
+export const network = (from: string, to: string, hops = 64, over: object = {}): LayerSpec => {
+  const [source, destination] = [ip(from), ip(to)];
+  return source.family === 4
+    ? { kind: "ipv4", source, destination, identification: 7, ttl: hops, ...over }
+    : { kind: "ipv6", source, destination, hopLimit: hops, ...over };
+};
+
+export type Transport = "tcp" | "udp" | "sctp";
+export const NUMBER = { tcp: 6, udp: 17, sctp: 132 } as const;
+export const FLAG = { FIN: 0x01, SYN: 0x02, RST: 0x04, ACK: 0x10 } as const;
+
+export const segment = (
+  kind: Transport,
+  [sourcePort, destinationPort]: readonly [number, number],
+  flags: number = FLAG.SYN,
+): LayerSpec =>
+  kind === "tcp"
+    ? { kind, sourcePort, destinationPort, flags, sequence: 0x12345678 }
+    : { kind, sourcePort, destinationPort };
+
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
