@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseAddress, parsePrefix } from "@skep/net";
 import { openSim } from "@skep/sim";
 import { SERVICE_FLAG } from "@skep/control";
+import { NatEntry, NatKey } from "../src/bpf/nat.bpf.ts";
 import * as maps from "../src/bpf/maps.bpf.ts";
 import { datapathTables, LayoutError, openDatapath, type TableRow } from "../src/index.ts";
 
@@ -116,6 +117,23 @@ describe("tables of the pinned maps", () => {
     expect(cells).toEqual([
       ["10.96.0.1:80/TCP (0)", "1 active", "4", "ClusterIP, sessionAffinity, non-routable"],
       ["10.96.0.1:80/TCP (1)", "10.244.0.3:8080 (terminating)", "4", ""],
+    ]);
+  });
+
+  it("show mappings of source NAT, both directions", () => {
+    const { machine, read } = openAll();
+    const mapped = (last: number): maps.Address => ({ w0: 0, w1: 0, w2: 0xffff, w3: 0x0a000000 + last });
+    const key = { ...NatKey.zero(), source: mapped(1), destination: mapped(2), sourcePort: 5, destinationPort: 53 };
+    const expires = Number(machine.clock.monotonic() / 1_000_000_000n) + 9;
+    must(machine.bpf.openMap(`${PINS}/maps/skep_nat`)).set(
+      NatKey.encode({ ...key, protocol: 17 }),
+      NatEntry.encode({ ...NatEntry.zero(), address: mapped(3), port: 40_000, expires }),
+    );
+    expect(read("nat")).toMatchObject([
+      {
+        ...{ protocol: "UDP", direction: "out", source: "10.0.0.1", destination: "10.0.0.2", destinationPort: 53 },
+        ...{ translated: "10.0.0.3", translatedPort: 40_000, expiresIn: 9 },
+      },
     ]);
   });
 

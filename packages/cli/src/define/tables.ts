@@ -11,6 +11,7 @@ const NOUNS = [
   ["endpoint", "local workloads", "Local workloads by interface."],
   ["ipcache", "identities of addresses", "Prefixes and the identity that their addresses have."],
   ["lb", "services and their backends", "Frontends, slot by slot, with the backend of each."],
+  ["nat", "mappings of source NAT", "Mappings of source NAT, both directions."],
   ["metrics", "packets by verdict", "Packets and bytes, forwarded or dropped, by reason and direction."],
 ] as const;
 

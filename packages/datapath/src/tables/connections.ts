@@ -1,10 +1,11 @@
 /**
  * @module
- * Connections.
+ * Connections, and the mappings of source NAT.
  */
 import type { Machine, RawMap } from "@skep/machine";
 import { protocolName } from "@skep/policy";
 import * as maps from "../bpf/maps.bpf.ts";
+import { NatEntry, NatKey } from "../bpf/nat.bpf.ts";
 import { addressText, endText, table, type TableRow, text } from "./table.ts";
 
 const FLAG_REPLY_SEEN = 1;
@@ -61,4 +62,45 @@ export const connections = table({
     ["REPLY BYTES", text("replyBytes")],
   ],
   rows: connectionRows,
+});
+
+// ---- source NAT ----
+
+/** Directions of a NatKey. */
+const OUT = 0;
+
+function* natRows(map: RawMap, { clock }: Pick<Machine, "clock">): Iterable<TableRow> {
+  const now = Number(clock.monotonic() / 1_000_000_000n);
+  for (const [rawKey, rawValue] of map.entries()) {
+    const key = NatKey.decode(rawKey);
+    const value = NatEntry.decode(rawValue);
+    yield {
+      protocol: protocolName(key.protocol),
+      direction: key.direction === OUT ? "out" : "in",
+      source: addressText(key.source),
+      sourcePort: key.sourcePort,
+      destination: addressText(key.destination),
+      destinationPort: key.destinationPort,
+      /** In place of the source (out) or of the destination (in). */
+      translated: addressText(value.address),
+      translatedPort: value.port,
+      /** Seconds. */
+      expiresIn: Math.max(value.expires - now, 0),
+    };
+  }
+}
+
+export const nat = table({
+  name: "nat",
+  summary: "mappings of source NAT",
+  map: "skep_nat",
+  columns: [
+    ["PROTOCOL", text("protocol")],
+    ["DIRECTION", (row) => String(row["direction"]).toUpperCase()],
+    ["SOURCE", (row) => endText(row["source"], row["sourcePort"])],
+    ["DESTINATION", (row) => endText(row["destination"], row["destinationPort"])],
+    ["TRANSLATED", (row) => endText(row["translated"], row["translatedPort"])],
+    ["EXPIRES", (row) => `${String(row["expiresIn"])}s`],
+  ],
+  rows: natRows,
 });

@@ -1,5 +1,5 @@
 import { endpoints, ipcache } from "./addresses.ts";
-import { connections } from "./connections.ts";
+import { connections, nat } from "./connections.ts";
 import { metrics } from "./metrics.ts";
 import { policies } from "./policy.ts";
 import { services } from "./services.ts";
@@ -9,5 +9,5 @@ export type { DatapathTable, TableCell, TableRow } from "./table.ts";
 
 /** Every table, by its name. */
 export const datapathTables: readonly DatapathTable[] = [
-  ...[connections, endpoints, ipcache, services, metrics, policies],
+  ...[connections, endpoints, ipcache, services, metrics, nat, policies],
 ];
