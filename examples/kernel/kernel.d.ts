@@ -1,6 +1,6 @@
 // The kernel's structures as far as the programs here read them: any part of what `skep btf types` writes will do, since members are found by
 // name. Pointers that are never null where they are used here are not typed as such.
-import type { FixedArray, i32, u16, u32, u64, u8 } from "@skep/bpf";
+import type { Bits, FixedArray, i32, u16, u32, u64, u8 } from "@skep/bpf";
 
 export type Pointer<T> = u64 & { readonly "~pointer"?: T };
 
@@ -12,6 +12,8 @@ export interface task_struct {
   real_parent: task_struct | null;
   group_leader: task_struct | null;
   start_time: u64;
+  sched_reset_on_fork: Bits<u32, 1>;
+  policy: Bits<u32, 8>;
 }
 
 export interface cgroup_subsys_state {

@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -12,6 +12,7 @@ import * as deadlines from "./deadlines.bpf.ts";
 import * as keepTask from "./keep-task.bpf.ts";
 import * as recent from "./recent.bpf.ts";
 import * as showTask from "./show-task.bpf.ts";
+import * as taskBits from "./task-bits.bpf.ts";
 
 const hasBpftool = spawnSync("bpftool", ["version"]).status === 0;
 if (!hasBpftool) console.warn("bpftool is not there: libbpf is not asked");
@@ -92,12 +93,31 @@ describe.skipIf(!canUseBpf())("programs with objects of their own", () => {
     expect(text).toContain(`.tgid = (pid_t)${process.pid},`);
   });
 
+  it("task-bits: a bit of a task, by loads and by probing", () => {
+    const app = corpus.load("task-bits", taskBits);
+    const ask = (pid: number) => {
+      const context = taskBits.Question.encode({ pid, trusted: 0, probed: 0, policy: 0 }) as Uint8Array;
+      const answer = app.programs.ask.test({ context });
+      return { returned: answer.returned, ...taskBits.Question.decode(answer.context ?? context) };
+    };
+    const start = (...args: string[]) => {
+      const child = spawn("chrt", [...args, "sleep", "60"]);
+      corpus.keep({ close: () => void child.kill("SIGKILL") });
+      return child.pid ?? 0;
+    };
+    const [batch, other] = [start("--reset-on-fork", "--batch", "0"), start("--other", "0")];
+    const settled = () => ask(batch).policy === 3 && readFileSync(`/proc/${other}/comm`, "utf8") === "sleep\n";
+    for (let round = 0; round < 1_000_000 && !settled(); round++);
+    expect(ask(batch)).toEqual({ returned: 0, pid: batch, trusted: 1, probed: 1, policy: 3 });
+    expect(ask(other)).toEqual({ returned: 0, pid: other, trusted: 0, probed: 0, policy: 0 });
+  });
+
   it.skipIf(!hasBpftool)("libbpf loads them too", () => {
     const folder = mkdtempSync(join(tmpdir(), "skep-objects-"));
     const pins = join(folder, "pins");
     lab.bpf.preparePins(pins);
     try {
-      for (const name of ["deadlines", "recent", "keep-task", "show-task"]) {
+      for (const name of ["deadlines", "recent", "keep-task", "show-task", "task-bits"]) {
         const file = join(folder, `${name}.o`);
         writeFileSync(file, writeObject(specOf(name)));
         const loaded = spawnSync("bpftool", ["prog", "loadall", file, join(pins, name)], { encoding: "utf8" });

@@ -15,6 +15,9 @@ export type i32 = number & { readonly "~int"?: "i8" | "i16" | "i32" | "u8" | "u1
 export type u64 = bigint & { readonly "~int"?: "u64" };
 export type i64 = bigint & { readonly "~int"?: "i64" };
 
+/** A bit field of a kernel structure: `N` bits here, and wherever they lie in the running kernel. */
+export type Bits<T, N extends number> = T & { readonly "~bits"?: N };
+
 /**
  * What `encode` takes for a T: bytes and other array-likes where T has a fixed array, and no field may be missing.
  */

@@ -25,7 +25,8 @@ export interface KernelMember {
 }
 
 export type KernelFieldType =
-  | { readonly kind: "int"; readonly type: IntT | BoolT; readonly isEnum: boolean }
+  /** `bits`: of a bit field. */
+  | { readonly kind: "int"; readonly type: IntT | BoolT; readonly isEnum: boolean; readonly bits?: number }
   | { readonly kind: "pointer"; readonly to: KernelStruct | null }
   | { readonly kind: "struct"; readonly struct: KernelStruct }
   | { readonly kind: "array"; readonly element: KernelFieldType; readonly length: number };
@@ -87,7 +88,11 @@ export class KernelTypes {
 
   #fieldType(given: ts.Type, property: ts.Symbol | null): KernelFieldType | null {
     const int = this.#intOf(given);
-    if (int) return { kind: "int", type: int, isEnum: property !== null && this.#isEnum(property) };
+    if (int) {
+      const bits = this.#bitsOf(given);
+      const isEnum = property !== null && this.#isEnum(property);
+      return { kind: "int", type: int, isEnum, ...(bits === null ? {} : { bits }) };
+    }
     if (given.isUnion()) {
       const rest = given.types.filter((part) => (part.flags & ABSENT) === 0);
       const [only] = rest;
@@ -102,12 +107,23 @@ export class KernelTypes {
     return this.#array(given) ?? this.#inline(given);
   }
 
+  /** The width of a bit field. */
+  #bitsOf(type: ts.Type): number | null {
+    const brand = this.#checker.getPropertyOfType(type, "~bits");
+    if (!brand) return null;
+    const width = this.#checker.getTypeOfSymbol(brand);
+    const literal = (width.isUnion() ? width.types : [width]).find((part) => part.isNumberLiteral());
+    return literal?.isNumberLiteral() ? literal.value : null;
+  }
+
   /** An enum's name stands for a type and a table of its values. */
   #isEnum(property: ts.Symbol): boolean {
     const declaration = property.valueDeclaration;
     if (!declaration || !ts.isPropertySignature(declaration) || !declaration.type) return false;
     if (!ts.isTypeReferenceNode(declaration.type)) return false;
-    const symbol = this.#checker.getSymbolAtLocation(declaration.type.typeName);
+    const [inner] = declaration.type.typeArguments ?? [];
+    const named = inner && ts.isTypeReferenceNode(inner) ? inner : declaration.type;
+    const symbol = this.#checker.getSymbolAtLocation(named.typeName);
     return (symbol?.declarations?.length ?? 0) > 1;
   }
 
@@ -207,14 +223,15 @@ export class KernelTypes {
       done.add(next);
       const members: BtfMember[] = [];
       for (const [name, member] of next.members) {
-        members.push({ name, typeId: this.#typeId(member.type), bitOffset: 0, bitSize: 0 });
+        const bitSize = member.type.kind === "int" ? (member.type.bits ?? 0) : 0;
+        members.push({ name, typeId: this.#typeId(member.type), bitOffset: 0, bitSize });
       }
       this.#btf.define(next.typeId, {
         kind: next.kind,
         name: next.name,
         size: fieldSize({ kind: "struct", struct: next }),
         members,
-        hasBitfields: false,
+        hasBitfields: members.some((member) => member.bitSize > 0),
       });
     }
   }

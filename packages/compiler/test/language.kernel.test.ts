@@ -671,6 +671,34 @@ const CASES: readonly Case[] = [
     returns: 3,
   },
   {
+    name: "calls of what may be absent",
+    top: `
+      function each(n: u32, visit?: (x: u32) => void, done?: () => u32): u32 {
+        for (let at = 0; at < 4; at++) visit?.(n + at);
+        return done?.() ?? 7;
+      }`,
+    body: `
+      let sum = 0;
+      const first = each(1, (x) => { sum += x; });
+      const second = each(1, undefined, () => sum);
+      const hooks: { before?: (n: u32) => u32; after?: (n: u32) => u32 } = { before: (n) => n * 2 };
+      const chosen = io.w[0] > 3 ? (): u32 => 1000 : undefined;
+      return sum + first * 10 + second * 100 + (hooks.before?.(5) ?? 0) + (hooks.after?.(sum++) ?? 1) + (chosen?.() ?? 0);`,
+    words: [4],
+    returns: 10 + 70 + 1000 + 10 + 1 + 1000,
+  },
+  {
+    name: "a call behind what may be absent",
+    top: `
+      const Row = struct("Row", { n: u32 });
+      const row = hash("row", { key: u32, value: Row, maxEntries: 4 });
+      const rows = hashOfMaps("rows", { key: u32, inner: row, maxEntries: 4 });
+      const find = (key: u32) => (key > 3 ? Row.zero() : null);`,
+    body: `return (rows.get(io.w[0])?.get(1)?.n ?? 5) + (find(io.w[0])?.n ?? 10) * 100 + (find(9)?.n ?? 10);`,
+    words: [2],
+    returns: 1005,
+  },
+  {
     name: "nullish of nested optionals",
     top: 'const V = struct("V", { n: u32 }); export const m = hash("m", { key: u32, value: V, maxEntries: 4 });',
     body: "m.set(1, { n: 4 }); return (m.get(1)?.n ?? 100) + (m.get(2)?.n ?? m.get(1)?.n ?? 1000) * 10;",

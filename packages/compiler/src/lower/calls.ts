@@ -260,8 +260,9 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   return cx.refuse(node, "notCallableSo", [name]);
 }
 
-export function lowerCall(cx: Cx, node: ts.CallExpression): Value {
-  const callee = cx.lower.value(cx, node.expression);
+/** `known`: what is called, where that was found out already. */
+export function lowerCall(cx: Cx, node: ts.CallExpression, known?: Value): Value {
+  const callee = known ?? cx.lower.value(cx, node.expression);
   switch (callee.kind) {
     case "function":
       return callFunction(cx, callee, node);

@@ -147,7 +147,7 @@ export interface Lower {
   value(cx: Cx, node: ts.Expression, expected?: MemoryType): Value;
   condition(cx: Cx, node: ts.Expression, whenTrue: Target, whenFalse: Target): void;
   statements(cx: Cx, nodes: readonly ts.Statement[]): void;
-  call(cx: Cx, node: ts.CallExpression, expected?: MemoryType): Value;
+  call(cx: Cx, node: ts.CallExpression, known?: Value): Value;
   inline(cx: Cx, fn: Extract<Value, { kind: "function" }>, args: readonly Value[], node: ts.Node): Value;
 }
 

@@ -86,6 +86,8 @@ export function narrowed(cx: Cx, value: Value, node: ts.Expression): Value {
 interface Chain {
   /** Where the chain ends early. */
   absent: Target | null;
+  /** It ends early always: what is behind is not looked at. */
+  never: boolean;
 }
 
 function chainReceiver(cx: Cx, node: ts.Expression, chain: Chain | null): Value {
@@ -104,21 +106,28 @@ function chainLink(
   node: ts.PropertyAccessExpression | ts.ElementAccessExpression | ts.CallExpression,
   chain: Chain,
 ): Value {
-  if (ts.isCallExpression(node)) return cx.refuse(node, "unsupported", ["an optional call"]);
   const object = chainReceiver(cx, node.expression, chain);
-  if (node.questionDotToken) guardPresence(cx, object, chain, node);
-  const there = present(object.kind === "ref" || object.kind === "kernel" ? { ...object, nullable: false } : object);
+  if (chain.never) return UNDEFINED;
+  if (node.questionDotToken && !guardPresence(cx, object, chain, node)) return UNDEFINED;
+  const there = present(object.kind === "ref" || object.kind === "kernel" ? withoutNull(object) : object);
+  if (ts.isCallExpression(node)) return cx.lower.call(cx, node, there);
   if (ts.isPropertyAccessExpression(node)) return member(cx, there, node.name.text, node);
   return element(cx, there, node.argumentExpression, { asserted: false, node });
 }
 
-function guardPresence(cx: Cx, object: Value, chain: Chain, node: ts.Node): void {
+/** Goes on where the value is there; false where it never is. */
+function guardPresence(cx: Cx, object: Value, chain: Chain, node: ts.Node): boolean {
   const test = presence(cx, object, node);
-  if (test === true) return;
+  if (test === true) return true;
+  if (test === false) {
+    chain.never = true;
+    return false;
+  }
   chain.absent ??= cx.target("absent", node);
   const there = cx.target("there", node);
   branch(cx, test, [there, chain.absent], node);
   cx.emit(node).at(there.block);
+  return true;
 }
 
 /** `a?.b.c`: undefined where a is absent. */
@@ -126,7 +135,7 @@ function optionalChain(
   cx: Cx,
   node: ts.PropertyAccessExpression | ts.ElementAccessExpression | ts.CallExpression,
 ): Value {
-  const chain: Chain = { absent: null };
+  const chain: Chain = { absent: null, never: false };
   const value = chainLink(cx, node, chain);
   if (!chain.absent) return value;
   const b = cx.emit(node);
@@ -473,7 +482,7 @@ export function lowerValue(cx: Cx, node: ts.Expression, expected?: MemoryType): 
   }
   if (ts.isCallExpression(node)) {
     if (ts.isOptionalChain(node)) return optionalChain(cx, node);
-    return cx.lower.call(cx, node, expected);
+    return cx.lower.call(cx, node);
   }
   if (ts.isBinaryExpression(node)) return binary(cx, node, expected);
   if (ts.isPrefixUnaryExpression(node)) return prefix(cx, node);

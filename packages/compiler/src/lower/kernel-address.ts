@@ -12,6 +12,8 @@ export const RELOCATION = {
   byteOffset: 0,
   byteSize: 1,
   exists: 2,
+  leftShift: 4,
+  rightShift: 5,
   typeIdLocal: 6,
   typeId: 7,
   typeExists: 8,

@@ -67,7 +67,8 @@ export function kernelElement(cx: Cx, value: KernelValue, index: Value, node: ts
 /** Assigns a member, where the kernel lets programs do so (struct_ops). */
 export function storeKernel(cx: Cx, place: KernelValue, value: Value, node: ts.Node): void {
   const { type } = place;
-  if (type.kind !== "int" || !place.trusted) return cx.refuse(node, "noPlace", [excerpt(node)]);
+  if (type.kind !== "int" || type.bits !== undefined || !place.trusted)
+    return cx.refuse(node, "noPlace", [excerpt(node)]);
   const b = cx.emit(node);
   const size = type.type === BOOL ? 1 : (((type.type as IntT).bits / 8) as 1 | 2 | 4 | 8);
   const inst =
@@ -77,8 +78,51 @@ export function storeKernel(cx: Cx, place: KernelValue, value: Value, node: ts.N
   b.store(place.ptr, inst, { size, offset: place.local, space: "kernel", align: size, core: coreAccess(place) });
 }
 
+/** The bytes that hold a bit field, how many the running kernel says: the other ways are dead to the verifier. */
+function loadUnit(cx: Cx, place: KernelValue, node: ts.Node): Inst {
+  const b = cx.emit(node);
+  const access = coreAccess(place);
+  const size = b.core(RELOCATION.byteSize, { ...access, local: 8n });
+  if (!place.trusted) {
+    checkHelper(cx, "reading the kernel's memory", "probe_read_kernel", node);
+    const room = stackRef(cx, { kind: "array", name: "bits", element: INTS.u64, length: 1 }, node);
+    b.store(room.ptr, b.i64(0), { size: 8, space: "stack" });
+    b.helper(helperId("probe_read_kernel"), [room.ptr, size, kernelAddress(cx, place, node)], "i64");
+    return b.load(room.ptr, { size: 8, space: "stack", align: 8 });
+  }
+  const address = kernelAddress(cx, place, node);
+  const unit = b.local("unit", "i64");
+  b.set(unit, b.i64(0));
+  const join = b.block("unit");
+  for (const bytes of [1, 2, 4, 8] as const) {
+    const [here, next] = [b.block("bytes"), b.block("other")];
+    b.branch("eq", [size, b.i64(bytes)], [here, next]);
+    const loaded = b.at(here).load(address, { size: bytes, space: "kernel", align: 1 });
+    b.set(unit, bytes === 8 ? loaded : b.zext(loaded));
+    b.jump(join);
+    b.at(next);
+  }
+  b.jump(join);
+  return b.at(join).get(unit);
+}
+
+/** A bit field, wherever the running kernel has it (BPF_CORE_READ_BITFIELD of libbpf): shifted up, and down by its sign. */
+function loadBits(cx: Cx, place: KernelValue, int: IntT, node: ts.Node): Value {
+  const access = coreAccess(place);
+  const unit = loadUnit(cx, place, node);
+  const b = cx.emit(node);
+  const bits = place.type.kind === "int" ? (place.type.bits ?? 0) : 0;
+  const high = b.shl(unit, b.core(RELOCATION.leftShift, { ...access, local: BigInt(64 - bits) }));
+  const count = b.core(RELOCATION.rightShift, { ...access, local: BigInt(64 - bits) });
+  const value = typed(int.signed ? b.ashr(high, count) : b.lshr(high, count), int.signed ? INTS.i64 : INTS.u64);
+  return convert(cx, value, int, node);
+}
+
 export function loadKernel(cx: Cx, place: KernelValue, node: ts.Node): Value {
   const { type } = place;
+  if (type.kind === "int" && type.bits !== undefined && type.type !== BOOL) {
+    return loadBits(cx, place, type.type as IntT, node);
+  }
   if (type.kind === "struct" || type.kind === "array") return place;
   if (type.kind === "pointer") {
     const ptr = scalar(cx, place, 8, { type: "ptr", node });

@@ -23,7 +23,7 @@ export function printDts(btf: BtfTypes | BtfView, options: PrintDtsOptions = {})
   const body = printer.run(options.types ?? declarable(view));
   return [
     "// Types of BTF. An access to a member becomes a CO-RE relocation.",
-    `import type { FixedArray, i8, i16, i32, i64, u8, u16, u32, u64 } from ${JSON.stringify(options.from ?? "@skep/bpf")};`,
+    `import type { Bits, FixedArray, i8, i16, i32, i64, u8, u16, u32, u64 } from ${JSON.stringify(options.from ?? "@skep/bpf")};`,
     "",
     "/** An address that cannot be read through: of no known type, or of a function. */",
     'export type Pointer<T> = u64 & { readonly "~pointer"?: T };',
@@ -147,10 +147,10 @@ class DtsPrinter {
   }
 
   private member(member: BtfMember, indent: string): string[] {
-    const line = `${indent}${propertyName(member.name)}: ${this.typeOf(member.typeId, indent)};`;
-    return member.bitSize > 0
-      ? [`${indent}/** ${member.bitSize === 1 ? "1 bit" : `${member.bitSize} bits`}. */`, line]
-      : [line];
+    const type = this.typeOf(member.typeId, indent);
+    // A bit is a number, also where C says bool.
+    const shown = member.bitSize > 0 ? `Bits<${type === "boolean" ? "u8" : type}, ${member.bitSize}>` : type;
+    return [`${indent}${propertyName(member.name)}: ${shown};`];
   }
 
   /** The type as it stands in a declaration. */

@@ -32,7 +32,8 @@ function typeErrors(source: string): string[] {
       "/skep.ts",
       `export type u8 = number; export type u16 = number; export type u32 = number; export type u64 = bigint;
        export type i8 = number; export type i16 = number; export type i32 = number; export type i64 = bigint;
-       export type FixedArray<T, N extends number> = T[] & { readonly length: N };`,
+       export type FixedArray<T, N extends number> = T[] & { readonly length: N };
+       export type Bits<T, N extends number> = T & { readonly "~bits"?: N };`,
     ],
     [
       "/lib.ts",
