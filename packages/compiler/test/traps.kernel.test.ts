@@ -15,7 +15,7 @@ interface Trap {
 }
 
 const program = ({ top = "", body }: Trap): string => `
-import { array, be16, be32, global, hash, ktimeGetNs, range, struct, u16, u32, u64, u8, xdp, XDP } from "@skep/bpf";
+import { array, be16, be32, global, hash, ktimeGetNs, range, struct, subprogram, u16, u32, u64, u8, xdp, XDP } from "@skep/bpf";
 import { Ethernet, Ipv4, Tcp } from "@skep/bpf/net";
 export const license = "GPL";
 const Io = struct("Io", { w: array(u32, 8) });
@@ -33,6 +33,8 @@ export const main = xdp("main", (ctx) => {
 const selects = Array.from({ length: 16 }, (_, i) => `sum += (io.w[0] & ${1 << i}) !== 0 ? ${(i + 1) * 5} : 0;`).join(
   " ",
 );
+
+const BYTES = `const list = [${Array.from({ length: 256 }, (_, i) => i).join(",")}] as const;`;
 
 const TRAPS: readonly Trap[] = [
   {
@@ -130,6 +132,87 @@ const TRAPS: readonly Trap[] = [
     top: 'const one = array("one", { value: u32, maxEntries: 4 }); const two = array("two", { value: u32, maxEntries: 4 });',
     body: "const v = io.w[0] > 3 ? one.get(1) : two.get(1); return v === null ? 1 : v + 5;",
     ...{ words: [2], returns: 5, most: 1000 },
+  },
+  {
+    name: "a quotient by a register, bounded in 32 bits, as an index: the verifier loses its width",
+    body: "const q: u32 = io.w[0] / io.w[1]; if (q > 63) return 1; return m.w[q]!;",
+    ...{ words: [90, 9], returns: 30, most: 1000 },
+  },
+  {
+    name: "a remainder by a register, bounded",
+    body: "const q: u32 = io.w[0] % io.w[1]; if (q > 63) return 1; return m.w[q]!;",
+    ...{ words: [95, 9], returns: 15, most: 1000 },
+  },
+  {
+    name: "a shift by a register, bounded",
+    body: "const q: u32 = io.w[0] >>> io.w[1]; if (q > 63) return 1; return m.w[q]!;",
+    ...{ words: [96, 3], returns: 36, most: 1000 },
+  },
+  {
+    name: "a quotient of a quotient as an index",
+    body: "return m.w[u32(u64(io.w[0] / io.w[1]) >> 26n)]!;",
+    ...{ words: [0xffff_ffff, 2], returns: 93, most: 1000 },
+  },
+  {
+    name: "swapped bytes that equal a constant, as an index",
+    top: 'const Be = struct("Be", { h: be16 });',
+    body: "const b = ctx.header(Be, 0); if (!b) return 1; if (b.h === 5 || b.h === 9) return m.w[b.h]!; return 2;",
+    ...{ words: [0x0900], returns: 27, most: 1000 },
+  },
+  {
+    name: "an index scaled before its check, for another purpose",
+    body: "const i = io.w[0]; const s = u64(i) << 2n; if (ktimeGetNs() === 0n) return 2; if (i > 63) return 1; return m.w[i]! + u32(s);",
+    ...{ words: [7], returns: 49, most: 1000 },
+  },
+  {
+    name: "a part of a checked value as an index",
+    body: "const i = u16(io.w[0]); if (i > 63) return 1; return m.w[u8(i)]!;",
+    ...{ words: [11], returns: 33, most: 1000 },
+  },
+  {
+    name: "a sum with a part of a checked sum as an index",
+    body: "const i = io.w[0] ^ 21; if (i > 62) return 1; return m.w[i ^ 1]! + m.w[i + 1]!;",
+    ...{ words: [21], returns: 6, most: 1000 },
+  },
+  {
+    name: "an index far from what it was made of",
+    top: 'const Bytes = struct("Bytes", { b: array(u8, 64) }); const bytes = array("bytes", { value: Bytes, maxEntries: 1 });',
+    body: "const y = io.w[0]; const x = y + 2000000000; const t = bytes.get(0); if (!t || x > 63) return 1; return t.b[x]! + y - 2294967290;",
+    ...{ words: [2_294_967_300], returns: 10, most: 1000 },
+  },
+  {
+    name: "bits of a loop's counter: the verifier goes on with a counter that its range excludes",
+    body: "let n = io.w[0] & 3; let s: u32 = 0; while (n > 0) { if ((n & 3) === 0) s += 7; s += io.w[1]; n -= 1; } return s;",
+    ...{ words: [3, 5], returns: 15, most: 1000 },
+  },
+  {
+    name: "a remainder by a constant as an index, which its author says is inside",
+    body: "return m.w[io.w[0] % 10]!;",
+    ...{ words: [127], returns: 21, most: 1000 },
+  },
+  {
+    name: "a shift by a register that fits its type, as an index",
+    top: BYTES,
+    body: "const q = u8(io.w[0]) >>> u8(io.w[1]); return list[q] ?? 9;",
+    ...{ words: [200, 2], returns: 50, most: 1000 },
+  },
+  {
+    name: "a variable that held a quotient as an index",
+    top: BYTES,
+    body: "let q = u8(io.w[0]) / u8(io.w[1]); if (ktimeGetNs() === 0n) q = 3; return list[q] ?? 9;",
+    ...{ words: [200, 3], returns: 66, most: 1000 },
+  },
+  {
+    name: "a subprogram's result, and its argument, as an index",
+    top: `${BYTES} const over = subprogram((a: u32, b: u32): u8 => u8(a) / u8(b)); const at = subprogram((a: u8): u32 => list[a] ?? 7);`,
+    body: "return (list[over(io.w[0], io.w[1])] ?? 9) + at(u8(io.w[0]) / u8(io.w[1]));",
+    ...{ words: [200, 3], returns: 132, most: 1000 },
+  },
+  {
+    name: "a packet's offset that is shifted by a register",
+    top: 'const One = struct("One", { w: u32 });',
+    body: "const h = ctx.header(One, u32(u8(io.w[0]) >>> u8(io.w[1])) + 4); return h ? h.w : 3;",
+    ...{ words: [32, 3, 77], returns: 77, most: 1000 },
   },
   {
     name: "a copy that is checked for null",

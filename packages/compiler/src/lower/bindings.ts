@@ -7,14 +7,15 @@ import { fits, INTS, type IntT, type MemoryType } from "../types.ts";
 import { describe, type Binding, type IntValue, type RefBinding, type RefValue, type Value } from "../values.ts";
 import { excerpt, type Cx } from "./cx.ts";
 import { asBool, asInt, boolInst, read, writeScalar } from "./memory.ts";
-import { coerce, defaultType, instOf, typed } from "./ints.ts";
+import { coerce, defaultType, instOf, typedSoft } from "./ints.ts";
 
 export function readBinding(cx: Cx, binding: Binding, node: ts.Node): Value {
   switch (binding.kind) {
     case "value":
       return binding.value;
     case "int":
-      return typed(cx.emit(node).get(binding.local), binding.type);
+      // What was assigned may be a quotient.
+      return typedSoft(cx.emit(node).get(binding.local), binding.type);
     case "bool":
       return { kind: "bool", inst: cx.emit(node).get(binding.local) };
     case "kernel":

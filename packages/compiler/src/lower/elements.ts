@@ -32,7 +32,7 @@ function isInside(cx: Cx, index: IntValue, length: number, node: ts.Node): boole
   if (index.const !== undefined && (index.const < 0n || index.const >= BigInt(length))) {
     cx.refuse(node, "outOfRange", [String(index.const), String(length)]);
   }
-  return index.min >= 0n && index.max < BigInt(length) && index.soft !== true;
+  return index.min >= 0n && index.max < BigInt(length);
 }
 
 /** Goes on where `index < length`, with the index that was compared. */
@@ -60,12 +60,13 @@ function guardPacket(cx: Cx, base: RefValue, size: number, way: { outside: Targe
   b.at(inside.block);
 }
 
-/** `asserted`: the author says that the index is inside. */
+/** `asserted`: the author says that the index is inside; where its type says so too, but not to the verifier, it is compared all the same. */
 export function locate(cx: Cx, array: RefValue, index: IntValue, how: { asserted: boolean; node: ts.Node }): Located {
   const { node } = how;
   const type = array.type as ArrayT;
   const size = sizeOf(type.element);
-  const inside = isInside(cx, index, type.length, node) || how.asserted;
+  const known = isInside(cx, index, type.length, node);
+  const inside = known ? index.soft !== true || (how.asserted && filler(type.element) === UNDEFINED) : how.asserted;
   if (index.const !== undefined) return { base: array, offset: Number(index.const) * size, outside: null };
   const isPacket = array.space === "packet";
   const outside = inside && !isPacket ? null : cx.target("outside", node);

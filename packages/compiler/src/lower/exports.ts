@@ -10,7 +10,7 @@ import { alignOf, INTS, type IntT, type MemoryType } from "../types.ts";
 import { Env, type FunctionValue } from "../values.ts";
 import { Cx, type Subprogram } from "./cx.ts";
 import { declaredTypeOf } from "./declare.ts";
-import { typed } from "./ints.ts";
+import { typedSoft } from "./ints.ts";
 import { lowering } from "./lower.ts";
 import { compileBody, freeName, returnType, type Parameter } from "./subprograms.ts";
 
@@ -122,7 +122,7 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration): { parameter: Parame
           ...common,
           type: type.bits === 64 ? "i64" : "i32",
           shape: type,
-          receive: (inst) => typed(inst, type),
+          receive: (inst) => typedSoft(inst, type),
         },
       };
     case "bool":

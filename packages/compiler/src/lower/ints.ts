@@ -28,6 +28,11 @@ export function typed(inst: Inst, type: IntT, range?: { min: bigint; max: bigint
   };
 }
 
+/** A value that may come from anywhere: the verifier need not know even that it fits its type. */
+export function typedSoft(inst: Inst, type: IntT): TypedInt {
+  return typed(inst, type, { min: minOf(type), max: maxOf(type), soft: true });
+}
+
 const inRange = (value: IntValue, type: IntT): boolean => fits(value.min, type) && fits(value.max, type);
 
 /** The type that a literal has where nothing else says. */
@@ -223,6 +228,18 @@ function opcode(operator: Operator, type: IntT): BinaryOp {
   }
 }
 
+/** Whether the verifier does not know the range that the operation's result has. */
+function isSoft(operator: Operator, a: IntValue, b: IntValue): boolean {
+  if (operator === "/" || operator === "%") return true;
+  const isShift = operator === "<<" || operator === ">>" || operator === ">>>";
+  if (isShift && b.const === undefined) return true;
+  if (operator !== "&") return a.soft === true || b.soft === true;
+  // The mask alone bounds it, whatever the other may be.
+  const isMask = (mask: IntValue, other: IntValue): boolean =>
+    mask.soft !== true && mask.min >= 0n && (mask.max <= other.max || other.min < 0n);
+  return !isMask(a, b) && !isMask(b, a);
+}
+
 const UNSIGNED = { 8: INTS.u8, 16: INTS.u16, 32: INTS.u32, 64: INTS.u64 } as const;
 
 function finish(cx: Cx, operator: Operator, operands: readonly [TypedInt, TypedInt, IntT], node: ts.Node): IntValue {
@@ -232,8 +249,9 @@ function finish(cx: Cx, operator: Operator, operands: readonly [TypedInt, TypedI
   }
   const inst = cx.emit(node).binary(opcode(operator, type), widthOf(cx, a, type, node), widthOf(cx, b, type, node));
   const range = rangeOf(operator, a, b);
-  const soft = operator === "/" || operator === "%" || a.soft === true || b.soft === true;
-  if (range && fits(range.min, type) && fits(range.max, type)) return typed(inst, type, { ...range, soft });
+  if (range && fits(range.min, type) && fits(range.max, type)) {
+    return typed(inst, type, { ...range, soft: isSoft(operator, a, b) });
+  }
   if (type.bits >= 32) return typed(inst, type);
   const from = type.bits === 8 ? 8 : 16;
   return typed(cx.emit(node).ext(inst, { from, signed: type.signed, to: "i32" }), type);
@@ -278,7 +296,8 @@ export function negative(cx: Cx, value: IntValue, node: ts.Node): IntValue {
   }
   const type = defaultType(value);
   const inst = cx.emit(node).neg(widthOf(cx, value, type, node));
-  const range = { min: -value.max, max: -value.min };
+  // Before 6.17 the verifier knows nothing of a negation.
+  const range = { min: -value.max, max: -value.min, soft: true };
   if (fits(range.min, type) && fits(range.max, type)) return typed(inst, type, range);
   if (type.bits >= 32) return typed(inst, type);
   return typed(cx.emit(node).ext(inst, { from: type.bits === 8 ? 8 : 16, signed: type.signed, to: "i32" }), type);

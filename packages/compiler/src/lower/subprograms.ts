@@ -11,7 +11,7 @@ import { describe, Env, UNDEFINED, type FunctionValue, type Value } from "../val
 import { pointerOf, variableBinding } from "./bindings.ts";
 import { Cx, type DeclaredType, type FunctionShape, type Subprogram } from "./cx.ts";
 import { declaredTypeOf, declareTarget, fitDeclared, isAssigned } from "./declare.ts";
-import { convert, instOf, typed } from "./ints.ts";
+import { convert, instOf, typedSoft } from "./ints.ts";
 import { asBool, asInt, boolInst, present } from "./memory.ts";
 import { returnValue } from "./statements.ts";
 
@@ -48,7 +48,7 @@ function parameterOf(cx: Cx, node: ts.ParameterDeclaration, given: Value, at: ts
         shape: type,
         key: type.name,
         pass: (from) => instOf(from, convert(from, asInt(from, shown, at), type, at), type, at),
-        receive: (inst) => typed(inst, type),
+        receive: (inst) => typedSoft(inst, type),
       };
     }
     case "bool":
@@ -193,5 +193,5 @@ export function callSubprogram(cx: Cx, fn: FunctionValue, args: readonly Value[]
   cx.linear = Math.max(cx.linear, known.linear);
   if (known.moves) cx.movePacket(fn.name);
   if (known.returns === null) return UNDEFINED;
-  return known.returns.kind === "int" ? typed(inst, known.returns) : { kind: "bool", inst };
+  return known.returns.kind === "int" ? typedSoft(inst, known.returns) : { kind: "bool", inst };
 }

@@ -3,7 +3,7 @@
  * The body of a random function: statements and typed expressions over the names in reach.
  */
 import type { Random } from "../../../ir/test/random.ts";
-import { block, expression, statement, type Node, type Part } from "./nodes.ts";
+import { block, expression, print, statement, type Node, type Part } from "./nodes.ts";
 import {
   bitsOf,
   INTS,
@@ -631,6 +631,7 @@ export class Body {
     const body = this.#block(() => {
       this.addVariable(name, "u32", { mutable: false });
       this.fill(1 + random.below(2));
+      this.#blurCarried();
       if (random.chance(40)) this.#push("return ", this.#condition(1), ";");
     });
     this.#callback--;
@@ -640,6 +641,18 @@ export class Body {
     const call = expression("i64", "loop(", bound, `, (${name}) => `, body, ")");
     if (random.chance(50)) this.#push(call, ";");
     else this.#setSome("i64", call);
+  }
+
+  /**
+   * What 64-bit variables a callback changes ends each round unknown. A sum with bounds has wider ones after each, and where an index behind the
+   * loop wants them exactly, the kernel walks every round until they are all of 64 bits: that program is too large in any language.
+   */
+  #blurCarried(): void {
+    const text = this.#statements.map((node) => print(node)).join("");
+    for (const { name, type, mutable } of this.#variables) {
+      const isChanged = new RegExp(String.raw`\b${name} \S*=[^=]|--${name}\b|\b${name}\+\+`).test(text);
+      if (mutable && isWide(type) && isChanged) this.#push(`${name} ^= io.${type}b;`);
+    }
   }
 
   // ---- what must be there ----

@@ -7,6 +7,7 @@
  * then check and use share the register, as the kernel's verifier wants.
  */
 import type { Diagnostic } from "@skep/isa";
+import { possibleBits } from "../analysis/bits.ts";
 import { buildCfg, findLoops, terminatorArgs } from "../analysis/cfg.ts";
 import { problem } from "../codes.ts";
 import { useCounts } from "../edit.ts";
@@ -55,6 +56,9 @@ const CONDITION: Readonly<Record<Predicate, number>> = {
 const MOV64 = op.ALU64 | op.MOV;
 const MOV32 = op.ALU32 | op.MOV;
 
+/** How far a scalar may be from what it was made of to be added to a pointer (BPF_MAX_VAR_OFF). */
+const FARTHEST = 1n << 29n;
+
 const fits32 = (value: bigint): boolean => value === BigInt.asIntN(32, value);
 const fits16 = (value: number): boolean => value >= -0x8000 && value <= 0x7fff;
 
@@ -80,6 +84,10 @@ class Selector {
   readonly #slots = new Map<Inst, number>();
   readonly #blocks = new Map<Block, MBlock>();
   readonly #cleaned = new Set<Inst>();
+  /** Those of them that are extended: the verifier must know that their upper half is 0. */
+  readonly #extended = new Set<Inst>();
+  /** What a loop carries on, and what it begins with. */
+  readonly #carried = new Set<Inst>();
   readonly #dirtyPhis = new Set<Inst>();
   readonly #uses: Uint32Array;
   /** Constants and addresses at hand in this block since the last call. */
@@ -110,6 +118,7 @@ class Selector {
       this.#code.blocks.push(code);
     }
     this.#findCleaned(cfg.order);
+    this.#findCarried(loops.loops.map(({ header }) => header));
     for (const block of cfg.order) this.#block(block);
     return this.#code;
   }
@@ -130,14 +139,17 @@ class Selector {
 
   /** Values whose upper half may be dirty, but which something reads in 64 bits; for a phi that means its operands too. */
   #findCleaned(order: readonly Block[]): void {
-    const clean = (value: Inst): void => {
-      if (this.#cleaned.has(value)) return;
-      this.#cleaned.add(value);
-      if (value.op === "phi") value.args.forEach(clean);
+    const mark = (value: Inst, marked: Set<Inst>): void => {
+      if (marked.has(value)) return;
+      marked.add(value);
+      if (value.op === "phi") for (const arg of value.args) mark(arg, marked);
     };
+    const clean = (value: Inst): void => mark(value, this.#cleaned);
     for (const block of order) {
       for (const inst of block.insts) {
-        if (inst.op === "ext" && inst.from === 32 && !inst.signed) inst.args.forEach(clean);
+        if (inst.op !== "ext" || inst.from !== 32 || inst.signed) continue;
+        inst.args.forEach(clean);
+        for (const arg of inst.args) mark(arg, this.#extended);
       }
       const terminator = block.terminator;
       // What a call gave is passed on as it is: as a kernel function's, the caller reads 32 bits of it.
@@ -152,6 +164,17 @@ class Selector {
           this.#dirtyPhis.add(inst);
           changed = true;
         }
+      }
+    }
+  }
+
+  /** What phis of loops carry, below constant steps and copies. */
+  #findCarried(headers: readonly Block[]): void {
+    for (const header of headers) {
+      for (const phi of header.insts) {
+        if (phi.op !== "phi") break;
+        this.#carried.add(phi);
+        for (const arg of phi.args) this.#carried.add(stepped(arg));
       }
     }
   }
@@ -381,11 +404,15 @@ class Selector {
     };
   }
 
-  /** Operands of the `and` behind a compare with 0, if only the compare wants it. */
+  /**
+   * Operands of the `and` behind a compare with 0, if only the compare wants it. Not of a loop's counter: where the bits are not set the verifier
+   * takes the value for one that its range excludes, goes on with it, and never comes to the loop's end.
+   */
   #testedMask(predicate: Predicate, a: Inst, b: Inst): [Inst, Inst] | null {
     if ((predicate !== "eq" && predicate !== "ne") || b.op !== "const" || b.value !== 0n) return null;
     if (a.op !== "binary" || a.binary !== "and" || this.#uses[a.id] !== 1) return null;
-    return [a.args[0] as Inst, a.args[1] as Inst];
+    const [tested, mask] = a.args as [Inst, Inst];
+    return this.#carried.has(stepped(tested)) ? null : [tested, mask];
   }
 
   #phiCopies(from: Block, to: Block): void {
@@ -436,9 +463,15 @@ class Selector {
         this.#emit("alu", op.ALU64 | op.SUB | op.X, { dst: this.#define(inst), a: left, b: this.#use(b) });
         return;
       }
-      case "neg":
-        this.#emit("alu", this.#class(inst) | op.NEG, { dst: this.#define(inst), a: this.#use(inst.args[0] as Inst) });
+      case "neg": {
+        const dst = this.#define(inst);
+        const isLost = inst.type === "i32" && this.#extended.has(inst);
+        const to = isLost ? this.#fresh() : dst;
+        this.#emit("alu", this.#class(inst) | op.NEG, { dst: to, a: this.#use(inst.args[0] as Inst) });
+        // Before 6.17 the verifier knows nothing of a negation.
+        if (isLost) this.#move(dst, to, MOV32);
         return;
+      }
       case "bswap":
       case "hton":
         this.#swap(inst);
@@ -501,8 +534,11 @@ class Selector {
     const opcode = this.#class(inst) | (ALU_OF[binary] as number);
     const offset = binary === "sdiv" || binary === "smod" ? 1 : 0;
     const left = this.#use(a);
-    if (imm !== null) this.#emit("alu", opcode, { dst, a: left, imm, offset });
-    else this.#emit("alu", opcode | op.X, { dst, a: left, b: this.#use(b), offset });
+    const isLost = this.#extended.has(inst) && losesWidth(inst);
+    const to = isLost ? this.#fresh() : dst;
+    if (imm !== null) this.#emit("alu", opcode, { dst: to, a: left, imm, offset });
+    else this.#emit("alu", opcode | op.X, { dst: to, a: left, b: this.#use(b), offset });
+    if (isLost) this.#move(dst, to, MOV32);
   }
 
   /** A mask of at most 32 bits is a 32-bit operation, and no operation but a move where it is all of them. */
@@ -532,7 +568,21 @@ class Selector {
       this.#emit("alu", op.ALU64 | op.ADD, { dst, a: base, imm: Number(local), core });
       return;
     }
-    this.#emit("alu", op.ALU64 | op.ADD | op.X, { dst, a: base, b: this.#use(by) });
+    this.#emit("alu", op.ALU64 | op.ADD | op.X, { dst, a: base, b: this.#index(by) });
+  }
+
+  /**
+   * The verifier keeps by how much a sum is apart from what it was made of, and refuses a distance of 2^29 as if the index itself were as large
+   * (check_reg_sane_offset looks at the `off` of linked scalars). A move of what is below 2^32, as each index is, forgets it.
+   */
+  #index(by: Inst): Reg {
+    const sum = by.op === "ext" && by.from === 32 && !by.signed ? (by.args[0] as Inst) : by;
+    const reg = this.#use(by);
+    if (sum.op !== "binary" || sum.binary !== "add" || possibleBits(sum) < FARTHEST) return reg;
+    if (!sum.args.some(mayBeFar)) return reg;
+    const near = this.#fresh();
+    this.#move(near, reg, MOV32);
+    return near;
   }
 
   #swap(inst: InstOf<"bswap"> | InstOf<"hton">): void {
@@ -716,6 +766,46 @@ function isPassedOn(value: Inst): boolean {
 /** Addresses that are made where they are used. */
 function isAddress(inst: Inst): boolean {
   return inst.op === "stack" || inst.op === "map" || inst.op === "data" || inst.op === "function" || inst.op === "ksym";
+}
+
+/** Of what these give in 32 bits the verifier does not even know that it has no more (is_safe_to_compute_dst_reg_range). */
+function losesWidth(inst: InstOf<"binary">): boolean {
+  if (inst.type !== "i32") return false;
+  if (["udiv", "umod", "sdiv", "smod"].includes(inst.binary)) return true;
+  return ["shl", "lshr", "ashr"].includes(inst.binary) && inst.args[1]?.op !== "const";
+}
+
+/** Whether the verifier may know the value, and that it is large. */
+function mayBeFar(value: Inst): boolean {
+  if (value.op !== "const") return possibleBits(value) >= FARTHEST && mayBeKnown(value, 6);
+  const distance = BigInt.asIntN(value.type === "i32" ? 32 : 64, value.value);
+  return distance >= FARTHEST || distance <= -FARTHEST;
+}
+
+/** Whether a value may be a constant to the verifier: made of constants, of read-only data, of what lies on the stack or a function gives. */
+function mayBeKnown(value: Inst, depth: number): boolean {
+  if (depth === 0) return true;
+  switch (value.op) {
+    case "load":
+      return value.space === "data" || value.space === "stack" || value.space === "unknown";
+    case "helper":
+    case "kfunc":
+    case "atomic":
+      return false;
+    case "phi":
+      return value.args.some((arg) => mayBeKnown(arg, depth - 1));
+    default:
+      return value.args.every((arg) => mayBeKnown(arg, depth - 1));
+  }
+}
+
+/** The value below steps by a constant and copies: the verifier knows one by the other. */
+function stepped(value: Inst): Inst {
+  const [a, b] = value.args;
+  if (!a) return value;
+  const isStep = value.op === "binary" && (value.binary === "add" || value.binary === "sub") && b?.op === "const";
+  const isCopy = value.op === "trunc" || (value.op === "ext" && value.from === 32 && !value.signed);
+  return isStep || isCopy ? stepped(a) : value;
 }
 
 /** Uses by terminators too. */

@@ -49,7 +49,10 @@ class Simplifier {
       rewriter.loc = inst.loc;
       const better = simplify(rewriter, inst);
       if (better === null || better === inst) rewriter.out.push(inst);
-      else this.#replaced.set(inst, better);
+      else {
+        this.#replaced.set(inst, better);
+        rewriter.passUses(inst, better);
+      }
     }
     block.insts = isEntry ? [...block.insts, ...rewriter.out] : rewriter.out;
     const added = rewriter.out;
@@ -104,6 +107,7 @@ function simplifyBranch(r: Rewriter, terminator: TerminatorOf<"branch">): void {
     terminator.predicate = better ? "eq" : "ne";
     terminator.args = [constant, constant];
   } else {
+    r.moveUses(terminator.args, better.args);
     terminator.predicate = better.predicate;
     terminator.args = [...better.args];
   }

@@ -2,6 +2,7 @@
  * @module
  * Equal computations are done once, where the first dominates the others.
  */
+import { possibleBits } from "../analysis/bits.ts";
 import { isPure } from "../analysis/effects.ts";
 import { buildCfg, terminatorArgs } from "../analysis/cfg.ts";
 import { replaceValues } from "../edit.ts";
@@ -16,21 +17,23 @@ export function numberValues(fn: IrFunction): boolean {
   if (entry === undefined) return false;
   const replaced = new Map<Inst, Inst>();
   const resolve = (inst: Inst): Inst => replaced.get(inst) ?? inst;
-  const table = new Map<Key, Inst>();
-  const visit = (block: Block): Key[] => {
-    const added: Key[] = [];
+  const table = new Map<Key, Known>();
+  const checks = new Checks(fn);
+  const visit = (block: Block, depth: number): Added[] => {
+    const added: Added[] = [];
+    checks.enter(cfg.preds.get(block) ?? [], depth);
     block.insts = block.insts.filter((inst) => {
       const { args } = inst;
       if (replaced.size > 0) for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
       const key = keyOf(inst, { block, ids: fn.nextId });
       if (key === null) return true;
       const known = table.get(key);
-      if (known) {
-        replaced.set(inst, known);
+      if (known && !checks.separate(inst, known.depth)) {
+        replaced.set(inst, known.inst);
         return false;
       }
-      table.set(key, inst);
-      added.push(key);
+      added.push({ key, before: known });
+      table.set(key, { inst, depth });
       return true;
     });
     const args = terminatorArgs(block.terminator);
@@ -38,18 +41,118 @@ export function numberValues(fn: IrFunction): boolean {
     return added;
   };
   // What a block adds is known in the blocks that it dominates alone.
-  const stack: { children: Block[]; added: Key[] }[] = [
-    { children: [...(cfg.children.get(entry) ?? [])], added: visit(entry) },
+  const stack: { children: Block[]; added: Added[] }[] = [
+    { children: [...(cfg.children.get(entry) ?? [])], added: visit(entry, 0) },
   ];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const child = top.children.pop();
     if (child === undefined) {
-      for (const key of top.added) table.delete(key);
+      for (const { key, before } of top.added.reverse()) {
+        if (before) table.set(key, before);
+        else table.delete(key);
+      }
       stack.pop();
-    } else stack.push({ children: [...(cfg.children.get(child) ?? [])], added: visit(child) });
+      checks.leave(stack.length);
+    } else stack.push({ children: [...(cfg.children.get(child) ?? [])], added: visit(child, stack.length) });
   }
   replaceValues(fn, replaced);
   return replaced.size > 0;
+}
+
+interface Known {
+  readonly inst: Inst;
+  /** Of its block in the dominator tree. */
+  readonly depth: number;
+}
+
+interface Added {
+  readonly key: Key;
+  readonly before: Known | undefined;
+}
+
+/** How much of a chain of arithmetic is looked at. */
+const MOST_STEPS = 4;
+/** What a packet's variable offset may be before its bound counts. */
+const SMALL_OFFSET = 0x7fffn;
+
+/**
+ * Branches between two equal computations of an index. The verifier brings a bound to copies, not to what was computed before: behind the branch
+ * the index is computed anew.
+ */
+class Checks {
+  readonly #indexes: ReadonlySet<Inst>;
+  /** Where in the dominator tree each value was compared, outermost first. */
+  readonly #compared = new Map<Inst, number[]>();
+  readonly #entered: { readonly depth: number; readonly value: Inst }[] = [];
+
+  constructor(fn: IrFunction) {
+    this.#indexes = indexesOf(fn);
+  }
+
+  /** Comes into a block from its predecessors. */
+  enter(preds: readonly Block[], depth: number): void {
+    if (this.#indexes.size === 0) return;
+    const terminator = preds.length === 1 ? preds[0]?.terminator : undefined;
+    if (terminator?.op !== "branch") return;
+    for (const arg of terminator.args) {
+      for (let value: Inst | undefined = arg; value && value.op !== "const"; value = copied(value)) {
+        const depths = this.#compared.get(value) ?? [];
+        this.#compared.set(value, depths);
+        depths.push(depth);
+        this.#entered.push({ depth, value });
+      }
+    }
+  }
+
+  leave(depth: number): void {
+    for (let last = this.#entered.at(-1); last && last.depth >= depth; last = this.#entered.at(-1)) {
+      this.#compared.get(last.value)?.pop();
+      this.#entered.pop();
+    }
+  }
+
+  /** Whether a value that is computed at `depth` and an equal one here are not the same to the verifier. */
+  separate(inst: Inst, depth: number): boolean {
+    return this.#entered.length > 0 && this.#indexes.has(inst) && this.#isBounded(inst, depth, MOST_STEPS);
+  }
+
+  #isBounded(inst: Inst, depth: number, steps: number): boolean {
+    return inst.args.some((arg) => {
+      if ((this.#compared.get(arg)?.at(-1) ?? -1) > depth) return true;
+      return steps > 0 && STEPS.has(arg.op) && this.#isBounded(arg, depth, steps - 1);
+    });
+  }
+}
+
+const STEPS: ReadonlySet<Inst["op"]> = new Set(["binary", "ext", "trunc", "neg"]);
+
+/** What the variable parts of pointers are made of, where their bounds count. */
+function indexesOf(fn: IrFunction): ReadonlySet<Inst> {
+  const found = new Set<Inst>();
+  const note = (value: Inst): void => {
+    if (!STEPS.has(value.op) || found.has(value)) return;
+    found.add(value);
+    value.args.forEach(note);
+  };
+  for (const block of fn.blocks) {
+    for (const inst of block.insts) {
+      const [pointer, by] = inst.op === "ptradd" ? inst.args : [];
+      if (!pointer || !by || by.op === "const") continue;
+      if (!isInPacket(pointer) || possibleBits(by) > SMALL_OFFSET) note(by);
+    }
+  }
+  return found;
+}
+
+function isInPacket(pointer: Inst): boolean {
+  let root = pointer;
+  while (root.op === "ptradd") root = root.args[0] as Inst;
+  return root.op === "load" && root.space === "ctx";
+}
+
+function copied(value: Inst): Inst | undefined {
+  const isCopy = value.op === "trunc" || (value.op === "ext" && value.from === 32 && !value.signed);
+  return isCopy ? value.args[0] : undefined;
 }
 
 /** A number where operator and operands fit into one: most do. */

@@ -7,7 +7,7 @@ import type { InstOf } from "../../edit.ts";
 import { evaluateBinary } from "../../evaluate/arithmetic.ts";
 import type { BinaryOp, Inst } from "../../ir.ts";
 import { and, signBit } from "./masks.ts";
-import { mayBeChecked, reassociate } from "./reassociate.ts";
+import { reassociate } from "./reassociate.ts";
 import { inverted } from "./compare.ts";
 import { isPowerOfTwo, log2 } from "./rewriter.ts";
 import type { Rewriter } from "./rewriter.ts";
@@ -56,13 +56,13 @@ function zeroLeft(r: Rewriter, inst: InstOf<"binary">, b: Inst): Inst | null {
 
 /** x - y - ... and x + (-y). */
 function twoValues(r: Rewriter, inst: InstOf<"binary">, a: Inst, b: Inst): Inst | null {
-  if (inst.binary === "add" && b.op === "neg") {
+  if (inst.binary === "add" && b.op === "neg" && !r.mayBeChecked(b)) {
     return r.change(inst, [a, b.args[0] as Inst], { op: "binary", binary: "sub" });
   }
-  if (inst.binary === "add" && a.op === "neg") {
+  if (inst.binary === "add" && a.op === "neg" && !r.mayBeChecked(a)) {
     return r.change(inst, [b, a.args[0] as Inst], { op: "binary", binary: "sub" });
   }
-  if (inst.binary === "sub" && b.op === "neg") {
+  if (inst.binary === "sub" && b.op === "neg" && !r.mayBeChecked(b)) {
     return r.change(inst, [a, b.args[0] as Inst], { op: "binary", binary: "add" });
   }
   // A shift count is taken modulo the width anyway.
@@ -156,7 +156,7 @@ function shift(r: Rewriter, inst: InstOf<"binary">, a: Inst, given: bigint): Ins
   const inner = a.args[1].value;
   const x = a.args[0] as Inst;
   if (a.binary === inst.binary) {
-    if (mayBeChecked(r, a)) return null;
+    if (r.mayBeChecked(a)) return null;
     const sum = inner + count;
     if (sum < bits) return again(x, inst.binary, sum);
     return inst.binary === "ashr" ? again(x, "ashr", bits - 1n) : r.constant(inst.type, 0n);
@@ -175,7 +175,7 @@ export function simplifyNeg(r: Rewriter, inst: InstOf<"neg">): Inst | null {
   const a = inst.args[0] as Inst;
   if (a.op === "const") return r.constant(inst.type, -a.value);
   if (a.op === "neg") return a.args[0] as Inst;
-  if (a.op === "binary" && a.binary === "sub") {
+  if (a.op === "binary" && a.binary === "sub" && !r.mayBeChecked(a)) {
     return r.change(inst, [a.args[1] as Inst, a.args[0] as Inst], { op: "binary", binary: "sub" });
   }
   return null;

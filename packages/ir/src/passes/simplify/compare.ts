@@ -84,7 +84,7 @@ function unswap(
 ): { predicate: Predicate; args: [Inst, Inst] } | boolean | null {
   if (predicate !== "eq" && predicate !== "ne") return null;
   const bits = swappedBits(r, a);
-  if (bits === null) return null;
+  if (bits === null || !r.isOnlyTested(a)) return null;
   const low = (value: Inst): Inst => {
     if (r.bits(value) >> BigInt(bits) === 0n || bits === widthOf(value.type)) return value;
     return r.make(value.type as ValueType, [value], { op: "ext", from: bits as 16 | 32, signed: false });

@@ -15,7 +15,7 @@ export function and(r: Rewriter, inst: InstOf<"binary">, a: Inst, c: bigint): In
   const bit = maskedSign(r, inst, a, c);
   if (bit) return bit;
   // Bits that cannot be set need no mask: a shorter constant, and more of them are equal.
-  if (a.op === "binary" && a.binary === "or" && a.args[1]?.op === "const") {
+  if (a.op === "binary" && a.binary === "or" && a.args[1]?.op === "const" && !r.mayBeChecked(a)) {
     const rest = a.args[1].value & c;
     if (rest === 0n) return r.change(inst, [a.args[0] as Inst, inst.args[1] as Inst], { op: "binary", binary: "and" });
   }
@@ -34,7 +34,7 @@ export function and(r: Rewriter, inst: InstOf<"binary">, a: Inst, c: bigint): In
 
 /** The operand that alone reaches the masked bits: the other is 0 there and, for a sum, below. */
 function maskedPart(r: Rewriter, a: Inst, mask: bigint): Inst | null {
-  if (a.op !== "binary" || !["xor", "or", "add"].includes(a.binary)) return null;
+  if (a.op !== "binary" || !["xor", "or", "add"].includes(a.binary) || r.mayBeChecked(a)) return null;
   const reach = a.binary === "add" ? (1n << BigInt(mask.toString(2).length)) - 1n : mask;
   const [x, y] = a.args as [Inst, Inst];
   if ((r.bits(y) & reach) === 0n) return x;
@@ -66,7 +66,7 @@ export function signBit(r: Rewriter, a: Inst): Inst | null {
 
 /** (x ^ c) & mask where x has no other bits: x ^ (c & mask). */
 export function invertedPart(r: Rewriter, a: Inst, mask: bigint): [Inst, Inst] | null {
-  if (a.op !== "binary" || a.binary !== "xor" || a.args[1]?.op !== "const") return null;
+  if (a.op !== "binary" || a.binary !== "xor" || a.args[1]?.op !== "const" || r.mayBeChecked(a)) return null;
   const x = a.args[0] as Inst;
   return (r.bits(x) & ~mask) === 0n ? [x, r.constant(a.type, a.args[1].value & mask)] : null;
 }

@@ -13,7 +13,7 @@ const ASSOCIATIVE = new Set<BinaryOp>(["add", "mul", "and", "or", "xor"]);
 /** (x op c1) op c2 = x op (c1 op c2). */
 export function reassociate(r: Rewriter, inst: InstOf<"binary">, a: Inst, c: bigint): Inst | null {
   if (!ASSOCIATIVE.has(inst.binary) || a.op !== "binary" || a.binary !== inst.binary) return null;
-  if (mayBeChecked(r, a)) return null;
+  if (r.mayBeChecked(a)) return null;
   const inner = a.args[1] as Inst;
   if (inner.op !== "const") return null;
   const folded = evaluateBinary(inst.binary, [inner.value, c], widthOf(inst.type));
@@ -21,9 +21,4 @@ export function reassociate(r: Rewriter, inst: InstOf<"binary">, a: Inst, c: big
     op: "binary",
     binary: inst.binary,
   });
-}
-
-/** An index that a branch bounds stays what its product is made of: the verifier does not bring the bound to what both were made of. */
-export function mayBeChecked(r: Rewriter, a: Inst): boolean {
-  return a.type === "i64" && !r.isOnlyUse(a);
 }

@@ -23,6 +23,18 @@ export function simplifyExt(r: Rewriter, inst: InstOf<"ext">): Inst | null {
     return r.change(inst, [a], { op: "ext", from: 32, signed: false });
   }
   if (!signed && fits && a.type === "i64") return r.change(inst, [a], { op: "trunc" });
+  const less = withoutOperand(r, inst, a);
+  if (less) return less;
+  const inverted = !signed && a.type === inst.type ? invertedPart(r, a, (1n << BigInt(from)) - 1n) : null;
+  if (inverted) return r.change(inst, inverted, { op: "binary", binary: "xor" });
+  const low = lowBits(r, a, from);
+  return low ? r.change(inst, [low], { op: "ext", from, signed }) : null;
+}
+
+/** The extension of what its operand was made of. */
+function withoutOperand(r: Rewriter, inst: InstOf<"ext">, a: Inst): Inst | null {
+  if (r.mayBeChecked(a)) return null;
+  const { from, signed } = inst;
   // Of a value that was extended from no fewer bits only its source counts.
   if (a.op === "ext" && a.from >= from) return r.change(inst, [a.args[0] as Inst], { op: "ext", from, signed });
   if (a.op === "trunc") return r.change(inst, [a.args[0] as Inst], { op: "ext", from, signed });
@@ -32,10 +44,7 @@ export function simplifyExt(r: Rewriter, inst: InstOf<"ext">): Inst | null {
   if (a.op === "ext" && !a.signed && a.from < from) {
     return r.change(inst, [a.args[0] as Inst], { op: "ext", from: a.from, signed: false });
   }
-  const inverted = !signed && a.type === inst.type ? invertedPart(r, a, (1n << BigInt(from)) - 1n) : null;
-  if (inverted) return r.change(inst, inverted, { op: "binary", binary: "xor" });
-  const less = lowBits(r, a, from);
-  return less ? r.change(inst, [less], { op: "ext", from, signed }) : null;
+  return null;
 }
 
 export function simplifyTrunc(r: Rewriter, inst: InstOf<"trunc">): Inst | null {
@@ -43,7 +52,9 @@ export function simplifyTrunc(r: Rewriter, inst: InstOf<"trunc">): Inst | null {
   if (a.op === "const") return r.constant("i32", a.value);
   if (a.op === "ext") {
     const source = a.args[0] as Inst;
-    if (a.from === 32) return source.type === "i32" ? source : r.change(inst, [source], { op: "trunc" });
+    if (a.from === 32 && source.type === "i32") return source;
+    if (r.mayBeChecked(a)) return null;
+    if (a.from === 32) return r.change(inst, [source], { op: "trunc" });
     return r.change(inst, [source], { op: "ext", from: a.from, signed: a.signed });
   }
   if (!r.isOnlyUse(a)) return null;
