@@ -5,7 +5,14 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Endpoint, HOST_ENDPOINT, type PolicySettings, World, type WorldSnapshot } from "@skep/control";
+import {
+  type Endpoint,
+  HOST_ENDPOINT,
+  type LoadBalancerChange,
+  type PolicySettings,
+  World,
+  type WorldSnapshot,
+} from "@skep/control";
 import { type Datapath, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
 import { formatAddress } from "@skep/net";
@@ -88,6 +95,8 @@ export class Agent {
   readonly #state: StateFolder;
   #settings: SettingsRecord;
   #hostApplied = "";
+  /** The load balancer's maps are as control last said. */
+  #balanced = false;
   readonly #folder: WatchedFolder;
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
@@ -112,6 +121,7 @@ export class Agent {
       ...(options.podCidr6 === undefined ? {} : { podCidr6: cidr(options.podCidr6) }),
       serviceCidr: cidr(options.serviceCidr),
       policy: this.#policySettings(),
+      nodeName: this.nodeName,
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
     });
     const numbers = this.#state.readNumbers() as WorldSnapshot | null;
@@ -156,6 +166,7 @@ export class Agent {
     this.#starting = true;
     this.#folder.start();
     this.#starting = false;
+    this.world.restored();
     const host = this.options.hostFirewall ? [{ id: HOST_ENDPOINT, interfaceName: "" }] : [];
     this.datapath.prune([...this.world.endpoints(), ...host]);
     for (const record of gone) this.#forget(record);
@@ -315,7 +326,7 @@ export class Agent {
   #apply(): void {
     clearTimeout(this.#retry);
     this.world.settle();
-    const services = this.world.services();
+    const changes = this.world.loadBalancerChanges();
     this.#state.writeNumbers(this.world.snapshot());
     const failures = new Map<string, string>();
     const attempt = (what: string, run: () => void): void => {
@@ -332,11 +343,20 @@ export class Agent {
     for (const endpoint of this.world.endpoints())
       attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
     attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
-    attempt("services", () => void this.datapath.syncServices(services));
+    attempt("services", () => this.#applyLoadBalancer(changes));
     this.#settleFailures(failures);
     if (failures.size > 0) return;
     this.#applied = revision;
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Step by step; after a start, or a step that failed, the whole. */
+  #applyLoadBalancer(changes: readonly LoadBalancerChange[]): void {
+    if (this.#balanced) {
+      this.#balanced = false;
+      for (const change of changes) this.datapath.syncLoadBalancer(change);
+    } else this.datapath.replaceLoadBalancer(this.world.loadBalancerRows());
+    this.#balanced = true;
   }
 
   /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */

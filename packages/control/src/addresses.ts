@@ -63,6 +63,11 @@ export class AddressPool {
     this.#used.add(text);
   }
 
+  isUsed(address: Address): boolean {
+    const text = formatAddress(address);
+    return this.#used.has(text) || text === formatAddress(this.gateway);
+  }
+
   release(address: Address): void {
     this.#used.delete(formatAddress(address));
   }

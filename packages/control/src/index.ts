@@ -1,8 +1,8 @@
 export type * from "./model.ts";
 export * from "./addresses.ts";
 export * from "./identities.ts";
-export * from "./load-balancer/rows.ts";
 export { algorithmText, backendStateText, flagTexts } from "./load-balancer/text.ts";
-export * from "./services.ts";
+export * from "./load-balancer/index.ts";
+export type { ServiceSnapshot } from "./services.ts";
 export { HOST_ENDPOINT, type PolicyChange, type PolicySettings } from "./policy-state.ts";
 export * from "./world.ts";

@@ -1,5 +1,6 @@
 import type { Address, Mac, Prefix } from "@skep/net";
 import type { NamedPort } from "@skep/policy";
+import type { FrontendType } from "./load-balancer/model.ts";
 
 /** Labels with their source as `k8s:org` to `empire`; `reserved:host` has the value "". */
 export type Labels = Readonly<Record<string, string>>;
@@ -48,10 +49,12 @@ export interface ServiceRow {
   readonly namespace: string;
   readonly name: string;
   readonly portName: string;
-  readonly type: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalIPs" | "HostPort";
+  readonly type: FrontendType;
   readonly address: Address;
   readonly port: number;
   readonly protocol: number;
+  /** 1: for clients on the node itself, where those from outside have other backends. */
+  readonly scope: 0 | 1;
   readonly backends: readonly BackendRow[];
 }
 

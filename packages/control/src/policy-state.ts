@@ -6,8 +6,6 @@ import {
   type Diagnostic,
   type EndpointPolicy,
   type EngineOptions,
-  equalTo,
-  labelSelector,
   type NamedPort,
   type PolicyDelta,
   type PolicyDocument,
@@ -23,7 +21,6 @@ import {
   type ServicePeers,
 } from "@skep/policy";
 import type { EndpointSeed } from "./model.ts";
-import type { ServiceSpec } from "./services.ts";
 
 /** How policies are enforced. */
 export type PolicySettings = Pick<
@@ -89,8 +86,8 @@ export class PolicyState {
     this.#engine.update(documents, gone);
   }
 
-  setServices(services: readonly ServiceSpec[]): void {
-    this.#engine.setServices(services.map(peersOf));
+  setServices(services: readonly ServicePeers[]): void {
+    this.#engine.setServices(services);
   }
 
   /** The identities there are, and the workloads that have them. */
@@ -172,11 +169,4 @@ function namedPortsOf(seeds: Iterable<EndpointSeed>): Map<number, NamedPort[]> {
 
 function samePort(a: NamedPort, b: NamedPort): boolean {
   return a.name === b.name && a.protocol === b.protocol && a.port === b.port;
-}
-
-/** A service as policies select it. */
-function peersOf({ namespace, name, labels, selector }: ServiceSpec): ServicePeers {
-  const wanted = Object.entries(selector);
-  const terms = wanted.map(([key, value]) => equalTo({ source: "k8s", key }, value));
-  return { namespace, name, labels, selector: wanted.length === 0 ? null : labelSelector(terms), prefixes: [] };
 }

@@ -1,299 +1,194 @@
 /**
  * @module
- * Kubernetes `Service` objects, and the frontends and backends that they become.
+ * The world's services: objects of the folder and workloads into the load balancer, with the addresses and ports that are given here.
  */
-import { type Address, formatAddress, parseAddress } from "@skep/net";
-import { type Diagnostic, type ForeignDocument, parseMetadata, Reader, type Field, type Fields } from "@skep/policy";
-import type { AddressPool } from "./addresses.ts";
+import { type Address, formatAddress, hostPrefix, isLinkLocal, isLoopback, type Prefix } from "@skep/net";
+import { type Diagnostic, equalTo, labelSelector, type ServicePeers } from "@skep/policy";
+import { AddressPool } from "./addresses.ts";
+import { type FolderObject, putObject, takeObject } from "./folder-objects.ts";
+import { Allocations, type AllocationsSnapshot } from "./load-balancer/allocations.ts";
+import { isEmptyChange } from "./load-balancer/change.ts";
+import type { LoadBalancerConfig } from "./load-balancer/config.ts";
+import { addressText } from "./load-balancer/key.ts";
+import { type FrontendStatus, LoadBalancer, type LoadBalancerSnapshot } from "./load-balancer/load-balancer.ts";
+import type { InstanceState, NodeFacts } from "./load-balancer/model.ts";
+import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
+import type { ServiceSpec, WorkloadSpec } from "./load-balancer/spec.ts";
 import type { BackendRow, Endpoint, ServiceRow } from "./model.ts";
 
-export interface ServicePort {
-  readonly name: string;
-  /** IANA number. */
-  readonly protocol: number;
-  readonly port: number;
-  /** A number, or the name that each workload gives one. */
-  readonly targetPort: number | string;
+export interface ServiceSnapshot extends AllocationsSnapshot {
+  readonly numbers: LoadBalancerSnapshot;
 }
 
-export interface ServiceSpec {
-  readonly namespace: string;
-  readonly name: string;
-  /** Null: one is given from the service prefix. */
-  readonly clusterIp: Address | null;
-  /** No address at all: names only. */
-  readonly headless: boolean;
-  /** Of the object itself: what a policy's service selector selects. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly selector: Readonly<Record<string, string>>;
-  readonly ports: readonly ServicePort[];
-  readonly file: string;
+export interface ServicesOptions {
+  readonly prefix: Prefix;
+  readonly node: NodeFacts;
+  readonly config: Partial<LoadBalancerConfig>;
 }
 
-const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
-const TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] as const;
+export class Services {
+  readonly balancer: LoadBalancer;
+  readonly #allocations: Allocations;
+  readonly #peers = new WeakMap<ServiceSpec, ServicePeers>();
+  #changes: LoadBalancerChange[] = [];
+  #problems = new Map<string, Diagnostic>();
 
-/** Fields of core/v1 ServiceSpec; those that this version does not serve are reported, not refused. */
-const SPEC_FIELDS = [
-  ...[
-    "type",
-    "clusterIP",
-    "clusterIPs",
-    "selector",
-    "ports",
-    "ipFamilies",
-    "ipFamilyPolicy",
-    "sessionAffinity",
-    "sessionAffinityConfig",
-  ],
-  ...[
-    "externalIPs",
-    "externalName",
-    "externalTrafficPolicy",
-    "internalTrafficPolicy",
-    "healthCheckNodePort",
-    "loadBalancerClass",
-    "loadBalancerIP",
-  ],
-  ...["loadBalancerSourceRanges", "publishNotReadyAddresses", "allocateLoadBalancerNodePorts", "trafficDistribution"],
-];
-const UNSERVED = ["externalIPs", "loadBalancerSourceRanges", "sessionAffinityConfig"];
-
-export function parseService(
-  document: ForeignDocument,
-  file: string,
-): { service: ServiceSpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const service = readService(reader, document, file);
-  const failed = reader.diagnostics.some((diagnostic) => diagnostic.severity === "error");
-  return { service: failed ? null : service, diagnostics: reader.diagnostics };
-}
-
-function readService(reader: Reader, document: ForeignDocument, file: string): ServiceSpec | null {
-  const root = { node: document.node, path: "" };
-  const object = reader.fields(root, ["apiVersion", "kind", "metadata", "spec", "status"]);
-  const metadata = object && parseMetadata(reader, object, "default");
-  const specField = object?.require("spec");
-  const spec = specField && reader.fields(specField, SPEC_FIELDS);
-  if (!metadata || !spec) return null;
-  for (const name of UNSERVED) {
-    const field = spec.get(name);
-    if (field) reader.warn("SKEP6037", field, "not served yet: the service works without it");
-  }
-  const type = spec.get("type");
-  const kind = type ? reader.oneOf(type, TYPES) : "ClusterIP";
-  if (kind === "ExternalName") return null;
-  if (type && (kind === "NodePort" || kind === "LoadBalancer"))
-    reader.warn("SKEP6037", type, `${kind} is served at its cluster address only`);
-  const address = spec.get("clusterIP");
-  const headless = address?.node.kind === "scalar" && address.node.value === "None";
-  return {
-    namespace: metadata.namespace,
-    name: metadata.name,
-    clusterIp: address && !headless ? readAddress(reader, address) : null,
-    headless,
-    labels: metadata.labels,
-    selector: readSelector(reader, spec.get("selector")),
-    ports: (spec.list("ports") ?? []).flatMap((field) => readPort(reader, field)),
-    file,
-  };
-}
-
-function readAddress(reader: Reader, field: Field): Address | null {
-  const text = reader.string(field);
-  if (text === null || text === "") return null;
-  const address = parseAddress(text);
-  if (!address) reader.report("SKEP6013", field, `${JSON.stringify(text)} is no IP address`);
-  else if (address.family === 6) reader.report("SKEP6037", field, "services have IPv4 addresses in this version");
-  return address;
-}
-
-function readSelector(reader: Reader, field: Field | null): Record<string, string> {
-  const node = field && reader.map(field);
-  const selector: Record<string, string> = {};
-  for (const [key, entry] of node?.entries ?? []) {
-    const text = reader.string({ node: entry.value, path: `${field?.path ?? ""}.${key}` });
-    if (text !== null) selector[key] = text;
-  }
-  return selector;
-}
-
-function readPort(reader: Reader, at: Field): ServicePort[] {
-  const port = reader.fields(at, ["name", "protocol", "port", "targetPort", "nodePort", "appProtocol"]);
-  const number = port?.require("port");
-  if (!port || !number) return [];
-  const value = reader.integer(number, 1, 65_535);
-  const protocolField = port.get("protocol");
-  const protocol = protocolField
-    ? reader.oneOf(protocolField, Object.keys(PROTOCOLS) as (keyof typeof PROTOCOLS)[], "SKEP6019")
-    : "TCP";
-  if (protocolField && protocol !== null && protocol !== "TCP")
-    reader.warn("SKEP6037", protocolField, `${protocol} services are not served yet: only TCP is`);
-  const target = readTarget(reader, port, value ?? 0);
-  if (value === null || protocol === null || target === null) return [];
-  return [{ name: port.string("name") ?? "", protocol: PROTOCOLS[protocol], port: value, targetPort: target }];
-}
-
-function readTarget(reader: Reader, port: Fields, otherwise: number): number | string | null {
-  const field = port.get("targetPort");
-  if (!field) return otherwise;
-  if (field.node.kind === "scalar" && typeof field.node.value === "string") return readName(reader, field);
-  return reader.integer(field, 1, 65_535);
-}
-
-/** IANA service names (RFC 6335), as Kubernetes has them. */
-function readName(reader: Reader, field: Field): string | null {
-  const name = reader.string(field);
-  if (name === null || (/^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/.test(name) && /[a-z]/.test(name))) return name;
-  reader.report(
-    "SKEP6017",
-    field,
-    `${JSON.stringify(name)} is no port`,
-    "write a number, or the name of a workload's port",
-  );
-  return null;
-}
-
-export interface ServiceSnapshot {
-  readonly frontends: readonly (readonly [key: string, id: number])[];
-  readonly backends: readonly (readonly [key: string, id: number])[];
-  readonly addresses: readonly (readonly [service: string, address: string])[];
-}
-
-/** Stable numbers for frontends and backends: 1 to 65535, and the lowest free one first. */
-class Numbers {
-  readonly #ids = new Map<string, number>();
-  readonly #used = new Set<number>();
-
-  of(key: string): number {
-    const known = this.#ids.get(key);
-    if (known !== undefined) return known;
-    let id = 1;
-    while (this.#used.has(id)) id += 1;
-    this.set(key, id);
-    return id;
+  constructor({ prefix, node, config }: ServicesOptions) {
+    this.balancer = new LoadBalancer(config, node);
+    this.#allocations = new Allocations(new AddressPool(prefix), this.balancer.config.nodePortRange);
   }
 
-  set(key: string, id: number): void {
-    this.#ids.set(key, id);
-    this.#used.add(id);
-  }
-
-  retain(keys: ReadonlySet<string>): void {
-    for (const [key, id] of this.#ids) {
-      if (keys.has(key)) continue;
-      this.#ids.delete(key);
-      this.#used.delete(id);
+  put(object: FolderObject): void {
+    if (object.kind !== "Service") return putObject(this.balancer, object);
+    this.#problems.delete(object.key);
+    try {
+      this.balancer.setService(this.#allocations.complete(object.spec));
+    } catch (error) {
+      if (!(error instanceof Error) || !error.name.endsWith("ExhaustedError")) throw error;
+      this.#problems.set(object.key, {
+        ...{ code: "SKEP6020", severity: "error", span: object.span },
+        message: `Service ${object.key} is not served: ${error.message}`,
+      });
     }
   }
 
-  entries(): (readonly [string, number])[] {
-    return [...this.#ids];
-  }
-}
-
-export class ServiceTable {
-  readonly #pool: AddressPool;
-  readonly #specs = new Map<string, ServiceSpec>();
-  readonly #addresses = new Map<string, Address>();
-  readonly #frontends = new Numbers();
-  readonly #backends = new Numbers();
-
-  constructor(pool: AddressPool) {
-    this.#pool = pool;
+  take(object: Pick<FolderObject, "kind" | "key">): void {
+    if (object.kind === "Service") this.#allocations.release(object.key);
+    this.#problems.delete(object.key);
+    takeObject(this.balancer, object);
   }
 
-  /** The services of all files, at once. Two services on one address are both reported by `conflict`. */
-  set(specs: readonly ServiceSpec[]): void {
-    this.#specs.clear();
-    for (const spec of specs) this.#specs.set(`${spec.namespace}/${spec.name}`, spec);
-    for (const [key, address] of this.#addresses) {
-      const spec = this.#specs.get(key);
-      if (spec && !spec.headless && !spec.clusterIp) continue;
-      this.#pool.release(address);
-      this.#addresses.delete(key);
-    }
+  setEndpoint(endpoint: Endpoint): void {
+    this.balancer.setWorkload(workloadOf(endpoint));
   }
 
-  #addressOf(key: string, spec: ServiceSpec): Address | null {
-    if (spec.headless) return null;
-    if (spec.clusterIp) return spec.clusterIp;
-    const given = this.#addresses.get(key) ?? this.#pool.allocate();
-    this.#addresses.set(key, given);
-    return given;
+  removeEndpoint(id: number): void {
+    this.balancer.deleteWorkload(`${id}`);
+  }
+
+  /** The host's own addresses: node ports are at those that others reach it by. */
+  setHostAddresses(addresses: readonly Address[], gateway: Address): void {
+    const inside = formatAddress(gateway);
+    this.balancer.setNodeAddresses(
+      addresses.map((address) => ({
+        address,
+        nodePort: !isLoopback(address) && !isLinkLocal(address) && formatAddress(address) !== inside,
+      })),
+    );
   }
 
   specs(): readonly ServiceSpec[] {
-    return [...this.#specs.values()];
+    return this.balancer.specs();
   }
 
-  /** Frontends with the backends that `endpoints` give: those whose labels the selector finds, in the service's namespace. */
-  rows(endpoints: readonly Endpoint[]): ServiceRow[] {
-    const rows: ServiceRow[] = [];
-    const frontends = new Set<string>();
-    const backends = new Set<string>();
-    for (const [key, spec] of this.#specs) {
-      const address = this.#addressOf(key, spec);
-      if (!address) continue;
-      const selected = endpoints.filter((endpoint) => selects(spec, endpoint));
-      for (const port of spec.ports) {
-        const frontend = `${formatAddress(address)}:${port.port}/${port.protocol}`;
-        frontends.add(frontend);
-        rows.push({
-          id: this.#frontends.of(frontend),
-          namespace: spec.namespace,
-          name: spec.name,
-          portName: port.name,
-          type: "ClusterIP",
-          address,
-          port: port.port,
-          protocol: port.protocol,
-          backends: selected.flatMap((endpoint) => this.#backend(endpoint, port, backends)),
-        });
-      }
+  /** Services as policies select them: by their selector, or, without one, by their backends' addresses. */
+  peers(): ServicePeers[] {
+    return this.specs().map((spec) => this.#peersOf(spec));
+  }
+
+  #peersOf(spec: ServiceSpec): ServicePeers {
+    const known = this.#peers.get(spec);
+    if (known) return known;
+    const { namespace, name, labels } = spec;
+    const wanted = Object.entries(spec.selector);
+    if (wanted.length === 0) {
+      const addresses = this.balancer.instancesOf(`${namespace}/${name}`).map(({ address }) => hostPrefix(address));
+      return { namespace, name, labels, selector: null, prefixes: addresses };
     }
-    this.#frontends.retain(frontends);
-    this.#backends.retain(backends);
-    return rows.sort((a, b) => a.id - b.id);
+    const terms = wanted.map(([key, value]) => equalTo({ source: "k8s", key }, value));
+    const peers = { namespace, name, labels, selector: labelSelector(terms), prefixes: [] };
+    this.#peers.set(spec, peers);
+    return peers;
   }
 
-  #backend(endpoint: Endpoint, port: ServicePort, used: Set<string>): BackendRow[] {
-    const target = targetOf(endpoint, port);
-    // A workload that has no port of that name is no backend, as in Kubernetes.
-    if (target === null) return [];
-    const key = `${formatAddress(endpoint.address)}:${target}/${port.protocol}`;
-    used.add(key);
-    const id = this.#backends.of(key);
-    return [{ id, address: endpoint.address, port: target, protocol: port.protocol, state: "active" }];
+  /** Steps since this was last asked for, oldest first; each is to be applied before the next. */
+  changes(): LoadBalancerChange[] {
+    this.#settle();
+    return this.#changes.splice(0);
   }
 
-  snapshot(): ServiceSnapshot {
+  #settle(): void {
+    const change = this.balancer.commit();
+    if (!isEmptyChange(change)) this.#changes.push(change);
+  }
+
+  rows(): LoadBalancerRows {
+    this.#settle();
+    return this.balancer.rows();
+  }
+
+  /** Frontends with their backends, as people read them. */
+  table(): ServiceRow[] {
+    this.#settle();
+    return this.balancer.frontends().map((status) => this.#row(status));
+  }
+
+  #row({ frontend, id }: FrontendStatus): ServiceRow {
+    const slash = frontend.service.indexOf("/");
     return {
-      frontends: this.#frontends.entries(),
-      backends: this.#backends.entries(),
-      addresses: [...this.#addresses].map(([key, address]) => [key, formatAddress(address)] as const),
+      id,
+      namespace: frontend.service.slice(0, slash),
+      name: frontend.service.slice(slash + 1),
+      portName: frontend.portName,
+      type: frontend.redirectTo === null ? frontend.type : "LocalRedirect",
+      address: frontend.address,
+      port: frontend.port,
+      protocol: frontend.protocol,
+      scope: frontend.scope,
+      backends: frontend.backends.map((each): BackendRow => {
+        const { address, port, protocol, state } = each;
+        return { id: this.balancer.backendId(each.key) ?? 0, address, port, protocol, state: stateOf(state) };
+      }),
     };
   }
 
-  restore(snapshot: ServiceSnapshot): void {
-    for (const [key, id] of snapshot.frontends) this.#frontends.set(key, id);
-    for (const [key, id] of snapshot.backends) this.#backends.set(key, id);
-    for (const [key, text] of snapshot.addresses) {
-      const address = parseAddress(text);
-      if (!address) continue;
-      this.#pool.claim(address);
-      this.#addresses.set(key, address);
-    }
+  /** Addresses that two services claim, and services that could not be given what they ask for. */
+  problems(): Diagnostic[] {
+    const spans = new Map(this.specs().map((spec) => [`${spec.namespace}/${spec.name}`, spec.span]));
+    const conflicts = this.balancer.conflicts().map(({ lost, holder }): Diagnostic => {
+      const [span, other] = [spans.get(lost.service), spans.get(holder.service)];
+      return {
+        ...{ code: "SKEP6034", severity: "error" },
+        message: `${lost.service} is not served at ${addressText(lost, lost.scope)}: ${holder.service} is older and has it`,
+        ...(span ? { span } : {}),
+        ...(other ? { related: [{ message: "this one has it", span: other }] } : {}),
+      };
+    });
+    return [...this.#problems.values(), ...conflicts];
+  }
+
+  // ---- snapshot ----
+
+  snapshot(): ServiceSnapshot {
+    return { ...this.#allocations.snapshot(), numbers: this.balancer.snapshot() };
+  }
+
+  /** Also what a version left that kept its numbers otherwise: then addresses alone are taken over. */
+  restore(snapshot: Partial<ServiceSnapshot>): void {
+    this.#allocations.restore(snapshot);
+    if (snapshot.numbers) this.balancer.restore(snapshot.numbers);
+  }
+
+  /** All files have been read once. */
+  restored(): void {
+    this.#allocations.retain(new Set(this.specs().map((spec) => `${spec.namespace}/${spec.name}`)));
+    this.#settle();
+    this.balancer.restored();
   }
 }
 
-function selects(spec: ServiceSpec, endpoint: Endpoint): boolean {
-  const wanted = Object.entries(spec.selector);
-  if (wanted.length === 0 || endpoint.namespace !== spec.namespace) return false;
-  return wanted.every(([key, value]) => endpoint.labels[`k8s:${key}`] === value);
+function stateOf(state: InstanceState): BackendRow["state"] {
+  return state === "terminating-not-serving" ? "terminating" : state;
 }
 
-function targetOf({ namedPorts = [] }: Endpoint, { targetPort, protocol }: ServicePort): number | null {
-  if (typeof targetPort === "number") return targetPort;
-  return namedPorts.find((each) => each.name === targetPort && each.protocol === protocol)?.port ?? null;
+function workloadOf(endpoint: Endpoint): WorkloadSpec {
+  return {
+    id: `${endpoint.id}`,
+    namespace: endpoint.namespace,
+    labels: endpoint.labels,
+    addresses: [endpoint.address, ...(endpoint.address6 ? [endpoint.address6] : [])],
+    namedPorts: endpoint.namedPorts ?? [],
+    node: "",
+    terminating: false,
+  };
 }

@@ -13,7 +13,6 @@ import {
 } from "@skep/net";
 import {
   CLUSTER_LABEL,
-  documentKey,
   formatLabels,
   hasErrors,
   LabelSet,
@@ -29,12 +28,17 @@ import {
   type PolicyDocument,
   type RuleOrigin,
   SERVICE_ACCOUNT_LABEL,
+  type Span,
 } from "@skep/policy";
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
 import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
-import { parseService, type ServiceSnapshot, type ServiceSpec, ServiceTable } from "./services.ts";
+import { type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
+import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
+import type { LoadBalancerConfig } from "./load-balancer/config.ts";
+import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
+import { Services, type ServiceSnapshot } from "./services.ts";
 
 export interface WorldOptions {
   readonly podCidr: Prefix;
@@ -44,8 +48,10 @@ export interface WorldOptions {
   /** Default `default`. */
   readonly clusterName?: string;
   readonly policy?: PolicySettings;
-  /** Of the node itself: what a nodeSelector selects. */
+  readonly nodeName?: string;
+  /** Of the node itself: what a nodeSelector selects, and its zone. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
+  readonly loadBalancer?: Partial<LoadBalancerConfig>;
 }
 
 /** What must be on disk before a map uses it. Plain JSON. */
@@ -67,11 +73,12 @@ export class EndpointNameError extends Error {
 
 interface FileContent {
   readonly policies: readonly PolicyDocument[];
-  readonly services: readonly ServiceSpec[];
+  readonly objects: readonly FolderObject[];
 }
 
+const NO_CONTENT: FileContent = { policies: [], objects: [] };
+
 const LAST_ENDPOINT = 65_534;
-const SERVICE_KINDS = new Set(["Service"]);
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export class World {
@@ -79,9 +86,11 @@ export class World {
   readonly pods6: AddressPool | null;
   readonly #options: WorldOptions;
   readonly #identities = new IdentityAllocator();
-  readonly #services: ServiceTable;
+  readonly #services: Services;
   readonly #policy: PolicyState;
   readonly #files = new Map<string, FileContent>();
+  /** Where each object stands, by kind and name: no two files have the same. */
+  readonly #places = new Map<string, Span>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
   readonly #endpoints = new Map<number, Endpoint>();
   readonly #seeds = new Map<number, EndpointSeed>();
@@ -93,7 +102,11 @@ export class World {
     this.#options = options;
     this.pods = new AddressPool(options.podCidr);
     this.pods6 = options.podCidr6 ? new AddressPool(options.podCidr6) : null;
-    this.#services = new ServiceTable(new AddressPool(options.serviceCidr));
+    this.#services = new Services({
+      prefix: options.serviceCidr,
+      node: { name: options.nodeName ?? "", labels: options.nodeLabels ?? {} },
+      config: options.loadBalancer ?? {},
+    });
     this.#policy = new PolicyState(options.policy ?? {}, options.nodeLabels ?? {});
   }
 
@@ -104,7 +117,7 @@ export class World {
   /** Other enforcement, for all policies at once. Call `settle` afterwards. */
   configure(settings: PolicySettings): void {
     this.#policy.configure(settings);
-    this.#policy.setServices(this.#services.specs());
+    this.#policy.setServices(this.#services.peers());
     this.#revision += 1;
   }
 
@@ -118,73 +131,53 @@ export class World {
   /** All or nothing: a file with an error leaves what it said before in force. */
   applyFile(file: string, text: string): { changed: boolean; diagnostics: readonly Diagnostic[] } {
     const parsed = parseDocuments(file, text);
-    const diagnostics = [...parsed.diagnostics];
-    const services: ServiceSpec[] = [];
-    for (const document of parsed.foreign) {
-      if (!SERVICE_KINDS.has(document.kind)) {
-        diagnostics.push({
-          code: "SKEP6046",
-          severity: "warning",
-          message: `the kind ${document.kind} is not read here: the object is left out`,
-          span: document.node.span,
-        });
-        continue;
-      }
-      const { service, diagnostics: found } = parseService(document, file);
-      diagnostics.push(...found);
-      if (service) services.push(service);
-    }
-    const content = { policies: parsed.documents, services };
+    const { objects, diagnostics: told } = readObjects(parsed.foreign, file);
+    const diagnostics = [...parsed.diagnostics, ...told];
+    const content = { policies: parsed.documents, objects };
     diagnostics.push(...this.#givenTwice(file, content));
     this.#diagnostics.set(file, diagnostics);
     if (hasErrors(diagnostics)) return { changed: false, diagnostics };
+    const before = this.#files.get(file) ?? NO_CONTENT;
     this.#files.set(file, content);
-    this.#documentsChanged();
+    this.#documentsChanged(before, content);
     return { changed: true, diagnostics };
   }
 
   removeFile(file: string): void {
     this.#diagnostics.delete(file);
-    if (this.#files.delete(file)) this.#documentsChanged();
+    const before = this.#files.get(file) ?? NO_CONTENT;
+    if (this.#files.delete(file)) this.#documentsChanged(before, NO_CONTENT);
   }
 
   #givenTwice(file: string, content: FileContent): Diagnostic[] {
-    const found: Diagnostic[] = [];
-    for (const [other, known] of this.#files) {
-      if (other === file) continue;
-      const policies = new Set(known.policies.map(documentKey));
-      for (const document of content.policies) {
-        if (!policies.has(documentKey(document))) continue;
-        found.push({
-          code: "SKEP6034",
-          severity: "error",
-          message: `${document.kind} ${document.namespace}/${document.name} stands in ${other} too`,
-          span: document.span,
-          hint: "give it another name, or remove one of them",
-        });
-      }
-      const services = new Set(known.services.map((service) => `${service.namespace}/${service.name}`));
-      for (const service of content.services) {
-        if (!services.has(`${service.namespace}/${service.name}`)) continue;
-        found.push({
-          code: "SKEP6034",
-          severity: "error",
-          message: `Service ${service.namespace}/${service.name} stands in ${other} too`,
-          span: { file, line: 1, column: 1, offset: 0, length: 0 },
-          hint: "give it another name, or remove one of them",
-        });
-      }
-    }
-    return found;
+    return identified(content).flatMap((object) => {
+      const other = this.#places.get(`${object.kind} ${object.key}`);
+      if (!other || other.file === file) return [];
+      return [givenTwice(object, `stands in ${other.file} too`, other)];
+    });
   }
 
-  #documentsChanged(): void {
-    const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
-    const documents = contents.flatMap((content) => content.policies);
-    this.#policy.setDocuments(documents);
-    this.#services.set(contents.flatMap((content) => content.services));
-    this.#policy.setServices(this.#services.specs());
+  #setPlaces(before: FileContent, after: FileContent): void {
+    for (const { kind, key } of identified(before)) this.#places.delete(`${kind} ${key}`);
+    for (const { kind, key, span } of identified(after)) this.#places.set(`${kind} ${key}`, span);
+  }
+
+  #documentsChanged(before: FileContent, after: FileContent): void {
+    this.#setPlaces(before, after);
+    if (after.policies.length > 0 || before.policies.length > 0) {
+      const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
+      this.#policy.setDocuments(contents.flatMap((content) => content.policies));
+    }
+    this.#objectsChanged(before.objects, after.objects);
     this.#revision += 1;
+  }
+
+  #objectsChanged(before: readonly FolderObject[], after: readonly FolderObject[]): void {
+    const kept = new Set(after.map(({ kind, key }) => `${kind}/${key}`));
+    for (const object of before) if (!kept.has(`${object.kind}/${object.key}`)) this.#services.take(object);
+    for (const object of after) this.#services.put(object);
+    if ([...before, ...after].some(({ kind }) => kind === "Service" || kind === "EndpointSlice"))
+      this.#policy.setServices(this.#services.peers());
   }
 
   /** What the files have been told, errors and warnings. */
@@ -263,6 +256,7 @@ export class World {
   /** The endpoint's interface is there: from now on it is in the rows. */
   setEndpoint(endpoint: Endpoint): void {
     this.#endpoints.set(endpoint.id, endpoint);
+    this.#services.setEndpoint(endpoint);
     this.#revision += 1;
   }
 
@@ -294,6 +288,7 @@ export class World {
     if (seed.address6) this.pods6?.release(seed.address6);
     this.#seeds.delete(id);
     this.#endpoints.delete(id);
+    this.#services.removeEndpoint(id);
     this.#revision += 1;
   }
 
@@ -321,6 +316,7 @@ export class World {
   /** Addresses of the host itself: identity 1. */
   setHostAddresses(addresses: readonly Address[]): void {
     this.#hostAddresses = addresses;
+    this.#services.setHostAddresses(addresses, this.pods.gateway);
   }
 
   // ---- rows ----
@@ -369,8 +365,29 @@ export class World {
     return [...new Map(rows.map((row) => [formatPrefix(row.prefix), row])).values()];
   }
 
+  /** Frontends with their backends, by address. */
   services(): ServiceRow[] {
-    return this.#services.rows(this.endpoints());
+    return this.#services.table();
+  }
+
+  /** The load balancer's tables. */
+  get loadBalancer(): LoadBalancer {
+    return this.#services.balancer;
+  }
+
+  /** What is to be written to the load balancer's maps since this was last asked for: steps, to be applied in turn. */
+  loadBalancerChanges(): LoadBalancerChange[] {
+    return this.#services.changes();
+  }
+
+  /** All that the load balancer's maps are to hold. */
+  loadBalancerRows(): LoadBalancerRows {
+    return this.#services.rows();
+  }
+
+  /** Every file has been read once: numbers and addresses that nobody has claimed since `restore` are free. */
+  restored(): void {
+    this.#services.restored();
   }
 
   #subjectOf(endpoint: EndpointSeed): PolicySubject {
@@ -402,9 +419,10 @@ export class World {
     return this.#policy.enforced(this.#subjectOf(endpoint));
   }
 
-  /** What keeps policies from being in force as they are written. */
+  /** What keeps policies and services from being in force as they are written. */
   problems(): Diagnostic[] {
-    return this.#policy.problems(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
+    const policies = this.#policy.problems(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
+    return [...policies, ...this.#services.problems()];
   }
 
   /** The rules behind a policy entry. */
@@ -442,4 +460,11 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
+}
+
+function identified({ policies, objects }: FileContent): { kind: string; key: string; span: Span }[] {
+  return [
+    ...policies.map((each) => ({ kind: each.kind, key: `${each.namespace}/${each.name}`, span: each.span })),
+    ...objects,
+  ];
 }

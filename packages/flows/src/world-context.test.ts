@@ -37,6 +37,7 @@ function world(): FlowWorld & { revision: number; gone: boolean } {
         address: address("10.96.0.10"),
         port: 80,
         protocol: 6,
+        scope: 0,
         backends: [],
       },
     ],

@@ -266,7 +266,8 @@ export class LoadBalancer {
     this.#dirtyServices.add(service);
   }
 
-  #instances(service: string): readonly Instance[] {
+  /** The backends of a service, each address once. */
+  instancesOf(service: string): readonly Instance[] {
     const known = this.#merged.get(service);
     if (known) return known;
     const merged = mergeInstances(this.#sources.get(service)?.values() ?? [], INSTANCE_STATES);
@@ -318,7 +319,7 @@ export class LoadBalancer {
       return;
     }
     const redirectTo = this.#redirectOf(params);
-    const backends = selectBackends(this.#instances(redirectTo ?? params.service), {
+    const backends = selectBackends(this.instancesOf(redirectTo ?? params.service), {
       ...{ params, service, redirected: redirectTo !== null, node: this.#node, config: this.config },
     });
     this.#frontends.set(key, { ...params, key, redirectTo, backends });
@@ -434,10 +435,15 @@ export class LoadBalancer {
       }));
   }
 
+  /** Of the backend's address; null where no frontend uses it. */
+  backendId(key: string): number | null {
+    return this.#programmer.backends.numbers.get(key);
+  }
+
   /** Every backend of every service, whether a frontend uses it or not, by address, with the services that it serves. */
   backends(): { readonly instance: Instance; readonly service: string }[] {
     const all = [...this.#sources.keys()].flatMap((service) =>
-      this.#instances(service).map((instance) => ({ instance, service })),
+      this.instancesOf(service).map((instance) => ({ instance, service })),
     );
     return all.sort((a, b) => compareText(a.instance.key, b.instance.key) || compareText(a.service, b.service));
   }
