@@ -279,6 +279,7 @@ export class LoadBalancer {
   commit(): LoadBalancerChange {
     const change = new ChangeBuilder();
     for (const key of this.#dirtyRedirects) this.#settleRedirect(key);
+    for (const key of this.#errors.keys()) this.#dirtyFrontends.add(key);
     for (const name of this.#dirtyServices) for (const key of this.#claims.keysOf(name)) this.#dirtyFrontends.add(key);
     const dirty = [...this.#dirtyFrontends];
     for (const key of dirty) this.#refresh(key);
@@ -286,6 +287,8 @@ export class LoadBalancer {
     const sorted = [...this.#dirtyFrontends].sort(compareText);
     for (const key of sorted) this.#place(change, key);
     for (const key of sorted) this.#displace(change, key);
+    // What was short of a number may have one now.
+    for (const key of [...this.#errors.keys()]) this.#place(change, key);
     for (const key of this.#skipsTouched()) this.#settleSkips(change, key);
     this.#programmer.backends.settle(change);
     this.#concerned.clear();

@@ -31,6 +31,13 @@ interface Programmed {
   readonly catchAll: FrontendType | null;
 }
 
+interface CatchAll {
+  row: ServiceSlotRow | null;
+  readonly types: Map<string, FrontendType>;
+  /** How many of them are load balancers'. */
+  balanced: number;
+}
+
 const NONE: Omit<Programmed, "id"> = {
   rows: { services: [], reverse: [], affinity: [], sourceRanges: [] },
   uses: [],
@@ -59,7 +66,7 @@ export class Programmer {
   readonly #maglev: Maglev;
   readonly #programmed = new Map<string, Programmed>();
   /** By address: the frontends that are behind its catch-all entry. */
-  readonly #catchAlls = new Map<string, { row: ServiceSlotRow; readonly types: Map<string, FrontendType> }>();
+  readonly #catchAlls = new Map<string, CatchAll>();
 
   /** Throws MaglevSettingsError. */
   constructor(config: LoadBalancerConfig) {
@@ -176,22 +183,20 @@ export class Programmer {
     const at = hostKey(address);
     const known = this.#catchAlls.get(at);
     if (!known && !type) return;
-    const types = known?.types ?? new Map<string, FrontendType>();
-    if (type) types.set(key, type);
-    else types.delete(key);
-    if (types.size === 0) {
-      if (known) change.put("services", known.row, null);
-      this.#catchAlls.delete(at);
-      return;
-    }
-    const row = catchAllRow(address, [...types.values()].includes("LoadBalancer") ? "LoadBalancer" : "ClusterIP");
-    change.put("services", known?.row ?? null, row);
-    this.#catchAlls.set(at, { row, types });
+    const entry = known ?? { row: null, types: new Map<string, FrontendType>(), balanced: 0 };
+    entry.balanced += Number(type === "LoadBalancer") - Number(entry.types.get(key) === "LoadBalancer");
+    if (type) entry.types.set(key, type);
+    else entry.types.delete(key);
+    const row = entry.types.size > 0 ? catchAllRow(address, entry.balanced > 0 ? "LoadBalancer" : "ClusterIP") : null;
+    if (row?.flags !== entry.row?.flags) change.put("services", entry.row, row);
+    entry.row = row;
+    if (row) this.#catchAlls.set(at, entry);
+    else this.#catchAlls.delete(at);
   }
 
   rows(): Omit<LoadBalancerRows, "skips"> {
     const all = [...this.#programmed.values()];
-    const catchAlls = [...this.#catchAlls.values()].map(({ row }) => row);
+    const catchAlls = [...this.#catchAlls.values()].flatMap(({ row }) => row ?? []);
     return {
       ...rowsOf(() => []),
       services: [...catchAlls, ...all.flatMap(({ rows }) => rows.services)],
