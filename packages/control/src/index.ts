@@ -1,7 +1,6 @@
 export type * from "./model.ts";
 export * from "./addresses.ts";
 export * from "./identities.ts";
-export { algorithmText, backendStateText, flagTexts } from "./load-balancer/text.ts";
 export * from "./load-balancer/index.ts";
 export type { ServiceSnapshot } from "./services.ts";
 export { HOST_ENDPOINT, type PolicyChange, type PolicySettings } from "./policy-state.ts";

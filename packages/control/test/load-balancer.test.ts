@@ -143,8 +143,8 @@ describe("services", () => {
   });
 
   it("have no more frontends than numbers", () => {
-    const target = balancer();
-    const ports = Array.from({ length: 65_535 }, (_, port) => ({
+    const target = balancer({ lastFrontend: 100 });
+    const ports = Array.from({ length: 100 }, (_, port) => ({
       ...{ name: `p${port}`, protocol: 6, port: port + 1, targetPort: 80, nodePort: 0 },
     }));
     const two = { ...service("clusterIPs: [10.96.0.1, 10.96.0.2], ports: [{ port: 80 }]"), ports };
@@ -154,7 +154,7 @@ describe("services", () => {
     target.commit();
     const late = (): string | undefined =>
       target.frontends().find(({ frontend }) => frontend.service === "default/late")?.error;
-    expect(late()).toMatch(/65535 numbers/);
+    expect(late()).toMatch(/100 numbers/);
     target.deleteService("default/web");
     target.setService({ ...service("clusterIP: 10.96.0.2, ports: [{ port: 80 }]", "name: late") });
     target.commit();

@@ -20,6 +20,8 @@ export interface LoadBalancerConfig {
   readonly maglevSeed: string;
   readonly nodePortRange: readonly [first: number, last: number];
   readonly families: readonly (4 | 6)[];
+  /** The largest number that a frontend may get. */
+  readonly lastFrontend: number;
   /** Zone to the number that a backend's row has, 1 to 255. */
   readonly zones: Readonly<Record<string, number>>;
 }
@@ -34,5 +36,6 @@ export const DEFAULT_CONFIG: LoadBalancerConfig = {
   maglevSeed: MAGLEV_DEFAULT_SEED,
   nodePortRange: [30_000, 32_767],
   families: [4, 6],
+  lastFrontend: 65_535,
   zones: {},
 };

@@ -367,7 +367,7 @@ export class LoadBalancer {
       this.#owners.set(at, key);
       const placement = { frontend, service, address };
       if (!this.#programmer.update(change, placement, this.#local.has(hostKey(address))))
-        this.#errors.set(key, "all 65535 numbers of frontends are in use");
+        this.#errors.set(key, `all ${this.config.lastFrontend} numbers of frontends are in use`);
     }
   }
 

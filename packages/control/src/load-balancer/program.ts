@@ -45,7 +45,6 @@ const NONE: Omit<Programmed, "id"> = {
   catchAll: null,
 };
 const NO_TABLE = new Uint32Array(0);
-const LAST_FRONTEND = 0xffff;
 
 const TYPE_FLAGS: Readonly<Record<FrontendType, number>> = {
   ClusterIP: 0,
@@ -60,7 +59,7 @@ const TYPE_FLAGS: Readonly<Record<FrontendType, number>> = {
 const OWN_CLASSES = ["io.cilium/bgp-control-plane", "io.cilium/l2-announcer", "io.cilium/node"];
 
 export class Programmer {
-  readonly numbers = new Numbers(LAST_FRONTEND);
+  readonly numbers: Numbers;
   readonly backends: BackendRegistry;
   readonly #config: LoadBalancerConfig;
   readonly #maglev: Maglev;
@@ -71,6 +70,7 @@ export class Programmer {
   /** Throws MaglevSettingsError. */
   constructor(config: LoadBalancerConfig) {
     this.#config = config;
+    this.numbers = new Numbers(config.lastFrontend);
     this.backends = new BackendRegistry(config.zones);
     this.#maglev = new Maglev({ size: config.maglevTableSize, seed: config.maglevSeed });
   }
