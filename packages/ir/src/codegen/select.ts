@@ -579,7 +579,8 @@ class Selector {
     const sum = by.op === "ext" && by.from === 32 && !by.signed ? (by.args[0] as Inst) : by;
     const reg = this.#use(by);
     if (sum.op !== "binary" || sum.binary !== "add" || possibleBits(sum) < FARTHEST) return reg;
-    if (!sum.args.some(mayBeFar)) return reg;
+    const constant = sum.args.find((arg) => arg.op === "const");
+    if (constant ? !mayBeFar(constant) : !sum.args.some(mayBeFar)) return reg;
     const near = this.#fresh();
     this.#move(near, reg, MOV32);
     return near;
