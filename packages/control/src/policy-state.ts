@@ -90,6 +90,10 @@ export class PolicyState {
     this.#engine.setServices(services);
   }
 
+  changeServices(...change: Parameters<PolicyEngine["changeServices"]>): void {
+    this.#engine.changeServices(...change);
+  }
+
   /** The identities there are, and the workloads that have them. */
   settle(
     identities: readonly PolicyIdentity[],

@@ -30,6 +30,8 @@ export class Services {
   readonly balancer: LoadBalancer;
   readonly #allocations: Allocations;
   readonly #peers = new WeakMap<ServiceSpec, ServicePeers>();
+  /** Services whose peers may be others than before. */
+  readonly #touched = new Set<string>();
   #changes: LoadBalancerChange[] = [];
   #problems = new Map<string, Diagnostic>();
 
@@ -39,6 +41,7 @@ export class Services {
   }
 
   put(object: FolderObject): void {
+    this.#touch(object);
     if (object.kind !== "Service") return putObject(this.balancer, object);
     this.#problems.delete(object.key);
     try {
@@ -52,10 +55,18 @@ export class Services {
     }
   }
 
-  take(object: Pick<FolderObject, "kind" | "key">): void {
+  take(object: FolderObject): void {
+    this.#touch(object);
     if (object.kind === "Service") this.#allocations.release(object.key);
     this.#problems.delete(object.key);
     takeObject(this.balancer, object);
+  }
+
+  #touch(object: FolderObject): void {
+    if (object.kind === "Service") this.#touched.add(object.key);
+    if (object.kind !== "EndpointSlice") return;
+    const before = this.balancer.slice(object.key)?.service ?? object.spec.service;
+    for (const name of [before, object.spec.service]) this.#touched.add(`${object.spec.namespace}/${name}`);
   }
 
   setEndpoint(endpoint: Endpoint): void {
@@ -84,6 +95,17 @@ export class Services {
   /** Services as policies select them: by their selector, or, without one, by their backends' addresses. */
   peers(): ServicePeers[] {
     return this.specs().map((spec) => this.#peersOf(spec));
+  }
+
+  /** The same for the services that have changed since this was last asked for; those that are gone by name. */
+  changedPeers(): { readonly changed: readonly ServicePeers[]; readonly gone: readonly string[] } {
+    const keys = [...this.#touched];
+    this.#touched.clear();
+    const specs = keys.map((key) => [key, this.balancer.spec(key)] as const);
+    return {
+      changed: specs.flatMap(([, spec]) => (spec ? [this.#peersOf(spec)] : [])),
+      gone: specs.flatMap(([key, spec]) => (spec ? [] : [key])),
+    };
   }
 
   #peersOf(spec: ServiceSpec): ServicePeers {

@@ -176,8 +176,8 @@ export class World {
     const kept = new Set(after.map(({ kind, key }) => `${kind}/${key}`));
     for (const object of before) if (!kept.has(`${object.kind}/${object.key}`)) this.#services.take(object);
     for (const object of after) this.#services.put(object);
-    if ([...before, ...after].some(({ kind }) => kind === "Service" || kind === "EndpointSlice"))
-      this.#policy.setServices(this.#services.peers());
+    const { changed, gone } = this.#services.changedPeers();
+    if (changed.length + gone.length > 0) this.#policy.changeServices(changed, gone);
   }
 
   /** What the files have been told, errors and warnings. */

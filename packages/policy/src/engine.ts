@@ -96,6 +96,11 @@ export class PolicyEngine {
     this.touched(this.cache.setServices(services));
   }
 
+  /** What a change of single services costs does not depend on how many there are. */
+  changeServices(...change: Parameters<SelectorCache["changeServices"]>): void {
+    this.touched(this.cache.changeServices(...change));
+  }
+
   /** The policy of a subject, compiled when its rules changed. */
   subject(subject: PolicySubject): SubjectPolicy {
     this.recompile();

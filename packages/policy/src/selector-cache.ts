@@ -140,6 +140,13 @@ export class SelectorCache {
     return this.reselect("service");
   }
 
+  /** Single services anew, and those of `gone` (`namespace/name`) no more. Returns the selectors whose selection changed. */
+  changeServices(changed: Iterable<ServicePeers>, gone: Iterable<string>): Set<CachedSelector> {
+    for (const key of gone) this.services.delete(key);
+    for (const service of changed) this.services.set(`${service.namespace}/${service.name}`, service);
+    return this.reselect("service");
+  }
+
   /** Prefixes that a selector with groups or services stands for; none for other kinds. */
   prefixesOf(peer: PeerSelector): readonly Prefix[] {
     if (peer.kind === "cidr") return [peer.prefix, ...peer.except];

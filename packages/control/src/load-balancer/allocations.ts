@@ -23,8 +23,8 @@ export class Allocations {
   /** Addresses given, by service; those of the pool that services name themselves are taken too. */
   readonly #given = new Map<string, Address>();
   readonly #claimed = new Map<string, readonly Address[]>();
-  /** By `namespace/name/port/protocol`. */
-  readonly #nodePorts = new Map<string, number>();
+  /** By service, then by `port/protocol`. */
+  readonly #nodePorts = new Map<string, Map<string, number>>();
   readonly #portUsers = new Map<string, Set<string>>();
 
   constructor(pool: AddressPool, range: readonly [first: number, last: number]) {
@@ -50,7 +50,7 @@ export class Allocations {
     this.#given.delete(key);
     for (const address of this.#claimed.get(key) ?? []) this.#pool.release(address);
     this.#claimed.delete(key);
-    for (const [name, port] of this.#nodePorts) if (name.startsWith(`${key}/`)) this.#freePort(name, port);
+    for (const name of this.#nodePorts.get(key)?.keys() ?? []) this.#freePort(key, name);
   }
 
   #clusterIps(spec: ServiceSpec): readonly Address[] {
@@ -79,28 +79,33 @@ export class Allocations {
   }
 
   #ports(spec: ServiceSpec): readonly ServicePort[] {
+    const key = objectKey(spec);
     const asks = spec.type === "NodePort" || (spec.type === "LoadBalancer" && spec.allocateNodePorts);
     const wanted = new Set<string>();
     const ports = spec.ports.map((port) => {
       if (spec.headless || spec.type === "ClusterIP" || (port.nodePort === 0 && !asks)) return port;
-      const name = `${objectKey(spec)}/${port.port}/${port.protocol}`;
+      const name = `${port.port}/${port.protocol}`;
       wanted.add(name);
-      return { ...port, nodePort: this.#nodePort(name, port) };
+      return { ...port, nodePort: this.#nodePort(key, name, port) };
     });
-    for (const [name, port] of this.#nodePorts)
-      if (name.startsWith(`${objectKey(spec)}/`) && !wanted.has(name)) this.#freePort(name, port);
+    for (const name of this.#nodePorts.get(key)?.keys() ?? []) if (!wanted.has(name)) this.#freePort(key, name);
     return ports;
   }
 
-  #nodePort(name: string, { nodePort, protocol }: ServicePort): number {
-    const known = this.#nodePorts.get(name);
+  #nodePort(key: string, name: string, { nodePort, protocol }: ServicePort): number {
+    const known = this.#nodePorts.get(key)?.get(name);
     if (known !== undefined && (nodePort === 0 || nodePort === known)) return known;
-    if (known !== undefined) this.#freePort(name, known);
+    if (known !== undefined) this.#freePort(key, name);
     const port = nodePort === 0 ? this.#freeNodePort(protocol) : nodePort;
-    this.#nodePorts.set(name, port);
-    const users = this.#portUsers.get(`${port}/${protocol}`) ?? new Set();
-    this.#portUsers.set(`${port}/${protocol}`, users.add(name));
+    this.#takePort(key, name, port);
     return port;
+  }
+
+  #takePort(key: string, name: string, port: number): void {
+    const ports = this.#nodePorts.get(key) ?? new Map<string, number>();
+    this.#nodePorts.set(key, ports.set(name, port));
+    const at = `${port}/${protocolOf(name)}`;
+    this.#portUsers.set(at, (this.#portUsers.get(at) ?? new Set<string>()).add(key));
   }
 
   #freeNodePort(protocol: number): number {
@@ -109,18 +114,22 @@ export class Allocations {
     throw new NodePortsExhaustedError(`all node ports from ${first} to ${last} are in use`);
   }
 
-  #freePort(name: string, port: number): void {
-    this.#nodePorts.delete(name);
-    const at = `${port}/${name.slice(name.lastIndexOf("/") + 1)}`;
+  #freePort(key: string, name: string): void {
+    const ports = this.#nodePorts.get(key);
+    const at = `${ports?.get(name) ?? 0}/${protocolOf(name)}`;
+    ports?.delete(name);
+    if (ports?.size === 0) this.#nodePorts.delete(key);
     const users = this.#portUsers.get(at);
-    users?.delete(name);
+    users?.delete(key);
     if (users?.size === 0) this.#portUsers.delete(at);
   }
 
   snapshot(): AllocationsSnapshot {
     return {
       addresses: [...this.#given].map(([key, address]) => [key, formatAddress(address)] as const),
-      nodePorts: [...this.#nodePorts],
+      nodePorts: [...this.#nodePorts].flatMap(([key, ports]) =>
+        [...ports].map(([name, port]) => [`${key}/${name}`, port] as const),
+      ),
     };
   }
 
@@ -131,16 +140,16 @@ export class Allocations {
       this.#pool.claim(address);
       this.#given.set(key, address);
     }
-    for (const [name, port] of nodePorts) {
-      this.#nodePorts.set(name, port);
-      const at = `${port}/${name.slice(name.lastIndexOf("/") + 1)}`;
-      this.#portUsers.set(at, (this.#portUsers.get(at) ?? new Set()).add(name));
+    for (const [path, port] of nodePorts) {
+      const [namespace, name, ...rest] = path.split("/");
+      this.#takePort(`${namespace ?? ""}/${name ?? ""}`, rest.join("/"), port);
     }
   }
 
   /** All services have been read: what belonged to others is free. */
   retain(keys: ReadonlySet<string>): void {
-    const ports = [...this.#nodePorts.keys()].map((name) => name.split("/").slice(0, 2).join("/"));
-    for (const key of new Set([...this.#given.keys(), ...ports])) if (!keys.has(key)) this.release(key);
+    for (const key of [...this.#given.keys(), ...this.#nodePorts.keys()]) if (!keys.has(key)) this.release(key);
   }
 }
+
+const protocolOf = (name: string): string => name.slice(name.indexOf("/") + 1);

@@ -266,6 +266,14 @@ export class LoadBalancer {
     this.#dirtyServices.add(service);
   }
 
+  spec(key: string): ServiceSpec | null {
+    return this.#specs.get(key) ?? null;
+  }
+
+  slice(key: string): EndpointSliceSpec | null {
+    return this.#slices.get(key) ?? null;
+  }
+
   /** The backends of a service, each address once. */
   instancesOf(service: string): readonly Instance[] {
     const known = this.#merged.get(service);
