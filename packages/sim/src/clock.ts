@@ -30,6 +30,11 @@ export class VirtualClock implements Clock {
     return this.#epoch + Number(this.#now) / 1_000_000;
   }
 
+  /** Nanoseconds since 1970. */
+  epochNanoseconds(): bigint {
+    return BigInt(this.#epoch) * NANOSECONDS_PER_MS + this.#now;
+  }
+
   monotonic(): bigint {
     return this.#now;
   }

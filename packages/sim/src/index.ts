@@ -4,6 +4,7 @@ export { VirtualClock } from "./clock.ts";
 export { Random } from "./random.ts";
 export { NotSupportedError, SimError, type ErrnoName } from "./error.ts";
 export { Cgroup, SimProcesses } from "./processes.ts";
+export { capture, replay, type DeviceCapture, type ReplayOptions } from "./capture.ts";
 export { SimNetwork, type Counters } from "./net/network.ts";
 export { SimNamespace } from "./net/namespace.ts";
 export { Device, type SeenFrame, type WireQuality } from "./net/device.ts";

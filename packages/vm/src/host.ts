@@ -73,8 +73,8 @@ export interface Host {
 
   // ---- what a packet carries beside its bytes ----
 
-  /** bpf_skb_get_tunnel_key and set: the bytes of `struct bpf_tunnel_key`, or null. */
-  tunnelKey?: { get(): Uint8Array | null; set(key: Uint8Array, flags: bigint): number };
+  /** bpf_skb_get_tunnel_key and set. `get`: null where the packet came by no tunnel. `set` gives 0 or a negative errno. */
+  readonly tunnelKey?: { get(): TunnelKey | null; set(key: TunnelKey): number };
   /** bpf_get_route_realm. */
   readonly routeRealm?: number;
 
@@ -82,6 +82,16 @@ export interface Host {
 
   /** Size-limited byte areas that a helper of one program type reads or writes, by helper name. Absent: the helper gives EOPNOTSUPP. */
   readonly special?: Readonly<Record<string, SpecialHelper>>;
+}
+
+/** What a tunnel says outside of a packet (`struct bpf_tunnel_key`). Addresses have 4 or 16 bytes in network order. */
+export interface TunnelKey {
+  readonly id: number;
+  /** The other end: where it came from, where it is to go. */
+  readonly remote: Uint8Array;
+  readonly local?: Uint8Array;
+  readonly tos: number;
+  readonly ttl: number;
 }
 
 export type ObjectKind = "socket" | "task" | "inode" | "cgroup";

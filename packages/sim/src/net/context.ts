@@ -9,10 +9,12 @@ export interface PacketMarks {
   readonly mark: number;
   readonly priority: number;
   readonly hash: number;
+  /** `skb->tstamp`: when it is to leave, in nanoseconds of CLOCK_MONOTONIC; absent: now. */
+  readonly departure?: bigint;
 }
 
 const SIZE = 192;
-const [LENGTH, MARK, PROTOCOL, PRIORITY, INGRESS_INTERFACE, INTERFACE, HASH] = [0, 8, 16, 32, 36, 40, 68];
+const [LENGTH, MARK, PROTOCOL, PRIORITY, INGRESS_INTERFACE, INTERFACE, HASH, TIME] = [0, 8, 16, 32, 36, 40, 68, 152];
 
 export function contextOf(
   device: Device,
@@ -28,14 +30,17 @@ export function contextOf(
   view.setUint32(INGRESS_INTERFACE, of.direction === "ingress" ? device.index : 0, true);
   view.setUint32(INTERFACE, device.index, true);
   view.setUint32(HASH, of.marks.hash, true);
+  view.setBigUint64(TIME, of.marks.departure ?? 0n, true);
   return bytes;
 }
 
 export function readMarks(context: Uint8Array): PacketMarks {
   const view = new DataView(context.buffer, context.byteOffset, context.byteLength);
+  const departure = view.getBigUint64(TIME, true);
   return {
     mark: view.getUint32(MARK, true),
     priority: view.getUint32(PRIORITY, true),
     hash: view.getUint32(HASH, true),
+    ...(departure === 0n ? {} : { departure }),
   };
 }

@@ -23,12 +23,16 @@ export class Device {
   readonly index: number;
   readonly name: string;
   readonly mac: Mac;
-  readonly kind: "veth" | "loopback";
+  readonly kind: "veth" | "loopback" | "vxlan";
   readonly namespace: SimNamespace;
   mtu: number;
   up = false;
   peer: Device | null = null;
   quality: WireQuality = {};
+  /** `fq`: frames leave at the time that a program gave them (`skb->tstamp`), as net/sched/sch_fq.c lets them. */
+  queue: "none" | "fq" = "none";
+  /** Of VXLAN: the port of its datagrams. */
+  readonly tunnelPort: number | null;
   readonly tcx = { ingress: new HookList(), egress: new HookList() };
   readonly xdp = new HookSlot();
   readonly taps = new Set<(frame: SeenFrame) => void>();
@@ -41,6 +45,7 @@ export class Device {
       readonly mac: Mac;
       readonly mtu: number;
       readonly kind: Device["kind"];
+      readonly tunnelPort?: number;
     },
   ) {
     this.namespace = namespace;
@@ -49,12 +54,13 @@ export class Device {
     this.mac = options.mac;
     this.mtu = options.mtu;
     this.kind = options.kind;
+    this.tunnelPort = options.tunnelPort ?? null;
   }
 
   get info(): Interface {
     const { index, name, mac, mtu, up, peer } = this;
     if (this.kind === "loopback") return { index, name, mac, mtu, up };
-    return { index, name, mac, mtu, up, kind: "veth", ...(peer ? { peerIndex: peer.index } : {}) };
+    return { index, name, mac, mtu, up, kind: this.kind, ...(peer ? { peerIndex: peer.index } : {}) };
   }
 
   /** Nothing is attached or listened for any more. */

@@ -18,9 +18,11 @@ import { HookList } from "../bpf/hooks.ts";
 import { Device } from "./device.ts";
 import type { SimNetwork } from "./network.ts";
 import { Stack } from "./stack.ts";
+import { VXLAN_PORT } from "./vxlan.ts";
 
 const DEFAULT_MTU = 1500;
 const LOOPBACK_MTU = 65_536;
+const VXLAN_MTU = 1450;
 const NAME_BYTES = 15;
 
 export class SimNamespace implements Namespace {
@@ -52,7 +54,7 @@ export class SimNamespace implements Namespace {
     this.stack = new Stack(this);
   }
 
-  #add(options: { name: string; mac: Mac; mtu: number; kind: Device["kind"] }): Device {
+  #add(options: { name: string; mac: Mac; mtu: number; kind: Device["kind"]; tunnelPort?: number }): Device {
     const device = new Device(this, { index: this.#freeIndex(), ...options });
     this.#devices.set(device.index, device);
     return device;
@@ -88,6 +90,32 @@ export class SimNamespace implements Namespace {
     return device;
   }
 
+  /**
+   * A VXLAN device whose packets carry their tunnel with them (`ip link add NAME type vxlan external`), down. `mtu`: default 1450. Throws
+   * EEXIST where the name or the port is taken.
+   */
+  createVxlan(
+    name: string,
+    options: { readonly port?: number; readonly mac?: Mac; readonly mtu?: number } = {},
+  ): Interface {
+    const tunnelPort = options.port ?? VXLAN_PORT;
+    this.#checkName(name);
+    if (this.tunnelAt(tunnelPort)) throw new SimError("EEXIST", `a tunnel at UDP port ${tunnelPort}`);
+    const mac = options.mac ?? this.network.randomMac();
+    return this.#add({ name, mac, mtu: options.mtu ?? VXLAN_MTU, kind: "vxlan", tunnelPort }).info;
+  }
+
+  /** The tunnel's device that takes datagrams of the port. */
+  tunnelAt(port: number): Device | null {
+    return [...this.#devices.values()].find(({ tunnelPort }) => tunnelPort === port) ?? null;
+  }
+
+  #checkName(name: string): void {
+    if (name.length === 0 || name.length > NAME_BYTES || /[/\s]/.test(name))
+      throw new SimError("EINVAL", `${JSON.stringify(name)} names no interface`);
+    if (this.deviceByName(name)) throw new SimError("EEXIST", `interface ${name} of ${this.name}`);
+  }
+
   createVeth(
     name: string,
     peer: { readonly namespace: Namespace; readonly name: string; readonly mac?: Mac },
@@ -97,11 +125,8 @@ export class SimNamespace implements Namespace {
     for (const [space, each] of [
       [this, name],
       [other, peer.name],
-    ] as const) {
-      if (each.length === 0 || each.length > NAME_BYTES || /[/\s]/.test(each))
-        throw new SimError("EINVAL", `${JSON.stringify(each)} names no interface`);
-      if (space.deviceByName(each)) throw new SimError("EEXIST", `interface ${each} of ${space.name}`);
-    }
+    ] as const)
+      space.#checkName(each);
     const mtu = options.mtu ?? DEFAULT_MTU;
     const near = this.#add({ name, mac: options.mac ?? this.network.randomMac(), mtu, kind: "veth" });
     const far = other.#add({ name: peer.name, mac: peer.mac ?? this.network.randomMac(), mtu, kind: "veth" });

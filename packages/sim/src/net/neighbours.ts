@@ -16,7 +16,7 @@ import {
 } from "@skep/net";
 import type { Device } from "./device.ts";
 import type { SimNamespace } from "./namespace.ts";
-import { packetOf, type Packet } from "./network.ts";
+import { packetOf, type Packet } from "./packet.ts";
 
 const REQUEST = 1;
 const REPLY = 2;
@@ -112,10 +112,12 @@ export class NeighbourTable {
 
   /** Answers and learns; true where the packet was about neighbours and nothing else. */
   receive(device: Device, packet: ParsedPacket): boolean {
+    // What a tunnel carries inside is not said to this interface.
+    if (packet.layers.some(({ kind }) => kind === "udp")) return false;
     const arp = packet.layers.find((layer) => layer.kind === "arp");
     if (arp) {
       const { operation, senderAddress, senderMac, targetAddress } = arp;
-      this.#learn(device, senderAddress, senderMac);
+      this.#learn(device, senderAddress, senderMac, operation === REQUEST && this.#namespace.isOwn(targetAddress));
       if (operation === REQUEST && this.#namespace.isOwn(targetAddress)) {
         const answer = { senderMac: device.mac, senderAddress: targetAddress };
         const reply = { kind: "arp" as const, operation: REPLY, ...answer, targetMac: senderMac };
@@ -132,7 +134,7 @@ export class NeighbourTable {
       if (message.mac) this.#learn(device, message.target, message.mac);
       return true;
     }
-    if (message.mac) this.#learn(device, ip.source, message.mac);
+    if (message.mac) this.#learn(device, ip.source, message.mac, this.#namespace.isOwn(message.target));
     if (message.mac && this.#namespace.isOwn(message.target)) {
       const facts = { target: message.target, mac: device.mac, router: false, solicited: true, override: true };
       this.#transmit(device, message.mac, [
@@ -143,12 +145,13 @@ export class NeighbourTable {
     return true;
   }
 
-  #learn(device: Device, address: Address, mac: Mac): void {
+  /** `isForUs`: who asks about us is answered soon (net/ipv4/arp.c: arp_process; net/ipv6/ndisc.c: ndisc_recv_ns). */
+  #learn(device: Device, address: Address, mac: Mac, isForUs = false): void {
     const key = `${device.index} ${formatAddress(address)}`;
     const waiting = this.#waiting.get(key);
     // What nobody asked about and nobody knows is not taken in.
-    if (!waiting && !this.#namespace.neighbour(device.index, address)) return;
-    this.#namespace.addNeighbour(device.index, address, mac);
+    if (!isForUs && !waiting && !this.#namespace.neighbour(device.index, address)) return;
+    if (address.bytes.some((byte) => byte !== 0)) this.#namespace.addNeighbour(device.index, address, mac);
     if (!waiting) return;
     this.#waiting.delete(key);
     waiting.cancel();

@@ -4,16 +4,18 @@
  */
 import type { Namespace, NetMachine } from "@skep/machine";
 import type { Mac } from "@skep/net";
-import type { Host, KernelObject, Redirect, RunResult } from "@skep/vm";
+import type { Host, KernelObject, Redirect, RunResult, TunnelKey } from "@skep/vm";
 import type { SimBpf } from "../bpf/machine.ts";
 import type { LinkObject } from "../bpf/objects.ts";
 import { SimError } from "../error.ts";
 import type { Simulation } from "../simulation.ts";
-import { contextOf, type PacketMarks, readMarks } from "./context.ts";
+import { contextOf, readMarks } from "./context.ts";
 import type { Device } from "./device.ts";
 import { fibLookup } from "./fib.ts";
 import { SimNamespace } from "./namespace.ts";
+import { NO_MARKS, packetOf, type Packet } from "./packet.ts";
 import type { Sock } from "./sock.ts";
+import { encapsulate } from "./vxlan.ts";
 
 /** include/uapi/linux/bpf.h: enum tcx_action_base, enum xdp_action. */
 const TC = { next: -1, ok: 0, shot: 2, redirect: 7 } as const;
@@ -22,24 +24,15 @@ const XDP = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
 const TO_INGRESS = 1n;
 /** XMIT_RECURSION_LIMIT, net/core/dev.h: a frame that is sent in circles. */
 const MAX_HOPS = 64;
+/** TCA_FQ_HORIZON: ten seconds. */
+const HORIZON = 10_000_000_000n;
 
-/** A frame under way, with what the kernel carries beside its bytes. */
-export interface Packet {
-  readonly frame: Uint8Array;
-  readonly marks: PacketMarks;
-  readonly hops: number;
-  /** The socket that sent it, as long as it stays in the socket's namespace. */
-  readonly sock: Sock | null;
+interface TcRun {
+  readonly packet: Packet;
+  readonly link: LinkObject;
+  /** As the program leaves it. */
+  readonly tunnel: { key: TunnelKey | null };
 }
-
-const NO_MARKS: PacketMarks = { mark: 0, priority: 0, hash: 0 };
-
-export const packetOf = (frame: Uint8Array, sock: Sock | null = null): Packet => ({
-  frame,
-  marks: sock ? { mark: sock.mark, priority: sock.priority, hash: 0 } : NO_MARKS,
-  hops: 0,
-  sock,
-});
 
 export interface Counters {
   /** Frames that a program dropped, and those that the stack or a wire dropped. */
@@ -166,9 +159,23 @@ export class SimNetwork implements NetMachine {
   }
 
   #wire(device: Device, packet: Packet): void {
+    const { departure = 0n } = packet.marks;
+    const { clock } = this.simulation;
+    if (device.queue === "fq" && departure > clock.monotonic()) {
+      // What is to leave behind the horizon does not leave (sch_fq: horizon_drop).
+      if (departure > clock.monotonic() + HORIZON) this.#lose();
+      else clock.at(departure, () => device.up && this.#send(device, packet));
+    } else this.#send(device, packet);
+  }
+
+  #send(device: Device, packet: Packet): void {
     this.#seen(device, packet.frame, "out");
     if (device.kind === "loopback") {
       this.simulation.clock.after(0, () => this.receive(device, packet));
+      return;
+    }
+    if (device.kind === "vxlan") {
+      if (!encapsulate(device, packet)) this.#lose();
       return;
     }
     const { peer, quality } = device;
@@ -179,7 +186,8 @@ export class SimNetwork implements NetMachine {
       return;
     }
     // skb_scrub_packet: what a namespace marked stays in it.
-    const scrubbed = peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS, sock: null };
+    const scrubbed =
+      peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS, sock: null, tunnel: null };
     this.simulation.clock.after(
       delay,
       () => peer.up && peer.namespace.network.receive(peer, { ...scrubbed, hops: packet.hops + 1 }),
@@ -199,8 +207,9 @@ export class SimNetwork implements NetMachine {
   #pass(device: Device, direction: "ingress" | "egress", packet: Packet): Packet | null {
     let now = packet;
     for (const link of [...device.tcx[direction].links]) {
-      const result = this.#runTc(device, direction, { packet: now, link });
-      now = { ...now, frame: result.packet, marks: readMarks(result.context) };
+      const tunnel = { key: now.tunnel ?? null };
+      const result = this.#runTc(device, direction, { packet: now, link, tunnel });
+      now = { ...now, frame: result.packet, marks: readMarks(result.context), tunnel: tunnel.key };
       const verdict = result.returned | 0;
       for (const clone of result.clones) this.#redirect(device, clone, { ...now, frame: clone.packet });
       if (verdict === TC.next) continue;
@@ -224,13 +233,22 @@ export class SimNetwork implements NetMachine {
     };
   }
 
-  #runTc(device: Device, direction: "ingress" | "egress", of: { packet: Packet; link: LinkObject }): RunResult {
-    const { packet, link } = of;
+  #runTc(device: Device, direction: "ingress" | "egress", of: TcRun): RunResult {
+    const { packet, link, tunnel } = of;
     const context = contextOf(device, { direction, frame: packet.frame, marks: packet.marks });
     return this.bpf.run(link.program.program, {
       packet: packet.frame,
       context,
-      host: packet.sock?.host() ?? this.hostOf(device.namespace),
+      host: {
+        ...(packet.sock?.host() ?? this.hostOf(device.namespace)),
+        tunnelKey: {
+          get: () => tunnel.key,
+          set: (key) => {
+            tunnel.key = key;
+            return 0;
+          },
+        },
+      },
     });
   }
 
@@ -246,7 +264,7 @@ export class SimNetwork implements NetMachine {
       if (!target.peer?.up) this.#lose();
       else {
         this.#seen(target.peer, next.frame, "in");
-        const passed = this.#pass(target.peer, "ingress", { ...next, marks: NO_MARKS, sock: null });
+        const passed = this.#pass(target.peer, "ingress", { ...next, marks: NO_MARKS, sock: null, tunnel: null });
         if (passed) target.peer.namespace.stack.receive(target.peer, passed);
       }
     } else if (redirect.helper === "redirect_neigh") device.namespace.stack.sendVia(target, next, redirect.neighbour);

@@ -19,10 +19,11 @@ import { runCgroupSkb } from "./cgroup-skb.ts";
 import { aboutOf, errorLayers, echoReply, type IcmpProblem } from "./icmp.ts";
 import type { SimNamespace } from "./namespace.ts";
 import { NeighbourTable } from "./neighbours.ts";
-import { packetOf, type Packet } from "./network.ts";
+import { packetOf, type Packet } from "./packet.ts";
 import type { Sock } from "./sock.ts";
 import { TcpLayer } from "./tcp.ts";
 import { UdpLayer } from "./udp.ts";
+import { decapsulate } from "./vxlan.ts";
 
 const ETHERNET = 14;
 const DEFAULT_TTL = 64;
@@ -111,8 +112,26 @@ export class Stack {
     const delivered = { ip, packet, at, device, frame: packet.bytes };
     if (layer.kind === "tcp") this.tcp.receive(delivered);
     else if (layer.kind === "udp") {
-      if (!this.udp.receive(delivered)) this.#answerError(packet, ip, "port");
+      if (!this.#receiveTunnel(delivered) && !this.udp.receive(delivered)) this.#answerError(packet, ip, "port");
     } else this.#receiveIcmp(delivered);
+  }
+
+  /** Whether a tunnel's device took the datagram (udp_sk(sk)->encap_rcv). */
+  #receiveTunnel({ ip, packet, at }: Delivered): boolean {
+    const layer = packet.layers[at];
+    const device = layer?.kind === "udp" ? this.namespace.tunnelAt(layer.destinationPort) : null;
+    const span = packet.spans[at];
+    if (!device?.up || !span) return false;
+    const outer = {
+      ...{ source: ip.source.bytes, destination: ip.destination.bytes },
+      ...(ip.kind === "ipv4"
+        ? { tos: (ip.dscp << 2) | ip.ecn, ttl: ip.ttl }
+        : { tos: ip.trafficClass, ttl: ip.hopLimit }),
+    };
+    const inner = decapsulate(packet.bytes.slice(span.offset + 8, span.end), outer);
+    if (inner) this.namespace.network.receive(device, inner);
+    else this.#counters.otherDrops += 1;
+    return true;
   }
 
   #receiveIcmp(delivered: Delivered): void {
@@ -194,17 +213,23 @@ export class Stack {
     readonly layers: readonly LayerSpec[];
     /** The socket that sends. */
     readonly sock?: Sock | null;
+    /** Default 64. */
+    readonly ttl?: number;
+    readonly tos?: number;
+    readonly marks?: Packet["marks"];
+    readonly hops?: number;
   }): "ENETUNREACH" | "EPERM" | null {
-    const { destination, layers, sock = null } = options;
+    const { destination, layers, sock = null, ttl = DEFAULT_TTL, tos = 0 } = options;
     const source = options.source ?? this.sourceFor(destination);
     if (!source) return "ENETUNREACH";
     const ip: LayerSpec =
       destination.family === 4
-        ? { kind: "ipv4", source, destination, ttl: DEFAULT_TTL, dontFragment: true }
-        : { kind: "ipv6", source, destination, hopLimit: DEFAULT_TTL };
+        ? { kind: "ipv4", source, destination, ttl, dscp: tos >>> 2, ecn: tos & 3, dontFragment: true }
+        : { kind: "ipv6", source, destination, hopLimit: ttl, trafficClass: tos };
     const nobody: Mac = new Uint8Array(6);
     const frame = buildPacket([{ kind: "ethernet", source: nobody, destination: nobody }, ip, ...layers]);
-    const packet = packetOf(frame, sock);
+    const made = packetOf(frame, sock);
+    const packet = { ...made, marks: options.marks ?? made.marks, hops: options.hops ?? 0 };
     const isOwn = this.namespace.isOwn(destination);
     const route = isOwn ? null : this.namespace.route(destination);
     const out = isOwn ? this.namespace.deviceByName("lo") : route && this.namespace.device(route.interface);

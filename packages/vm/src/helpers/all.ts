@@ -9,6 +9,7 @@ import { packetHelpers } from "./packet.ts";
 import { skbHelpers } from "./skb.ts";
 import { taskHelpers } from "./task.ts";
 import { textHelpers } from "./text.ts";
+import { tunnelHelpers } from "./tunnel.ts";
 
 /** Everything that the machine has itself, and what its host answers (`Host.special`), by number. */
 export function standardHelpers(machine: HelperMachine): ReadonlyMap<number, HelperFunction> {
@@ -18,6 +19,7 @@ export function standardHelpers(machine: HelperMachine): ReadonlyMap<number, Hel
     ...mapHelpers(machine),
     ...packetHelpers(machine),
     ...skbHelpers(machine),
+    ...tunnelHelpers(machine),
     ...networkHelpers(machine),
     ...taskHelpers(machine),
   ]);

@@ -12,8 +12,6 @@ export function skbHelpers(machine: HelperMachine): HelperRows {
   return [
     [18, (cpu) => pushVlan(machine, swap16(cpu.u32(2) & 0xffff), cpu.u32(3) & 0xffff)],
     [19, () => popVlan(machine)],
-    [20, (cpu) => getTunnelKey(machine, cpu)],
-    [21, (cpu) => setTunnelKey(machine, cpu)],
     [24, () => machine.host.routeRealm ?? 0],
     [31, (cpu) => changeProtocol(machine, swap16(cpu.u32(2) & 0xffff), cpu.u64(3))],
     [32, (cpu) => changeType(machine, cpu.u32(2))],
@@ -269,20 +267,4 @@ function checkMtu(machine: HelperMachine, cpu: Cpu): number {
   const size = (wanted === 0 ? run.length : wanted + ETH_HLEN) + cpu.s32(4);
   memory.view.setUint32(at, mtu, true);
   return size <= mtu + ETH_HLEN ? 0 : 1;
-}
-
-/** bpf_skb_get_tunnel_key: without a tunnel the key is zeroed. */
-function getTunnelKey(machine: HelperMachine, cpu: Cpu): number {
-  const size = cpu.u32(3);
-  const at = machine.memory.check(cpu.pointer(2), size, true);
-  const key = machine.host.tunnelKey?.get() ?? null;
-  machine.memory.bytes.fill(0, at, at + size);
-  if (key === null) return -errno.EINVAL;
-  machine.memory.bytes.set(key.subarray(0, size), at);
-  return 0;
-}
-
-function setTunnelKey(machine: HelperMachine, cpu: Cpu): number {
-  const key = machine.memory.read(cpu.pointer(2), cpu.u32(3)).slice();
-  return machine.host.tunnelKey?.set(key, cpu.u64(4)) ?? -errno.EINVAL;
 }
