@@ -187,8 +187,8 @@ export async function buildPlayground() {
       logLevel,
       absWorkingDir,
     },
-    entryPoints: [join(page, "main.ts")],
-    outfile: join(folder, "main.js"),
+    entryPoints: [join(page, "main.ts"), join(page, "worker.ts")],
+    outdir: folder,
   });
   for (const name of pageStatics) copyFileSync(join(page, name), join(folder, name));
   writeFileSync(stamp, hash);

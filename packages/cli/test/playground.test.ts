@@ -50,6 +50,7 @@ describe("the server", () => {
   it("serves the page's files, to its own name", async () => {
     expect(new URL(server.url).hostname).toBe("127.0.0.1");
     expect(await get("/main.js")).toBe(200);
+    expect(await get("/worker.js")).toBe(200);
     expect(await get("/.stamp")).toBe(404);
     expect(await get("/../skep.mjs")).toBe(404);
     expect(await get("/", {}, "POST")).toBe(405);
@@ -223,6 +224,32 @@ describe.skipIf(chromium === null)("the page in a browser", () => {
     expect(shown).toMatch(/mend: Count in a register/);
     expect(shown).toMatch(/branch taken|branch not taken/);
     expect(await browser.evaluate(`document.getElementById("outcome").hidden`)).toBe(true);
+  });
+
+  it("stays awake while a program runs, and stops it", async () => {
+    const module = `import { global, loop, u32, u64, xdp, XDP } from "@skep/bpf";
+      export const rounds = global("rounds", u64, 0n);
+      export const long = xdp("long", () => {
+        loop(8_000_000, () => { rounds.value += 1n; });
+        return XDP.PASS;
+      });`;
+    await open("engine=interpreter");
+    await browser.evaluate(`document.getElementById("source").value = ${JSON.stringify(module)}`);
+    await browser.evaluate(`(() => {
+      window.ticks = 0;
+      const [status, verdicts] = ["status", "verdicts"].map((id) => document.getElementById(id));
+      setInterval(() => { if (status.textContent === "Running ..." && !verdicts.hidden) window.ticks += 1; }, 5);
+      document.getElementById("run").click();
+    })()`);
+    // While it runs the page's own timers go on, and its controls are heard.
+    await browser.until(`window.ticks > 10`);
+    expect(await text("status")).toBe("Running ...");
+    await browser.evaluate(`document.getElementById("stop").click()`);
+    await browser.until(`document.getElementById("status").textContent === "Running failed: it was stopped"`);
+    expect(await browser.evaluate(`document.getElementById("run").disabled`)).toBe(false);
+    // The next question has a worker of its own.
+    await press("compile");
+    expect(await text("status")).toBe("Compiled: long.");
   });
 
   it("has a label for every control", async () => {

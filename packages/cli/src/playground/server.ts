@@ -12,6 +12,7 @@ import { CliError, systemCode } from "../errors.ts";
 const files: Readonly<Record<string, { readonly file: string; readonly type: string }>> = {
   "/": { file: "index.html", type: "text/html; charset=utf-8" },
   "/main.js": { file: "main.js", type: "text/javascript; charset=utf-8" },
+  "/worker.js": { file: "worker.js", type: "text/javascript; charset=utf-8" },
   "/style.css": { file: "style.css", type: "text/css; charset=utf-8" },
   "/icon.svg": { file: "icon.svg", type: "image/svg+xml" },
 };

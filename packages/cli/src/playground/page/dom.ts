@@ -41,7 +41,6 @@ interface PageScope {
     createElement(tag: string): PageElement;
   };
   readonly location: { readonly search: string };
-  requestAnimationFrame(run: () => void): number;
 }
 
 const scope = globalThis as unknown as PageScope;
@@ -65,11 +64,4 @@ export function make(tag: string, attributes: Attributes, ...children: readonly 
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children);
   return made;
-}
-
-/** Resolves when what was changed so far can be seen. */
-export function painted(): Promise<void> {
-  return new Promise((done) => {
-    scope.requestAnimationFrame(() => setTimeout(done, 0));
-  });
 }

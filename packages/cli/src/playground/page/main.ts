@@ -3,15 +3,13 @@
  * The page: what its controls do. `?example=NAME&place=host&engine=fast&run=1` chooses, and runs at once.
  */
 import { type CapturedPacket, linkTypes, readCapture, writePcap } from "@skep/net";
-import type { ObjectSpec } from "@skep/object";
 import type { Verification } from "@skep/verifier";
 import type { EngineName } from "@skep/vm";
+import { ask, stop } from "./ask.ts";
 import { builtInCapture } from "./capture.ts";
-import { byId, field, make, type PageElement, painted, search } from "./dom.ts";
+import { byId, field, make, type PageElement, search } from "./dom.ts";
 import { examples } from "./examples.ts";
-import { runOnHost } from "./host.ts";
-import { compileText, listing, verifyAll } from "./program.ts";
-import { type Outcome, runAlone } from "./run.ts";
+import type { Outcome } from "./run.ts";
 import { fill, say, showListing, showOutcome, showProblems, showVerdicts } from "./show.ts";
 
 const source = field("source");
@@ -24,54 +22,54 @@ function clear(): void {
 const runnable: ReadonlySet<string> = new Set(["xdp", "sched_cls"]);
 
 /** The programs that can be run, to choose from; the choice stays while there is one of that name. */
-function offer(spec: ObjectSpec): void {
+function offer(programs: readonly { readonly name: string; readonly type: string }[]): void {
   const select = field("program");
   const before = select.value;
-  const names = Object.values(spec.programs).flatMap(({ name, type }) => (runnable.has(type) ? [name] : []));
+  const names = programs.flatMap(({ name, type }) => (runnable.has(type) ? [name] : []));
   select.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
   if (names.includes(before)) select.value = before;
 }
 
 // ---- the three steps; each does those before it ----
 
-function compileStep(): ObjectSpec | null {
+async function compileStep(): Promise<boolean> {
   clear();
-  const { spec, problems } = compileText(source.value);
+  const { problems, compiled } = await ask({ step: "compile", text: source.value });
   showProblems(problems, (start, length) => {
     source.focus();
     source.setSelectionRange(start, start + length);
   });
-  if (spec === null) {
+  if (compiled === null) {
     say("It does not compile.");
-    return null;
+    return false;
   }
-  offer(spec);
-  showListing(listing(spec));
-  say(`Compiled: ${Object.keys(spec.programs).join(", ") || "no programs"}.`);
-  return spec;
+  offer(compiled.programs);
+  showListing(compiled.listing);
+  say(`Compiled: ${compiled.programs.map(({ name }) => name).join(", ") || "no programs"}.`);
+  return true;
 }
 
-function verifyStep(): { spec: ObjectSpec; verifications: readonly Verification[] } | null {
-  const spec = compileStep();
-  if (spec === null) return null;
-  const verifications = verifyAll(spec);
+async function verifyStep(): Promise<readonly Verification[] | null> {
+  if (!(await compileStep())) return null;
+  say("Verifying ...");
+  const verifications = await ask({ step: "verify" });
   showVerdicts(verifications);
   const refused = verifications.filter(({ refusal }) => refusal !== null).map(({ program }) => program);
   say(refused.length === 0 ? "Compiled and verified." : `The verifier refuses ${refused.join(", ")}.`);
-  return { spec, verifications };
+  return verifications;
 }
 
 async function runStep(): Promise<void> {
-  const verified = verifyStep();
-  if (verified === null) return;
-  const { spec, verifications } = verified;
+  const verifications = await verifyStep();
+  if (verifications === null) return;
   const name = field("program").value;
   if (name === "") return say("There is no xdp or tc program to run.");
   // As in the kernel: what is refused does not run.
   if (verifications.some(({ program, refusal }) => program === name && refusal !== null)) return;
+  say("Running ...");
   const engine = field("engine").value as EngineName;
-  const options = { program: name, packets, engine };
-  const outcome = field("place").value === "host" ? await runOnHost(spec, options) : runAlone(spec, options);
+  const place = field("place").value === "host" ? "host" : "alone";
+  const outcome = await ask({ step: "run", program: name, packets, engine, place });
   showOutcome(outcome, downloadOf(outcome));
   say(outcome.stopped === null ? `${name} ran on ${outcome.rows.length} packets.` : `${name} was stopped.`);
 }
@@ -83,15 +81,27 @@ function downloadOf({ left }: Outcome): PageElement | null {
   return make("a", { href: url, download: "out.pcap" }, `Download the ${left.length} packets that were not dropped`);
 }
 
-/** A failure of the page itself is shown, not lost in the console. */
+const STEPS = ["compile", "verify", "run"] as const;
+
+/** One at a time. A failure of the page itself is shown, not lost in the console. */
 async function perform(what: string, step: () => unknown): Promise<void> {
   say(`${what} ...`);
-  await painted();
+  busy(true);
   try {
     await step();
   } catch (error) {
     say(`${what} failed: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    busy(false);
   }
+}
+
+let isBusy = false;
+
+function busy(is: boolean): void {
+  isBusy = is;
+  for (const id of STEPS) field(id).disabled = is;
+  field("stop").disabled = !is;
 }
 
 // ---- controls ----
@@ -134,11 +144,12 @@ function wire(): void {
   byId("compile").addEventListener("click", () => void perform("Compiling", compileStep));
   byId("verify").addEventListener("click", () => void perform("Verifying", verifyStep));
   byId("run").addEventListener("click", () => void perform("Running", runStep));
+  byId("stop").addEventListener("click", stop);
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("controls").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey === true || event.metaKey === true)) return;
     event.preventDefault();
-    void perform("Running", runStep);
+    if (!isBusy) void perform("Running", runStep);
   });
 }
 

@@ -6,8 +6,7 @@ import { compile, formatDiagnostic } from "@skep/compiler";
 import { type CodeReference, type Diagnostic, disassemble } from "@skep/isa";
 import type { FunctionSpec, ObjectSpec } from "@skep/object";
 import { type Verification, verify } from "@skep/verifier";
-
-export const FILE = "program.bpf.ts";
+import { FILE } from "./work.ts";
 
 export interface Problem {
   readonly diagnostic: Diagnostic;

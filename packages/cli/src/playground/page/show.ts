@@ -5,9 +5,9 @@
 import type { PathStep, Refusal, Verification } from "@skep/verifier";
 import { byId, make, type PageElement } from "./dom.ts";
 import type { Problem } from "./program.ts";
-import { FILE } from "./program.ts";
 import type { MapTable } from "./maps.ts";
 import type { Outcome, PacketRow } from "./run.ts";
+import { FILE } from "./work.ts";
 
 export type Part = "problems" | "verdicts" | "outcome" | "listing";
 
