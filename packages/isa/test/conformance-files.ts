@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { assemble, decode, validate } from "../src/index.ts";
 
 /** The folder `../shared/data` beside the repository, or null in a clone that has none. */
 export function sharedData(): string | null {
@@ -56,4 +57,19 @@ export function rawBytes(block: string): Uint8Array {
       return (digits.padStart(16, "0").match(/../g) ?? []).reverse().map((pair) => Number.parseInt(pair, 16));
     }),
   );
+}
+
+/** Why the assembler or the decoder refuses the file; null if it takes it. */
+export function refusal(path: string): string | null {
+  const blocks = readBlocks(path);
+  const asm = blocks.get("asm");
+  const raw = blocks.get("raw");
+  const unknown = Array.from(blocks.keys()).find(
+    (name) => !["", "asm", "raw", "mem", "result", "error"].includes(name),
+  );
+  if (unknown !== undefined) return `unknown block ${unknown}`;
+  if (asm === undefined && raw === undefined) return "no program";
+  if (asm !== undefined) return assemble(asm, { notation: "conformance" }).diagnostics[0]?.message ?? null;
+  const { instructions, diagnostics } = decode(rawBytes(raw ?? ""));
+  return [...diagnostics, ...validate(instructions)][0]?.message ?? null;
 }

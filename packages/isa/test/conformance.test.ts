@@ -1,25 +1,10 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { assemble, decode, disassemble, encode, validate } from "../src/index.ts";
-import { dataFiles, rawBytes, readBlocks, sharedData } from "./conformance-files.ts";
+import { assemble, disassemble, encode, validate } from "../src/index.ts";
+import { dataFiles, rawBytes, readBlocks, refusal, sharedData } from "./conformance-files.ts";
 
 const data = sharedData();
 if (data === null) console.warn("conformance data is not there: its tests are skipped");
-
-/** Why the assembler or the decoder refuses the file; null if it takes it. */
-function refusal(path: string): string | null {
-  const blocks = readBlocks(path);
-  const asm = blocks.get("asm");
-  const raw = blocks.get("raw");
-  const unknown = Array.from(blocks.keys()).find(
-    (name) => !["", "asm", "raw", "mem", "result", "error"].includes(name),
-  );
-  if (unknown !== undefined) return `unknown block ${unknown}`;
-  if (asm === undefined && raw === undefined) return "no program";
-  if (asm !== undefined) return assemble(asm, { notation: "conformance" }).diagnostics[0]?.message ?? null;
-  const { instructions, diagnostics } = decode(rawBytes(raw ?? ""));
-  return [...diagnostics, ...validate(instructions)][0]?.message ?? null;
-}
 
 describe.skipIf(data === null)("bpf_conformance", () => {
   const folder = join(data ?? "", "bpf_conformance");

@@ -6,7 +6,7 @@ import type { AnswerTo, Question, Reply } from "./work.ts";
 
 /** As much of the browser's Worker as this page uses. */
 interface PageWorker {
-  postMessage(message: { readonly id: number; readonly question: Question }): void;
+  postMessage(message: { readonly id: number; readonly question: Question }, transferred: readonly never[]): void;
   terminate(): void;
   onmessage: ((event: { readonly data: Reply }) => void) | null;
   onerror: ((event: { readonly message?: string }) => void) | null;
@@ -51,7 +51,7 @@ export function ask<Q extends Question>(question: Q): Promise<AnswerTo<Q>> {
   const answer = new Promise<AnswerTo<Q>>((resolve, reject) => {
     waiting.set(id, { resolve: (given) => resolve(given as AnswerTo<Q>), reject });
   });
-  worker.postMessage({ id, question });
+  worker.postMessage({ id, question }, []);
   return answer;
 }
 

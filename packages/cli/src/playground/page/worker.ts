@@ -10,7 +10,7 @@ import type { Answers, CompileAnswer, Question, Reply } from "./work.ts";
 
 /** As much of a worker's scope as this one uses. */
 interface WorkerScope {
-  postMessage(reply: Reply): void;
+  postMessage(reply: Reply, transferred: readonly never[]): void;
   onmessage: ((event: { readonly data: { readonly id: number; readonly question: Question } }) => void) | null;
 }
 
@@ -40,10 +40,13 @@ async function answer(question: Question): Promise<Answers[keyof Answers]> {
   return question.place === "host" ? runOnHost(known(), question) : runAlone(known(), question);
 }
 
+/** Nothing is moved: answers are copied. */
+const NOTHING: readonly never[] = [];
 const scope = globalThis as unknown as WorkerScope;
 scope.onmessage = ({ data: { id, question } }) => {
   answer(question).then(
-    (given) => scope.postMessage({ id, answer: given }),
-    (error: unknown) => scope.postMessage({ id, failure: error instanceof Error ? error.message : String(error) }),
+    (given) => scope.postMessage({ id, answer: given }, NOTHING),
+    (error: unknown) =>
+      scope.postMessage({ id, failure: error instanceof Error ? error.message : String(error) }, NOTHING),
   );
 };
