@@ -24,3 +24,4 @@ export { reflectionService } from "./reflection.ts";
 export * from "./agent-events.ts";
 export { Relay, type PeerClient, type RelayOptions, type RelayPeer } from "./relay/relay.ts";
 export type { FlowServer } from "./server.ts";
+export * from "./metrics/index.ts";

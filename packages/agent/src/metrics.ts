@@ -1,0 +1,173 @@
+/**
+ * @module
+ * The agent's own metrics, under Cilium's names (pkg/metrics), read when they are asked for; and the listener that serves them.
+ */
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { dropReasonText, FlowMetrics } from "@skep/flows";
+import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
+import type { Agent } from "./agent.ts";
+import type { Logger } from "./log.ts";
+
+export interface MetricsOptions {
+  /** `127.0.0.1:9962`; the port 0 is any free one. Loopback only. */
+  readonly listen: string;
+  /** Hubble's metrics of flows, each with its options. */
+  readonly flows: readonly string[];
+  readonly version: string;
+}
+
+/** The address to serve metrics on cannot be taken. */
+export class MetricsListenError extends Error {
+  override readonly name = "MetricsListenError";
+}
+
+const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
+
+/** Throws MetricsListenError for anything but loopback: what leaves the machine needs TLS, which this listener does not speak. */
+export function parseListen(text: string): { readonly host: string; readonly port: number } {
+  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = found?.[1] ?? found?.[2] ?? "";
+  const port = Number(found?.[3] ?? NaN);
+  if (!found || port > 65_535) throw new MetricsListenError(`"${text}" is no address: write it as 127.0.0.1:9962`);
+  if (!LOOPBACK.includes(host))
+    throw new MetricsListenError(`metrics are served on loopback only, not on ${host}: use 127.0.0.1:${port}`);
+  return { host, port };
+}
+
+type Collect = { readonly set: (labels: Record<string, string>, value: number) => void };
+
+/** A gauge or counter whose values are read when it is scraped. */
+function read(
+  registry: Registry,
+  definition: { readonly name: string; readonly help: string; readonly labels: readonly string[] },
+  collect: (to: Collect) => void,
+): Metric {
+  const { name, help, labels } = definition;
+  const options = { name, help, labelNames: [...labels], registers: [registry] };
+  if (name.endsWith("_total") || name.includes("_count_") || name.includes("_bytes_"))
+    return new Counter({
+      ...options,
+      collect() {
+        this.reset();
+        collect({ set: (values, value) => this.inc(values, value) });
+      },
+    });
+  return new Gauge({
+    ...options,
+    collect() {
+      this.reset();
+      collect({ set: (values, value) => this.set(values, value) });
+    },
+  });
+}
+
+const DIRECTION = { ingress: "INGRESS", egress: "EGRESS" } as const;
+
+function packetMetrics(registry: Registry, agent: Agent): void {
+  const drops = { labels: ["reason", "direction"] };
+  const forwards = { labels: ["direction"] };
+  const each = (isDrop: boolean, what: "packets" | "bytes") => (to: Collect) => {
+    for (const { reason, direction, ...counted } of agent.datapath.counters()) {
+      if ((reason !== 0) !== isDrop) continue;
+      const labels = isDrop ? { reason: dropReasonText(reason) } : {};
+      to.set({ ...labels, direction: DIRECTION[direction] }, Number(counted[what]));
+    }
+  };
+  read(registry, { ...drops, name: "cilium_drop_count_total", help: "Total dropped packets" }, each(true, "packets"));
+  read(registry, { ...drops, name: "cilium_drop_bytes_total", help: "Total dropped bytes" }, each(true, "bytes"));
+  read(
+    registry,
+    { ...forwards, name: "cilium_forward_count_total", help: "Total forwarded packets" },
+    each(false, "packets"),
+  );
+  read(registry, { ...forwards, name: "cilium_forward_bytes_total", help: "Total forwarded bytes" }, each(false, "bytes"));
+}
+
+function count<T>(items: readonly T[], of: (item: T) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(of(item), (counts.get(of(item)) ?? 0) + 1);
+  return counts;
+}
+
+function enforcementOf({ ingressEnforced, egressEnforced, endpoint }: ReturnType<Agent["endpoints"]>[number]): string {
+  const audit = endpoint.audit === true ? "-audit" : "";
+  if (ingressEnforced && egressEnforced) return `both${audit}`;
+  return ingressEnforced ? `ingress${audit}` : egressEnforced ? `egress${audit}` : "none";
+}
+
+function stateMetrics(registry: Registry, agent: Agent, version: string): void {
+  const gauge = (name: string, help: string, labels: readonly string[], collect: (to: Collect) => void): void =>
+    void read(registry, { name: `cilium_${name}`, help, labels }, collect);
+  gauge("version", "Version of the agent", ["version"], (to) => to.set({ version }, 1));
+  gauge("endpoint", "Number of endpoints managed by this agent", [], (to) => to.set({}, agent.endpoints().length));
+  gauge("endpoint_state", "Count of all endpoints, by state", ["endpoint_state"], (to) => {
+    for (const [state, n] of count(agent.endpoints(), (each) => each.state)) to.set({ endpoint_state: state }, n);
+  });
+  gauge("policy", "Number of policies currently loaded", [], (to) => to.set({}, agent.world.documents().length));
+  gauge("policy_max_revision", "Highest policy revision number in the agent", [], (to) =>
+    to.set({}, agent.world.revision),
+  );
+  gauge(
+    "policy_endpoint_enforcement_status",
+    "Number of endpoints labeled by policy enforcement status",
+    ["enforcement"],
+    (to) => {
+      for (const [enforcement, n] of count(agent.endpoints(), enforcementOf)) to.set({ enforcement }, n);
+    },
+  );
+  gauge("identity", "Number of identities currently allocated", [], (to) => to.set({}, agent.world.identities().length));
+  gauge("services", "Number of services currently loaded", [], (to) => to.set({}, agent.world.services().length));
+  gauge("not_in_force", "Documents that are refused, and maps that are not as they should be", ["kind"], (to) => {
+    const errors = agent.world.diagnostics().filter(({ severity }) => severity === "error");
+    to.set({ kind: "document" }, errors.length);
+    to.set({ kind: "map" }, agent.failures.size);
+  });
+}
+
+export interface RunningMetrics {
+  readonly flows: FlowMetrics;
+  /** With the port that was taken. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** Serves `/metrics`. Throws MetricsListenError and the flows' MetricsError before anything listens. */
+export async function serveMetrics(agent: Agent, options: MetricsOptions, log: Logger): Promise<RunningMetrics> {
+  const { host, port } = parseListen(options.listen);
+  const registry = new Registry();
+  const flows = new FlowMetrics({ registry, metrics: options.flows });
+  packetMetrics(registry, agent);
+  stateMetrics(registry, agent, options.version);
+  collectDefaultMetrics({ register: registry, prefix: "skep_" });
+  const server = http.createServer((request, response) => {
+    if (request.method !== "GET" || request.url !== "/metrics") {
+      response.writeHead(request.method === "GET" ? 404 : 405).end("metrics are at /metrics\n");
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
+      (error: unknown) => {
+        log.error("the metrics cannot be read", { error: String(error) });
+        response.writeHead(500).end("the metrics cannot be read\n");
+      },
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(new MetricsListenError(`metrics cannot be served on ${options.listen}: ${cause.message}`, { cause })),
+    );
+    server.listen(port, host, resolve);
+  });
+  const taken = server.address() as AddressInfo;
+  const shown = taken.family === "IPv6" ? `[${taken.address}]` : taken.address;
+  return {
+    flows,
+    address: `${shown}:${taken.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * @module
+ * Counters of flows for Prometheus. The number of series is bounded: what would exceed the bound counts as refused.
+ */
+import { flow } from "@skep/api";
+import { Counter, type Registry } from "prom-client";
+import { enumName } from "../names/enums.ts";
+import { type ContextLabels, contextLabelsOf } from "./context.ts";
+import { type Handler, handlerOf } from "./handlers.ts";
+import { MetricsError, parseMetric } from "./options.ts";
+
+export interface FlowMetricsOptions {
+  readonly registry: Registry;
+  /** Each as {@link parseMetric} reads it. */
+  readonly metrics: readonly string[];
+  /** Series of one metric; default 10,000. */
+  readonly maxSeries?: number;
+}
+
+const MAX_SERIES = 10_000;
+/** Between the label values of one series; no name may have it. */
+const SEPARATOR = "\u0000";
+
+class CountedMetric {
+  readonly name: string;
+  readonly #handler: Handler;
+  readonly #context: ContextLabels;
+  readonly #counter: Counter;
+  readonly #refused: Counter;
+  readonly #maxSeries: number;
+  /** Each series by its values: its counter, and the workloads that it names. */
+  readonly #series = new Map<
+    string,
+    { readonly child: ReturnType<Counter["labels"]>; readonly pods: readonly string[] }
+  >();
+
+  constructor(text: string, { registry, maxSeries = MAX_SERIES }: FlowMetricsOptions, refused: Counter) {
+    const options = parseMetric(text);
+    this.name = options.name;
+    this.#handler = handlerOf(options.name, options.flags);
+    this.#context = contextLabelsOf(options);
+    this.#refused = refused;
+    this.#maxSeries = maxSeries;
+    const { metric, help } = this.#handler;
+    this.#counter = new Counter({ name: metric, help, labelNames: this.#names(), registers: [registry] });
+  }
+
+  #names(): string[] {
+    return [...this.#handler.labels, ...this.#context.names];
+  }
+
+  add(message: flow.Flow): void {
+    const own = this.#handler.count(message);
+    if (!own) return;
+    const values = [...own, ...this.#context.values(message)];
+    const key = values.join(SEPARATOR);
+    const series = this.#series.get(key) ?? this.#open(key, values, message);
+    if (series) series.child.inc();
+    else this.#refused.inc({ metric: this.#handler.metric });
+  }
+
+  #open(key: string, values: readonly string[], message: flow.Flow) {
+    if (this.#series.size >= this.#maxSeries) return null;
+    const names = this.#names();
+    const child = this.#counter.labels(Object.fromEntries(names.map((name, at) => [name, values[at] ?? ""])));
+    const series = { child, pods: this.#context.podsOf(message) };
+    this.#series.set(key, series);
+    return series;
+  }
+
+  /** Takes the series away that name the workload. */
+  forget(pod: string): void {
+    const names = this.#names();
+    for (const [key, { pods }] of this.#series) {
+      if (!pods.includes(pod)) continue;
+      const values = key.split(SEPARATOR);
+      this.#counter.remove(Object.fromEntries(names.map((name, at) => [name, values[at] ?? ""])));
+      this.#series.delete(key);
+    }
+  }
+}
+
+export class FlowMetrics {
+  readonly #metrics: readonly CountedMetric[];
+  readonly #lost: Counter;
+
+  /** Throws MetricsError, which names the metric and what is wrong with it. */
+  constructor(options: FlowMetricsOptions) {
+    const registers = [options.registry];
+    const refused = new Counter({
+      ...{ name: "skep_metrics_refused_total", help: "Flows that a metric did not count: it has too many series" },
+      ...{ labelNames: ["metric"], registers },
+    });
+    this.#lost = new Counter({
+      ...{ name: "hubble_lost_events_total", help: "Number of lost events", labelNames: ["source"], registers },
+    });
+    this.#metrics = options.metrics.map((text) => new CountedMetric(text, options, refused));
+    const twice = this.#metrics.find(({ name }, at) => this.#metrics.findIndex((each) => each.name === name) !== at);
+    if (twice) throw new MetricsError(`the metric "${twice.name}" is asked for twice`);
+  }
+
+  add(message: flow.Flow): void {
+    for (const metric of this.#metrics) metric.add(message);
+  }
+
+  addLoss(source: flow.LostEventSource, lost: bigint): void {
+    const name = enumName(flow.LostEventSourceSchema, source) ?? String(source);
+    this.#lost.inc({ source: name.toLowerCase() }, Number(lost));
+  }
+
+  /** A workload has gone; `pod` as `namespace/name`. Cilium's keep a minute's grace: that is the caller's. */
+  forget(pod: string): void {
+    for (const metric of this.#metrics) metric.forget(pod);
+  }
+}
