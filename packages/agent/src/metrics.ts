@@ -4,7 +4,7 @@
  */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { dropReasonText, FlowMetrics } from "@skep/flows";
+import { checkFlowMetrics, dropReasonText, FlowMetrics } from "@skep/flows";
 import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
 import type { Agent } from "./agent.ts";
 import type { Logger } from "./log.ts";
@@ -81,7 +81,11 @@ function packetMetrics(registry: Registry, agent: Agent): void {
     { ...forwards, name: "cilium_forward_count_total", help: "Total forwarded packets" },
     each(false, "packets"),
   );
-  read(registry, { ...forwards, name: "cilium_forward_bytes_total", help: "Total forwarded bytes" }, each(false, "bytes"));
+  read(
+    registry,
+    { ...forwards, name: "cilium_forward_bytes_total", help: "Total forwarded bytes" },
+    each(false, "bytes"),
+  );
 }
 
 function count<T>(items: readonly T[], of: (item: T) => string): Map<string, number> {
@@ -116,13 +120,21 @@ function stateMetrics(registry: Registry, agent: Agent, version: string): void {
       for (const [enforcement, n] of count(agent.endpoints(), enforcementOf)) to.set({ enforcement }, n);
     },
   );
-  gauge("identity", "Number of identities currently allocated", [], (to) => to.set({}, agent.world.identities().length));
+  gauge("identity", "Number of identities currently allocated", [], (to) =>
+    to.set({}, agent.world.identities().length),
+  );
   gauge("services", "Number of services currently loaded", [], (to) => to.set({}, agent.world.services().length));
   gauge("not_in_force", "Documents that are refused, and maps that are not as they should be", ["kind"], (to) => {
     const errors = agent.world.diagnostics().filter(({ severity }) => severity === "error");
     to.set({ kind: "document" }, errors.length);
     to.set({ kind: "map" }, agent.failures.size);
   });
+}
+
+/** Throws MetricsListenError or the flows' MetricsError where the options cannot be served: asked before anything is loaded. */
+export function checkMetrics(options: MetricsOptions): void {
+  parseListen(options.listen);
+  checkFlowMetrics(options.flows);
 }
 
 export interface RunningMetrics {

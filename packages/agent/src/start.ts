@@ -3,12 +3,15 @@ import { randomBytes } from "node:crypto";
 import { flow, skep } from "@skep/api";
 import { type FlowContext, Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent, type AgentOptions } from "./agent.ts";
+import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 import { agentRoutes } from "./service.ts";
 
 export interface RunningAgent {
   readonly agent: Agent;
   readonly socket: string;
+  /** Where metrics are served, where they are. */
+  readonly metrics?: string;
   /** Ends; the datapath stays in force. */
   close(): Promise<void>;
 }
@@ -18,6 +21,8 @@ export function socketPath(run: string): string {
   return join(run, "skep.sock");
 }
 
+/** Series of a workload outlive it for this long. */
+const GRACE_MS = 60_000;
 /** How often losses of the ring are looked for. */
 const LOSS_MS = 1000;
 
@@ -33,10 +38,37 @@ export function flowContext(agent: Agent, random: () => bigint): FlowContext {
   });
 }
 
+/** Gives, each time that it is asked, the workloads that have been gone for Cilium's minute of grace since it was asked last. */
+function departures(agent: Agent): () => string[] {
+  let present = new Set<string>();
+  const gone = new Map<string, number>();
+  return () => {
+    const now = performance.now();
+    const names = new Set(agent.endpoints().map(({ endpoint }) => `${endpoint.namespace}/${endpoint.name}`));
+    for (const name of present) if (!names.has(name)) gone.set(name, now);
+    for (const name of names) gone.delete(name);
+    present = names;
+    const over = [...gone].filter(([, since]) => now - since >= GRACE_MS).map(([name]) => name);
+    for (const name of over) gone.delete(name);
+    return over;
+  };
+}
+
+/** An agent whose metrics cannot be served does not start. */
+async function metricsOf(agent: Agent, options: MetricsOptions): Promise<RunningMetrics> {
+  try {
+    return await serveMetrics(agent, options, agent.options.log);
+  } catch (error) {
+    agent.close();
+    throw error;
+  }
+}
+
 /** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
-export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+export async function startAgent(options: AgentOptions & { readonly metrics?: MetricsOptions }): Promise<RunningAgent> {
   const socket = socketPath(options.run);
   if (await answers(socket)) throw new SocketTakenError(socket);
+  if (options.metrics) checkMetrics(options.metrics);
   const agent = new Agent(options);
   const clock = options.machine.clock;
   const flows = new Observer({
@@ -45,14 +77,24 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     now: () => BigInt(Math.round(clock.now() * 1_000_000)),
   });
   const context = flowContext(agent, () => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n));
-  const reader = agent.datapath.readEvents((event) => flows.add(recordOf(event, context)));
+  const metrics = options.metrics ? await metricsOf(agent, options.metrics) : null;
+  const reader = agent.datapath.readEvents((event) => {
+    const record = recordOf(event, context);
+    flows.add(record);
+    metrics?.flows.add(record.flow);
+  });
   // What a dead agent did not read still lies in the ring.
   reader.drain();
   let lost = agent.datapath.lostEvents();
+  const departed = departures(agent);
   const losses = setInterval(() => {
     const now = agent.datapath.lostEvents();
-    if (now > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
+    if (now > lost) {
+      flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
+      metrics?.flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
+    }
     lost = now;
+    for (const pod of departed()) metrics?.flows.forget(pod);
   }, LOSS_MS);
   const server = await serve(socket, (router) => {
     agentRoutes(router, agent, flows);
@@ -61,11 +103,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const stop = async (): Promise<void> => {
     clearInterval(losses);
     reader.close();
+    await metrics?.close();
     await server.close();
   };
   return {
     agent,
     socket,
+    ...(metrics ? { metrics: metrics.address } : {}),
     close: async () => {
       await stop();
       agent.close();

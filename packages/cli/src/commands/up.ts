@@ -8,6 +8,7 @@ import { answers, createLogger, socketPath, SocketTakenError, startAgent } from 
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
+import { VERSION } from "../version.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
 export interface UpOptions {
@@ -31,7 +32,12 @@ export interface UpOptions {
   readonly hostFirewall?: boolean;
   readonly nodeLabel?: readonly string[];
   readonly policyVerdicts?: boolean;
+  readonly metricsAddr?: string;
+  readonly hubbleMetrics?: readonly string[];
 }
+
+/** Where none is chosen: those that name no workload. */
+const HUBBLE_METRICS = ["drop", "flow", "tcp", "icmp", "port-distribution", "policy"];
 
 function checkFolder(directory: string): string {
   const path = resolve(directory);
@@ -60,6 +66,7 @@ function untilAsked(): Promise<NodeJS.Signals> {
 /** Errors that say what is wrong in their first line, and how to mend it. */
 function startError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
+  if (["MetricsError", "MetricsListenError"].includes(error.name)) return usageError(error.message, { cause: error });
   if (["MissingCapabilityError", "NotSupportedError", "NoCgroupError"].includes(error.name)) {
     return new CliError(error.message, EXIT_USAGE, { cause: error });
   }
@@ -104,6 +111,9 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
     ...(options.policyVerdicts === true ? { verdictEvents: true } : {}),
+    ...(options.metricsAddr === undefined
+      ? {}
+      : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
   })
@@ -114,7 +124,8 @@ export async function up(options: UpOptions): Promise<number> {
       const mounted = bpfMounts().filter((point) => !others.has(point));
       notePlace(places.run, { ...place, mounts: [...mountedBefore, ...mounted] });
     });
-  log.info("ready", { socket: running.socket, folder: directory });
+  const { socket, metrics } = running;
+  log.info("ready", { socket, folder: directory, ...(metrics === undefined ? {} : { metrics }) });
   log.info("ending; the datapath stays in force", { signal: await asked });
   await running.close();
   return 0;

@@ -39,6 +39,12 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--host-firewall", "policies with a nodeSelector are in force between the host and its workloads")
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
     .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")
+    .option("--metrics-addr <address>", "serve Prometheus metrics there: 127.0.0.1:9962; loopback only")
+    .option(
+      "--hubble-metrics <metric>",
+      "metric of flows with its options, as drop:labelsContext=source_pod; may be given several times",
+      collect,
+    )
     .addOption(new Option("--log-format <format>", "default text on a terminal, else json").choices(["text", "json"]))
     .action((dir: string, options: Omit<UpOptions, "directory">) =>
       finish(async () => (await import("../commands/up.ts")).up({ ...options, directory: dir })),

@@ -22,7 +22,6 @@ const MAX_SERIES = 10_000;
 const SEPARATOR = "\u0000";
 
 class CountedMetric {
-  readonly name: string;
   readonly #handler: Handler;
   readonly #context: ContextLabels;
   readonly #counter: Counter;
@@ -36,7 +35,6 @@ class CountedMetric {
 
   constructor(text: string, { registry, maxSeries = MAX_SERIES }: FlowMetricsOptions, refused: Counter) {
     const options = parseMetric(text);
-    this.name = options.name;
     this.#handler = handlerOf(options.name, options.flags);
     this.#context = contextLabelsOf(options);
     this.#refused = refused;
@@ -80,6 +78,14 @@ class CountedMetric {
   }
 }
 
+/** Throws MetricsError, which names the metric and what is wrong with it. */
+export function checkFlowMetrics(metrics: readonly string[]): void {
+  const options = metrics.map(parseMetric);
+  for (const { name, flags } of options) handlerOf(name, flags);
+  const twice = options.find(({ name }, at) => options.findIndex((each) => each.name === name) !== at);
+  if (twice) throw new MetricsError(`the metric "${twice.name}" is asked for twice`);
+}
+
 export class FlowMetrics {
   readonly #metrics: readonly CountedMetric[];
   readonly #lost: Counter;
@@ -94,9 +100,8 @@ export class FlowMetrics {
     this.#lost = new Counter({
       ...{ name: "hubble_lost_events_total", help: "Number of lost events", labelNames: ["source"], registers },
     });
+    checkFlowMetrics(options.metrics);
     this.#metrics = options.metrics.map((text) => new CountedMetric(text, options, refused));
-    const twice = this.#metrics.find(({ name }, at) => this.#metrics.findIndex((each) => each.name === name) !== at);
-    if (twice) throw new MetricsError(`the metric "${twice.name}" is asked for twice`);
   }
 
   add(message: flow.Flow): void {

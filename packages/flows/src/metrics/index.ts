@@ -1,3 +1,3 @@
-export { FlowMetrics, type FlowMetricsOptions } from "./flow-metrics.ts";
+export { checkFlowMetrics, FlowMetrics, type FlowMetricsOptions } from "./flow-metrics.ts";
 export { metricNames } from "./handlers.ts";
 export { contextKinds, contextLabels, MetricsError } from "./options.ts";

@@ -1,0 +1,102 @@
+// The agent's metrics as Prometheus scrapes them, on the simulated machine.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openSim, type SimMachine } from "@skep/sim";
+import { createLogger, type MetricsOptions, type RunningAgent, startAgent } from "../src/index.ts";
+import { parseListen } from "../src/metrics.ts";
+
+const DENY = `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: deny, namespace: default}
+spec: {endpointSelector: {matchLabels: {app: web}}, ingress: [{}]}
+`;
+
+describe("metrics of an agent", () => {
+  let folder: string;
+  let machine: SimMachine;
+  let running: RunningAgent | null = null;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "skep-metrics-"));
+    mkdirSync(join(folder, "policies"));
+    writeFileSync(join(folder, "policies", "deny.yaml"), DENY);
+    machine = openSim();
+  });
+  afterEach(async () => {
+    running?.agent.datapath.destroy();
+    await running?.close();
+    running = null;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const start = async (metrics: Partial<MetricsOptions> = {}): Promise<RunningAgent> => {
+    running = await startAgent({
+      ...{ machine, directory: join(folder, "policies"), run: folder, state: join(folder, "state"), watch: false },
+      ...{ pins: "/sys/fs/bpf/skep", cgroup: "skep", podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16" },
+      log: createLogger({ write: () => undefined, now: () => machine.clock.now(), format: "json" }),
+      metrics: { listen: "127.0.0.1:0", flows: ["drop:labelsContext=source_pod"], version: "1", ...metrics },
+    });
+    return running;
+  };
+
+  it("tell endpoints, policies, and what was forwarded and dropped", async () => {
+    const { agent, metrics } = await start();
+    const stacks = ["web", "shop"].map((app) => {
+      const { record } = agent.createEndpoint({ namespace: "default", name: app, labels: { app } });
+      machine.processes.start(record.cgroup);
+      const namespace = machine.net.openNamespace(record.netns);
+      if (!namespace) throw new Error("no namespace");
+      return namespace.stack;
+    });
+    const [web, shop] = agent.world.endpoints();
+    if (!web || !shop) throw new Error("no endpoints");
+    const [fromWeb, fromShop] = [
+      await machine.simulation.run(stacks[0]?.ping(shop.address) ?? Promise.resolve(null)),
+      await machine.simulation.run(stacks[1]?.ping(web.address) ?? Promise.resolve(null)),
+    ];
+    expect([fromWeb === null, fromShop === null]).toEqual([false, true]);
+    const response = await fetch(`http://${metrics ?? ""}/metrics`);
+    const text = await response.text();
+    expect(response.headers.get("content-type")).toContain("text/plain");
+    for (const line of [
+      "cilium_endpoint 2",
+      'cilium_endpoint_state{endpoint_state="ready"} 2',
+      "cilium_policy 1",
+      'cilium_policy_endpoint_enforcement_status{enforcement="ingress"} 1',
+      'cilium_policy_endpoint_enforcement_status{enforcement="none"} 1',
+      'cilium_drop_count_total{reason="Policy denied",direction="INGRESS"} 1',
+      'hubble_drop_total{reason="POLICY_DENIED",protocol="ICMPv4",source_pod="shop"} 1',
+      'cilium_version{version="1"} 1',
+    ])
+      expect(text).toContain(`${line}\n`);
+    expect(text).toMatch(/cilium_forward_count_total\{direction="EGRESS"\} [1-9]/);
+    expect((await fetch(`http://${metrics ?? ""}/other`)).status).toBe(404);
+    expect((await fetch(`http://${metrics ?? ""}/metrics`, { method: "POST" })).status).toBe(405);
+  });
+
+  it("keep an agent from starting where they cannot be served", async () => {
+    await expect(start({ flows: ["nothing"] })).rejects.toThrow(/there is no metric "nothing"/);
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as { port: number };
+    try {
+      await expect(start({ listen: `127.0.0.1:${port}` })).rejects.toThrow(
+        /cannot be served on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+      );
+    } finally {
+      taken.close();
+    }
+  });
+
+  it("are served on loopback only", () => {
+    expect(parseListen("127.0.0.1:9962")).toEqual({ host: "127.0.0.1", port: 9962 });
+    expect(parseListen("[::1]:1")).toEqual({ host: "::1", port: 1 });
+    for (const text of ["0.0.0.0:9962", "10.0.0.1:1", "[::]:9962"])
+      expect(() => parseListen(text)).toThrow(/loopback only/);
+    for (const text of ["9962", "localhost", "127.0.0.1:70000"])
+      expect(() => parseListen(text)).toThrow(/is no address/);
+  });
+});
