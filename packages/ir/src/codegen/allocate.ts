@@ -27,7 +27,8 @@ export function allocateRegisters(code: MFunction): void {
       assign(code, colours);
       return;
     }
-    for (const group of spilled) spill(code, { group, definitions, state });
+    const [mentions, only] = [findMentions(code), onlyPredecessors(code)];
+    for (const group of spilled) spill(code, { group, definitions, state, mentions, only });
   }
   throw new Error(`${code.name}: no registers left after ${MOST_ROUNDS} rounds`);
 }
@@ -62,13 +63,17 @@ interface Spill {
   readonly group: readonly Reg[];
   readonly definitions: ReadonlyMap<Reg, MInst | null>;
   readonly state: SpillState;
+  /** Blocks that read or write each register. */
+  readonly mentions: readonly (ReadonlySet<MBlock> | undefined)[];
+  /** The predecessor of each block that has just one. */
+  readonly only: ReadonlyMap<MBlock, MBlock>;
 }
 
-function spill(code: MFunction, { group, definitions, state }: Spill): void {
+function spill(code: MFunction, { group, definitions, state, mentions, only: preds }: Spill): void {
   const only = group.length === 1 ? rematerial(definitions.get(group[0] as Reg)) : null;
   if (only !== null) {
     rewrite(code, new Set(group), {
-      state,
+      ...{ state, mentions, preds },
       make: (dst, loc) => [{ ...only, dst, loc }],
       define: () => null,
       reuse: false,
@@ -79,7 +84,7 @@ function spill(code: MFunction, { group, definitions, state }: Spill): void {
   const slot = old ?? code.slots.push({ bytes: 8, spill: true, offset: 0, weight: 0 }) - 1;
   const place = { slot, a: R10 };
   rewrite(code, new Set(group), {
-    state,
+    ...{ state, mentions, preds },
     make: (dst, loc) => [makeInst("reload", 0, { ...place, dst, loc })],
     define: (b, loc) => (old === undefined ? makeInst("spill", 0, { ...place, b, loc }) : null),
     reuse: old === undefined,
@@ -89,6 +94,8 @@ function spill(code: MFunction, { group, definitions, state }: Spill): void {
 
 interface Rewrite {
   readonly state: SpillState;
+  readonly mentions: Spill["mentions"];
+  readonly preds: Spill["only"];
   /** Gives the value to a register. */
   readonly make: (dst: Reg, loc: MInst["loc"]) => MInst[];
   /** Saves a new value; null: the value needs no saving (the definition of what is made anew goes away). */
@@ -106,12 +113,39 @@ interface Held {
 
 function rewrite(code: MFunction, group: ReadonlySet<Reg>, how: Rewrite): void {
   const ends = new Map<MBlock, Held>();
-  const only = onlyPredecessors(code);
+  const touched = new Set<MBlock>();
+  for (const reg of group) for (const block of how.mentions[reg] ?? []) touched.add(block);
   for (const block of code.blocks) {
-    const pred = how.reuse ? only.get(block) : undefined;
-    const end = new BlockRewriter(code, group, how).run(block, pred ? ends.get(pred) : undefined);
+    const pred = how.reuse ? how.preds.get(block) : undefined;
+    const before = pred ? ends.get(pred) : undefined;
+    const end = touched.has(block) ? new BlockRewriter(code, group, how).run(block, before) : carried(block, before);
     if (end) ends.set(block, end);
   }
+}
+
+/** What is held at the end of a block that has nothing to do with it. */
+function carried(block: MBlock, held: Held | undefined): Held | undefined {
+  const age = held ? held.age + block.insts.length : 0;
+  if (!held || age > REUSE_DISTANCE || block.insts.some(({ kind }) => kind === "call")) return undefined;
+  return { reg: held.reg, age };
+}
+
+function findMentions(code: MFunction): (Set<MBlock> | undefined)[] {
+  const found: (Set<MBlock> | undefined)[] = [];
+  for (const block of code.blocks) {
+    const note = (reg: Reg): void => {
+      if (reg >= FIRST_VIRTUAL) (found[reg] ??= new Set()).add(block);
+    };
+    for (const inst of block.insts) {
+      note(inst.dst);
+      note(inst.a);
+      note(inst.b);
+    }
+    if (block.terminator.kind !== "branch") continue;
+    note(block.terminator.a);
+    note(block.terminator.b);
+  }
+  return found;
 }
 
 /** The predecessor of each block that has just one. */

@@ -2,8 +2,9 @@
  * @module
  * Tidies the graph: decided branches, blocks with one way in or nothing in them, phis with one value.
  */
-import { predecessors, retarget, successors } from "../analysis/cfg.ts";
-import { makeBranch, removeEdge, removeUnreachable, replaceValues, widthOf } from "../edit.ts";
+import { idBound } from "../analysis/block-map.ts";
+import { predecessors, retarget, successorAt, successorCount, successors } from "../analysis/cfg.ts";
+import { makeBranch, removeEdge, removeUnreachable, replaceValues, resolveValue, widthOf } from "../edit.ts";
 import type { InstOf, TerminatorOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Terminator, ValueType } from "../ir.ts";
 import { evaluatePredicate } from "../predicate.ts";
@@ -109,33 +110,39 @@ function shrinkSwitch(block: Block, terminator: TerminatorOf<"switch">, pool: Co
 
 function simplifyPhis(fn: IrFunction): boolean {
   const replaced = new Map<Inst, Inst>();
-  const resolve = (inst: Inst): Inst => {
-    let found = inst;
-    for (let next = replaced.get(found); next !== undefined; next = replaced.get(found)) found = next;
-    return found;
-  };
   for (const block of fn.blocks) {
-    block.insts = block.insts.filter((inst) => {
-      if (inst.op !== "phi") return true;
-      const values = new Set(inst.args.map(resolve));
-      values.delete(inst);
-      if (values.size !== 1) return true;
-      const [value] = values;
-      replaced.set(inst, value as Inst);
-      return false;
-    });
+    const before = replaced.size;
+    for (const inst of block.insts) {
+      const value = inst.op === "phi" ? onlyValue(inst, replaced) : null;
+      if (value) replaced.set(inst, value);
+    }
+    if (replaced.size > before) block.insts = block.insts.filter((inst) => !replaced.has(inst));
   }
   replaceValues(fn, replaced);
   return replaced.size > 0;
 }
 
+/** The one value that the phi has, besides itself; null where there are several. */
+function onlyValue(phi: Inst, replaced: ReadonlyMap<Inst, Inst>): Inst | null {
+  let only: Inst | null = null;
+  for (const arg of phi.args) {
+    const value = resolveValue(arg, replaced);
+    if (value === phi || value === only) continue;
+    if (only !== null) return null;
+    only = value;
+  }
+  return only;
+}
+
 /** Lets predecessors of a block that only jumps go on to its target themselves. */
 function skipEmptyBlocks(fn: IrFunction): boolean {
+  const empty = fn.blocks.filter((block, i) => i > 0 && block.insts.length === 0 && block.terminator?.op === "jump");
+  if (empty.length === 0) return false;
   let changed = false;
   const preds = predecessors(fn.blocks);
-  for (const block of fn.blocks.slice(1)) {
+  for (const block of empty) {
     const terminator = block.terminator as Terminator;
-    if (block.insts.length > 0 || terminator.op !== "jump" || terminator.to === block) continue;
+    if (terminator.op !== "jump" || terminator.to === block) continue;
     const { to } = terminator;
     const from = new Set(preds.get(block));
     const others = new Set(preds.get(to));
@@ -187,6 +194,7 @@ function redirect(block: Block, to: Block, from: Set<Block>): void {
 
 /** Joins a block with its only successor where that has no other predecessor. */
 function mergeChains(fn: IrFunction): boolean {
+  if (!hasChain(fn)) return false;
   let changed = false;
   const preds = predecessors(fn.blocks);
   const gone = new Set<Block>();
@@ -212,4 +220,17 @@ function mergeChains(fn: IrFunction): boolean {
   }
   if (changed) fn.blocks = fn.blocks.filter((block) => !gone.has(block));
   return changed;
+}
+
+/** Whether some block jumps to one that has no other way in. */
+function hasChain(fn: IrFunction): boolean {
+  const ways = new Uint32Array(idBound(fn.blocks));
+  for (const { terminator } of fn.blocks) {
+    const count = successorCount(terminator);
+    for (let i = 0; i < count; i++) {
+      const { id } = successorAt(terminator, i);
+      ways[id] = (ways[id] as number) + 1;
+    }
+  }
+  return fn.blocks.some(({ terminator }) => terminator?.op === "jump" && ways[terminator.to.id] === 1);
 }

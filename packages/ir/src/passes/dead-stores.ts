@@ -15,25 +15,50 @@ export function eliminateStores(fn: IrFunction): boolean {
   return new StoreEliminator(fn).run();
 }
 
+/** An instruction that reads or writes memory. */
+interface Access {
+  readonly inst: Inst;
+  readonly isACall: boolean;
+  readonly reads?: Place;
+  readonly writes?: Place;
+}
+
+function accessesOf(block: Block): Access[] {
+  const found: Access[] = [];
+  for (let i = block.insts.length - 1; i >= 0; i--) {
+    const inst = block.insts[i] as Inst;
+    const isACall = isCall(inst);
+    if (!isACall && !TOUCHES_MEMORY.has(inst.op)) continue;
+    found.push({ inst, isACall, ...accesses(inst) });
+  }
+  return found;
+}
+
+const TOUCHES_MEMORY: ReadonlySet<Inst["op"]> = new Set(["load", "store", "zero", "copy", "atomic"]);
+
 class StoreEliminator {
   readonly #fn: IrFunction;
   readonly #escaped: Set<Inst>;
   readonly #objects: Inst[];
+  /** Of each block what reads or writes memory, the last first. */
+  readonly #relevant = new Map<Block, readonly Access[]>();
 
   constructor(fn: IrFunction) {
     this.#fn = fn;
     this.#escaped = escapedObjects(fn);
     this.#objects = fn.blocks.flatMap((block) => block.insts.filter((inst) => inst.op === "stack"));
+    for (const block of fn.blocks) this.#relevant.set(block, accessesOf(block));
   }
 
   run(): boolean {
     const { order } = buildCfg(this.#fn);
     const starts = new Map<Block, Live>();
-    for (let changed = true; changed;) {
+    // Without objects on the stack nothing is ever alive.
+    for (let changed = this.#objects.length > 0; changed;) {
       changed = false;
       for (const block of order.toReversed()) {
         const live = this.#end(block, starts);
-        for (const inst of block.insts.toReversed()) this.#before(inst, live);
+        for (const access of this.#relevant.get(block) ?? []) this.#before(access, live);
         if (!isEqual(live, starts.get(block))) {
           starts.set(block, live);
           changed = true;
@@ -53,12 +78,11 @@ class StoreEliminator {
     return live;
   }
 
-  #before(inst: Inst, live: Live): void {
-    if (isCall(inst)) {
+  #before({ inst, isACall, reads, writes }: Access, live: Live): void {
+    if (isACall) {
       for (const object of this.#objects) if (callReads(inst, object, this.#escaped)) live.set(object, whole(object));
       return;
     }
-    const { reads, writes } = accesses(inst);
     if (writes && writes.root.op === "stack" && inst.op !== "atomic") {
       live.set(writes.root, (live.get(writes.root) ?? 0n) & ~mask(writes));
     }
@@ -72,21 +96,21 @@ class StoreEliminator {
 
   #sweep(block: Block, live: Live): boolean {
     let covered: Place[] = [];
-    const kept: Inst[] = [];
-    for (const inst of block.insts.toReversed()) {
-      const { reads, writes } = accesses(inst);
+    const dead = new Set<Inst>();
+    for (const access of this.#relevant.get(block) ?? []) {
+      const { inst, isACall, reads, writes } = access;
       const isStore = inst.op === "store" || inst.op === "zero" || inst.op === "copy";
-      if (isStore && writes && (this.#isDead(writes, live) || covered.some((place) => contains(place, writes))))
+      if (isStore && writes && (this.#isDead(writes, live) || covered.some((place) => contains(place, writes)))) {
+        dead.add(inst);
         continue;
-      if (isCall(inst)) covered = [];
+      }
+      if (isACall) covered = [];
       else if (reads) covered = covered.filter((place) => !mayAlias(place, reads));
       if (isStore && writes) covered.push(writes);
-      this.#before(inst, live);
-      kept.push(inst);
+      this.#before(access, live);
     }
-    const removed = kept.length !== block.insts.length;
-    block.insts = kept.reverse();
-    return removed;
+    if (dead.size > 0) block.insts = block.insts.filter((inst) => !dead.has(inst));
+    return dead.size > 0;
   }
 
   #isDead(writes: Place, live: Live): boolean {

@@ -29,8 +29,8 @@ function pointersInto(fn: IrFunction, objects: readonly Stack[]): Pointers {
   const into = new Map<Inst, Set<Stack>>(objects.map((object) => [object, new Set([object])]));
   const escaped = new Set<Stack>();
   const flow = (inst: Inst): boolean => {
+    if (!inst.args.some((arg) => into.has(arg))) return false;
     const targets = inst.args.flatMap((arg) => [...(into.get(arg) ?? [])]);
-    if (targets.length === 0) return false;
     if (inst.op === "ptradd" || inst.op === "phi" || inst.op === "select") {
       const known = into.get(inst) ?? new Set();
       const before = known.size;
@@ -78,6 +78,12 @@ function interference(fn: IrFunction, objects: readonly Stack[], { into, escaped
   };
   for (const object of escaped) for (const other of objects) clash(object, other);
   const liveIn = new Map<Block, Set<Stack>>();
+  // Most instructions have nothing to do with the objects: the others of each block, the last first, are found once.
+  const relevant = new Map<Block, Inst[]>();
+  for (const block of fn.blocks) {
+    const touches = (inst: Inst): boolean => into.has(inst) || inst.args.some((arg) => into.has(arg));
+    relevant.set(block, block.insts.filter(touches).reverse());
+  }
   const walk = (block: Block, note: boolean): Set<Stack> => {
     const live = usedAtEnd(block, into);
     for (const next of successors(block.terminator)) for (const object of liveIn.get(next) ?? []) live.add(object);
@@ -87,7 +93,7 @@ function interference(fn: IrFunction, objects: readonly Stack[], { into, escaped
       if (note) for (const other of live) clash(object, other);
       live.add(object);
     };
-    for (const inst of block.insts.toReversed()) {
+    for (const inst of relevant.get(block) ?? []) {
       if (inst.op === "stack") {
         enter(inst);
         live.delete(inst);

@@ -22,20 +22,21 @@ export function numberValues(fn: IrFunction): boolean {
   const visit = (block: Block, depth: number): Added[] => {
     const added: Added[] = [];
     checks.enter(cfg.preds.get(block) ?? [], depth);
-    block.insts = block.insts.filter((inst) => {
+    const before = replaced.size;
+    for (const inst of block.insts) {
       const { args } = inst;
       if (replaced.size > 0) for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
       const key = keyOf(inst, { block, ids: fn.nextId });
-      if (key === null) return true;
+      if (key === null) continue;
       const known = table.get(key);
       if (known && !checks.separate(inst, known.depth)) {
         replaced.set(inst, known.inst);
-        return false;
+        continue;
       }
       added.push({ key, before: known });
       table.set(key, { inst, depth });
-      return true;
-    });
+    }
+    if (replaced.size > before) block.insts = block.insts.filter((inst) => !replaced.has(inst));
     const args = terminatorArgs(block.terminator);
     for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
     return added;
