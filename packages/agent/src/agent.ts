@@ -89,6 +89,8 @@ export class Agent {
   readonly nodeName: string;
   readonly startedAt: number;
   readonly warnings: string[] = [];
+  /** Called after every attempt to bring the maps to what control says. */
+  onApplied: (() => void) | null = null;
   readonly options: AgentOptions;
   readonly #machine: Machine;
   readonly #log: Logger;
@@ -345,6 +347,7 @@ export class Agent {
     attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
     attempt("services", () => this.#applyLoadBalancer(changes));
     this.#settleFailures(failures);
+    this.onApplied?.();
     if (failures.size > 0) return;
     this.#applied = revision;
     for (const wake of this.#waiting.splice(0)) wake();

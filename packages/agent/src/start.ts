@@ -4,6 +4,7 @@ import { flow, skep } from "@skep/api";
 import { type FlowContext, Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent, type AgentOptions } from "./agent.ts";
 import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
+import { Notices } from "./notices.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 import { agentRoutes } from "./service.ts";
 
@@ -23,6 +24,8 @@ export function socketPath(run: string): string {
 
 /** Series of a workload outlive it for this long. */
 const GRACE_MS = 60_000;
+/** After a change, until it is looked at for agent events. */
+const NOTICE_MS = 50;
 /** How often losses of the ring are looked for. */
 const LOSS_MS = 1000;
 
@@ -51,6 +54,23 @@ function departures(agent: Agent): () => string[] {
     const over = [...gone].filter(([, since]) => now - since >= GRACE_MS).map(([name]) => name);
     for (const name of over) gone.delete(name);
     return over;
+  };
+}
+
+/** Agent events, off the way of what changes: several changes in a row are looked at once. */
+function noticesOf(agent: Agent, flows: Observer): () => void {
+  const startedAt = BigInt(Math.round(agent.startedAt * 1_000_000));
+  const notices = new Notices(agent, startedAt, (event) => flows.addAgentEvent(event));
+  let timer: NodeJS.Timeout | undefined;
+  agent.onApplied = () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      notices.look();
+    }, NOTICE_MS);
+  };
+  return () => {
+    agent.onApplied = null;
+    clearTimeout(timer);
   };
 }
 
@@ -87,6 +107,7 @@ export async function startAgent(options: AgentOptions & { readonly metrics?: Me
   reader.drain();
   let lost = agent.datapath.lostEvents();
   const departed = departures(agent);
+  const stopNotices = noticesOf(agent, flows);
   const losses = setInterval(() => {
     const now = agent.datapath.lostEvents();
     if (now > lost) {
@@ -102,6 +123,7 @@ export async function startAgent(options: AgentOptions & { readonly metrics?: Me
   });
   const stop = async (): Promise<void> => {
     clearInterval(losses);
+    stopNotices();
     reader.close();
     await metrics?.close();
     await server.close();
