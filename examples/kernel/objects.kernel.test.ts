@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { readIterator, type LinuxProgram } from "@skep/linux";
+import { readIterator, type LinuxMap, type LinuxProgram } from "@skep/linux";
 import { writeObject } from "@skep/object";
 import { canUseBpf } from "../../packages/compiler/test/privilege.ts";
 import { Lab } from "../../packages/linux/test/lab.ts";
@@ -11,6 +11,7 @@ import { Corpus, run, specOf } from "./corpus.ts";
 import * as deadlines from "./deadlines.bpf.ts";
 import * as keepTask from "./keep-task.bpf.ts";
 import * as recent from "./recent.bpf.ts";
+import * as sharedList from "./shared-list.bpf.ts";
 import * as showTask from "./show-task.bpf.ts";
 import * as taskBits from "./task-bits.bpf.ts";
 
@@ -112,6 +113,33 @@ describe.skipIf(!canUseBpf())("programs with objects of their own", () => {
     expect(ask(other)).toEqual({ returned: 0, pid: other, trusted: 0, probed: 0, policy: 0 });
   });
 
+  it("shared-list: the same list in the kernel and here", () => {
+    const app = corpus.load("shared-list", sharedList);
+    const call = (name: "grow" | "clear", pages: number) =>
+      app.programs[name].test({ context: sharedList.Size.encode({ pages }) as Uint8Array }).returned;
+    const packet = (length: number) => Uint8Array.from({ length }, (_, at) => (length + at) & 255);
+    const append = (length: number) => run(app.programs.append, packet(length)).returned;
+    expect(append(64)).toBe(1);
+    expect(call("grow", 100)).toBe(1);
+    expect(call("grow", 2)).toBe(0);
+    const lengths = Array.from({ length: 500 }, (_, at) => 64 + at);
+    expect(lengths.map(append).every((returned) => returned === 0)).toBe(true);
+    expect(run(app.programs.sum, packet(64)).returned).toBe(lengths.reduce((total, each) => total + each, 0));
+
+    const memory = (app.collection.maps["heap"] as LinuxMap).mapArena();
+    const seen: number[] = [];
+    for (let at = app.globals.head.value; at !== 0n;) {
+      const entry = sharedList.Entry.decode(memory.read(Number(at - memory.address), sharedList.Entry.size));
+      expect(entry.first[0]).toBe((entry.length + 12) & 255);
+      seen.unshift(entry.length);
+      at = entry.next;
+    }
+    expect(seen).toEqual(lengths);
+    expect(call("clear", 2)).toBe(0);
+    expect([append(64), run(app.programs.sum, packet(64)).returned]).toEqual([1, 0]);
+  });
+
+  // Not arenas: libbpf maps them since 1.4, and the tool of many systems is older.
   it.skipIf(!hasBpftool)("libbpf loads them too", () => {
     const folder = mkdtempSync(join(tmpdir(), "skep-objects-"));
     const pins = join(folder, "pins");

@@ -192,6 +192,17 @@ export interface UserRing {
   drain(body: (message: Dynptr) => boolean | void): i64;
 }
 
+/** Memory that programs and user space share: pages that are allocated, addresses that are the same on both sides. */
+export interface Arena {
+  readonly "~arena"?: true;
+  readonly name: string;
+  /** Pages of 4096 bytes in one piece, zeroed: their address, or 0n. Programs that may sleep. */
+  allocate(pages: u32): u64;
+  free(address: u64, pages: u32): void;
+  /** What lies at an address; null at 0n. What was not allocated reads as 0. */
+  at<F extends Fields>(type: StructType<F>, address: u64): StructOf<F> | null;
+}
+
 /** A setting of the running kernel. */
 export interface Kconfig<T> {
   readonly name: string;

@@ -105,6 +105,9 @@ const MAP_METHODS = [
   "submitBytes",
   "discardBytes",
   "query",
+  "allocate",
+  "free",
+  "at",
 ];
 
 export function mapDescriptor(parts: Omit<MapDescriptor, "kind">): MapDescriptor {

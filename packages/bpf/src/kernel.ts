@@ -4,6 +4,7 @@
  * gives them their meaning. In user space `index.ts` implements the same names.
  */
 import type {
+  Arena,
   BitsType,
   BloomFilter,
   BpfMap,
@@ -175,6 +176,9 @@ export declare function percpuCgroupLocalStorage<V>(
 ): CgroupLocalStorage<V>;
 /** `bytes` as for `ringBuf`. */
 export declare function userRing(name: string, options: { readonly bytes: number }): UserRing;
+
+/** At most `pages` pages of 4096 bytes; a program uses one arena. User space maps it: `mapArena()` of the map. Since Linux 6.9. */
+export declare function arena(name: string, options: { readonly pages: number }): Arena;
 
 /**
  * A setting of the running kernel, such as `CONFIG_HZ` (0 or false where it has none), or `LINUX_KERNEL_VERSION`: known when the program is

@@ -131,6 +131,9 @@ export const cgroupLocalStorage: typeof Kernel.cgroupLocalStorage = cgroupLocal(
 export const percpuCgroupLocalStorage: typeof Kernel.percpuCgroupLocalStorage = cgroupLocal("percpu_cgroup_storage");
 export const userRing: typeof Kernel.userRing = (name, options) =>
   makeMap("user_ringbuf", name, { maxEntries: options.bytes }) as never;
+const MMAPABLE = 1024;
+export const arena: typeof Kernel.arena = (name, options) =>
+  makeMap("arena", name, { maxEntries: options.pages, flags: MMAPABLE }) as never;
 export const kconfig: typeof Kernel.kconfig = (name) => ({ name }) as never;
 export const structOps: typeof Kernel.structOps = (name) => ({ name }) as never;
 

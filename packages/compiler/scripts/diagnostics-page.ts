@@ -51,6 +51,7 @@ export const EXAMPLES: Readonly<Record<Exclude<keyof typeof PROBLEMS, "noFile" |
   ringSize: "ring-size",
   mapMethod: "queue-forEach",
   keyTooLarge: "key-too-large",
+  arenaMemory: "arena-to-helper",
   wrongProgram: "helper-adjust-head-in-tc",
   needsGpl: "license-timer",
   returnRange: "return-range",

@@ -58,6 +58,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   "cgroupLocalStorage",
   "percpuCgroupLocalStorage",
   "userRing",
+  "arena",
   "config",
   "global",
   "kconfig",
@@ -260,6 +261,14 @@ function declareSpecial(cx: Cx, kind: string, node: ts.CallExpression): Value {
     if (bytes < PAGE || (bytes & (bytes - 1)) !== 0) cx.refuse(node, "ringSize", [String(bytes)]);
     return { kind: "map", map: { ...base, type: "user_ringbuf", key: null, value: null, maxEntries: bytes } };
   }
+  if (kind === "arena") {
+    const pages = integerOption(cx, record, "pages", node) ?? 0;
+    if (pages < 1 || pages > MAX_PAGES) cx.refuse(node, "badMapOption", ["pages", String(pages)]);
+    return {
+      kind: "map",
+      map: { ...base, type: "arena", key: null, value: null, maxEntries: pages, flags: MMAPABLE },
+    };
+  }
   const frames = integerOption(cx, record, "frames", node) ?? 0;
   const maxEntries = integerOption(cx, record, "maxEntries", node) ?? 0;
   if (frames < 1 || frames > MAX_FRAMES) cx.refuse(node, "badMapOption", ["frames", String(frames)]);
@@ -272,6 +281,9 @@ function declareSpecial(cx: Cx, kind: string, node: ts.CallExpression): Value {
 const MAX_FRAMES = 127;
 
 const PAGE = 4096;
+const MMAPABLE = 1 << 10;
+/** An arena has less than 4 GiB (arena_map_alloc in kernel/bpf/arena.c). */
+const MAX_PAGES = 1 << 20;
 
 function declareRing(cx: Cx, node: ts.CallExpression): Value {
   const name = nameOf(cx, node);
@@ -407,6 +419,7 @@ function declare(cx: Cx, name: string, node: ts.CallExpression): Value {
     case "cgroupLocalStorage":
     case "percpuCgroupLocalStorage":
     case "userRing":
+    case "arena":
       return declareSpecial(cx, name, node);
     case "config":
     case "global":

@@ -141,6 +141,12 @@ export const PROBLEMS = {
   mapMethod: { code: "SKEP1304", message: "a map of type {0} has no '{1}'" },
   keyTooLarge: { code: "SKEP1305", message: "a {0} of {1} bytes is more than the kernel takes ({2})" },
 
+  arenaMemory: {
+    code: "SKEP1306",
+    message: "{0} cannot be given what lies in an arena",
+    hint: "copy it with a spread, such as { ...node }",
+  },
+
   // Programs, contexts and helpers.
   wrongProgram: {
     code: "SKEP1401",

@@ -12,8 +12,11 @@ import type { EmitCache } from "./emit-cache.ts";
 
 export type ValueType = "i32" | "i64" | "ptr";
 
-/** Where memory lies: what may alias, and which alignment the verifier asks for (`stack`: strict; `packet`, `map`: none on x86). */
-export type Space = "stack" | "packet" | "ctx" | "map" | "data" | "kernel" | "unknown";
+/**
+ * Where memory lies: what may alias, and which alignment the verifier asks for (`stack`: strict; `packet`, `map`: none on x86). Pointers into
+ * an `arena` are its map moved by an address of user space; they are cast where they are read or written through.
+ */
+export type Space = "stack" | "packet" | "ctx" | "map" | "data" | "kernel" | "arena" | "unknown";
 
 /** A place in the source; every instruction that comes from a statement has one. */
 export interface Loc {

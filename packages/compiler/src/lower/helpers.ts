@@ -58,7 +58,10 @@ interface Call {
 
 function memoryArgument(cx: Cx, value: Value, name: string, node: ts.Node): RefValue {
   const shown = present(value);
-  if (shown.kind === "ref") return shown;
+  if (shown.kind === "ref") {
+    if (shown.space === "arena") cx.refuse(node, "arenaMemory", [name]);
+    return shown;
+  }
   if (shown.kind === "int" && shown.type) return materialize(cx, shown, shown.type, node);
   return cx.refuse(node, "wantsMemory", [name]);
 }

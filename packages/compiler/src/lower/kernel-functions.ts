@@ -60,6 +60,8 @@ const PROTOTYPES = [
   "int bpf_wq_init(struct bpf_wq * wq, void * p__map, u32 flags)",
   "int bpf_wq_start(struct bpf_wq * wq, u32 flags)",
   "int bpf_wq_set_callback_impl(struct bpf_wq * wq, wq_callback callback_fn, u32 flags, void * aux__ign)",
+  "void * bpf_arena_alloc_pages(void * p__map, void * addr__ign, u32 page_cnt, int node_id, u64 flags)",
+  "void bpf_arena_free_pages(void * p__map, void * ptr__ign, u32 page_cnt)",
   "int bpf_res_spin_lock(struct bpf_res_spin_lock * lock)",
   "void bpf_res_spin_unlock(struct bpf_res_spin_lock * lock)",
 ] as const;

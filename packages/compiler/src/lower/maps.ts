@@ -6,6 +6,7 @@ import ts from "typescript";
 import type { Inst } from "@skep/ir";
 import { SOCKET } from "../kernel-structs.ts";
 import { cellType, INTS, sizeOf, type IntT, type MemoryType, type StructT, type ArrayT } from "../types.ts";
+import { arenaMethod } from "./arena.ts";
 import { describe, UNDEFINED, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import { branch, type Cx } from "./cx.ts";
@@ -48,6 +49,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   reuseport_sockarray: ["get"],
   cgroup_storage: ["get"],
   percpu_cgroup_storage: ["get"],
+  arena: ["allocate", "free", "at"],
 };
 
 export function isMapMethod(type: string, name: string): boolean {
@@ -359,6 +361,7 @@ function getOn(cx: Cx, map: MapValue, node: ts.CallExpression): Value {
 }
 
 export function mapMethod(cx: Cx, map: MapValue, name: string, node: ts.CallExpression): Value {
+  if (map.map.type === "arena") return arenaMethod(cx, map.map, name, node);
   if (STORAGES.has(map.map.type)) return name === "get" ? storageGet(cx, map, node) : storageDelete(cx, map, node);
   if (map.map.type === "cgroup_storage" || map.map.type === "percpu_cgroup_storage") return localStorage(cx, map, node);
   switch (name) {

@@ -89,6 +89,8 @@ class Selector {
   /** What a loop carries on, and what it begins with. */
   readonly #carried = new Set<Inst>();
   readonly #dirtyPhis = new Set<Inst>();
+  /** Arenas that the function's code names. */
+  readonly #arenas = new Set<string>();
   readonly #uses: Uint32Array;
   /** Constants and addresses at hand in this block since the last call. */
   #cache = new Map<string, { reg: Reg; base: number }>();
@@ -295,7 +297,8 @@ class Selector {
   /** The pointer below constant steps, and their sum. */
   #strip(pointer: Inst): { root: Inst; offset: number } {
     let [root, offset] = [pointer, 0];
-    while (root.op === "ptradd" && root.args[1]?.op === "const") {
+    // A map that is moved is an address in an arena: the whole of it.
+    while (root.op === "ptradd" && root.args[1]?.op === "const" && root.args[0]?.op !== "map") {
       offset += Number(BigInt.asIntN(64, root.args[1].value));
       root = root.args[0] as Inst;
     }
@@ -552,6 +555,11 @@ class Selector {
     if (this.#isFolded(inst)) return;
     const [pointer, by] = inst.args as [Inst, Inst];
     const dst = this.#define(inst);
+    if (pointer.op === "map") {
+      this.#nameArena(pointer.map);
+      this.#move(dst, this.#use(by));
+      return;
+    }
     const imm = this.#immediate(by, true);
     if (imm !== null) {
       const { root, offset } = this.#strip(inst);
@@ -586,6 +594,25 @@ class Selector {
     return near;
   }
 
+  /** The verifier takes casts only of a program that names its arena. */
+  #nameArena(map: string): void {
+    if (this.#arenas.has(map)) return;
+    this.#arenas.add(map);
+    this.#emit("lddw", op.LDDW, { dst: this.#fresh(), ref: { kind: "map", map }, keep: true });
+  }
+
+  /** An address of user space as one that this program reads through (BPF_ADDR_SPACE_CAST from 1 to 0): once in a block. */
+  #cast(address: Address): Address {
+    const key = `a${address.base}`;
+    const known = this.#cache.get(key);
+    const reg = known?.reg ?? this.#fresh();
+    if (!known) {
+      this.#emit("mov", MOV64 | op.X, { dst: reg, a: address.base, offset: 1, imm: 1 });
+      this.#cache.set(key, { reg, base: 0 });
+    }
+    return { ...address, base: reg };
+  }
+
   #swap(inst: InstOf<"bswap"> | InstOf<"hton">): void {
     const dst = this.#define(inst);
     const a = inst.args[0] as Inst;
@@ -618,7 +645,10 @@ class Selector {
   /** The address of an access; with CO-RE the patched offset stands in the instruction alone. */
   #access(inst: InstOf<"load"> | InstOf<"store">): { address: Address; core: MInst["core"] } {
     const pointer = inst.args[0] as Inst;
-    if (inst.core === undefined) return { address: this.#address(pointer, inst.offset), core: undefined };
+    if (inst.core === undefined) {
+      const address = this.#address(pointer, inst.offset);
+      return { address: inst.space === "arena" ? this.#cast(address) : address, core: undefined };
+    }
     const local = Number(inst.core.local);
     const core = { typeId: inst.core.typeId, access: inst.core.access, kind: 0 };
     const rest = inst.offset - local;
@@ -709,7 +739,8 @@ class Selector {
     const opcode = op.STX | op.MODE_ATOMIC | op.SIZE[inst.size];
     const imm = op.ATOMIC[atomic] | (fetch ? op.FETCH : 0);
     const values = inst.args.slice(1).map((arg) => this.#use(arg));
-    const { base: a, slot, offset } = this.#address(inst.args[0] as Inst, inst.offset);
+    const address = this.#address(inst.args[0] as Inst, inst.offset);
+    const { base: a, slot, offset } = inst.space === "arena" ? this.#cast(address) : address;
     const place = { a, slot, offset, imm };
     if (atomic === "cmpxchg") {
       this.#move(R0, values[0] as Reg);

@@ -74,7 +74,9 @@ function instImpurity(module: IrModule, inst: IrFunction["blocks"][number]["inst
       return variable ? `it uses the variable ${variable.name}` : null;
     }
     case "load":
-      return inst.space === "ctx" || inst.space === "kernel" ? "it reads what only the kernel has" : null;
+      return inst.space === "ctx" || inst.space === "kernel" || inst.space === "arena"
+        ? "it reads what only the kernel has"
+        : null;
     default:
       return null;
   }

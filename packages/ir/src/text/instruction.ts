@@ -17,7 +17,7 @@ const BINARY = new Set<string>(
   "add sub mul udiv sdiv umod smod and or xor shl lshr ashr".split(" ") satisfies string[],
 );
 const PREDICATES = new Set<string>("eq ne ult ule ugt uge slt sle sgt sge set".split(" "));
-const SPACES = new Set<string>("stack packet ctx map data kernel unknown".split(" "));
+const SPACES = new Set<string>("stack packet ctx map data kernel arena unknown".split(" "));
 const ATOMICS = new Set<string>("add and or xor xchg cmpxchg".split(" "));
 
 export function parseId(cursor: Cursor): number {

@@ -1,0 +1,2 @@
+import { arena } from "@skep/bpf";
+export const heap = arena("heap", { pages: 0 });
