@@ -22,6 +22,7 @@ import { errorText, type Logger } from "./log.ts";
 import { cidr, endpointOf, type EndpointState, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { forwardPackets, outerDevices } from "./devices.ts";
+import { innerMtu, NodeRoutes, openOverlay, OVERLAY_INTERFACE } from "./nodes.ts";
 import { createGateway, createWire, raiseWire, removeWire, type Wire, type WireAddress, wireStands } from "./wire.ts";
 
 export interface AgentOptions {
@@ -43,6 +44,10 @@ export interface AgentOptions {
   readonly masquerade?: boolean;
   /** Destinations to which workloads keep their addresses. */
   readonly nonMasqueradeCidrs?: readonly string[];
+  /** How packets get to other nodes' workloads: over the nodes, which must be neighbours, or in tunnels. Default native. */
+  readonly routing?: "native" | "vxlan";
+  /** Of the other nodes' addresses that tunnels lead to; their largest packet depends on it. Default 4. */
+  readonly tunnelFamily?: 4 | 6;
   readonly nodeName?: string;
   /** Of the node: what a nodeSelector selects. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
@@ -100,6 +105,8 @@ export class Agent {
   /** The load balancer's maps are as control last said. */
   #balanced = false;
   readonly #folder: WatchedFolder;
+  readonly #mtu: number;
+  readonly #nodeRoutes: NodeRoutes;
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
   #applied = 0;
@@ -133,7 +140,15 @@ export class Agent {
         ? this.#machine.processes.cgroupRoot
         : this.#machine.processes.createCgroup(options.cgroup).path;
     createGateway(this.#machine, this.world.gateways());
+    const isTunnelled = options.routing === "vxlan";
+    this.#mtu = innerMtu(this.#machine, options.devices ?? [], isTunnelled ? (options.tunnelFamily ?? 4) : null);
+    const overlay = isTunnelled ? openOverlay(this.#machine, this.#mtu) : null;
+    this.#nodeRoutes = new NodeRoutes(this.#machine, {
+      overlay: overlay?.interfaceIndex ?? null,
+      gateways: this.world.gateways(),
+    });
     this.datapath = openDatapath(this.#machine, {
+      ...(overlay ? { overlay } : {}),
       pins: options.pins,
       cgroup: this.#cgroupPath,
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
@@ -160,6 +175,7 @@ export class Agent {
 
   #start(): void {
     this.world.setHostAddresses(this.#machine.net.host.addresses().map(({ prefix }) => prefix.address));
+    if (this.options.routing === "vxlan") this.#machine.net.host.setUp(this.#overlayIndex(), true);
     const { devices = [], nonMasqueradeCidrs = [] } = this.options;
     this.datapath.syncNonMasquerade(nonMasqueradeCidrs.map(cidr));
     this.datapath.setDevices(outerDevices(this.#machine, devices, { masquerade: this.options.masquerade ?? true }));
@@ -180,6 +196,12 @@ export class Agent {
       revision: this.world.revision,
       pins: this.options.pins,
     });
+  }
+
+  #overlayIndex(): number {
+    const found = this.#machine.net.host.interface(OVERLAY_INTERFACE);
+    if (!found) throw new Error(`the interface ${OVERLAY_INTERFACE} is gone`);
+    return found.index;
   }
 
   // ---- settings ----
@@ -344,6 +366,7 @@ export class Agent {
     if (this.options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
     for (const endpoint of this.world.endpoints())
       attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
+    attempt("the routes to other nodes", () => this.#nodeRoutes.sync(this.world.nodes.remote()));
     attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
     attempt("services", () => this.#applyLoadBalancer(changes));
     this.#settleFailures(failures);
@@ -472,7 +495,7 @@ export class Agent {
     try {
       // The numbers are on disk before a map knows them.
       this.#state.writeNumbers(this.world.snapshot());
-      wire = createWire(this.#machine, { id: seed.id, netns, ipv6: seed.address6 !== undefined });
+      wire = createWire(this.#machine, { id: seed.id, netns, mtu: this.#mtu, ipv6: seed.address6 !== undefined });
       const cgroup = join(this.#workloadCgroups, netns);
       const cgroupPath = this.#machine.processes.createCgroup(cgroup).path;
       const endpoint: Endpoint = { ...seed, ...pick(wire) };

@@ -242,6 +242,19 @@ export class Cluster {
     }
   }
 
+  /** An interface of a host, to look at what arrives there. */
+  openHost(at: number, name: string): Port {
+    const { machine } = this.#host(at);
+    const found = machine.net.host.interface(name);
+    if (!found) throw new Error(`no interface ${name}`);
+    return this.#open(machine, machine.net.host, found.index);
+  }
+
+  /** Lets packets go on until it is so, or waiting longer is in vain. */
+  async quiet(isSo: () => boolean): Promise<void> {
+    while (!isSo() && (await this.#ground.wait()));
+  }
+
   async close(): Promise<void> {
     for (const port of this.#ports) port.close();
     for (const { agent } of this.hosts) {

@@ -56,6 +56,18 @@ export class IdentityAllocator {
     return identity;
   }
 
+  /** Takes over a number that the whole cluster has for these labels. False where the number or the labels are taken otherwise. */
+  fix(id: number, labels: Labels): boolean {
+    const key = formatLabels(labels).join(";");
+    const known = this.#byKey.get(key);
+    if (known) return known.id === id;
+    if (this.#byId.has(id)) return id < FIRST;
+    const identity = { id, labels };
+    this.#byKey.set(key, identity);
+    this.#byId.set(id, identity);
+    return true;
+  }
+
   /** The local number of a prefix that a policy names. */
   allocatePrefix(prefix: Prefix): PolicyIdentity {
     const key = formatPrefix(prefix);

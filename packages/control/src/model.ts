@@ -30,6 +30,8 @@ export interface Endpoint {
 export interface IpcacheRow {
   readonly prefix: Prefix;
   readonly identity: number;
+  /** Address of the node behind which it is. */
+  readonly tunnel?: Address;
 }
 
 export interface BackendRow {

@@ -33,6 +33,7 @@ import {
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
 import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
+import { CLUSTER_KINDS, type ClusterObjects, NodeTable, parseClusterObject } from "./nodes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
 import { type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
@@ -48,6 +49,7 @@ export interface WorldOptions {
   /** Default `default`. */
   readonly clusterName?: string;
   readonly policy?: PolicySettings;
+  /** The name of this node among those of the cluster. */
   readonly nodeName?: string;
   /** Of the node itself: what a nodeSelector selects, and its zone. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
@@ -74,9 +76,10 @@ export class EndpointNameError extends Error {
 interface FileContent {
   readonly policies: readonly PolicyDocument[];
   readonly objects: readonly FolderObject[];
+  readonly cluster: readonly ClusterObjects[];
 }
 
-const NO_CONTENT: FileContent = { policies: [], objects: [] };
+const NO_CONTENT: FileContent = { policies: [], objects: [], cluster: [] };
 
 const LAST_ENDPOINT = 65_534;
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -84,6 +87,7 @@ const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 export class World {
   readonly pods: AddressPool;
   readonly pods6: AddressPool | null;
+  readonly nodes: NodeTable;
   readonly #options: WorldOptions;
   readonly #identities = new IdentityAllocator();
   readonly #services: Services;
@@ -96,12 +100,15 @@ export class World {
   readonly #seeds = new Map<number, EndpointSeed>();
   #hostAddresses: readonly Address[] = [];
   #nextEndpoint = 1;
+  /** Numbers of the cluster that mean something else here. */
+  #conflicts: readonly number[] = [];
   #revision = 1;
 
   constructor(options: WorldOptions) {
     this.#options = options;
     this.pods = new AddressPool(options.podCidr);
     this.pods6 = options.podCidr6 ? new AddressPool(options.podCidr6) : null;
+    this.nodes = new NodeTable(options.nodeName ?? "");
     this.#services = new Services({
       prefix: options.serviceCidr,
       node: { name: options.nodeName ?? "", labels: options.nodeLabels ?? {} },
@@ -131,9 +138,14 @@ export class World {
   /** All or nothing: a file with an error leaves what it said before in force. */
   applyFile(file: string, text: string): { changed: boolean; diagnostics: readonly Diagnostic[] } {
     const parsed = parseDocuments(file, text);
-    const { objects, diagnostics: told } = readObjects(parsed.foreign, file);
-    const diagnostics = [...parsed.diagnostics, ...told];
-    const content = { policies: parsed.documents, objects };
+    const isCluster = ({ kind }: { kind: string }): boolean => CLUSTER_KINDS.has(kind);
+    const cluster = parsed.foreign.filter(isCluster).map(parseClusterObject);
+    const { objects, diagnostics: told } = readObjects(
+      parsed.foreign.filter((document) => !isCluster(document)),
+      file,
+    );
+    const diagnostics = [...parsed.diagnostics, ...told, ...cluster.flatMap((each) => each.diagnostics)];
+    const content = { policies: parsed.documents, objects, cluster };
     diagnostics.push(...this.#givenTwice(file, content));
     this.#diagnostics.set(file, diagnostics);
     if (hasErrors(diagnostics)) return { changed: false, diagnostics };
@@ -168,6 +180,8 @@ export class World {
       const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
       this.#policy.setDocuments(contents.flatMap((content) => content.policies));
     }
+    if (after.cluster.length > 0 || before.cluster.length > 0)
+      this.nodes.set([...this.#files.values()].flatMap((content) => content.cluster));
     this.#objectsChanged(before.objects, after.objects);
     this.#revision += 1;
   }
@@ -323,14 +337,21 @@ export class World {
 
   /** Brings identities in line with workloads and policies. Call before rows are taken; numbers may be new afterwards. */
   settle(): void {
+    const fixed = this.nodes.identities();
+    this.#conflicts = fixed.filter(({ id, labels }) => !this.#identities.fix(id, labels)).map(({ id }) => id);
     const prefixes = this.#policy.repository.prefixes(this.#policy.cache);
     for (const prefix of prefixes) this.#identities.allocatePrefix(prefix);
     this.#identities.retain({
-      ids: new Set([...this.#seeds.values()].map((seed) => seed.identity)),
+      ids: new Set([...[...this.#seeds.values()].map((seed) => seed.identity), ...fixed.map(({ id }) => id)]),
       prefixes: new Set(prefixes.map(formatPrefix)),
     });
     const subjects = this.endpoints().map((endpoint) => this.#subjectOf(endpoint));
     this.#policy.settle(this.#identities.list(), this.#seeds.values(), subjects);
+  }
+
+  /** Numbers that the cluster has for labels which have another one here, given before the objects were read. */
+  identityConflicts(): readonly number[] {
+    return this.#conflicts;
   }
 
   identities(): ReturnType<IdentityAllocator["list"]> {
@@ -355,6 +376,7 @@ export class World {
       add(identity.cidr, identity.id);
     }
     for (const prefix of [world4, world6]) if (!named.has(formatPrefix(prefix))) add(prefix, reservedIdentities.world);
+    rows.push(...this.nodes.ipcache());
     const hosts = [...this.gateways(), ...this.#hostAddresses.filter((address) => !this.#isPodAddress(address))];
     for (const address of hosts) add(hostPrefix(address), reservedIdentities.host);
     for (const endpoint of this.endpoints()) {

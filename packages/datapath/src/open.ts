@@ -38,6 +38,8 @@ export interface DatapathOptions {
   readonly maxEntries?: Readonly<Record<string, number>>;
   /** Packets of IPv6 are taken. Default true. */
   readonly ipv6?: boolean;
+  /** The device of tunnels to other nodes (`createVxlan`): its hooks are attached. Without one nothing is tunnelled. */
+  readonly overlay?: { readonly interfaceName: string; readonly interfaceIndex: number };
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
   readonly hostFirewall?: boolean;
   /** Every question to a policy leaves an event, not only those that were audited. Default false. */
@@ -65,6 +67,10 @@ const DEVICE_HOOKS = [
 ] as const;
 /** Programs that others go on in, by their places in `skep_calls`. */
 const CALLED = [[maps.CALL_REFUSE, "skep_refuse"]] as const;
+const OVERLAY_HOOKS = [
+  { program: "skep_from_ovl", direction: "ingress" },
+  { program: "skep_to_ovl", direction: "egress" },
+] as const;
 const SOCKET_PROGRAMS = [
   ...["skep_connect4", "skep_sendmsg4", "skep_recvmsg4", "skep_getpeer4", "skep_bind4"],
   ...["skep_connect6", "skep_sendmsg6", "skep_recvmsg6", "skep_getpeer6", "skep_bind6"],
@@ -112,6 +118,7 @@ class KernelDatapath implements Datapath {
       maps: pinned,
       config: {
         ipv6_enabled: options.ipv6 === false ? 0 : 1,
+        overlay_interface: options.overlay?.interfaceIndex ?? 0,
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,
         host_netns: machine.net.host.cookie,
@@ -127,6 +134,7 @@ class KernelDatapath implements Datapath {
       this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
       for (const [place, name] of CALLED) this.#map("skep_calls").setProgram(encodeU32(place), this.#program(name));
       this.#adoptLinks();
+      this.#attachHooks(OVERLAY_HOOKS, options.overlay ? [options.overlay] : []);
       for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
     } catch (error) {
       this.close();
@@ -205,7 +213,7 @@ class KernelDatapath implements Datapath {
       const link = this.#machine.bpf.openLink(this.#linkPin(name));
       if (!link) continue;
       const hook = HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
-      const outer = DEVICE_HOOKS.find(({ program: each }) => name.startsWith(`${each}-`));
+      const outer = [...DEVICE_HOOKS, ...OVERLAY_HOOKS].find(({ program: each }) => name.startsWith(`${each}-`));
       const program = hook?.program ?? outer?.program ?? SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
       if (!program) {
         link.close();
@@ -269,9 +277,17 @@ class KernelDatapath implements Datapath {
       rows.set(keyText(key), [key, Device.encode(words)]);
     }
     sync(this.#map("skep_devices"), rows);
+    this.#attachHooks(DEVICE_HOOKS, devices);
+  }
+
+  /** At these interfaces, and no others. */
+  #attachHooks(
+    hooks: typeof DEVICE_HOOKS | typeof OVERLAY_HOOKS,
+    interfaces: readonly Pick<DatapathDevice, "interfaceName" | "interfaceIndex">[],
+  ): void {
     const links = new Set<string>();
-    for (const { interfaceName, interfaceIndex } of devices) {
-      for (const { program, direction } of DEVICE_HOOKS) {
+    for (const { interfaceName, interfaceIndex } of interfaces) {
+      for (const { program, direction } of hooks) {
         const name = `${program}-${interfaceName}`;
         links.add(name);
         if (this.#links.has(name)) continue;
@@ -280,7 +296,7 @@ class KernelDatapath implements Datapath {
       }
     }
     for (const name of [...this.#links.keys()])
-      if (DEVICE_HOOKS.some(({ program }) => name.startsWith(`${program}-`)) && !links.has(name)) this.#dropLink(name);
+      if (hooks.some(({ program }) => name.startsWith(`${program}-`)) && !links.has(name)) this.#dropLink(name);
   }
 
   syncNonMasquerade(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
@@ -429,7 +445,13 @@ class KernelDatapath implements Datapath {
     const wanted = new Map<string, [Uint8Array, Uint8Array]>();
     for (const row of rows) {
       const key = encodeIpcacheKey(row.prefix);
-      wanted.set(keyText(key), [key, maps.IpcacheEntry.encode({ identity: row.identity, flags: 0 })]);
+      wanted.set(keyText(key), [
+        key,
+        maps.IpcacheEntry.encode({
+          ...{ identity: row.identity, flags: 0 },
+          tunnel: row.tunnel ? encodeAddress(row.tunnel) : { w0: 0, w1: 0, w2: 0, w3: 0 },
+        }),
+      ]);
     }
     return sync(this.#map("skep_ipcache"), wanted);
   }

@@ -321,6 +321,8 @@ export interface Namespace {
     peer: { readonly namespace: Namespace; readonly name: string; readonly mac?: Mac },
     options?: { readonly mac?: Mac; readonly mtu?: number },
   ): { host: Interface; peer: Interface };
+  /** A VXLAN device, down, whose tunnel's ends come with each packet (bpf_skb_set_tunnel_key). */
+  createVxlan(name: string, options: { readonly port: number; readonly mac?: Mac; readonly mtu?: number }): Interface;
   deleteInterface(name: string): boolean;
   setUp(index: number, up: boolean): void;
   addAddress(index: number, prefix: Prefix): void;

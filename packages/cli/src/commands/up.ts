@@ -26,6 +26,7 @@ export interface UpOptions {
   readonly devices?: string;
   readonly masquerade: boolean;
   readonly nonMasqueradeCidr?: readonly string[];
+  readonly routing: "native" | "vxlan";
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
@@ -106,6 +107,7 @@ export async function up(options: UpOptions): Promise<number> {
     serviceCidr: options.serviceCidr,
     ...(options.devices === undefined ? {} : { devices: options.devices.split(",").filter((name) => name !== "") }),
     masquerade: options.masquerade,
+    routing: options.routing,
     nonMasqueradeCidrs: options.nonMasqueradeCidr ?? [],
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),

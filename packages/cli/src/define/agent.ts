@@ -29,6 +29,11 @@ export function defineUp(program: Command, finish: Finish): void {
     )
     .option("--no-masquerade", "workloads keep their addresses when they leave the cluster")
     .option("--non-masquerade-cidr <prefix>", "where they keep them; may be given several times", collect)
+    .addOption(
+      new Option("--routing <mode>", "how packets get to other nodes' workloads: over the nodes, or in tunnels")
+        .choices(["native", "vxlan"])
+        .default("native"),
+    )
     .option("--node-name <name>", "name of this node in flows; default the host's name")
     .addOption(
       new Option(

@@ -1,28 +1,14 @@
 // Both directions of the host side of every workload's veth. One program per hook, shared by all endpoints.
-import { config, redirectPeer, tc, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
-import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
+import { config, redirect, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { Ethernet, PROTOCOL } from "@skep/bpf/net";
 import { refuse } from "./answer.bpf.ts";
-import { balance, isLoopbackReply, restore, servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
-import { clock, find, findAny, open, touch } from "./connection.bpf.ts";
-import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report, TO_ENDPOINT, TO_STACK } from "./events.bpf.ts";
-import {
-  CALL_REFUSE,
-  calls,
-  endpointsByAddress,
-  endpointsByInterface,
-  type Connection,
-  type Endpoint,
-} from "./maps.bpf.ts";
-import {
-  DROP,
-  ETHERTYPE_ARP,
-  freshPacket,
-  type Packet,
-  parse,
-  sameAddress,
-  STATE_FIRST_REPLY,
-  STATE_NEW,
-} from "./packet.bpf.ts";
+import { balance, isLoopbackReply, restore, TRANSLATED } from "./balance.bpf.ts";
+import { clock, find, findAny } from "./connection.bpf.ts";
+import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
+import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
+import { CALL_REFUSE, calls, endpointsByAddress, endpointsByInterface, type Endpoint } from "./maps.bpf.ts";
+import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
+import { DROP, ETHERTYPE_ARP, freshPacket, type Packet, parse, sameAddress } from "./packet.bpf.ts";
 import { admit, DIRECTION_EGRESS, DIRECTION_INGRESS, IDENTITY_HOST, identityOf, type Question } from "./policy.bpf.ts";
 
 /** Policies that select the node are in force between it and its workloads. */
@@ -33,53 +19,6 @@ export const refusesAloud = config("lb_reject", u8, 1);
 
 /** Where the host's own endpoint stands in the map of interfaces. */
 const HOST_INTERFACE = 0;
-
-function drop(ctx: TcContext, packet: Packet, reason: u32, direction: u8, endpoint: u32): i32 {
-  count(u8(reason), direction, ctx.length);
-  report(ctx, packet, { type: EVENT_DROP, reason: u8(reason), direction, endpoint, flags: 0 });
-  return TC.SHOT;
-}
-
-function trace(ctx: TcContext, packet: Packet, point: u8, direction: u8, endpoint: u32): void {
-  count(0, direction, ctx.length);
-  if ((packet.state & (STATE_NEW | STATE_FIRST_REPLY)) !== 0) {
-    report(ctx, packet, {
-      type: EVENT_TRACE,
-      reason: point,
-      direction,
-      endpoint,
-      flags: direction === DIRECTION_INGRESS && packet.sourceEndpoint === 0 ? FLAG_FROM_HOST : 0,
-    });
-  }
-}
-
-/** The hop between two workloads is a routed one: one TTL less, and IPv4's checksum mended (RFC 1624). */
-function decrementTtl(ctx: TcContext, packet: Packet): u32 {
-  if (packet.isIpv6 !== 0) {
-    const ip = ctx.header(Ipv6, Ethernet.size);
-    if (!ip) return DROP.INVALID_PACKET;
-    if (ip.hopLimit <= 1) return DROP.TTL_EXCEEDED;
-    ip.hopLimit -= 1;
-    return 0;
-  }
-  const ip = ctx.header(Ipv4, Ethernet.size);
-  if (!ip) return DROP.INVALID_PACKET;
-  if (ip.ttl <= 1) return DROP.TTL_EXCEEDED;
-  ip.ttl -= 1;
-  // The TTL is the high byte of its 16-bit word: the sum falls by 0x0100, so its complement rises.
-  const sum: u32 = u32(ip.checksum) + 0x0100;
-  ip.checksum = u16(sum + (sum >= 0xffff ? 1 : 0));
-  return 0;
-}
-
-/** Straight into the workload's namespace. */
-function deliver(ctx: TcContext, target: Endpoint): i32 {
-  const ethernet = ctx.header(Ethernet, 0);
-  if (!ethernet) return TC.SHOT;
-  ethernet.destination = target.mac.bytes;
-  ethernet.source = target.hostMac.bytes;
-  return redirectPeer(target.ifindex, 0n);
-}
 
 /**
  * What stays between link and link is the stack's: router and neighbour solicitations, neighbour advertisements (RFC 4861), reports of who
@@ -99,15 +38,6 @@ function isForbidden(packet: Packet): boolean {
 function isOwn(packet: Packet, endpoint: Endpoint): boolean {
   if (packet.isIpv6 !== 0) return sameAddress(packet.source, endpoint.address6);
   return packet.source.w3 === endpoint.address.w3;
-}
-
-/** Between two ends of which this hook has judged both: the entry is kept or made. 0 or a drop code. */
-function track(packet: Packet, connection: Connection | null, egress: u32, ingress: u32, now: u32, length: u32): u32 {
-  if (connection) {
-    touch(packet, connection, now, length);
-    return 0;
-  }
-  return open(packet, { egress, ingress }, servicesGeneration(), now, length);
 }
 
 /** A service cannot serve the packet: its sender is told where there is no backend, unless it is to be dropped without a word. */
@@ -176,6 +106,18 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   if (refused !== 0) return drop(ctx, packet, refused, DIRECTION_EGRESS, endpoint.id);
 
   if (!target) {
+    const tunnel = overlayInterface.value === 0 ? null : tunnelOf(packet.destination);
+    if (tunnel) {
+      const gone = decrementTtl(ctx, packet);
+      if (gone !== 0) return drop(ctx, packet, gone, DIRECTION_EGRESS, endpoint.id);
+      const full = track(packet, connection, endpoint.generation, 0, now, length);
+      if (full !== 0) return drop(ctx, packet, full, DIRECTION_EGRESS, endpoint.id);
+      trace(ctx, packet, TO_OVERLAY, DIRECTION_EGRESS, endpoint.id);
+      let lost = restore(ctx, packet, connection);
+      if (lost === 0) lost = intoTunnel(ctx, tunnel, endpoint.identity);
+      if (lost !== 0) return drop(ctx, packet, lost, DIRECTION_EGRESS, endpoint.id);
+      return redirect(overlayInterface.value, 0n);
+    }
     let ingress: u32 = 0;
     if (hostFirewall.value !== 0 && packet.destinationIdentity === IDENTITY_HOST) {
       packet.egressCookie = packet.cookie;

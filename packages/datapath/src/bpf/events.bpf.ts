@@ -18,6 +18,7 @@ export const verdictEvents = config("verdict_events", u8, 0);
 
 export const TO_ENDPOINT = 0;
 export const TO_STACK = 3;
+export const TO_OVERLAY = 4;
 
 export const FLAG_REPLY = 1;
 export const FLAG_FROM_HOST = 2;

@@ -1,11 +1,12 @@
 // The host's outer interfaces: what workloads send out of the cluster leaves with the node's address, and its answers come back.
 import { hash, lpmTrie, struct, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
-import { Ethernet } from "@skep/bpf/net";
+import { Ethernet, PORT, PROTOCOL } from "@skep/bpf/net";
 import { clock, find } from "./connection.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { Address, endpointsByAddress, IpcacheKey } from "./maps.bpf.ts";
 import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
-import { freshPacket, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
+import { overlayInterface } from "./overlay.bpf.ts";
+import { freshPacket, isZero, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
 import { DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
 
@@ -34,10 +35,6 @@ function refuse(ctx: TcContext, packet: Packet, reason: u32, direction: u8): i32
   return TC.SHOT;
 }
 
-function isZero(address: Address): boolean {
-  return (address.w0 | address.w1 | address.w2 | address.w3) === 0;
-}
-
 /** Whether a workload's packet leaves with the node's address: one that it opens itself, to outside the cluster. */
 function isMasqueraded(packet: Packet, now: u32): boolean {
   const endpoint = endpointsByAddress.get(packet.source);
@@ -52,6 +49,12 @@ function isMasqueraded(packet: Packet, now: u32): boolean {
   return (packet.state & STATE_REPLY) === 0 || packet.related !== 0;
 }
 
+/** Tunnels between nodes are nobody's connections. */
+function isTunnel(packet: Packet): boolean {
+  if (overlayInterface.value === 0 || packet.protocol !== PROTOCOL.UDP) return false;
+  return packet.destinationPort === PORT.VXLAN_LINUX;
+}
+
 /** What goes out by an outer interface. */
 export const toNetwork = tc("skep_to_net", (ctx) => {
   const device = devices.get(ctx.ifindex);
@@ -60,7 +63,7 @@ export const toNetwork = tc("skep_to_net", (ctx) => {
   const packet = freshPacket();
   if (!packet) return TC.SHOT;
   // What is no connection is the host's own.
-  if (parse(ctx, packet, ethernet.type) !== 0) return TC.OK;
+  if (parse(ctx, packet, ethernet.type) !== 0 || isTunnel(packet)) return TC.OK;
   const to = Translation.zero();
   if (packet.isIpv6 !== 0) to.address = device.address6;
   else to.address = device.address;
@@ -88,7 +91,7 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
   if (!device || !ethernet) return TC.OK;
   const packet = freshPacket();
   if (!packet) return TC.SHOT;
-  if (parse(ctx, packet, ethernet.type) !== 0) return TC.OK;
+  if (parse(ctx, packet, ethernet.type) !== 0 || isTunnel(packet)) return TC.OK;
   const to = Translation.zero();
   if (mapBack(packet, to, clock()) !== 0) return TC.OK;
   if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;

@@ -53,7 +53,8 @@ export const endpointsByAddress = hash("skep_ep_addr", { key: Address, value: En
 
 /** `prefixLength` counts the bits of `address`: 96 + n for an IPv4 prefix of n. */
 export const IpcacheKey = struct("IpcacheKey", { prefixLength: u32, address: Address });
-export const IpcacheEntry = struct("IpcacheEntry", { identity: u32, flags: u32 });
+/** `tunnel`: address of the node behind which it is; zeros where it is none. */
+export const IpcacheEntry = struct("IpcacheEntry", { identity: u32, flags: u32, tunnel: Address });
 export const ipcache = lpmTrie("skep_ipcache", { key: IpcacheKey, value: IpcacheEntry, maxEntries: 512_000 });
 
 // ---- policy ----

@@ -20,14 +20,17 @@ export const DROP = {
   CT_INVALID_HEADER: 135,
   CT_UNKNOWN_PROTOCOL: 137,
   UNSUPPORTED_L3: 139,
+  TUNNEL_KEY: 147,
   CHECKSUM_L4: 154,
   CT_INSERT_FAILED: 155,
   INVALID_EXTENSION_HEADER: 156,
   FRAGMENTS_UNSUPPORTED: 157,
   SERVICE_BACKEND_NOT_FOUND: 158,
+  NO_TUNNEL_ENDPOINT: 160,
   EDT_HORIZON: 162,
   NO_NAT_MAPPING: 167,
   UNSUPPORTED_NAT_PROTOCOL: 168,
+  INVALID_IDENTITY: 171,
   FRAGMENT_NOT_FOUND: 175,
   FORBIDDEN_ICMPV6: 176,
   LB_SOURCE_RANGE: 177,
@@ -342,6 +345,10 @@ export function parse(ctx: PacketContext, packet: Packet, etherType: u16): u32 {
   if (etherType === ETHERTYPE_IPV4) return parseIpv4(ctx, packet);
   if (etherType === ETHERTYPE_IPV6 && ipv6Enabled.value !== 0) return parseIpv6(ctx, packet);
   return DROP.UNSUPPORTED_L3;
+}
+
+export function isZero(address: Address): boolean {
+  return (address.w0 | address.w1 | address.w2 | address.w3) === 0;
 }
 
 export function sameAddress(a: Address, b: Address): boolean {

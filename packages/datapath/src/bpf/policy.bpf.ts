@@ -9,6 +9,8 @@ export const DIRECTION_EGRESS = 2;
 
 export const IDENTITY_HOST = 1;
 export const IDENTITY_WORLD = 2;
+export const IDENTITY_UNMANAGED = 3;
+export const IDENTITY_REMOTE_NODE = 6;
 
 const ENTRY_DENY = 1;
 const ENTRY_AUDIT = 2;
@@ -82,13 +84,14 @@ export function admit(ctx: TcContext, packet: Packet, connection: Connection | n
   const isReply = (packet.state & STATE_REPLY) !== 0;
   const asked: u8 = isReply ? u8(3 - question.direction) : question.direction;
   let identity = question.peer;
+  const isUnnamed = isReply && identity === IDENTITY_UNMANAGED;
   if (connection) {
     if (asked === DIRECTION_EGRESS) {
-      // An ICMP error may come from a router: the connection's own peer is asked for.
-      if (packet.related !== 0) identity = connection.egressIdentity;
+      // An ICMP error may come from a router, and a tunnel brings identities of addresses that nobody has named: the connection knows its peer.
+      if (packet.related !== 0 || isUnnamed) identity = connection.egressIdentity;
       if (connection.egressGeneration === question.generation && connection.egressIdentity === identity) return 0;
     } else {
-      if (packet.related !== 0) identity = connection.ingressIdentity;
+      if (packet.related !== 0 || isUnnamed) identity = connection.ingressIdentity;
       if (connection.ingressGeneration === question.generation && connection.ingressIdentity === identity) return 0;
     }
   }

@@ -141,6 +141,15 @@ export class LinuxNamespace implements Namespace {
     return { host: existing(this, name), peer: existing(peer.namespace, peer.name) };
   }
 
+  createVxlan(name: string, options: { readonly port: number; readonly mac?: Mac; readonly mtu?: number }): Interface {
+    const { port, mac, mtu } = options;
+    const data = { collectMetadata: 1, port, learning: 0 };
+    this.#change("making a vxlan device", (socket) =>
+      createLink(socket, defined({ kind: "vxlan", name, mac, mtu, data })),
+    );
+    return existing(this, name);
+  }
+
   deleteInterface(name: string): boolean {
     return this.#change("deleting an interface", (socket) => deleteLink(socket, name));
   }

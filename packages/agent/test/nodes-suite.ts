@@ -1,0 +1,159 @@
+/**
+ * @module
+ * Workloads on two hosts: packets between them, over the hosts or in tunnels, and policies that are in force across.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { World } from "@skep/control";
+import type { DatapathEvent } from "@skep/datapath";
+import { findLayer, formatAddress, type ParsedPacket, parsePrefix } from "@skep/net";
+import { Cluster, type ClusterGround, type ClusterPod, NODE4, NODE6 } from "./cluster-lab.ts";
+import { addressOf, echo, endsOf, isReply, isRight } from "./masquerade-suite.ts";
+
+const IDENTITIES = { client: 300, stranger: 301, server: 302 } as const;
+
+/** As Cilium derives them, for a workload of the default namespace. */
+function labelsOf(app: string): Readonly<Record<string, string>> {
+  const [podCidr, serviceCidr] = [parsePrefix("10.0.0.0/24"), parsePrefix("10.96.0.0/24")];
+  if (!podCidr || !serviceCidr) throw new Error("constant prefixes");
+  return new World({ podCidr, serviceCidr }).workloadLabels("default", { app });
+}
+
+const node = (at: number): object => ({
+  ...{ apiVersion: "cilium.io/v2", kind: "CiliumNode", metadata: { name: `h${at}` } },
+  spec: {
+    addresses: [NODE4(at), NODE6(at)].map((ip) => ({ type: "InternalIP", ip })),
+    ipam: { podCIDRs: [`10.${at + 1}.0.0/24`, `fd00:${at + 1}::/112`] },
+  },
+});
+const identities = Object.entries(IDENTITIES).map(([app, id]) => ({
+  ...{ apiVersion: "cilium.io/v2", kind: "CiliumIdentity", metadata: { name: `${id}` } },
+  "security-labels": labelsOf(app),
+}));
+const endpoint = (app: keyof typeof IDENTITIES, at: number, number: number): object => ({
+  ...{ apiVersion: "cilium.io/v2", kind: "CiliumEndpoint", metadata: { name: app, namespace: "default" } },
+  status: {
+    identity: { id: IDENTITIES[app], labels: Object.entries(labelsOf(app)).map(([key, value]) => `${key}=${value}`) },
+    networking: {
+      addressing: [{ ipv4: `10.${at + 1}.0.${number}`, ipv6: `fd00:${at + 1}::${number}` }],
+      node: NODE4(at),
+    },
+  },
+});
+const policy = {
+  ...{ apiVersion: "cilium.io/v2", kind: "CiliumNetworkPolicy", metadata: { name: "only-clients" } },
+  spec: {
+    endpointSelector: { matchLabels: { app: "server" } },
+    ingress: [{ fromEndpoints: [{ matchLabels: { app: "client" } }] }],
+  },
+};
+const documents = (...objects: readonly object[]): string =>
+  objects.map((each) => JSON.stringify(each)).join("\n---\n");
+
+function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): void {
+  let cluster: Cluster;
+  let client: ClusterPod;
+  let stranger: ClusterPod;
+  let server: ClusterPod;
+  let reader: { drain(): number; close(): void };
+  const events: DatapathEvent[] = [];
+
+  beforeAll(() => {
+    // A tunnel tells who sends: the other end knows no addresses of workloads.
+    const endpoints = [endpoint("client", 0, 2), endpoint("stranger", 0, 3), endpoint("server", 1, 2)];
+    cluster = new Cluster(ground(), 2, {
+      documents: {
+        "cluster.yaml": documents(node(0), node(1), ...identities, policy, ...(routing === "native" ? endpoints : [])),
+      },
+      agent: (at) => ({ routing, devices: ["out0", `n${1 - at}`] }),
+    });
+    client = cluster.addPod(0, "client");
+    stranger = cluster.addPod(0, "stranger");
+    server = cluster.addPod(1, "server");
+    const second = cluster.hosts[1];
+    if (!second) throw new Error("two hosts");
+    reader = second.agent.datapath.readEvents((event) => events.push(event));
+  }, 60_000);
+  afterAll(async () => {
+    reader?.close();
+    await cluster?.close();
+  });
+
+  it("the cluster's numbers are the workloads'", () => {
+    const found = [client, stranger, server].map((pod) => pod.endpoint.identity);
+    expect(found).toEqual([IDENTITIES.client, IDENTITIES.stranger, IDENTITIES.server]);
+  });
+
+  for (const family of [4, 6] as const) {
+    it(`IPv${family}: packets get there and back, with their own addresses`, async () => {
+      const wanted = 0x22220000 + family;
+      cluster.send(client, ...echo(family, addressOf(client, family), addressOf(server, family), wanted));
+      const reply = await cluster.arrival(client.port, (packet) => isReply(packet, wanted));
+      expect(reply && endsOf(reply)).toBe(`${addressOf(server, family)} > ${addressOf(client, family)}`);
+      expect(reply && isRight(reply)).toBe(true);
+    });
+
+    it(`IPv${family}: the server's policy is in force against a workload of the other host`, async () => {
+      reader.drain();
+      events.length = 0;
+      const [from, to] = [addressOf(stranger, family), addressOf(server, family)];
+      cluster.send(stranger, ...echo(family, from, to, 0x33330000 + family));
+      await cluster.quiet(() => {
+        reader.drain();
+        return events.some(({ type }) => type === 1);
+      });
+      expect(events.filter(({ type }) => type === 1)).toMatchObject([
+        {
+          reason: 133,
+          direction: "ingress",
+          sourceIdentity: IDENTITIES.stranger,
+          destinationIdentity: IDENTITIES.server,
+        },
+      ]);
+    });
+
+    it(`IPv${family}: what is between the hosts`, async () => {
+      const wanted = 0x44440000 + family;
+      const wire = cluster.openHost(1, "n0");
+      cluster.send(client, ...echo(family, addressOf(client, family), addressOf(server, family), wanted));
+      const seen = await cluster.arrival(wire, (packet) => isAbout(packet, wanted));
+      if (!seen) throw new Error("nothing between the hosts");
+      if (routing === "native") {
+        expect(endsOf(seen)).toBe(`${addressOf(client, family)} > ${addressOf(server, family)}`);
+        return;
+      }
+      const [outer] = seen.layers.filter(({ kind }) => kind === "ipv4");
+      expect(outer?.kind === "ipv4" && [outer.source, outer.destination].map(formatAddress)).toEqual([
+        NODE4(0),
+        NODE4(1),
+      ]);
+      expect(findLayer(seen, "udp")).toMatchObject({ destinationPort: 8472 });
+      expect(findLayer(seen, "vxlan")).toMatchObject({ vni: IDENTITIES.client, flags: 8 });
+      const inner = findLayer(seen, family === 4 ? "ipv4" : "ipv6", "innermost");
+      expect(inner && [inner.source, inner.destination].map(formatAddress)).toEqual([
+        addressOf(client, family),
+        addressOf(server, family),
+      ]);
+      expect(isRight(seen)).toBe(true);
+    });
+
+    it(`IPv${family}: the other host itself`, async () => {
+      const wanted = 0x55550000 + family;
+      const gateway = family === 4 ? "10.2.0.1" : "fd00:2::1";
+      cluster.send(client, ...echo(family, addressOf(client, family), gateway, wanted));
+      expect(await cluster.arrival(client.port, (packet) => isReply(packet, wanted))).not.toBeNull();
+    });
+  }
+
+  it("packets of workloads leave room for the tunnel", () => {
+    const { machine } = cluster.hosts[0] ?? {};
+    expect(machine?.net.host.interface(client.endpoint.interfaceName)?.mtu).toBe(routing === "vxlan" ? 1450 : 1500);
+  });
+}
+
+const isAbout = (packet: ParsedPacket, wanted: number): boolean =>
+  packet.layers.some((layer) => "rest" in layer && layer.rest === wanted);
+
+export function nodesSuite(ground: () => ClusterGround): void {
+  describe("native routing", () => modeSuite(ground, "native"));
+  describe("VXLAN", () => modeSuite(ground, "vxlan"));
+}

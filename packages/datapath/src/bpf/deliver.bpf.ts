@@ -1,0 +1,72 @@
+// What becomes of a packet that has been judged: dropped, told, handed to a workload; its connection's entry.
+import { redirectPeer, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
+import { servicesGeneration } from "./balance.bpf.ts";
+import { open, touch } from "./connection.bpf.ts";
+import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report } from "./events.bpf.ts";
+import type { Connection, Endpoint } from "./maps.bpf.ts";
+import { DROP, type Packet, STATE_FIRST_REPLY, STATE_NEW } from "./packet.bpf.ts";
+import { DIRECTION_INGRESS } from "./policy.bpf.ts";
+
+export function drop(ctx: TcContext, packet: Packet, reason: u32, direction: u8, endpoint: u32): i32 {
+  count(u8(reason), direction, ctx.length);
+  report(ctx, packet, { type: EVENT_DROP, reason: u8(reason), direction, endpoint, flags: 0 });
+  return TC.SHOT;
+}
+
+export function trace(ctx: TcContext, packet: Packet, point: u8, direction: u8, endpoint: u32): void {
+  count(0, direction, ctx.length);
+  if ((packet.state & (STATE_NEW | STATE_FIRST_REPLY)) !== 0) {
+    report(ctx, packet, {
+      type: EVENT_TRACE,
+      reason: point,
+      direction,
+      endpoint,
+      flags: direction === DIRECTION_INGRESS && packet.sourceEndpoint === 0 ? FLAG_FROM_HOST : 0,
+    });
+  }
+}
+
+/** The hop between two workloads is a routed one: one TTL less, and IPv4's checksum mended (RFC 1624). */
+export function decrementTtl(ctx: TcContext, packet: Packet): u32 {
+  if (packet.isIpv6 !== 0) {
+    const ip = ctx.header(Ipv6, Ethernet.size);
+    if (!ip) return DROP.INVALID_PACKET;
+    if (ip.hopLimit <= 1) return DROP.TTL_EXCEEDED;
+    ip.hopLimit -= 1;
+    return 0;
+  }
+  const ip = ctx.header(Ipv4, Ethernet.size);
+  if (!ip) return DROP.INVALID_PACKET;
+  if (ip.ttl <= 1) return DROP.TTL_EXCEEDED;
+  ip.ttl -= 1;
+  // The TTL is the high byte of its 16-bit word: the sum falls by 0x0100, so its complement rises.
+  const sum: u32 = u32(ip.checksum) + 0x0100;
+  ip.checksum = u16(sum + (sum >= 0xffff ? 1 : 0));
+  return 0;
+}
+
+/** Straight into the workload's namespace. */
+export function deliver(ctx: TcContext, target: Endpoint): i32 {
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return TC.SHOT;
+  ethernet.destination = target.mac.bytes;
+  ethernet.source = target.hostMac.bytes;
+  return redirectPeer(target.ifindex, 0n);
+}
+
+/** Between two ends of which this hook has judged both: the entry is kept or made. 0 or a drop code. */
+export function track(
+  packet: Packet,
+  connection: Connection | null,
+  egress: u32,
+  ingress: u32,
+  now: u32,
+  length: u32,
+): u32 {
+  if (connection) {
+    touch(packet, connection, now, length);
+    return 0;
+  }
+  return open(packet, { egress, ingress }, servicesGeneration(), now, length);
+}

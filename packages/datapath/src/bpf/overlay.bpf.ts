@@ -1,0 +1,148 @@
+// Between nodes: a packet goes into a tunnel with its sender's identity as the network's number (RFC 7348), so that the other end need not know
+// the sender's address.
+import {
+  config,
+  skbGetTunnelKey,
+  skbSetTunnelKey,
+  struct,
+  tc,
+  TC,
+  u16,
+  u32,
+  u8,
+  type Of,
+  type TcContext,
+} from "@skep/bpf";
+import { Ethernet } from "@skep/bpf/net";
+import { restore } from "./balance.bpf.ts";
+import { clock, find } from "./connection.bpf.ts";
+import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
+import { count, TO_ENDPOINT } from "./events.bpf.ts";
+import { type Address, endpointsByAddress, ipcache } from "./maps.bpf.ts";
+import { DROP, ETHERTYPE_ARP, freshPacket, isZero, parse } from "./packet.bpf.ts";
+import {
+  admit,
+  DIRECTION_EGRESS,
+  DIRECTION_INGRESS,
+  IDENTITY_HOST,
+  IDENTITY_REMOTE_NODE,
+  identityOf,
+  type Question,
+} from "./policy.bpf.ts";
+
+/** The device that all tunnels share; 0: none. */
+export const overlayInterface = config("overlay_interface", u32, 0);
+
+/** struct bpf_tunnel_key; the words of addresses are in host order. */
+const TunnelKey = struct("TunnelKey", {
+  id: u32,
+  remote0: u32,
+  remote1: u32,
+  remote2: u32,
+  remote3: u32,
+  tos: u8,
+  ttl: u8,
+  ext: u16,
+  label: u32,
+  local0: u32,
+  local1: u32,
+  local2: u32,
+  local3: u32,
+});
+
+/** BPF_F_TUNINFO_IPV6, BPF_F_ZERO_CSUM_TX */
+const IPV6 = 1n;
+const NO_CHECKSUM = 2n;
+const MAPPED = 0xffff;
+const TTL = 64;
+
+/** The tunnel devices' own address, the same on all nodes, and the one that frames in tunnels come from. */
+const OWN = 0x01;
+const SENDER = 0x02;
+
+/** The node behind which the address is; null where it is behind none. */
+export function tunnelOf(address: Address): Address | null {
+  const entry = ipcache.get({ prefixLength: 128, address });
+  if (!entry || isZero(entry.tunnel)) return null;
+  return entry.tunnel;
+}
+
+function setMacs(ethernet: Of<typeof Ethernet>): void {
+  ethernet.destination = [0x0e, 0x53, 0x4b, 0x45, 0x50, OWN];
+  ethernet.source = [0x0e, 0x53, 0x4b, 0x45, 0x50, SENDER];
+}
+
+/** Says where the frame goes when it leaves by the overlay's device. 0 or a drop code. */
+export function intoTunnel(ctx: TcContext, remote: Address, identity: u32): u32 {
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return DROP.INVALID_PACKET;
+  setMacs(ethernet);
+  const key = TunnelKey.zero();
+  key.id = identity;
+  key.ttl = TTL;
+  const isIpv4 = remote.w0 === 0 && remote.w1 === 0 && remote.w2 === MAPPED;
+  if (isIpv4) key.remote0 = remote.w3;
+  else {
+    key.remote0 = remote.w0;
+    key.remote1 = remote.w1;
+    key.remote2 = remote.w2;
+    key.remote3 = remote.w3;
+  }
+  return skbSetTunnelKey(ctx, key, isIpv4 ? NO_CHECKSUM : IPV6) < 0n ? DROP.TUNNEL_KEY : 0;
+}
+
+/** What the host's own stack sends to other nodes' workloads: ingress of nothing, egress of the overlay's device. */
+export const toOverlay = tc("skep_to_ovl", (ctx) => {
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return TC.SHOT;
+  // A workload's packet has its tunnel already.
+  if (ethernet.source[5] === SENDER) return TC.OK;
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
+  if (ethernet.type === ETHERTYPE_ARP || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
+  packet.sourceIdentity = identityOf(packet.source);
+  const remote = tunnelOf(packet.destination);
+  if (!remote) return drop(ctx, packet, DROP.NO_TUNNEL_ENDPOINT, DIRECTION_EGRESS, 0);
+  const lost = intoTunnel(ctx, remote, packet.sourceIdentity);
+  if (lost !== 0) return drop(ctx, packet, lost, DIRECTION_EGRESS, 0);
+  count(0, DIRECTION_EGRESS, ctx.length);
+  return TC.OK;
+});
+
+/** What comes out of a tunnel: its sender is who the number says. */
+export const fromOverlay = tc("skep_from_ovl", (ctx) => {
+  const packet = freshPacket();
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!packet || !ethernet) return TC.SHOT;
+  const invalid = parse(ctx, packet, ethernet.type);
+  if (invalid !== 0) return drop(ctx, packet, invalid, DIRECTION_INGRESS, 0);
+  const key = TunnelKey.zero();
+  if (skbGetTunnelKey(ctx, key, 0n) < 0n && skbGetTunnelKey(ctx, key, IPV6) < 0n)
+    return drop(ctx, packet, DROP.TUNNEL_KEY, DIRECTION_INGRESS, 0);
+  // Another node's host is not this one.
+  packet.sourceIdentity = key.id === IDENTITY_HOST ? IDENTITY_REMOTE_NODE : key.id;
+  if (key.id === 0) return drop(ctx, packet, DROP.INVALID_IDENTITY, DIRECTION_INGRESS, 0);
+  const target = endpointsByAddress.get(packet.destination);
+  // The host itself, or what it passes on.
+  if (!target) return TC.OK;
+  packet.destinationEndpoint = target.id;
+  packet.destinationIdentity = target.identity;
+  const length = ctx.length;
+  const now = clock();
+  const connection = find(packet, now);
+  const own: Question = {
+    endpoint: target.id,
+    generation: target.generation,
+    direction: DIRECTION_INGRESS,
+    peer: packet.sourceIdentity,
+  };
+  const denied = admit(ctx, packet, connection, own);
+  if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, target.id);
+  const expired = decrementTtl(ctx, packet);
+  if (expired !== 0) return drop(ctx, packet, expired, DIRECTION_INGRESS, target.id);
+  const full = track(packet, connection, 0, target.generation, now, length);
+  if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, target.id);
+  trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, target.id);
+  const wrong = restore(ctx, packet, connection);
+  return wrong === 0 ? deliver(ctx, target) : drop(ctx, packet, wrong, DIRECTION_INGRESS, target.id);
+});
