@@ -25,6 +25,11 @@ export interface Code {
   readonly source: (index: number) => SourceLine | null;
   /** Bytes of the context that may be read in every run. */
   readonly contextBytes: number;
+  /**
+   * A load through a bad pointer gives 0, as the kernel's loads through pointers to its own objects do (BPF_PROBE_MEM, arch/x86/net/bpf_jit_comp.c):
+   * of programs that walk such objects.
+   */
+  readonly probes: boolean;
 }
 
 export interface CodeOptions {
@@ -34,6 +39,8 @@ export interface CodeOptions {
   /** Ascending slots. */
   readonly lines?: readonly LinkedLine[];
   readonly contextBytes?: number;
+  /** Default false. */
+  readonly probes?: boolean;
 }
 
 /** Throws `LoadError` for an `lddw` of something that `addresses` does not know. */
@@ -59,6 +66,7 @@ export function prepare(instructions: readonly Instruction[], options: CodeOptio
     target: new Int32Array(count).fill(-1),
     source: sourceFinder(slotOf, options.lines ?? []),
     contextBytes: options.contextBytes ?? 0,
+    probes: options.probes ?? false,
   };
   instructions.forEach((insn, index) => {
     const distance = slotDistance(insn);

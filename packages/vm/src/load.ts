@@ -49,6 +49,7 @@ export interface LinkPlace {
   readonly maps: Readonly<Record<string, VmMap>>;
   readonly kernelTypes: BtfTypes | undefined;
   readonly contextBytes: number;
+  readonly probes: boolean;
   readonly hasHelper: (id: number) => boolean;
   /** Number of a kernel function, null where the machine does not have it. */
   readonly kernelFunction: (name: string) => number | null;
@@ -73,8 +74,8 @@ export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
     return number === undefined || insn.src !== pseudoCall.kfunc ? insn : { ...insn, imm: number };
   });
   for (const insn of instructions) checkHelper(insn, place);
-  const { name, contextBytes } = place;
-  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes });
+  const { name, contextBytes, probes } = place;
+  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes, probes });
 }
 
 function addressOf(

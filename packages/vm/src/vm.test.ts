@@ -358,3 +358,44 @@ describe.each(engines)("helpers, %s", (engine) => {
     expect(run(new Uint8Array(65)).returned).toBe(5 * 17 + 16);
   });
 });
+
+describe("loads through pointers to kernel objects", () => {
+  const walk = `
+    r6 = *(u64 *)(r1 + 0)
+    r7 = *(u64 *)(r6 + 8)
+    r0 = *(u32 *)(r6 + 0)
+    r2 = *(u64 *)(r7 + 16)
+    r0 += r2
+    r3 = 0x1234567890abcdef ll
+    r4 = *(s16 *)(r3 + 0)
+    r0 += r4
+    r5 = *(s8 *)(r6 + 4)
+    r0 += r5
+    *(u64 *)(r10 - 8) = r0
+    r0 = *(u64 *)(r10 - 8)
+    exit`;
+
+  test.each(engines)(
+    "%s: a bad pointer gives 0 where a program walks the kernel, as the kernel's loads do",
+    (engine) => {
+      for (const type of ["tracing", "lsm"]) {
+        const { vm, object } = load([program("walk", walk, type)], [], { engine });
+        const bytes = new Uint8Array(16);
+        bytes.set([42, 0, 0, 0, 0xfe]);
+        // Its second member points nowhere.
+        new DataView(bytes.buffer).setBigUint64(8, 0xffff_8880_0000_1000n, true);
+        const kernel = vm.createObject("task_struct", bytes);
+        const context = new Uint8Array(BigUint64Array.of(BigInt(kernel.address)).buffer);
+        expect(vm.run(object.programs["walk"]!, { context }).r0).toBe(40n);
+      }
+    },
+  );
+
+  test.each(checking)("%s: stores trap there, and loads in programs that walk nothing", (engine) => {
+    const context = new Uint8Array(8);
+    const stores = load([program("stores", "r2 = 64\n*(u32 *)(r2 + 0) = 1\nr0 = 0\nexit", "tracing")], [], { engine });
+    expect(() => stores.vm.run(stores.object.programs["stores"]!, { context })).toThrow(VmError);
+    const filter = load([program("filter", "r2 = 64\nr0 = *(u32 *)(r2 + 0)\nexit", "xdp")], [], { engine });
+    expect(() => filter.run()).toThrow(VmError);
+  });
+});

@@ -107,6 +107,9 @@ export interface RunResult {
   readonly instructions: number;
 }
 
+/** Types of programs whose arguments are pointers to kernel objects. */
+const WALKERS: ReadonlySet<string> = new Set(["tracing", "lsm", "struct_ops"]);
+
 /** XDP_PACKET_HEADROOM */
 const HEADROOM = 256;
 const MAX_PACKET = 65_536;
@@ -286,6 +289,7 @@ export class Vm {
     const code = linkCode(spec, {
       ...{ name, maps: how.maps, kernelTypes: how.options.kernelTypes },
       contextBytes: shapeOf(type)?.size ?? 0,
+      probes: WALKERS.has(type),
       hasHelper: (id) => this.helpers.has(id),
       kernelFunction: (each) => this.functionNumbers.get(each) ?? null,
       kernelSymbol: (each) => how.options.kernelSymbols?.[each] ?? null,

@@ -201,6 +201,11 @@ export class Interpreter implements Cpu, Engine {
     return address;
   }
 
+  private isReadable(register: number, offset: number, size: number): boolean {
+    const address = ((this.lo[register] ?? 0) >>> 0) + offset;
+    return this.hi[register] === 0 && address >= 0 && this.memory.allows(address, size, false);
+  }
+
   /** MAX_BPF_STACK (include/linux/filter.h) for all frames together; the verifier rounds each up to 32 bytes. */
   private touchStack(address: number): void {
     const depth = MAX_FRAMES - 1 - Math.floor((address - this.stack.base) / FRAME_STRIDE);
@@ -262,6 +267,11 @@ export class Interpreter implements Cpu, Engine {
     const s = code.src[pc] ?? 0;
     const offset = code.offset[pc] ?? 0;
     if (kind === insnClass.ldx && (mode === modeBits.mem || mode === modeBits.memsx)) {
+      if (code.probes && !this.isReadable(s, offset, size)) {
+        this.lo[d] = 0;
+        this.hi[d] = 0;
+        return;
+      }
       const address = this.at(s, offset, size);
       this.read(d, { address, size, signed: mode === modeBits.memsx });
     } else if (mode === modeBits.mem) {

@@ -7,7 +7,7 @@ import { MEMORY_PAGES } from "../memory.ts";
 import { Body, ModuleBuilder } from "../wasm/module.ts";
 import { op, valueType } from "../wasm/opcodes.ts";
 import type { Cluster } from "./accesses.ts";
-import { dynamicType, faultType, functionType, helperType, slowType, trapType } from "./frame.ts";
+import { dynamicType, faultType, functionType, helperType, probeType, slowType, trapType } from "./frame.ts";
 import type { ModuleContext, Reason } from "./frame.ts";
 import { compileFunction } from "./function.ts";
 import { lookupBody, lookupType } from "./lookups.ts";
@@ -75,6 +75,7 @@ export function compileModule(code: Code, options: CompileOptions): CompiledModu
   const imports = {
     trap: builder.importFunction("trap", trapType),
     fault: builder.importFunction("fault", faultType),
+    probe: builder.importFunction("probe", probeType),
     callRegister: builder.importFunction("register", { params: [valueType.i32, valueType.i64], results: [] }),
   };
   const dynamic = builder.importFunction("dynamic", dynamicType);

@@ -265,6 +265,7 @@ export class Jit implements Engine, Cpu {
       enter(pc);
       this.fault(module, { pc, value: BigInt.asUintN(64, value), top: Number(top) });
     };
+    imports["probe"] = (address: bigint, size: number): bigint => this.probe(address, size);
     imports["dynamic"] = (address: number, size: number, write: number): number =>
       this.findDynamic(address, size, write !== 0) ? 1 : 0;
     imports["register"] = (pc: number, value: bigint): void => {
@@ -339,6 +340,15 @@ export class Jit implements Engine, Cpu {
     }
   }
 
+  /** A load that may miss. `size`: negative for a signed one. */
+  private probe(address: bigint, size: number): bigint {
+    const [at, bytes] = [Number(BigInt.asUintN(64, address)), Math.abs(size)];
+    const { memory } = this;
+    if (at > 0xffff_ffff || !memory.allows(at, bytes, false)) return 0n;
+    const value = bytes === 8 ? memory.view.getBigUint64(at, true) : BigInt(unsignedAt(memory.view, at, bytes));
+    return size < 0 ? BigInt.asIntN(bytes * 8, value) : value;
+  }
+
   /** Where a region's objects come and go. */
   private findDynamic(address: number, size: number, write: boolean): boolean {
     if (!this.memory.allows(address, size, write)) return false;
@@ -351,4 +361,9 @@ export class Jit implements Engine, Cpu {
     u32[(cells.objectEnd >>> 2) + 1] = 0;
     return true;
   }
+}
+
+function unsignedAt(view: DataView, at: number, size: number): number {
+  if (size === 4) return view.getUint32(at, true);
+  return size === 2 ? view.getUint16(at, true) : view.getUint8(at);
 }

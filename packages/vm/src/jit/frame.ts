@@ -18,6 +18,8 @@ export const faultType: FunctionType = { params: [i32, i64, i64], results: [] };
 export const helperType: FunctionType = { params: [i32], results: [] };
 /** Register, first byte and the one behind the last from it, instruction, write, the frame's top; gives where the object begins and ends. */
 export const slowType: FunctionType = { params: [i64, i32, i32, i32, i32, i64], results: [i64, i64] };
+/** Address, bytes (negative: signed): what is there, 0 where nothing is. */
+export const probeType: FunctionType = { params: [i64, i32], results: [i64] };
 /** Address, bytes, write: whether the host found the object; where it is stands in the cells. */
 export const dynamicType: FunctionType = { params: [i32, i32, i32], results: [i32] };
 
@@ -45,6 +47,7 @@ export interface ModuleContext {
     readonly fault: number;
     readonly slow: number;
     readonly callRegister: number;
+    readonly probe: number;
   };
   /** Indexes by helper number; absent: there is no such helper. */
   readonly helpers: ReadonlyMap<number, number>;

@@ -118,11 +118,29 @@ const stores: Readonly<Record<number, number>> = {
 
 function emitLoad(frame: Frame, pc: number, how: { size: number; signed: boolean }): void {
   const { code, body, registers } = frame;
+  const kind = frame.plans.get(pc)?.how;
+  if (code.probes && kind !== "frame" && kind !== "wrong") {
+    emitProbe(frame, pc, how);
+    return;
+  }
   const place = placeOf(frame, pc, { register: code.src[pc] ?? 0, offset: code.offset[pc] ?? 0 });
   if (place === null) return;
   place.push();
   body.memory((how.signed ? signedLoads : unsignedLoads)[how.size] ?? op.i64Load, place.offset);
   body.set(registers[code.dst[pc] ?? 0] ?? 0);
+}
+
+/** The host looks whether something is there. */
+function emitProbe(frame: Frame, pc: number, how: { size: number; signed: boolean }): void {
+  const { code, body, module, registers } = frame;
+  body
+    .get(registers[code.src[pc] ?? 0] ?? 0)
+    .i64(code.offset[pc] ?? 0)
+    .op(op.i64Add);
+  body
+    .i32(how.signed ? -how.size : how.size)
+    .call(module.imports.probe)
+    .set(registers[code.dst[pc] ?? 0] ?? 0);
 }
 
 function emitStore(frame: Frame, pc: number, size: number): void {
@@ -156,6 +174,10 @@ function emitAtomic(frame: Frame, pc: number, size: number): void {
   }
   if (!isMove && combine === undefined && imm !== atomicImm.xchg && imm !== atomicImm.cmpxchg) {
     emitTrap(frame, { pc, kind: "opcode", message: `there is no atomic operation 0x${imm.toString(16)}` });
+    return;
+  }
+  if (isLoad && code.probes) {
+    emitProbe(frame, pc, { size, signed: false });
     return;
   }
   const place = placeOf(frame, pc, { register: isLoad ? s : d, offset: code.offset[pc] ?? 0 });
