@@ -2,33 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { start } from "./harness.ts";
 import { canUseBpf } from "./privilege.ts";
-
-interface Trap {
-  readonly name: string;
-  readonly top?: string;
-  /** The body of an XDP program; `io` is the packet as eight words, `m` a map's value of 64 words, each three times its index. */
-  readonly body: string;
-  readonly words?: readonly number[];
-  readonly returns: number;
-  /** Instructions that the verifier may walk. */
-  readonly most: number;
-}
-
-const program = ({ top = "", body }: Trap): string => `
-import { array, be16, be32, global, hash, ktimeGetNs, range, struct, subprogram, u16, u32, u64, u8, xdp, XDP } from "@skep/bpf";
-import { Ethernet, Ipv4, Tcp } from "@skep/bpf/net";
-export const license = "GPL";
-const Io = struct("Io", { w: array(u32, 8) });
-const Table = struct("Table", { w: array(u32, 64) });
-export const table = array("table", { value: Table, maxEntries: 1 });
-${top}
-export const main = xdp("main", (ctx) => {
-  const io = ctx.header(Io, 0);
-  const m = table.get(0);
-  if (!io || !m) return 999;
-  for (const i of range(64)) m.w[i] = i * 3;
-  ${body}
-});`;
+import { testTraps, type Trap } from "./trap.ts";
 
 const selects = Array.from({ length: 16 }, (_, i) => `sum += (io.w[0] & ${1 << i}) !== 0 ? ${(i + 1) * 5} : 0;`).join(
   " ",
@@ -222,20 +196,9 @@ const TRAPS: readonly Trap[] = [
   },
 ];
 
-describe.skipIf(!canUseBpf())("traps of the verifier", () => {
-  it.each(TRAPS)("$name", (trap) => {
-    const running = start(program(trap));
-    try {
-      const data = new Uint8Array(Uint32Array.from({ length: 32 }, (_, i) => trap.words?.[i] ?? 0).buffer);
-      expect(running.run(data).returned).toBe(trap.returns);
-      // The table's loop of 64 rounds comes on top.
-      const walked = running.collection.programs["main"]?.info.verifiedInstructions ?? Infinity;
-      expect(walked).toBeLessThan(trap.most + 1000);
-    } finally {
-      running.close();
-    }
-  });
+testTraps("traps of the verifier", TRAPS);
 
+describe.skipIf(!canUseBpf())("packet tests of several headers", () => {
   it("one test for several headers fails where each would", () => {
     const text = `
       import { xdp, XDP } from "@skep/bpf";
