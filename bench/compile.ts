@@ -1,15 +1,17 @@
 // Time from source to object: the tutorial's program, beside clang on its twin in C; and the largest program, the datapath, beside clang on
-// all twins of bench/compiler (a process each: there is no datapath in C here). Warm is a further compilation in one process, after an edit of
-// every file: of a comment, which leaves the code as it was, or of every line's number, after which all is emitted anew.
+// all twins of bench/compiler (a process each: there is no datapath in C here). Warm is a further compilation in one process, by the compiler as
+// it is shipped, after an edit: of a comment, of every line's number, or of a constant in one file after the other, which changes the code of
+// what that file is inlined into. Each case has two lines: the time that passes, and the processor's time of all threads, which another
+// process beside does not lengthen as much.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type * as Compiler from "@skep/compiler";
-import type * as Objects from "@skep/object";
-import { median, print, timeInTurn } from "./_lines.ts";
+import { writeObject } from "@skep/object";
+import { loadFrom } from "../scripts/load-compiler.mjs";
+import { median, print } from "./_lines.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const redirect = join(root, "examples/redirect-port-80/redirect.bpf.ts");
@@ -35,80 +37,99 @@ function run(command: string, args: readonly string[]): void {
 const FLAGS = ["-O2", "-g", "-mcpu=v3", "-target", "bpf", "-I/usr/include/x86_64-linux-gnu"];
 const clang = (source: string): void => run("clang-19", [...FLAGS, "-c", source, "-o", output]);
 
-/** The compiler as it is shipped: one bundle, not transformed while it is loaded. */
-async function shipped(): Promise<typeof Compiler & typeof Objects> {
-  const entry = join(folder, "compiler.ts");
-  writeFileSync(entry, 'export * from "@skep/compiler"; export { writeObject } from "@skep/object";');
-  // Beside the sources, so that it finds what it imports.
-  const outfile = join(root, ".cache", `bench-compiler-${process.pid}.mjs`);
-  await build({
-    ...{ entryPoints: [entry], outfile, absWorkingDir: root, nodePaths: [join(root, "node_modules")] },
-    ...{ bundle: true, platform: "node", format: "esm", logLevel: "error" },
-    ...{ conditions: ["skep-source"], external: ["typescript"] },
-  });
-  try {
-    return (await import(pathToFileURL(outfile).href)) as typeof Compiler & typeof Objects;
-  } finally {
-    rmSync(outfile);
-  }
-}
-
 const hasClang = spawnSync("clang-19", ["--version"]).status === 0;
 if (!hasClang) console.error("clang-19 is not installed: no peer in this run");
 
-function line(name: string, times: { ours: number[]; peer: number[] }): void {
-  const peer = times.peer.length > 0 ? median(times.peer) : null;
-  const peerName = peer === null ? null : "clang-19 -O2";
-  print({ bench: "compile", case: name, unit: "ms", skep: median(times.ours), peer, peerName });
+// ---- what is measured ----
+
+/** Milliseconds of processor of this process and of those that it has waited for (proc(5): utime, stime, cutime, cstime in ticks of 10 ms). */
+function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  const fields = readFileSync("/proc/self/stat", "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (user + system) / 1000 + (Number(fields[13]) + Number(fields[14])) * 10;
+}
+
+interface Times {
+  readonly passed: number[];
+  readonly processor: number[];
+}
+
+function time(work: () => void, into: Times): void {
+  const [started, before] = [performance.now(), processorTime()];
+  work();
+  into.passed.push(performance.now() - started);
+  into.processor.push(processorTime() - before);
+}
+
+function measure(name: string, runs: number, { ours, peer }: { ours: () => void; peer: (() => void) | null }): void {
+  const times = { ours: { passed: [], processor: [] }, peer: { passed: [], processor: [] } } satisfies Record<
+    string,
+    Times
+  >;
+  for (let i = 0; i < runs; i++) {
+    time(ours, times.ours);
+    if (peer) time(peer, times.peer);
+  }
+  const of = (list: readonly number[]): number | null => (list.length > 0 ? median(list) : null);
+  const common = { bench: "compile", peerName: peer ? "clang-19 -O2 -g" : null };
+  const { passed, processor } = times.peer;
+  print({ ...common, case: name, unit: "ms", skep: median(times.ours.passed), peer: of(passed) });
+  print({ ...common, case: `${name}, processor`, unit: "ms", skep: median(times.ours.processor), peer: of(processor) });
+}
+
+// ---- edits ----
+
+type Edit = (text: string, path: string, count: number) => string;
+
+const comment: Edit = (text, _path, count) => `${text}\n// edit ${count}\n`;
+/** No line ever stands where it stood before. */
+const moved: Edit = (text, _path, count) => `// edit ${count}${"\n".repeat(count)}${text}`;
+
+/** Constants of three files, edited in turn. */
+const CONSTANTS: readonly (readonly [file: string, pattern: RegExp])[] = [
+  ["connection.bpf.ts", /(connection\.packets \+= )\d+/],
+  ["socket.bpf.ts", /(const EHOSTUNREACH = )\d+/],
+  ["events.bpf.ts", /(metric\.packets \+= )\d+/],
+];
+
+function constant(text: string, path: string, count: number): string {
+  const [file, pattern] = CONSTANTS[count % CONSTANTS.length] as (typeof CONSTANTS)[number];
+  if (basename(path) !== file) return text;
+  if (!pattern.test(text)) throw new Error(`${file} has no ${String(pattern)} to edit`);
+  return text.replace(pattern, `$1${2 + count}`);
 }
 
 try {
-  const { compile, writeObject } = await shipped();
+  const { compile } = loadFrom(join(root, "dist")).exports as typeof Compiler;
   let edits = 0;
-  /** Compiles the module as an edit of its entry leaves it: with a comment at its end, or with every line moved. */
-  const edited = (entry: string, change: (text: string, edit: string) => string): void => {
-    const edit = `// edit ${edits++}`;
-    const folderOf = dirname(entry);
+  const edited = (entry: string, edit: Edit) => (): void => {
+    const count = ++edits;
     const readFile = (path: string): string | undefined => {
       const text = disk(path);
-      return text !== undefined && dirname(path) === folderOf ? change(text, edit) : text;
+      return text !== undefined && dirname(path) === dirname(entry) ? edit(text, path, count) : text;
     };
     const { spec, diagnostics } = compile(entry, { readFile });
     if (!spec) throw new Error(`${entry} does not compile: ${diagnostics[0]?.message ?? ""}`);
     writeObject(spec);
   };
-  const comment = (text: string, edit: string): string => `${text}\n${edit}\n`;
-  const moved = (text: string, edit: string): string => `${edit}\n${"\n".repeat(edits % 7)}${text}`;
+  const cold = (entry: string) => (): void =>
+    run(process.execPath, [join(root, "dist/skep.mjs"), "compile", entry, "-o", output]);
 
   const twin = hasClang ? (): void => clang(redirectTwin) : null;
-  for (let i = 0; i < 10; i++) edited(redirect, moved);
-  line(
-    "redirect, warm, every line moved",
-    timeInTurn(15, () => edited(redirect, moved), twin),
-  );
+  for (let i = 0; i < 10; i++) edited(redirect, moved)();
+  measure("redirect, warm, every line moved", 15, { ours: edited(redirect, moved), peer: twin });
 
   const sources = readdirSync(twins).filter((name) => name.endsWith(".bpf.c"));
   const all = hasClang ? (): void => sources.forEach((name) => clang(join(twins, name))) : null;
-  for (let i = 0; i < 5; i++) edited(datapath, moved);
-  line(
-    "datapath, warm, comments edited",
-    timeInTurn(15, () => edited(datapath, comment), null),
-  );
-  line(
-    "datapath, warm, every line moved",
-    timeInTurn(9, () => edited(datapath, moved), all),
-  );
+  for (let i = 0; i < 2; i++) for (const edit of [comment, moved, constant]) edited(datapath, edit)();
+  measure("datapath, warm, comments edited", 9, { ours: edited(datapath, comment), peer: null });
+  measure("datapath, warm, every line moved", 9, { ours: edited(datapath, moved), peer: null });
+  measure("datapath, warm, a constant edited", 9, { ours: edited(datapath, constant), peer: all });
 
-  const cold = (entry: string): void =>
-    run(process.execPath, [join(root, "dist/skep.mjs"), "compile", entry, "-o", output]);
-  line(
-    "redirect, whole process",
-    timeInTurn(7, () => cold(redirect), twin),
-  );
-  line(
-    "datapath, whole process",
-    timeInTurn(5, () => cold(datapath), all),
-  );
+  measure("redirect, whole process", 7, { ours: cold(redirect), peer: twin });
+  measure("datapath, whole process", 5, { ours: cold(datapath), peer: all });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
