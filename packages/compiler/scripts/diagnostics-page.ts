@@ -46,6 +46,7 @@ export const EXAMPLES: Readonly<Record<Exclude<keyof typeof PROBLEMS, "noFile" |
   ownedPointer: "kptr-assigned",
   wantsNode: "rbroot-field",
   readAgain: "kptr-read-again",
+  constantOffset: "argument-index",
   badMapOption: "frames-too-deep",
   lpmKey: "trie-key",
   ringSize: "ring-size",

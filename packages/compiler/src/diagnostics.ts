@@ -130,6 +130,12 @@ export const PROBLEMS = {
     hint: "read it into a const, and check that",
   },
 
+  constantOffset: {
+    code: "SKEP1226",
+    message: "{0}: the kernel lets programs write there at constant indices only",
+    hint: "work on a copy and assign the whole",
+  },
+
   // Maps.
   badMapOption: { code: "SKEP1301", message: "{0} of a map is {1}" },
   lpmKey: {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { runOnce } from "./harness.ts";
+import { crc32 } from "@skep/bpf/hash";
+import { runOnce, start } from "./harness.ts";
 import { canUseBpf } from "./privilege.ts";
 
 interface Case {
@@ -722,4 +723,28 @@ describe.skipIf(!canUseBpf())("the language in the kernel", () => {
       one.after?.forEach((word, at) => expect(view.getUint32(at * 4, true)).toBe(word));
     });
   }
+
+  it("what a system call is given, indexed by variables", () => {
+    const running = start(`
+      import { array, struct, syscall, u32, u8 } from "@skep/bpf";
+      import { crc32 } from "@skep/bpf/hash";
+      const A = struct("A", { bytes: array(u8, 24), at: u32, sum: u32, crc: u32 });
+      export const main = syscall("main", A, (a) => {
+        a.bytes[1] = 77;
+        for (const byte of a.bytes) a.sum += byte;
+        a.crc = crc32(a.bytes);
+        return a.bytes[a.at + 1] ?? 50;
+      });`);
+    try {
+      const context = new Uint8Array(36);
+      context[3] = 5;
+      const answer = running.collection.programs["main"]?.test({ context });
+      const view = new DataView((answer?.context ?? context).buffer, answer?.context?.byteOffset ?? 0);
+      const bytes = Uint8Array.from({ length: 24 }, (_, at) => (at === 1 ? 77 : at === 3 ? 5 : 0));
+      expect(answer?.returned).toBe(77);
+      expect([view.getUint32(28, true), view.getUint32(32, true)]).toEqual([82, crc32(bytes)]);
+    } finally {
+      running.close();
+    }
+  });
 });

@@ -14,10 +14,10 @@ import {
   type SliceValue,
   type Value,
 } from "../values.ts";
-import type { Cx, Target } from "./cx.ts";
+import { excerpt, type Cx, type Target } from "./cx.ts";
 import { convert, instOf, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
-import { alignAt, checkFresh, read } from "./memory.ts";
+import { alignAt, checkFresh, copyToStack, hasConstantOffsets, read } from "./memory.ts";
 import { packetEnd } from "./packet.ts";
 
 /** Where an element lies. */
@@ -68,6 +68,7 @@ export function locate(cx: Cx, array: RefValue, index: IntValue, how: { asserted
   const known = isInside(cx, index, type.length, node);
   const inside = known ? index.soft !== true || (how.asserted && filler(type.element) === UNDEFINED) : how.asserted;
   if (index.const !== undefined) return { base: array, offset: Number(index.const) * size, outside: null };
+  if (hasConstantOffsets(array)) cx.refuse(node, "constantOffset", [excerpt(node)]);
   const isPacket = array.space === "packet";
   const outside = inside && !isPacket ? null : cx.target("outside", node);
   const checked = inside || !outside ? index : guardIndex(cx, index, type.length, { outside, node });
@@ -87,11 +88,12 @@ function filler(type: MemoryType): Value {
 
 export function readElement(
   cx: Cx,
-  array: RefValue,
+  given: RefValue,
   index: IntValue,
   how: { asserted: boolean; node: ts.Node },
 ): Value {
   const { node } = how;
+  const array = index.const === undefined && hasConstantOffsets(given) ? copyToStack(cx, given, node) : given;
   const type = array.type as ArrayT;
   checkFresh(cx, array, node);
   const { base, offset, outside } = locate(cx, array, index, how);

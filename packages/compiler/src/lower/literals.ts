@@ -6,7 +6,7 @@ import ts from "typescript";
 import { sizeOf, type ArrayT, type MemoryType, type StructT } from "../types.ts";
 import { describe, type Binding, type RecordValue, type RefValue, type Value } from "../values.ts";
 import { excerpt, type Cx } from "./cx.ts";
-import { alignAt, LiteralWriter, present, read, stackRef, writeScalar } from "./memory.ts";
+import { alignAt, copyToStack, LiteralWriter, present, read, stackRef, writeScalar } from "./memory.ts";
 import { readBinding, variableBinding } from "./bindings.ts";
 import { coerce } from "./ints.ts";
 
@@ -173,20 +173,13 @@ export function writeValue(cx: Cx, base: RefValue, type: MemoryType, value: Valu
   into.writer.finish(sizeOf(type), node);
 }
 
-function copied(cx: Cx, value: RefValue, node: ts.Node): RefValue {
-  if (value.nullable) cx.refuse(node, "mayBeNull", [excerpt(node)]);
-  const copy = stackRef(cx, value.type, node);
-  writeScalar(cx, copy, value.type, value, { offset: 0, shift: 0, node });
-  return copy;
-}
-
 /** The value as memory of `type`: itself where it is that already, else written on the stack. */
 export function materialize(cx: Cx, given: Value, type: MemoryType, node: ts.Node): RefValue {
   const value = present(given);
   if (value.kind === "ref" && (type.kind === "struct" || type.kind === "union" || type.kind === "array")) {
     if (sizeOf(value.type) !== sizeOf(type)) cx.refuse(node, "wantsType", [describe(value), type.name]);
     // Helpers take no pointers into an arena.
-    return value.space === "arena" ? copied(cx, value, node) : value;
+    return value.space === "arena" ? copyToStack(cx, value, node) : value;
   }
   const container: StructT | ArrayT =
     type.kind === "struct" || type.kind === "union" || type.kind === "array"

@@ -297,6 +297,19 @@ function room(cx: Cx, size: number, name: string, node: ts.Node): Inst {
   return ptr;
 }
 
+/** What lies elsewhere, as memory that may be indexed and given to helpers. */
+export function copyToStack(cx: Cx, value: RefValue, node: ts.Node): RefValue {
+  if (value.nullable) cx.refuse(node, "mayBeNull", [excerpt(node)]);
+  const copy = stackRef(cx, value.type, node);
+  writeScalar(cx, copy, value.type, value, { offset: 0, shift: 0, node });
+  return copy;
+}
+
+/** Through a context and through BTF pointers the kernel takes constant offsets alone. */
+export function hasConstantOffsets(value: RefValue): boolean {
+  return value.space === "ctx" || value.space === "kernel";
+}
+
 export function zeroRef(cx: Cx, ref: RefValue, node: ts.Node): void {
   cx.emit(node).zero(ref.ptr, { bytes: sizeOf(ref.type), offset: ref.offset, space: ref.space, align: ref.align });
 }
