@@ -1,7 +1,8 @@
 /**
  * @module
  * `npm run report -- verifier [--programs N] [--seed S] [FOLDER...]`: the same programs through Skep's verifier and the kernel's; writes
- * verifier.md. FOLDER: more objects (`*.o`), such as those that the report `selftests` keeps. Needs root and BPF.
+ * verifier.md, and fails where ours accepts what the kernel refuses without a reason that is written down, where a rule is not reached, and
+ * where a verifier without it would not be told. FOLDER: more objects (`*.o`), such as those that the report `selftests` keeps. Needs root and BPF.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { compareExecution } from "./verifier/execution.ts";
 import { Fuzzing } from "./verifier/fuzz.ts";
 import { compareMutants } from "./verifier/mutants.ts";
 import { compareObjects, objectFiles, seedsFrom } from "./verifier/objects.ts";
-import { markdown } from "./verifier/write.ts";
+import { failures, markdown } from "./verifier/write.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,6 +36,9 @@ try {
 }
 const mutants = compareMutants(fuzzing.kept);
 const execution = compareExecution(linux, { seed, programs: Math.ceil(programs / 200) });
+const failed = failures({ compared, fuzzing, mutants });
 const text = markdown({ compared, fuzzing, mutants, execution, seed, programs });
 writeFileSync(join(import.meta.dirname, "verifier.md"), text);
 console.log(readFileSync(join(import.meta.dirname, "verifier.md"), "utf8").slice(0, 4000));
+for (const each of failed) console.error(each);
+if (failed.length > 0) process.exitCode = 1;

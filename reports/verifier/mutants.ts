@@ -1,29 +1,40 @@
-/** @module Our verifier with one rule taken out: the fuzzed programs must tell. */
+/** @module Our verifier with one rule taken out: the programs that broke it must tell. */
 import { kernelTypes } from "@skep/linux";
-import { rules, verifyLoaded, type LoadedProgram, type Rule } from "@skep/verifier";
+import { rules, type Rule } from "@skep/verifier";
+import { fuzzLoaded } from "../../packages/verifier/test/generate.ts";
+import { cases } from "../../packages/verifier/test/cases.ts";
+import { verifyWithout } from "../../packages/verifier/src/verify.ts";
+import type { Kept } from "./fuzz.ts";
 
 export interface MutantResult {
   readonly rule: Rule;
   readonly code: string;
-  /** Programs that both refused and that ours refused by this rule. */
+  /** Programs that the kernel refuses, and ours by this rule. */
   readonly programs: number;
   /** Of these accepted without the rule: each fails the run. */
   readonly accepted: number;
-  /** Of these refused by another rule. */
-  readonly otherRule: number;
+  /** What refuses the rest: rules, with how often. */
+  readonly others: ReadonlyMap<Rule, number>;
 }
 
-export function compareMutants(kept: ReadonlyMap<Rule, readonly LoadedProgram[]>): MutantResult[] {
+/** Without the rule a program may be walked for long. */
+const BUDGET = 20_000;
+
+export function compareMutants(kept: ReadonlyMap<Rule, readonly Kept[]>): MutantResult[] {
   const types = kernelTypes();
+  const directed = new Map<Rule, Kept[]>();
+  for (const { rule, refused } of cases) {
+    directed.set(rule, [...(directed.get(rule) ?? []), { program: fuzzLoaded(refused), contents: new Map() }]);
+  }
   return (Object.keys(rules) as Rule[]).map((rule) => {
-    const programs = kept.get(rule) ?? [];
+    const programs = [...(directed.get(rule) ?? []), ...(kept.get(rule) ?? [])];
+    const others = new Map<Rule, number>();
     let accepted = 0;
-    let otherRule = 0;
-    for (const program of programs) {
-      const { refusal } = verifyLoaded(program, { kernelTypes: types, disabledRules: [rule], budget: 100_000 });
+    for (const { program, contents } of programs) {
+      const { refusal } = verifyWithout([rule], program, { kernelTypes: types, budget: BUDGET, contents });
       if (refusal === null) accepted++;
-      else otherRule++;
+      else others.set(refusal.rule, (others.get(refusal.rule) ?? 0) + 1);
     }
-    return { rule, code: rules[rule][0], programs: programs.length, accepted, otherRule };
+    return { rule, code: rules[rule][0], programs: programs.length, accepted, others };
   });
 }

@@ -5,24 +5,40 @@ import { NotSupportedError, VerifierError, kconfigSource, kernelTypes, type Linu
 import { ObjectError, readObject, resolveKconfig, type MapSpec, type ObjectSpec } from "@skep/object";
 import { verify } from "@skep/verifier";
 import { skepObject } from "../../packages/datapath/src/generated/skep-object.ts";
+import { specOf } from "../../examples/kernel/corpus.ts";
 import { seedsOf, type Seed } from "../../packages/verifier/test/corpus.ts";
+import type { Corpus } from "./fuzz.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
 export interface ObjectFile {
   readonly name: string;
   readonly group: string;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | ObjectSpec;
   /** Of this repository. */
   readonly own: boolean;
 }
 
 export function objectFiles(folders: readonly string[]): ObjectFile[] {
-  const own = ["packages/object/testdata", "packages/linux/testdata"].flatMap((folder) =>
-    filesIn(join(ROOT, folder), folder, true),
-  );
+  const own = [
+    "packages/verifier/testdata",
+    "packages/object/testdata",
+    "packages/linux/testdata",
+    "packages/linux/testdata/objects",
+  ].flatMap((folder) => filesIn(join(ROOT, folder), folder, true));
   const datapath = { name: "datapath", group: "packages/datapath", bytes: skepObject(), own: true };
-  return [...own, datapath, ...folders.flatMap((folder) => filesIn(folder, basename(folder), false))];
+  return [...own, ...examples(), datapath, ...folders.flatMap((folder) => filesIn(folder, basename(folder), false))];
+}
+
+/** The kernel programs of the examples, compiled. */
+function examples(): ObjectFile[] {
+  const folder = join(ROOT, "examples/kernel");
+  const names = readdirSync(folder).flatMap((file) => (file.endsWith(".bpf.ts") ? [file.slice(0, -7)] : []));
+  return names.sort().map((name) => ({ name, group: "examples/kernel", bytes: specOf(name), own: true }));
+}
+
+function specIn({ bytes }: ObjectFile): ObjectSpec {
+  return bytes instanceof Uint8Array ? readObject(bytes) : bytes;
 }
 
 function filesIn(folder: string, group: string, own: boolean): ObjectFile[] {
@@ -47,7 +63,7 @@ export function compareObjects(linux: LinuxMachine, files: readonly ObjectFile[]
   for (const file of files) {
     let spec: ObjectSpec;
     try {
-      spec = readObject(file.bytes);
+      spec = specIn(file);
     } catch (error) {
       if (error instanceof ObjectError) continue;
       throw error;
@@ -95,12 +111,16 @@ function ourVerdict(spec: ObjectSpec, program: string): string | null {
 }
 
 /** Programs to mutate, with their maps. */
-export function seedsFrom(files: readonly ObjectFile[]): { readonly seeds: Seed[]; readonly maps: MapSpec[] } {
+export function seedsFrom(files: readonly ObjectFile[]): Corpus {
   const seeds: Seed[] = [];
   const maps: MapSpec[] = [];
+  const objects: Corpus["objects"][number][] = [];
   for (const file of files) {
     try {
-      const found = seedsOf(file.name, readObject(file.bytes));
+      const spec = specIn(file);
+      if (file.group !== "packages/datapath")
+        objects.push({ name: file.name, spec, isDirected: file.group === "packages/verifier/testdata" });
+      const found = seedsOf(file.name, spec);
       seeds.push(...found.seeds);
       maps.push(...found.maps);
     } catch (error) {
@@ -108,5 +128,5 @@ export function seedsFrom(files: readonly ObjectFile[]): { readonly seeds: Seed[
       if (!(error instanceof ObjectError)) throw error;
     }
   }
-  return { seeds, maps };
+  return { seeds, maps, objects };
 }

@@ -1,12 +1,30 @@
-/** @module Why the two verifiers do not agree where they do not: known reasons, by what is said. */
+/** @module Why the two verifiers do not agree where they do not, and why a rule cannot be told by taking it out: known reasons. */
+import type { Rule } from "@skep/verifier";
+
 const known: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [
     /too-complex|BPF program is too large/,
     "the budget: both stop at a million instructions, and prune a little differently",
   ],
-  [/bpf_snprintf/, "the words of a format text are not parsed: the kernel refuses wrong ones"],
+  [
+    /too-many-branches|sequence of N jumps is too complex/,
+    "the count of waiting branches: both stop at 8,192, and prune a little differently",
+  ],
+  [
+    /ldimmN failed to find the address for kernel symbol/,
+    "the symbol is in the kernel's types and not in its table of addresses, which an object's verification does not ask",
+  ],
 ];
 
+/** Empty: none is written down. */
 export function explanations(text: string): string {
   return known.find(([pattern]) => pattern.test(text))?.[1] ?? "";
 }
+
+/** Rules that the run cannot ask the kernel about. */
+export const notAsked: Partial<Record<Rule, string>> = {
+  "too-new": "another kernel than the one that is asked; directed test in cases.test.ts",
+};
+
+/** Rules behind which another one stands: without the rule the same programs are refused by that. */
+export const shadowed: Partial<Record<Rule, string>> = {};

@@ -3,7 +3,7 @@ import type { Execution } from "./execution.ts";
 import type { Fuzzing, Tally } from "./fuzz.ts";
 import type { MutantResult } from "./mutants.ts";
 import type { ObjectComparison } from "./objects.ts";
-import { explanations } from "./reasons.ts";
+import { explanations, notAsked, shadowed } from "./reasons.ts";
 
 export interface Findings {
   readonly compared: readonly ObjectComparison[];
@@ -36,7 +36,8 @@ ${objectList(compared)}
 
 ## Fuzzed programs
 
-${findings.programs} programs from seed ${findings.seed}: three of five generated, two of five mutated from ${fuzzing.seedCount} real programs.
+${findings.programs} programs from seed ${findings.seed}: five of ten generated, three mutated from ${fuzzing.seedCount.plain} real programs without their types, two from
+${fuzzing.seedCount.typed} programs with their types: kernel functions, iterators, locks, sections, arenas, global functions, objects of their own.
 
 ${fuzzTable(fuzzing)}
 
@@ -46,8 +47,8 @@ ${disagreements(fuzzing)}
 
 ## Rules
 
-Every rule of the verifier: how often it was the one that refused; and, with the rule taken out, how many of the kept programs (at most 25) are then
-accepted: each of them fails the run.
+Every rule of the verifier: how often it was the one that refused in the run above; and, with the rule taken out of our verifier, how many of the
+programs that broke it (at most 100 of the run, and those of the tests), all refused by the kernel, are then accepted: each of them fails the run.
 
 ${ruleTable(fuzzing, mutants)}
 
@@ -80,6 +81,7 @@ function objectTable(compared: readonly ObjectComparison[]): string {
       "only we accept",
       "only the kernel accepts",
       "not asked of the verifier",
+      "accepted by the kernel and refused by us",
     ],
     groups.map((group) => {
       const rows = compared.filter((each) => each.group === group);
@@ -94,9 +96,18 @@ function objectTable(compared: readonly ObjectComparison[]): string {
         count(false, true),
         count(true, false),
         rows.length - asked.length,
+        percent(count(true, false), count(true, true) + count(true, false)),
       ];
     }),
   );
+}
+
+/** Without the place in a source that is not the repository's. */
+const pathless = (text: string): string => text.replace(/ \(\/.*/, "");
+
+function because(text: string): string {
+  const reason = explanations(text.replaceAll(/-?\d+/g, "N"));
+  return reason === "" ? "" : ` (${reason})`;
 }
 
 function objectList(compared: readonly ObjectComparison[]): string {
@@ -105,7 +116,7 @@ function objectList(compared: readonly ObjectComparison[]): string {
   return different
     .map(
       (each) =>
-        `- ${each.object}, ${each.program}: ${each.ours === null ? `kernel: ${each.kernel ?? ""}` : `ours: ${each.ours}`}`,
+        `- ${each.object}, ${each.program}: ${each.ours === null ? `kernel: ${pathless(each.kernel ?? "")}${because(each.kernel ?? "")}` : `ours: ${each.ours}`}`,
     )
     .join("\n");
 }
@@ -121,8 +132,8 @@ function fuzzTable(fuzzing: Fuzzing): string {
     percent(counts.bothAccept + counts.onlyKernelAccepts, counts.programs),
     percent(counts.onlyKernelAccepts, counts.bothAccept + counts.onlyKernelAccepts),
   ];
-  const { generated, mutated } = fuzzing.tallies;
-  const sum = (key: keyof Tally) => generated[key] + mutated[key];
+  const { generated, mutated, typed } = fuzzing.tallies;
+  const sum = (key: keyof Tally) => generated[key] + mutated[key] + typed[key];
   const all: Tally = {
     programs: sum("programs"),
     bothAccept: sum("bothAccept"),
@@ -141,7 +152,7 @@ function fuzzTable(fuzzing: Fuzzing): string {
       "accepted by the kernel",
       "of these refused by us",
     ],
-    [row("generated", generated), row("mutated", mutated), row("**all**", all)],
+    [row("generated", generated), row("mutated", mutated), row("mutated with types", typed), row("**all**", all)],
   );
 }
 
@@ -161,14 +172,38 @@ function disagreements(fuzzing: Fuzzing): string {
 
 function ruleTable(fuzzing: Fuzzing, mutants: readonly MutantResult[]): string {
   return table(
-    ["code", "rule", "refused by it", "kept", "accepted without it", "refused by another"],
+    ["code", "rule", "refused by it", "tried without it", "accepted: the run fails", "else refused by", "remark"],
     mutants.map((each) => [
       each.code,
       each.rule,
       fuzzing.rules.get(each.rule) ?? 0,
       each.programs,
       each.accepted,
-      each.otherRule,
+      [...each.others]
+        .sort((a, b) => b[1] - a[1])
+        .slice(0, 3)
+        .map(([rule, count]) => `${rule} ${count}`)
+        .join(", "),
+      notAsked[each.rule] ?? (each.accepted > 0 ? "" : (shadowed[each.rule] ?? "")),
     ]),
   );
+}
+
+/** What makes the run fail: acceptances without a reason, rules that were not reached or that nothing tells from none. */
+export function failures({ compared, fuzzing, mutants }: Pick<Findings, "compared" | "fuzzing" | "mutants">): string[] {
+  const found: string[] = [];
+  for (const [key, { example, count }] of fuzzing.disagreements)
+    if (example.ours === null && explanations(key) === "")
+      found.push(`accepted ${count} times, without a reason: ${key}`);
+  for (const each of compared) {
+    const text = (each.kernel ?? "").replaceAll(/-?\d+/g, "N");
+    if (each.asked && each.kernel !== null && each.ours === null && explanations(text) === "")
+      found.push(`${each.object}, ${each.program} is accepted without a reason: ${each.kernel}`);
+  }
+  for (const { rule, accepted } of mutants) {
+    if (notAsked[rule] !== undefined) continue;
+    if ((fuzzing.rules.get(rule) ?? 0) === 0) found.push(`no program broke the rule ${rule}`);
+    if (accepted === 0 && shadowed[rule] === undefined) found.push(`nothing tells a verifier without the rule ${rule}`);
+  }
+  return found;
 }

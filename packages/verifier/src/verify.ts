@@ -43,8 +43,6 @@ export interface VerifyOptions {
   readonly contents?: ReadonlyMap<string, Uint8Array>;
   /** Instructions that may be walked; default 1,000,000. */
   readonly budget?: number;
-  /** Rules that are not enforced: for tests of the verifier itself. */
-  readonly disabledRules?: readonly Rule[];
 }
 
 export interface Verification {
@@ -78,7 +76,16 @@ export function verify(object: ObjectSpec, name: string, options: VerifyOptions 
 
 /** Verifies a program that is linked already. */
 export function verifyLoaded(loaded: LoadedProgram, options: VerifyOptions = {}): Verification {
-  return new Verifying(loaded, options).run();
+  return new Verifying(loaded, options, []).run();
+}
+
+/** With rules that are not enforced: for tests of the verifier itself, and not of the package's interface. */
+export function verifyWithout(
+  rules: readonly Rule[],
+  loaded: LoadedProgram,
+  options: VerifyOptions = {},
+): Verification {
+  return new Verifying(loaded, options, rules).run();
 }
 
 /** Major times 1000 plus minor. Throws `RangeError` for what is no version. */
@@ -100,8 +107,10 @@ function kernelTypesOf(types: BtfTypes | BtfView | undefined): KernelTypes | nul
 class Verifying {
   private readonly loaded: LoadedProgram;
   private readonly options: VerifyOptions;
+  private readonly disabled: readonly Rule[];
 
-  constructor(loaded: LoadedProgram, options: VerifyOptions) {
+  constructor(loaded: LoadedProgram, options: VerifyOptions, disabled: readonly Rule[]) {
+    this.disabled = disabled;
     this.loaded = loaded;
     this.options = options;
   }
@@ -114,7 +123,7 @@ class Verifying {
       kind: programKind(object, program, { kernel, version: kernelNumber(options.kernel ?? "6.18") }),
       types: object.btf === undefined ? null : viewOf(object.btf),
       kernel,
-      disabled: new Set(options.disabledRules),
+      disabled: new Set(this.disabled),
     });
     const explored: Explored[] = [];
     let refusal: Refusal | null = null;

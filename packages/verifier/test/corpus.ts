@@ -2,6 +2,7 @@
  * @module
  * Real programs as a fuzzer's seeds: linked, without types, with their maps.
  */
+import type { Instruction } from "@skep/isa";
 import { linkProgram } from "@skep/object";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import type { FuzzProgram } from "./generate.ts";
@@ -40,16 +41,33 @@ export function seedsOf(object: string, spec: ObjectSpec): { readonly seeds: See
 
 const numbers = [0, 1, -1, 2, 4, 7, 8, 14, 16, 20, 32, 63, 64, 255, 256, 4096, 65535, 0x7fffffff, -0x80000000];
 
-/** One to three small changes: registers, numbers, offsets, operations, instructions lost, doubled or exchanged. */
+interface Mutated {
+  readonly instructions: Instruction[];
+  /** What an `lddw` refers to, by its place; null: nothing is exchanged. */
+  readonly maps: Map<number, { readonly map: string; readonly offset: number | null }> | null;
+}
+
+/** One or two small changes: registers, numbers, offsets, operations, instructions lost, doubled or exchanged. */
 export function mutate(random: Random, program: FuzzProgram): FuzzProgram {
-  const instructions = [...program.instructions];
-  const maps = new Map(program.maps);
+  const mutated = { instructions: [...program.instructions], maps: new Map(program.maps) };
+  change(random, mutated);
+  return { ...program, ...mutated };
+}
+
+/** The same where references are kept elsewhere. */
+export function mutateInstructions(random: Random, instructions: readonly Instruction[]): readonly Instruction[] {
+  const mutated = { instructions: [...instructions], maps: null };
+  change(random, mutated);
+  return mutated.instructions;
+}
+
+function change(random: Random, { instructions, maps }: Mutated): void {
   const count = random.chance(70) ? 1 : 2;
   for (let i = 0; i < count; i++) {
     const at = random.below(instructions.length);
     const insn = instructions[at];
     if (insn === undefined) continue;
-    switch (random.below(9)) {
+    switch (random.below(10)) {
       case 0:
         instructions[at] = { ...insn, dst: random.below(11) };
         break;
@@ -58,7 +76,7 @@ export function mutate(random: Random, program: FuzzProgram): FuzzProgram {
         break;
       case 2:
       case 3:
-        if (insn.opcode !== 0x18 || !maps.has(at)) instructions[at] = { ...insn, imm: random.pick(numbers) };
+        if (isNumber(insn, maps?.has(at) ?? false)) instructions[at] = { ...insn, imm: random.pick(numbers) };
         break;
       case 4:
         instructions[at] = { ...insn, offset: insn.offset + random.pick([-8, -4, -2, -1, 1, 2, 4, 8]) };
@@ -69,24 +87,42 @@ export function mutate(random: Random, program: FuzzProgram): FuzzProgram {
         break;
       case 6:
         // Gone: what it would do is not done.
-        if (insn.opcode !== 0x18 && insn.opcode !== 0x95)
-          instructions[at] = { opcode: 0xbf, dst: 6, src: 6, offset: 0, imm: 0 };
+        if (insn.opcode !== 0x18 && insn.opcode !== 0x95) instructions[at] = nothing;
         break;
-      case 7: {
-        const other = random.below(instructions.length);
-        const moved = instructions[other];
-        if (moved === undefined || moved.opcode === 0x18 || insn.opcode === 0x18) break;
-        instructions[at] = moved;
-        if (random.chance(50)) instructions[other] = insn;
+      case 7:
+        exchange(random, instructions, at);
+        break;
+      case 8: {
+        // A call less.
+        const calls = [...instructions.keys()].filter((each) => instructions[each]?.opcode === 0x85);
+        if (calls.length > 0) instructions[random.pick(calls)] = nothing;
         break;
       }
       default:
-        if (maps.has(at) && maps.size > 1) {
-          const other = random.pick([...maps.values()]);
-          const own = maps.get(at);
-          if (own !== undefined && (own.offset === null) === (other.offset === null)) maps.set(at, other);
-        } else instructions[at] = { ...insn, imm: insn.imm ^ (1 << random.below(32)) };
+        if (maps?.has(at) === true && maps.size > 1) exchangeMap(random, maps, at);
+        else instructions[at] = { ...insn, imm: insn.imm ^ (1 << random.below(32)) };
     }
   }
-  return { ...program, instructions, maps };
+}
+
+const nothing: Instruction = { opcode: 0xbf, dst: 6, src: 6, offset: 0, imm: 0 };
+
+/** The immediate is a number, not what a map or function is called by. */
+function isNumber(insn: Instruction, isMap: boolean): boolean {
+  return !isMap && (insn.opcode !== 0x18 || insn.src === 0);
+}
+
+function exchange(random: Random, instructions: Instruction[], at: number): void {
+  const insn = instructions[at];
+  const other = random.below(instructions.length);
+  const moved = instructions[other];
+  if (insn === undefined || moved === undefined || moved.opcode === 0x18 || insn.opcode === 0x18) return;
+  instructions[at] = moved;
+  if (random.chance(50)) instructions[other] = insn;
+}
+
+function exchangeMap(random: Random, maps: NonNullable<Mutated["maps"]>, at: number): void {
+  const other = random.pick([...maps.values()]);
+  const own = maps.get(at);
+  if (own !== undefined && (own.offset === null) === (other.offset === null)) maps.set(at, other);
 }

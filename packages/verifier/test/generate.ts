@@ -115,6 +115,9 @@ const numbers = [
   0, 1, -1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 255, 256, 511, 4095, 65535, 0x7fffffff, -0x80000000, -8, -64,
 ];
 
+const raw = (opcode: number, dst = 0, src = 0, offset = 0, imm = 0): Instruction => ({ opcode, dst, src, offset, imm });
+const move = (dst: number, imm: number): Instruction => raw(0xb7, dst, 0, 0, imm);
+
 /** Makes one program after the other from a seed. */
 export class Generator {
   private readonly random: Random;
@@ -138,6 +141,7 @@ export class Generator {
 
   next(): FuzzProgram {
     const { random } = this;
+    if (!this.executable && random.below(700) === 0) return this.extreme();
     this.code = [];
     this.maps = new Map();
     this.exits = [];
@@ -163,6 +167,41 @@ export class Generator {
     if (this.recursive >= 0) this.recursiveFunction();
     const license = random.chance(5) ? { license: "Proprietary" } : {};
     return { type: this.type, attachType: this.attachType, instructions: this.code, maps: this.maps, ...license };
+  }
+
+  /** Too much of something, or of no type. */
+  private extreme(): FuzzProgram {
+    const end = [move(0, 0), raw(0x95)];
+    const program = (instructions: Instruction[], type = "sched_cls"): FuzzProgram => ({
+      ...{ type, attachType: undefined, instructions, maps: new Map() },
+    });
+    const { random } = this;
+    switch (random.below(5)) {
+      case 0:
+        return program(end, "nothing");
+      case 1: {
+        // Functions, each behind the other.
+        const count = 250 + random.below(12);
+        const calls = Array.from({ length: count }, (_, i) => raw(0x85, 0, 1, 0, count - i - 1 + 2 + i * 2));
+        return program([...calls, ...end, ...calls.flatMap(() => end)]);
+      }
+      case 2: {
+        // Branches, none of which has been walked when the next one comes.
+        const count = 8180 + random.below(24);
+        const jumps = Array.from({ length: count }, (_, i) => raw(0x15, 7, 0, 0, i));
+        return program([raw(0x85, 0, 0, 0, 7), raw(0xbf, 7, 0), ...jumps, ...end]);
+      }
+      case 3:
+        // A map that there is not.
+        return program([{ ...raw(0x18, 1, 1, 0, -1), immHigh: 0 }, ...end]);
+      default:
+        // A tail call in a function of which nothing is known.
+        return program([raw(0x85, 0, 1, 0, 2), ...end, ...this.tailCall(), ...end]);
+    }
+  }
+
+  private tailCall(): Instruction[] {
+    return this.random.chance(50) ? [move(2, 0), move(3, 0), raw(0x85, 0, 0, 0, 12)] : [raw(0x20, 0, 0, 0, 12)];
   }
 
   private result(): number {

@@ -277,6 +277,10 @@ function checkPlainMemory(env: Env, call: Call, { register, shape }: PointerArgu
     wrong(env, call, register, "a pointer");
     return;
   }
+  if (shape.kind === "struct" && !call.types.isPlainStruct(shape.typeId)) {
+    wrong(env, call, register, `a pointer to struct ${shape.name} of the kernel's`);
+    return;
+  }
   const size = shape.kind === "struct" ? call.types.sizeOf(shape.typeId) : shape.kind === "memory" ? shape.size : 0;
   if (size === 0) return;
   const writes = !(shape.kind === "memory" && shape.readOnly);
@@ -475,6 +479,10 @@ function specialResult(env: Env, call: Call): Reg | null {
     }
     case "bpf_obj_new_impl":
     case "bpf_percpu_obj_new_impl":
+      if (!isOwnStruct(env, call.constant)) {
+        env.refuse("argument-constant", `r1 of ${name} must be the id of a struct of the program's`);
+        return UNKNOWN;
+      }
       return owned(env, { typeId: call.constant, isNullable: true, percpu: name.startsWith("bpf_percpu") });
     case "bpf_refcount_acquire_impl":
       return owned(env, { typeId: first.typeId, isNullable: first.ref === 0, percpu: false });
@@ -485,6 +493,11 @@ function specialResult(env: Env, call: Call): Reg | null {
     default:
       return null;
   }
+}
+
+function isOwnStruct(env: Env, id: number): boolean {
+  const { types } = env;
+  return types !== null && id > 0 && id < types.end && types.get(id)?.kind === "struct";
 }
 
 /** An object of a type of the program's, which it has to give back. */
@@ -530,7 +543,9 @@ function contextObject(env: Env): Reg | null {
 /** Any pointer as one to a type of the kernel's: reads that may fail. `void`: reads of anything. */
 function castObject(env: Env, call: Call): Reg {
   const { types } = call;
-  const type = resolveType(types.view, call.constant);
+  const isKnown = call.constant < types.view.end;
+  if (!isKnown) env.refuse("argument-constant", `r2 of ${call.fn.name} is the id of no type`);
+  const type = isKnown ? resolveType(types.view, call.constant) : null;
   const isVoid = call.constant === 0 || type === null;
   if (!isVoid && type.kind !== "struct" && type.kind !== "union")
     env.refuse("argument-constant", `r2 of ${call.fn.name} must be the id of a struct, or of void`);

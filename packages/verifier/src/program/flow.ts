@@ -32,6 +32,7 @@ function checkInstructions(env: Env): void {
     env.at = at;
     const isUnknown = insn.opcode === NOSPEC || insn.opcode === CALLX || fieldProblem(insn)?.field === "opcode";
     if (isUnknown) env.refuse("malformed", `there is no instruction 0x${insn.opcode.toString(16)}`);
+    if (insn.opcode === CALL && insn.src === pseudoCall.kfunc) checkFunction(env, at, insn.offset);
     const target = code.targets.get(at);
     if (target?.kind === "value" || target?.kind === "map") checkMap(env, target.map);
     if (target?.kind !== "value" || target.map.type === "arena") return;
@@ -83,6 +84,14 @@ function checkEarlyExits(env: Env): void {
         env.refuse("context-access", `a packet load in ${each.name}, a function ${why}`);
     }
   }
+}
+
+/** add_kfunc_call: an offset names a module, and nobody names one here. */
+function checkFunction(env: Env, at: number, offset: number): void {
+  if (!env.kind.isGpl) env.refuse("licence", "kernel functions are for programs with a GPL-compatible licence");
+  if (env.code.targets.get(at)?.kind !== "kfunc")
+    env.refuse("unknown-kfunc", "the kernel has no function of that number");
+  if (offset !== 0) env.refuse("unknown-kfunc", "the function is of a module that is not known");
 }
 
 export function checkFlow(env: Env): void {

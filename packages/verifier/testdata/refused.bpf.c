@@ -1,0 +1,102 @@
+// Programs that the verifier refuses, for rules that mutants of accepted ones do not come to break.
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define __core __attribute__((preserve_access_index))
+
+struct task_struct {
+	int pid;
+	struct task_struct *last_wakee;
+} __core;
+extern struct task_struct *bpf_task_acquire(struct task_struct *p) __ksym;
+extern void bpf_task_release(struct task_struct *p) __ksym;
+
+struct unknown;
+struct timed {
+	struct bpf_timer timer;
+	__u64 count;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, int);
+	__type(value, struct timed);
+} timed SEC(".maps");
+
+__noinline int with_anything(void *anything)
+{
+	return anything != 0;
+}
+
+__noinline int with_unknown(struct unknown *unknown)
+{
+	return unknown != 0;
+}
+
+struct pair {
+	int a, b;
+};
+__noinline int with_pair(struct pair pair)
+{
+	return pair.a + pair.b;
+}
+
+SEC("tc")
+int takes_anything(struct __sk_buff *skb)
+{
+	int one = skb->len;
+
+	return with_anything(&one);
+}
+
+SEC("tc")
+int takes_unknown(struct __sk_buff *skb)
+{
+	int one = skb->len;
+
+	return with_unknown((void *)&one);
+}
+
+SEC("tc")
+int takes_pair(struct __sk_buff *skb)
+{
+	struct pair pair = { skb->len, skb->mark };
+
+	return with_pair(pair);
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(not_trusted, struct task_struct *task, __u64 clone_flags)
+{
+	struct task_struct *kept = bpf_task_acquire(task->last_wakee);
+
+	if (kept)
+		bpf_task_release(kept);
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(written, struct task_struct *task, __u64 clone_flags)
+{
+	task->pid = 1;
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(behind, struct task_struct *task, __u64 clone_flags)
+{
+	return *((volatile int *)task + 0x10000) & 0;
+}
+
+SEC("tc")
+int timer_read(struct __sk_buff *skb)
+{
+	int key = 0;
+	struct timed *value = bpf_map_lookup_elem(&timed, &key);
+
+	return value ? *(volatile int *)&value->timer : 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
