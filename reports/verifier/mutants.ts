@@ -18,7 +18,7 @@ export interface MutantResult {
 }
 
 /** Without the rule a program may be walked for long. */
-const BUDGET = 20_000;
+const BUDGET = 100_000;
 
 export function compareMutants(kept: ReadonlyMap<Rule, readonly Kept[]>): MutantResult[] {
   const types = kernelTypes();

@@ -27,4 +27,9 @@ export const notAsked: Partial<Record<Rule, string>> = {
 };
 
 /** Rules behind which another one stands: without the rule the same programs are refused by that. */
-export const shadowed: Partial<Record<Rule, string>> = {};
+export const shadowed: Partial<Record<Rule, string>> = {
+  "stack-variable": "stack-bounds stands behind it: what has no bounds leaves the stack",
+  "negative-offset": "value-bounds and memory-bounds stand behind it: what is negative begins outside",
+  "unbounded-offset": "value-bounds and memory-bounds stand behind it: what has no bounds ends outside",
+  "infinite-loop": "too-complex stands behind it: the budget ends what does not end",
+};

@@ -28,7 +28,7 @@ import { programKind } from "./program/kinds.ts";
 import { mapInfo } from "./program/maps.ts";
 import type { MapInfo } from "./program/maps.ts";
 import { Explored } from "./pruning/visit.ts";
-import { kind, pointer } from "./register.ts";
+import { UNKNOWN, kind, pointer } from "./register.ts";
 import { Breach } from "./rules.ts";
 import type { Rule } from "./rules.ts";
 import { Frame, State } from "./state.ts";
@@ -227,6 +227,8 @@ class Verifying {
         "unused-function",
         `the prototype of ${env.code.subprograms[index]?.name ?? ""} cannot be used for verification`,
       );
+    // Without the rule nothing is known of them.
+    if (args === null) frame.regs.fill(UNKNOWN, 1, 6);
     args?.forEach((arg, i) => (frame.regs[i + 1] = argumentRegister(env, arg)));
     return state;
   }

@@ -315,7 +315,14 @@ const rows: readonly Row[] = [
   {
     rule: "packet-argument",
     name: "a packet to a helper that takes none",
-    refused: [...packet, mov64(r1, r2), mov64(r2, 4), call("trace_printk"), ...done],
+    refused: [
+      ...packet.slice(0, -1),
+      jmp("jgt", r4, r3, 3),
+      mov64(r1, r2),
+      mov64(r2, 4),
+      call("trace_printk"),
+      ...done,
+    ],
   },
   {
     rule: "callback",

@@ -116,6 +116,8 @@ const numbers = [
 ];
 
 const raw = (opcode: number, dst = 0, src = 0, offset = 0, imm = 0): Instruction => ({ opcode, dst, src, offset, imm });
+const tailCall: readonly Instruction[] = [{ ...raw(0x18, 2, 1), immHigh: 0 }, raw(0xb7, 3), raw(0x85, 0, 0, 0, 12)];
+const packetLoad: readonly Instruction[] = [raw(0xbf, 6, 1), raw(0x20, 0, 0, 0, 12)];
 const move = (dst: number, imm: number): Instruction => raw(0xb7, dst, 0, 0, imm);
 
 /** Makes one program after the other from a seed. */
@@ -187,21 +189,21 @@ export class Generator {
       }
       case 2: {
         // Branches, none of which has been walked when the next one comes.
-        const count = 8180 + random.below(24);
-        const jumps = Array.from({ length: count }, (_, i) => raw(0x15, 7, 0, 0, i));
-        return program([raw(0x85, 0, 0, 0, 7), raw(0xbf, 7, 0), ...jumps, ...end]);
+        const count = 8186 + random.below(16);
+        const jumps = Array.from({ length: count }, () => raw(0x2d, 7, 8));
+        const numbers = [raw(0x85, 0, 0, 0, 7), raw(0xbf, 7, 0), raw(0x85, 0, 0, 0, 7), raw(0xbf, 8, 0)];
+        return program([...numbers, ...jumps, ...end]);
       }
       case 3:
         // A map that there is not.
         return program([{ ...raw(0x18, 1, 1, 0, -1), immHigh: 0 }, ...end]);
       default:
-        // A tail call in a function of which nothing is known.
-        return program([raw(0x85, 0, 1, 0, 2), ...end, ...this.tailCall(), ...end]);
+        // A tail call, or a packet load, in a function of which nothing is known.
+        return {
+          ...program([raw(0x85, 0, 1, 0, 2), ...end, ...(random.chance(50) ? tailCall : packetLoad), ...end]),
+          maps: new Map(random.chance(90) ? [[3, { map: "programs", offset: null }]] : []),
+        };
     }
-  }
-
-  private tailCall(): Instruction[] {
-    return this.random.chance(50) ? [move(2, 0), move(3, 0), raw(0x85, 0, 0, 0, 12)] : [raw(0x20, 0, 0, 0, 12)];
   }
 
   private result(): number {
@@ -728,7 +730,12 @@ export class Generator {
   /** What programs seldom do. */
   private odd(): void {
     const { random } = this;
-    switch (random.below(18)) {
+    switch (random.below(19)) {
+      case 18:
+        // An atomic addition to a packet.
+        this.packet();
+        this.emit(0xdb, 2, 8);
+        break;
       case 8:
         this.emit(0xbf, 9, 6);
         this.emit(0x07, 9, 0, 0, 8);

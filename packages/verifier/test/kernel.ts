@@ -48,7 +48,11 @@ export class KernelVerifier {
     for (const [at, target] of program.maps) {
       const insn = instructions[at];
       if (insn !== undefined && insn.opcode === 0x18)
-        instructions[at] = { ...insn, imm: this.mapFd(target.map, `${program.type}/${program.attachType}`) };
+        instructions[at] = {
+          ...insn,
+          imm: this.mapFd(target.map, `${program.type}/${program.attachType}`),
+          ...(target.offset === null ? {} : { immHigh: target.offset }),
+        };
     }
     return instructions;
   }

@@ -33,7 +33,7 @@ import {
 } from "./graph.ts";
 import type { Node } from "./graph.ts";
 import { checkProgramResult } from "./local.ts";
-import { acquire, checkNothingHeld, heldLock, release } from "./references.ts";
+import { acquire, checkNothingHeld, forgetReference, heldLock, release } from "./references.ts";
 import { checkFallibleLock, checkIrqFlag, openOrClose, takeFallibleLock } from "./sections.ts";
 
 /** What the arguments of a call say about it. */
@@ -395,6 +395,7 @@ function makeIterator(env: Env, call: Call): void {
   const { iterator } = call;
   const frame = iterator === null ? undefined : env.state.frames[iterator.frame];
   if (iterator === null || frame === undefined) return;
+  if (call.iteratorReg !== null) forgetReference(env.state, call.iteratorReg.ref);
   const reg = new Reg();
   reg.kind = kind.iterator;
   reg.typeId = iterator.typeId;
