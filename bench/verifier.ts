@@ -97,4 +97,22 @@ const summary = (name: string, values: readonly number[]) =>
     peerName: "kernel",
   });
 summary("geometric mean", ratios);
+// PREVAIL f489bb48 (April 2025, g++ 12), measured on another day and machine, beside the kernel's time there: it takes no global data and no
+// objects that libbpf 1.x loads, so that it cannot stand in the same run. Its geometric mean over the objects that both took, as times the kernel's.
+const prevail = [
+  ["Katran healthchecking (GUE)", 48, 0.8],
+  ["Katran healthchecking_ipip", 14.6, 0.1],
+  ["Katran xdp_pktcntr", 1.9, 0.1],
+  ["Katran xdp_root", 0.53, 0.03],
+  ["2,000-instruction CO-RE tracepoint", 127, 2],
+  ["collatz without globals", 33, 8],
+] as const;
+print({
+  bench: "verifier",
+  case: `geometric mean beside PREVAIL's on other objects (${prevail.length} programs)`,
+  unit: "times the kernel's",
+  skep: mean(ratios),
+  peer: mean(prevail.map(([, theirs, kernel]) => theirs / kernel)),
+  peerName: "prevail",
+});
 if (large.length > 0) summary("geometric mean from 200 us", large);

@@ -11,6 +11,7 @@ import { type BtfView, type ObjectSpec, readObject, resolveKconfig } from "@skep
 import { type PathStep, type Refusal, type Verification, kernelNumber, verify } from "@skep/verifier";
 import { CliError, EXIT_FAILED, usageError } from "./errors.ts";
 import { write } from "./output/print.ts";
+import { describeInput, findInput } from "./verify-input/find.ts";
 
 export interface VerifyFileOptions {
   readonly file: string;
@@ -62,7 +63,9 @@ export async function verifyFile(options: VerifyFileOptions): Promise<number> {
       ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
     });
     if (result.refusal !== null) refused++;
-    await write(shown(result, options));
+    const program = spec.programs[name];
+    const found = result.refusal === null || program === undefined ? null : findInput(spec, name, result.refusal);
+    await write(shown(result, options, found === null ? [] : describeInput(found, program?.type ?? "")));
   }
   return refused === 0 ? 0 : EXIT_FAILED;
 }
@@ -87,14 +90,15 @@ function checkVersion(version: string | undefined): void {
   }
 }
 
-function shown(result: Verification, options: VerifyFileOptions): string {
+/** `input`: one that breaks the program, confirmed. */
+function shown(result: Verification, options: VerifyFileOptions, input: readonly string[]): string {
   const { refusal, budget, diagnostics } = result;
   const lines = [
     refusal === null
       ? `${result.program}: accepted (${budget.walked} instructions walked, ${budget.states} states)`
       : `${result.program}: refused: ${refusal.reason} [${refusal.code}]`,
   ];
-  if (refusal !== null) lines.push(...refusalLines(refusal, options.explain === true));
+  if (refusal !== null) lines.push(...refusalLines(refusal, options.explain === true, input));
   for (const each of diagnostics) lines.push(`  ${each.severity}: ${each.message} [${each.code}]`);
   if (options.budget === true) lines.push(...budgetLines(result));
   return `${lines.join("\n")}\n`;
@@ -106,11 +110,12 @@ function place(refusal: Pick<Refusal, "source" | "function">, slot: number): str
   return source === null ? at : `${source.file}:${source.line}${source.column > 0 ? `:${source.column}` : ""} (${at})`;
 }
 
-function refusalLines(refusal: Refusal, explains: boolean): string[] {
+function refusalLines(refusal: Refusal, explains: boolean, input: readonly string[]): string[] {
   const lines = [`  at ${place(refusal, refusal.slot)}`];
   const text = refusal.source?.text.trim() ?? "";
   if (text !== "") lines.push(`    ${text}`);
-  if (refusal.counterexample !== null) lines.push(`  for example: ${refusal.counterexample}`);
+  if (input.length > 0) lines.push("  input that breaks it:", ...input.map((each) => `    ${each}`));
+  else if (refusal.counterexample !== null) lines.push(`  the path allows: ${refusal.counterexample}`);
   lines.push(`  mend: ${refusal.mend}`);
   if (!explains) return lines;
   lines.push(`  rule: ${refusal.explanation}`, "  registers:");

@@ -47,6 +47,7 @@ test("says which program is refused, where, and what mends it", async () => {
   expect(stdout).toContain(
     "bad: refused: bytes 0 to 1 of the packet are read or written, 0 are known to be there [VER3007]",
   );
+  expect(stdout).toContain("input that breaks it:\n    a packet of 0 bytes");
   expect(stdout).toContain("mend: Compare pointer + size with data_end first");
 });
 

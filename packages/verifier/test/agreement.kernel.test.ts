@@ -1,16 +1,33 @@
+import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { kernelTypes } from "@skep/linux";
+import { readObject } from "@skep/object";
 import { verifyLoaded } from "../src/index.ts";
+import type { Rule } from "../src/index.ts";
+import { verifyWithout } from "../src/verify.ts";
 import { cases } from "./cases.ts";
 import { Generator, fuzzLoaded, fuzzMaps } from "./generate.ts";
 import { KernelVerifier } from "./kernel.ts";
+import { Random } from "./random.ts";
+import { TypedObject } from "./typed.ts";
 
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: asking the kernel's verifier needs root and BPF");
 
 describe.skipIf(!privileged)("the kernel agrees", () => {
   const kernel = privileged ? new KernelVerifier(fuzzMaps) : null;
-  afterAll(() => kernel?.close());
+  const objects: TypedObject[] = [];
+  afterAll(() => {
+    kernel?.close();
+    for (const each of objects) each.close();
+  });
+  const typed = (name: string): TypedObject => {
+    const spec = readObject(readFileSync(new URL(`../testdata/${name}.o`, import.meta.url)));
+    const object = new TypedObject(name, spec);
+    objects.push(object);
+    object.open();
+    return object;
+  };
 
   test.each(cases.map((each) => [each.rule, each.name, each] as const))(
     "%s: %s",
@@ -19,6 +36,32 @@ describe.skipIf(!privileged)("the kernel agrees", () => {
       if (accepted !== null) expect(kernel?.verdict(accepted)).toBe(0);
     },
   );
+
+  test("on 600 programs that are mutated with their types, and a verifier without a rule is told", () => {
+    const seeds = ["seeds", "arena", "refused"].flatMap((name) => typed(name).seeds);
+    const random = new Random(20_262);
+    const counts = { accepted: 0, onlyWe: 0, onlyKernel: 0 };
+    const told = new Set<Rule>();
+    const types = kernelTypes();
+    for (let i = 0; i < 600; i++) {
+      const seed = random.pick(seeds);
+      // Those that are written to be refused, as they are.
+      const program = i < seeds.length ? (seeds[i] ?? seed).original : seed.mutant(random);
+      const theirs = program.seed.verdict(program) === 0;
+      const loaded = program.seed.loaded(program);
+      const { refusal } = verifyLoaded(loaded, { kernelTypes: types });
+      if (theirs) counts.accepted++;
+      if (refusal === null && !theirs) counts.onlyWe++;
+      if (refusal !== null && theirs) counts.onlyKernel++;
+      if (refusal === null || theirs || told.has(refusal.rule)) continue;
+      const without = verifyWithout([refusal.rule], loaded, { kernelTypes: types, budget: 10_000 });
+      if (without.refusal === null) told.add(refusal.rule);
+    }
+    expect(counts.onlyWe).toBe(0);
+    expect(counts.onlyKernel).toBeLessThanOrEqual(counts.accepted * 0.02);
+    for (const rule of ["unused-function", "untrusted", "kernel-object", "section-open", "lock-held"] as const)
+      expect([...told]).toContain(rule);
+  });
 
   test("on 800 generated programs", () => {
     if (kernel === null) throw new Error("no kernel");

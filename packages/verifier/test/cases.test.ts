@@ -16,13 +16,26 @@ describe("each rule", () => {
     },
   );
 
-  test("taken out, lets its program through or leaves it to another rule", () => {
-    const through = cases.filter(({ rule, refused }) => {
+  test("taken out, is told by its program, or another stands behind it", () => {
+    const untold = new Map<string, string>();
+    for (const { rule, refused } of cases) {
       const { refusal } = verifyWithout([rule], fuzzLoaded(refused), { budget: 1000 });
       expect(refusal?.rule).not.toBe(rule);
-      return refusal === null;
+      if (refusal !== null) untold.set(rule, refusal.rule);
+    }
+    for (const { rule, refused } of cases)
+      if (verifyWithout([rule], fuzzLoaded(refused), { budget: 1000 }).refusal === null) untold.delete(rule);
+    // What stands behind them; the report has programs that tell the first four.
+    expect(Object.fromEntries(untold)).toEqual({
+      uninitialised: "void-return",
+      "jump-target": "unreachable",
+      atomic: "context-access",
+      "argument-constant": "reference-leak",
+      "stack-variable": "stack-bounds",
+      "negative-offset": "value-bounds",
+      "unbounded-offset": "value-bounds",
+      "infinite-loop": "too-complex",
     });
-    expect(through.length).toBeGreaterThan(25);
   });
 
   test("has a code of its own", () => {

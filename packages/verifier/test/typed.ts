@@ -58,8 +58,10 @@ export class TypedSeed {
     const { linked } = this;
     const instructions = [...mutateInstructions(random, linked.instructions)];
     let references: readonly LoadReference[] = linked.references;
-    if (random.chance(12)) references = withOther(random, references);
-    else if (random.chance(12)) references = withCallTwice(random, instructions, references);
+    const isExchanged = random.chance(12);
+    const isTwice = !isExchanged && random.chance(12);
+    if (isExchanged) references = withOther(random, references);
+    else if (isTwice) references = withCallTwice(random, instructions, references);
     // Where the instruction became another one it refers to nothing any more.
     references = references.filter((each) => {
       const insn = instructions[each.at];
