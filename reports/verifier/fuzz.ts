@@ -199,6 +199,7 @@ export class Fuzzing {
   private note(asked: Asked, ours: string | null): void {
     const kernel = ours === null ? lastLine(asked.reason()) : null;
     const key = (ours === null ? `kernel: ${kernel ?? ""}` : `ours: ${ours}`).replaceAll(/-?\d+/g, "N");
+    if (ours === null) console.log(`accepted: ${asked.loaded.program.name}, ${asked.source}: ${kernel ?? ""}`);
     const known = this.disagreements.get(key);
     if (known === undefined) this.disagreements.set(key, { example: { source: asked.source, ours, kernel }, count: 1 });
     else known.count++;

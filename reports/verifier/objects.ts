@@ -1,5 +1,6 @@
 /** @module Real objects through both verifiers. */
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
 import { basename, join } from "node:path";
 import { NotSupportedError, VerifierError, kconfigSource, kernelTypes, type LinuxMachine } from "@skep/linux";
 import { ObjectError, readObject, resolveKconfig, type MapSpec, type ObjectSpec } from "@skep/object";
@@ -15,6 +16,8 @@ export interface ObjectFile {
   readonly name: string;
   readonly group: string;
   readonly bytes: Uint8Array | ObjectSpec;
+  /** Where the kernel's verdicts are kept; undefined: the kernel is asked each time. */
+  readonly folder?: string;
   /** Of this repository. */
   readonly own: boolean;
 }
@@ -27,7 +30,12 @@ export function objectFiles(folders: readonly string[]): ObjectFile[] {
     "packages/linux/testdata/objects",
   ].flatMap((folder) => filesIn(join(ROOT, folder), folder, true));
   const datapath = { name: "datapath", group: "packages/datapath", bytes: skepObject(), own: true };
-  return [...own, ...examples(), datapath, ...folders.flatMap((folder) => filesIn(folder, basename(folder), false))];
+  return [
+    ...own,
+    ...examples(),
+    datapath,
+    ...folders.flatMap((folder) => filesIn(folder, basename(folder), false).map((file) => ({ ...file, folder }))),
+  ];
 }
 
 /** The kernel programs of the examples, compiled. */
@@ -58,8 +66,32 @@ export interface ObjectComparison {
   readonly ours: string | null;
 }
 
+type KernelVerdict = Pick<ObjectComparison, "kernel" | "asked">;
+
+/** The kernel's verdicts on objects of a folder, kept beside them in `verdicts-RELEASE.json`: they depend on nothing of ours. */
+class KeptVerdicts {
+  private readonly file: string;
+  private readonly verdicts: Record<string, KernelVerdict>;
+
+  constructor(folder: string) {
+    this.file = join(folder, `verdicts-${release()}.json`);
+    this.verdicts = existsSync(this.file)
+      ? (JSON.parse(readFileSync(this.file, "utf8")) as Record<string, KernelVerdict>)
+      : {};
+  }
+
+  get(object: string, program: string, ask: () => KernelVerdict): KernelVerdict {
+    return (this.verdicts[`${object}:${program}`] ??= ask());
+  }
+
+  save(): void {
+    writeFileSync(this.file, JSON.stringify(this.verdicts));
+  }
+}
+
 export function compareObjects(linux: LinuxMachine, files: readonly ObjectFile[]): ObjectComparison[] {
   const rows: ObjectComparison[] = [];
+  const kept = new Map<string, KeptVerdicts>();
   for (const file of files) {
     let spec: ObjectSpec;
     try {
@@ -68,16 +100,21 @@ export function compareObjects(linux: LinuxMachine, files: readonly ObjectFile[]
       if (error instanceof ObjectError) continue;
       throw error;
     }
+    const { folder } = file;
+    if (folder !== undefined && !kept.has(folder)) kept.set(folder, new KeptVerdicts(folder));
+    const known = folder === undefined ? undefined : kept.get(folder);
     for (const program of Object.keys(spec.programs)) {
+      const ask = () => kernelVerdict(linux, spec, program);
       rows.push({
         group: file.group,
         object: file.name,
         program,
-        ...kernelVerdict(linux, spec, program),
+        ...(known?.get(file.name, program, ask) ?? ask()),
         ours: ourVerdict(spec, program),
       });
     }
   }
+  for (const each of kept.values()) each.save();
   return rows;
 }
 

@@ -11,6 +11,10 @@ const known: readonly (readonly [pattern: RegExp, reason: string])[] = [
     "the count of waiting branches: both stop at 8,192, and prune a little differently",
   ],
   [
+    /No program to jit at insn/,
+    "the kernel's verifier accepts it; its own later step finds a call into a function that it has cut out as dead",
+  ],
+  [
     /ldimmN failed to find the address for kernel symbol/,
     "the symbol is in the kernel's types and not in its table of addresses, which an object's verification does not ask",
   ],

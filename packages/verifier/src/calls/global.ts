@@ -49,6 +49,11 @@ const contextNames: Readonly<Record<string, readonly string[]>> = {
   bpf_nf_ctx: ["netfilter"],
 };
 
+/** What programs of any type call their context. */
+export function isContextName(name: string): boolean {
+  return contextNames[name] !== undefined;
+}
+
 /** The prototype of a function as the verifier reads it; null where it cannot be used so. */
 export function globalArguments(env: Env, index: number): readonly GlobalArgument[] | null {
   const known = env.prototypes.get(index);

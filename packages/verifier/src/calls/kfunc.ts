@@ -32,6 +32,7 @@ import {
   orderingArguments,
 } from "./graph.ts";
 import type { Node } from "./graph.ts";
+import { isContextName } from "./global.ts";
 import { checkProgramResult } from "./local.ts";
 import { acquire, checkNothingHeld, forgetReference, heldLock, release } from "./references.ts";
 import { checkFallibleLock, checkIrqFlag, openOrClose, takeFallibleLock } from "./sections.ts";
@@ -225,8 +226,9 @@ function isSocketLike(reg: Reg): boolean {
   return reg.kind === kind.socket || reg.kind === kind.sockCommon || reg.kind === kind.tcpSock;
 }
 
-function checkContext(env: Env, call: Call, { register }: PointerArgument): void {
+function checkContext(env: Env, call: Call, { register, shape }: PointerArgument): void {
   const reg = env.read(register);
+  if (shape.kind === "struct" && !isContextName(shape.name)) wrong(env, call, register, `a struct ${shape.name}`);
   if (reg.off !== 0 || !reg.isConst)
     env.refuse("context-modified", `r${register} of ${call.fn.name} points into the context`);
 }
@@ -266,9 +268,7 @@ function hasSize(call: Call, index: number): boolean {
 
 function checkSized(env: Env, call: Call, register: number): void {
   const use = { register, sizeRegister: register + 1, writes: true, raw: false, mayBeEmpty: true, packet: true };
-  const reg = env.read(register);
-  const readOnly = (reg.flags & flag.readOnly) !== 0 || reg.map?.programReadOnly === true;
-  checkSizedMemory(env, { ...use, writes: !readOnly }, call.written);
+  checkSizedMemory(env, use, call.written);
 }
 
 function checkPlainMemory(env: Env, call: Call, { register, shape }: PointerArgument): void {

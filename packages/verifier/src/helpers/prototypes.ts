@@ -73,6 +73,8 @@ const withSocket: Readonly<Record<string, readonly number[]>> = {
   struct_ops: [49, 57],
 };
 const SK_ASSIGN = 124;
+/** sk_storage_get, sk_storage_delete: null is for programs of the kernel's functions. */
+const storages = [107, 108];
 const variants = new Map<string, Prototype>();
 
 /** The prototype as programs of this type see it. */
@@ -80,13 +82,14 @@ export function prototypeFor(id: number, type: string): Prototype | null {
   const plain = prototypeOf(id);
   const takesSocket = withSocket[type]?.includes(id) === true;
   const takesContext = id === 107 && type === "cgroup_sock";
-  const takesNull = id === SK_ASSIGN && type === "sk_lookup";
+  const isTracing = type === "tracing" || type === "lsm";
+  const takesNull = id === SK_ASSIGN ? type === "sk_lookup" : isTracing && storages.includes(id);
   if (plain === null || !(takesSocket || takesContext || takesNull)) return plain;
   const key = `${type} ${id}`;
   let variant = variants.get(key);
   if (variant === undefined) {
     const place = takesContext || takesNull ? 1 : 0;
-    const wanted = parseArgument(takesContext ? "ctx" : takesNull ? "skc?" : "sock");
+    const wanted = parseArgument(takesContext ? "ctx" : takesNull ? (id === SK_ASSIGN ? "skc?" : "sock?") : "sock");
     variant = { ...plain, args: plain.args.map((arg, index) => (index === place ? wanted : arg)) };
     variants.set(key, variant);
   }

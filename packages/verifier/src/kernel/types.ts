@@ -61,10 +61,10 @@ export class KernelTypes {
   /** Nothing in it but numbers: memory of the program's own may stand for it (__btf_type_is_scalar_struct). */
   isPlainStruct(typeId: number, depth = 0): boolean {
     const type = resolveType(this.view, typeId);
-    if (type?.kind !== "struct" || depth > 4) return false;
+    if ((type?.kind !== "struct" && type?.kind !== "union") || depth > 4) return false;
     return type.members.every((member) => {
       const own = resolveType(this.view, member.typeId);
-      if (own?.kind === "struct") return this.isPlainStruct(member.typeId, depth + 1);
+      if (own?.kind === "struct" || own?.kind === "union") return this.isPlainStruct(member.typeId, depth + 1);
       const element = own?.kind === "array" && own.length > 0 ? resolveType(this.view, own.typeId) : own;
       return element?.kind === "int" || element?.kind === "enum" || element?.kind === "enum64";
     });

@@ -139,6 +139,7 @@ function checkPlain(env: Env, ptr: Reg, access: Access, writes: boolean): void {
       }
       break;
     case kind.buffer:
+      if (refuseNull(env, ptr, access)) return;
       if (writes && (ptr.flags & flag.readOnly) !== 0)
         env.refuse("read-only", `r${access.register} is memory that may only be read`);
       if (access.off + ptr.off < 0) env.refuse("negative-offset", "a negative offset into the buffer");

@@ -30,6 +30,8 @@ function checkInstructions(env: Env): void {
   const { code } = env;
   code.instructions.forEach((insn, at) => {
     env.at = at;
+    const isLoad = (insn.opcode & 7) === insnClass.ldx;
+    if (isLoad && insn.imm !== 0) env.refuse("malformed", `a load with the unused number ${insn.imm}`);
     const isUnknown = insn.opcode === NOSPEC || insn.opcode === CALLX || fieldProblem(insn)?.field === "opcode";
     if (isUnknown) env.refuse("malformed", `there is no instruction 0x${insn.opcode.toString(16)}`);
     if (insn.opcode === CALL && insn.src === pseudoCall.kfunc) checkFunction(env, at, insn.offset);
