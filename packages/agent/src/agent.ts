@@ -9,11 +9,12 @@ import {
   type Endpoint,
   HOST_ENDPOINT,
   type LoadBalancerChange,
+  type LoadBalancerConfig,
   type PolicySettings,
   World,
   type WorldSnapshot,
 } from "@skep/control";
-import { type Datapath, openDatapath } from "@skep/datapath";
+import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
 import { formatAddress } from "@skep/net";
 import { type Diagnostic, type Enforcement, formatDiagnostic, type NamedPort } from "@skep/policy";
@@ -57,6 +58,7 @@ export interface AgentOptions {
   readonly enforcement?: Enforcement;
   /** False: the folder is read again only by `rescan`. Default true. */
   readonly watch?: boolean;
+  readonly loadBalancer?: Partial<LoadBalancerConfig>;
   /** Every question to a policy leaves a flow. Default false. */
   readonly verdictEvents?: boolean;
   readonly log: Logger;
@@ -131,6 +133,7 @@ export class Agent {
       serviceCidr: cidr(options.serviceCidr),
       policy: this.#policySettings(),
       nodeName: this.nodeName,
+      ...(options.loadBalancer ? { loadBalancer: options.loadBalancer } : {}),
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
     });
     const numbers = this.#state.readNumbers() as WorldSnapshot | null;
@@ -151,6 +154,7 @@ export class Agent {
       ...(overlay ? { overlay } : {}),
       pins: options.pins,
       cgroup: this.#cgroupPath,
+      loadBalancer: this.#datapathBalancing(),
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
@@ -202,6 +206,12 @@ export class Agent {
     const found = this.#machine.net.host.interface(OVERLAY_INTERFACE);
     if (!found) throw new Error(`the interface ${OVERLAY_INTERFACE} is gone`);
     return found.index;
+  }
+
+  #datapathBalancing(): NonNullable<DatapathOptions["loadBalancer"]> {
+    const { algorithm, maglevTableSize, nodePortRange } = this.world.loadBalancer.config;
+    const [first, last] = nodePortRange;
+    return { algorithm, maglevSize: maglevTableSize, nodePorts: { first, last } };
   }
 
   // ---- settings ----

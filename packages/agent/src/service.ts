@@ -10,6 +10,7 @@ import { formatAddress, formatMac } from "@skep/net";
 import type { Endpoint } from "@skep/control";
 import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy";
 import { type Agent, type EndpointStatus, RequestError } from "./agent.ts";
+import { serviceMessages } from "./service-list.ts";
 
 const VERSION = "0.1.0";
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
@@ -67,7 +68,7 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
       edge(() => ({
         identities: agent.world.identities().map(({ id, labels }) => ({ id, labels: formatLabels(labels) })),
       })),
-    listServices: () => edge(() => ({ services: agent.world.services().map((row) => serviceMessage(agent, row)) })),
+    listServices: () => edge(() => ({ services: serviceMessages(agent.world) })),
     getPolicy: ({ endpoint }) => edge(() => policy(agent, endpoint)),
     getSettings: () =>
       edge(() => ({
@@ -188,29 +189,6 @@ function endpointMessage(agent: Agent, each: EndpointStatus): ReturnType<typeof 
     namedPorts: [...(endpoint.namedPorts ?? [])],
     audit: endpoint.audit ?? false,
   });
-}
-
-function serviceMessage(agent: Agent, row: ReturnType<Agent["world"]["services"]>[number]): object {
-  const workloads = new Map(
-    agent.world
-      .endpoints()
-      .map((endpoint) => [formatAddress(endpoint.address), `${endpoint.namespace}/${endpoint.name}`]),
-  );
-  return {
-    id: row.id,
-    namespace: row.namespace,
-    name: row.name,
-    type: row.type,
-    address: formatAddress(row.address),
-    port: row.port,
-    protocol: PROTOCOL_NAMES[row.protocol] ?? String(row.protocol),
-    backends: row.backends.map((backend) => ({
-      address: formatAddress(backend.address),
-      port: backend.port,
-      state: backend.state,
-      workload: workloads.get(formatAddress(backend.address)) ?? "",
-    })),
-  };
 }
 
 function policy(agent: Agent, name: string): object {

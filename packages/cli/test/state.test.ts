@@ -58,6 +58,7 @@ beforeAll(async () => {
           address: "10.96.0.10",
           port: 80,
           protocol: "TCP",
+          flags: ["non-routable"],
           backends: [
             { address: "10.244.0.1", port: 80, state: "active", workload: "default/deathstar-1" },
             { address: "fd00::2", port: 80, state: "terminating", workload: "" },
@@ -134,12 +135,21 @@ describe("lists", () => {
     expect((await ask("identity", "list")).stdout).toBe("ID   LABELS\n700  k8s:class=xwing\n     k8s:org=alliance\n");
     expect((await ask("service", "list")).stdout).toBe(
       [
-        "ID  NAME               TYPE       FRONTEND           BACKENDS",
-        "1   default/deathstar  ClusterIP  10.96.0.10:80/TCP  10.244.0.1:80 default/deathstar-1",
-        "                                                     [fd00::2]:80 (terminating)",
+        "ID  Frontend           Service Type  Backend",
+        "1   10.96.0.10:80/TCP  ClusterIP     1 => 10.244.0.1:80/TCP (active)",
+        "                                     2 => [fd00::2]:80/TCP (terminating)",
         "",
       ].join("\n"),
     );
+  });
+
+  it("of one service, by name or by number, with its workloads", async () => {
+    const { stdout } = await ask("service", "get", "deathstar");
+    expect(stdout).toMatch(/non-routable +1 => 10\.244\.0\.1:80\/TCP \(active\) +default\/deathstar-1\n/);
+    expect((await ask("service", "get", "default/deathstar")).stdout).toBe(stdout);
+    const json = JSON.parse((await ask("service", "get", "1", "-o", "json")).stdout) as unknown[];
+    expect(json).toMatchObject([{ name: "deathstar", flags: ["non-routable"], internal_scope: false }]);
+    expect(await ask("service", "get", "alderaan")).toMatchObject({ status: 2 });
   });
 
   it("refuse another format", async () => {

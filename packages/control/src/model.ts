@@ -57,6 +57,12 @@ export interface ServiceRow {
   readonly protocol: number;
   /** 1: for clients on the node itself, where those from outside have other backends. */
   readonly scope: 0 | 1;
+  /** `SERVICE_FLAG`. */
+  readonly flags?: number;
+  /** Service whose workloads serve instead; absent: its own. */
+  readonly redirectTo?: string;
+  /** Why the frontend is not served; absent: it is. */
+  readonly error?: string;
   readonly backends: readonly BackendRow[];
 }
 

@@ -78,12 +78,12 @@ export class Services {
   }
 
   /** The host's own addresses: node ports are at those that others reach it by. */
-  setHostAddresses(addresses: readonly Address[], gateway: Address): void {
-    const inside = formatAddress(gateway);
+  setHostAddresses(addresses: readonly Address[], gateways: readonly Address[]): void {
+    const inside = new Set(gateways.map(formatAddress));
     this.balancer.setNodeAddresses(
       addresses.map((address) => ({
         address,
-        nodePort: !isLoopback(address) && !isLinkLocal(address) && formatAddress(address) !== inside,
+        nodePort: !isLoopback(address) && !isLinkLocal(address) && !inside.has(formatAddress(address)),
       })),
     );
   }
@@ -139,29 +139,29 @@ export class Services {
     return this.balancer.rows();
   }
 
-  /** Frontends with their backends, as people read them. */
+  /** Frontends with their backends at every address, as people read them. */
   table(): ServiceRow[] {
     this.#settle();
-    return this.balancer.frontends().map((status) => this.#row(status));
+    return this.balancer.frontends().flatMap((status) => this.#rows(status));
   }
 
-  #row({ frontend, id }: FrontendStatus): ServiceRow {
+  #rows({ frontend, places, error }: FrontendStatus): ServiceRow[] {
     const slash = frontend.service.indexOf("/");
-    return {
-      id,
+    const row = {
       namespace: frontend.service.slice(0, slash),
       name: frontend.service.slice(slash + 1),
       portName: frontend.portName,
-      type: frontend.redirectTo === null ? frontend.type : "LocalRedirect",
-      address: frontend.address,
+      type: frontend.redirectTo === null ? frontend.type : ("LocalRedirect" as const),
       port: frontend.port,
       protocol: frontend.protocol,
       scope: frontend.scope,
-      backends: frontend.backends.map((each): BackendRow => {
-        const { address, port, protocol, state } = each;
-        return { id: this.balancer.backendId(each.key) ?? 0, address, port, protocol, state: stateOf(state) };
+      ...(frontend.redirectTo === null ? {} : { redirectTo: frontend.redirectTo }),
+      backends: frontend.backends.map(({ key, address, port, protocol, state }): BackendRow => {
+        return { id: this.balancer.backendId(key) ?? 0, address, port, protocol, state: stateOf(state) };
       }),
     };
+    if (places.length === 0) return [{ ...row, id: 0, address: frontend.address, error }];
+    return places.map((place) => ({ ...row, ...place }));
   }
 
   /** Addresses that two services claim, and services that could not be given what they ask for. */

@@ -330,7 +330,7 @@ export class World {
   /** Addresses of the host itself: identity 1. */
   setHostAddresses(addresses: readonly Address[]): void {
     this.#hostAddresses = addresses;
-    this.#services.setHostAddresses(addresses, this.pods.gateway);
+    this.#services.setHostAddresses(addresses, this.gateways());
   }
 
   // ---- rows ----

@@ -87,34 +87,6 @@ export function identityList({ run, output }: ListOptions): Promise<void> {
   });
 }
 
-const hostPort = (address: string, port: number): string =>
-  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-
-function backendText(backend: skep.ServiceBackend): string {
-  const state = backend.state === "active" ? "" : ` (${backend.state})`;
-  const workload = backend.workload === "" ? "" : ` ${backend.workload}`;
-  return `${hostPort(backend.address, backend.port)}${workload}${state}`;
-}
-
-export function serviceList({ run, output }: ListOptions): Promise<void> {
-  return withClient(run, async ({ agent }) => {
-    const { services } = await agent.listServices({});
-    const values = services.map((service) => plain(skep.ServiceSchema, service));
-    await printAs(output, values, () =>
-      formatTable(
-        ["ID", "NAME", "TYPE", "FRONTEND", "BACKENDS"],
-        services.map((service) => [
-          `${service.id}`,
-          `${service.namespace}/${service.name}`,
-          service.type,
-          `${hostPort(service.address, service.port)}/${service.protocol}`,
-          service.backends.length === 0 ? "none" : service.backends.map(backendText).join("\n"),
-        ]),
-      ),
-    );
-  });
-}
-
 // ---- policy ----
 
 function ruleTable(rules: readonly skep.PolicyRule[]): string {

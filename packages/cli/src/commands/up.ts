@@ -35,6 +35,8 @@ export interface UpOptions {
   readonly policyVerdicts?: boolean;
   readonly metricsAddr?: string;
   readonly hubbleMetrics?: readonly string[];
+  readonly lbAlgorithm: "random" | "maglev";
+  readonly maglevTableSize: string;
 }
 
 /** Where none is chosen: those that name no workload. */
@@ -116,6 +118,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.metricsAddr === undefined
       ? {}
       : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
+    loadBalancer: { algorithm: options.lbAlgorithm, maglevTableSize: Number(options.maglevTableSize) },
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
   })

@@ -23,6 +23,16 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--pod-cidr <prefix>", "addresses of workloads", "10.244.0.0/16")
     .option("--pod-cidr6 <prefix>", "their IPv6 addresses, or none", "fd00:10:244::/112")
     .option("--service-cidr <prefix>", "addresses of services", "10.96.0.0/16")
+    .addOption(
+      new Option("--lb-algorithm <name>", "how services without an annotation choose a backend")
+        .choices(["random", "maglev"])
+        .default("random"),
+    )
+    .addOption(
+      new Option("--maglev-table-size <slots>", "a prime; about 100 times the backends of the largest service")
+        .choices(["251", "509", "1021", "2039", "4093", "8191", "16381", "32749", "65521", "131071"])
+        .default("16381"),
+    )
     .option(
       "--devices <names>",
       "interfaces by which workloads' packets leave the host, with its address; commas between",

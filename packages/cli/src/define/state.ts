@@ -65,9 +65,21 @@ export function defineLists(program: Command, finish: Finish): void {
   examples(
     listed(service.command("list"))
       .summary("list services")
-      .description("Lists services with their frontends and backends.")
-      .action((options: ListOptions) => finish(async () => (await state()).serviceList(options))),
-    ["skep service list -o yaml"],
+      .description("Lists the addresses that services are reached at, and the backends behind each.")
+      .action((options: ListOptions) =>
+        finish(async () => (await import("../commands/service.ts")).serviceList(options)),
+      ),
+    ["skep service list", "skep service list -o yaml"],
+  );
+  examples(
+    listed(service.command("get"))
+      .summary("show one service")
+      .description("Shows a service's addresses with what holds for each, and the workloads behind them.")
+      .argument("<service>", "`namespace/name`, `name` (in default) or the number of a frontend")
+      .action((name: string, options: ListOptions) =>
+        finish(async () => (await import("../commands/service.ts")).serviceGet({ ...options, service: name })),
+      ),
+    ["skep service get deathstar", "skep service get 3 -o json"],
   );
 }
 

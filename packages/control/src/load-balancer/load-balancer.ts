@@ -58,10 +58,19 @@ export interface LoadBalancerSnapshot {
   readonly backends: NumbersSnapshot;
 }
 
+export interface FrontendPlace {
+  readonly id: number;
+  readonly address: Address;
+  /** `SERVICE_FLAG` of rows. */
+  readonly flags: number;
+}
+
 export interface FrontendStatus {
   readonly frontend: Frontend;
-  /** 0: it is at no address of the maps yet. */
+  /** Of its own address; 0: it is not in the maps. */
   readonly id: number;
+  /** Where it is: its own address, and those of the node that it stands for. */
+  readonly places: readonly FrontendPlace[];
   /** Empty: it is in the rows. */
   readonly error: string;
 }
@@ -442,6 +451,7 @@ export class LoadBalancer {
       .map((frontend) => ({
         frontend,
         id: this.#programmer.id(frontend.key) ?? 0,
+        places: (this.#placed.get(frontend.key) ?? []).flatMap((key) => this.#programmer.place(key) ?? []),
         error: this.#errors.get(frontend.key) ?? "",
       }));
   }

@@ -102,9 +102,10 @@ export class Programmer {
     return this.#programmed.has(key) ? this.numbers.get(key) : null;
   }
 
-  /** The numbers of the backends behind a frontend, in the order of their slots. */
-  slots(key: string): readonly ServiceSlotRow[] {
-    return this.#programmed.get(key)?.rows.services ?? [];
+  /** What a frontend is known by at an address. */
+  place(key: string): { readonly id: number; readonly address: Address; readonly flags: number } | null {
+    const [master] = this.#programmed.get(key)?.rows.services ?? [];
+    return master ? { id: master.id, address: master.address, flags: master.flags } : null;
   }
 
   // ---- rows of one frontend ----

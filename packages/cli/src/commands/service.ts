@@ -1,0 +1,77 @@
+/**
+ * @module
+ * `skep service`: frontends and the backends behind them, in the columns of Cilium's `service list`.
+ */
+import { skep } from "@skep/api";
+import { withClient } from "../client.ts";
+import { usageError } from "../errors.ts";
+import { plain } from "../output/plain.ts";
+import { type ListFormat, printAs } from "../output/print.ts";
+import { formatTable } from "../output/table.ts";
+
+export interface ServiceListOptions {
+  readonly run: string;
+  readonly output: ListFormat;
+}
+
+const hostPort = (address: string, port: number): string =>
+  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+
+function frontendText({ address, port, protocol, internalScope }: skep.Service): string {
+  return `${hostPort(address, port)}/${protocol}${internalScope ? "/i" : ""}`;
+}
+
+function backendText({ address, port, protocol, state }: skep.ServiceBackend, at: number, of: skep.Service): string {
+  return `${at + 1} => ${hostPort(address, port)}/${protocol || of.protocol} (${state})`;
+}
+
+function serviceTable(services: readonly skep.Service[]): string {
+  return formatTable(
+    ["ID", "Frontend", "Service Type", "Backend"],
+    services.map((service) => [
+      service.id === 0 ? "" : `${service.id}`,
+      frontendText(service),
+      service.type,
+      service.error === ""
+        ? service.backends.map((backend, at) => backendText(backend, at, service)).join("\n")
+        : `not served: ${service.error}`,
+    ]),
+  );
+}
+
+export function serviceList({ run, output }: ServiceListOptions): Promise<void> {
+  return withClient(run, async ({ agent }) => {
+    const { services } = await agent.listServices({});
+    const values = services.map((service) => plain(skep.ServiceSchema, service));
+    await printAs(output, values, () => serviceTable(services));
+  });
+}
+
+/** By number, or all frontends of `namespace/name` (or `name`, in default). */
+export function serviceGet({ run, output, service: wanted }: ServiceListOptions & { service: string }): Promise<void> {
+  return withClient(run, async ({ agent }) => {
+    const [namespace, name] = wanted.includes("/") ? wanted.split("/", 2) : ["default", wanted];
+    const { services } = await agent.listServices({});
+    const found = services.filter(
+      (each) => `${each.id}` === wanted || (each.namespace === namespace && each.name === name),
+    );
+    if (found.length === 0) throw usageError(`there is no service ${wanted}: skep service list shows them`);
+    const values = found.map((service) => plain(skep.ServiceSchema, service));
+    await printAs(output, values, () => details(found));
+  });
+}
+
+function details(services: readonly skep.Service[]): string {
+  return formatTable(
+    ["ID", "Frontend", "Service", "Service Type", "Flags", "Backend", "Workload"],
+    services.map((service) => [
+      `${service.id}`,
+      frontendText(service),
+      `${service.namespace}/${service.name}`,
+      service.redirectTo === "" ? service.type : `${service.type} to ${service.redirectTo}`,
+      service.flags.join(", "),
+      service.backends.map((backend, at) => backendText(backend, at, service)).join("\n"),
+      service.backends.map(({ workload }) => workload).join("\n"),
+    ]),
+  );
+}
