@@ -64,4 +64,35 @@ describe.skipIf(!canUseBpf())("what the kernel refuses", () => {
     expect(shown).toContain("  hint: release it on every way out: try { ... } finally { ... }");
     expect(error.log).toContain("reference leak");
   });
+
+  const TREE = `import { array, objDrop, objNew, RbNode, rbRoot, rbtreeAdd, SpinLock, struct, tc, u64 } from "@skep/bpf";
+const Node = struct("Node", { key: u64, node: RbNode });
+const Tree = struct("Tree", { lock: SpinLock, root: rbRoot(Node, "node") });
+export const trees = array("trees", { value: Tree, maxEntries: 1 });
+export const license = "GPL";
+`;
+
+  it("an object that is dropped by nobody", () => {
+    const { shown } = refusal(`${TREE}export const main = tc("main", () => {
+  const node = objNew(Node);
+  if (!node) return 1;
+  return 0;
+});`);
+    expect(shown[0]).toMatch(/^main\.bpf\.ts:9:3: error SKEP3001: .*reference leak/);
+    expect(shown[1]).toBe("9 |   return 0;");
+    expect(shown).toContain("  hint: release it on every way out: try { ... } finally { ... }");
+  });
+
+  it("a tree without its lock", () => {
+    const { shown } = refusal(`${TREE}export const main = tc("main", () => {
+  const tree = trees.get(0);
+  const node = objNew(Node);
+  if (!node) return 1;
+  if (tree) rbtreeAdd(tree.root, node, (a, b) => a.key < b.key);
+  else objDrop(node);
+  return 0;
+});`);
+    expect(shown[0]).toMatch(/^main\.bpf\.ts:10:\d+: error SKEP3001: .*bpf_spin_lock at off=0 must be held/);
+    expect(shown[1]).toBe("10 |   if (tree) rbtreeAdd(tree.root, node, (a, b) => a.key < b.key);");
+  });
 });
