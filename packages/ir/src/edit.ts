@@ -54,6 +54,15 @@ export function makeBranch(
   };
 }
 
+/**
+ * Takes everything from an instruction that is to become another. Attributes are unset, not deleted: an object that loses properties becomes
+ * a hash table, and every later look at it is slow.
+ */
+export function clearAttributes(inst: Inst): void {
+  const attributes = inst as unknown as Record<string, unknown>;
+  for (const key of Object.keys(inst)) attributes[key] = undefined;
+}
+
 /** Replaces operands by what the map says, also through chains of replacements. */
 export function replaceValues(fn: IrFunction, replacements: ReadonlyMap<Inst, Inst>): void {
   if (replacements.size === 0) return;

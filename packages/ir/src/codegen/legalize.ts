@@ -4,7 +4,7 @@
  * accesses that the verifier wants aligned. The result is still IR.
  */
 import { predecessors, successors } from "../analysis/cfg.ts";
-import { makeBlock, makeBranch, makeConst, makeInst, splitEdge, useCounts } from "../edit.ts";
+import { clearAttributes, makeBlock, makeBranch, makeConst, makeInst, splitEdge, useCounts } from "../edit.ts";
 import type { InstBody, InstOf, TerminatorOf } from "../edit.ts";
 import type { Block, EmitOptions, Inst, IrFunction, Loc, Predicate, Space, Terminator, ValueType } from "../ir.ts";
 import { INVERSE } from "../predicate.ts";
@@ -181,7 +181,7 @@ function lowerStore(emitter: Emitter, inst: InstOf<"store">): void {
 /** Gives `inst` another operation, so that its users need no change, and puts it last. */
 export function become(emitter: Emitter, inst: Inst, args: Inst[], body: InstBody): void {
   const kept = { id: inst.id, type: inst.type, args, loc: inst.loc, name: inst.name };
-  for (const key of Object.keys(inst)) delete (inst as unknown as Record<string, unknown>)[key];
+  clearAttributes(inst);
   Object.assign(inst, kept, body);
   if (kept.loc === undefined) delete inst.loc;
   if (kept.name === undefined) delete inst.name;

@@ -7,7 +7,7 @@ import { possibleBits } from "../analysis/bits.ts";
 import { buildCfg, terminatorArgs } from "../analysis/cfg.ts";
 import { Ranges } from "../analysis/range.ts";
 import type { Counter } from "../analysis/range.ts";
-import { makeInst, widthOf } from "../edit.ts";
+import { clearAttributes, makeInst, widthOf } from "../edit.ts";
 import type { InstBody, InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, ValueType } from "../ir.ts";
 import type { ConstantPool } from "./pool.ts";
@@ -206,7 +206,7 @@ function scale({ counter, users, pool }: { counter: Counter; users: Users; pool:
 
 function become(inst: Inst, args: Inst[], binary: "or" | "shl" | "mul" = "or"): void {
   const { id, type, loc } = inst;
-  for (const key of Object.keys(inst)) delete (inst as unknown as Record<string, unknown>)[key];
+  clearAttributes(inst);
   Object.assign(inst, { id, type, args, ...(loc ? { loc } : {}), op: "binary", binary });
 }
 

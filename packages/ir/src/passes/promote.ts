@@ -2,7 +2,7 @@
  * @module
  * Stack objects that no address leaves become variables, a variable per place that is accessed as a whole; SSA construction does the rest.
  */
-import { makeInst } from "../edit.ts";
+import { clearAttributes, makeInst } from "../edit.ts";
 import type { InstBody, InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Local, ValueType } from "../ir.ts";
 import type { ConstantPool } from "./pool.ts";
@@ -329,7 +329,7 @@ class Promoter {
     const value = this.#get(slice);
     const { id, type, loc, name, signed, size } = inst;
     const kept = { id, type, ...(loc ? { loc } : {}), ...(name === undefined ? {} : { name }) };
-    for (const key of Object.keys(inst)) delete (inst as unknown as Record<string, unknown>)[key];
+    clearAttributes(inst);
     const zero = this.#pool.get(type as ValueType, 0n);
     let body: InstBody;
     let args = [value];

@@ -4,7 +4,7 @@
  */
 import { PossibleBits } from "../../analysis/bits.ts";
 import { terminatorArgs } from "../../analysis/cfg.ts";
-import { makeInst, useCounts, widthOf } from "../../edit.ts";
+import { clearAttributes, makeInst, useCounts, widthOf } from "../../edit.ts";
 import type { InstBody } from "../../edit.ts";
 import { evaluateBinary } from "../../evaluate/arithmetic.ts";
 import type { BinaryOp, Inst, IrFunction, Loc, Predicate, ValueType } from "../../ir.ts";
@@ -70,7 +70,7 @@ export class Rewriter {
     const { id, type, loc, name } = inst;
     this.#addUses(args, 1);
     this.#addUses(inst.args, -1);
-    for (const key of Object.keys(inst)) delete (inst as unknown as Record<string, unknown>)[key];
+    clearAttributes(inst);
     Object.assign(inst, { id, type, args, ...(loc ? { loc } : {}), ...(name === undefined ? {} : { name }) }, body);
     if (body.op === "cmp") for (const arg of args) noteCompared(arg, this.#compared);
     this.changed = true;
