@@ -1,7 +1,7 @@
 // Nanoseconds of a run in the user-space machine and in the kernel's JIT, net of an empty program's run in the same loop: compute kernels, map
-// lookups and the datapath's programs, on the same bytes. What both give is compared. No interface is touched.
+// lookups and the datapath's programs, on the same bytes; compute kernels also in uBPF's JIT. What both give is compared. No interface is touched.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openLinux, type LinuxMachine } from "@skep/linux";
 import { readObject, type ObjectSpec } from "@skep/object";
@@ -95,6 +95,15 @@ function report(name: string, best: Readonly<Record<string, number>>, group: str
   }
 }
 
+function reportUbpf(name: string, best: Readonly<Record<string, number>>, peer: number): void {
+  for (const engine of engines) {
+    const skep = (best[engine] ?? 0) - (best[`empty, ${engine}`] ?? 0);
+    print({ bench: "vm", case: `${name}, ${engine}, uBPF`, unit: "ns a run", skep, peer, peerName: "uBPF JIT" });
+    const key = `compute, ${engine}, uBPF's JIT`;
+    ratios.set(key, [...(ratios.get(key) ?? []), skep / peer]);
+  }
+}
+
 const newVm = (cpus: number): Vm => new Vm({ clock: () => process.hrtime.bigint(), random: () => 1, cpus });
 
 interface Empty {
@@ -127,15 +136,56 @@ function openEmpty(linux: LinuxMachine, type: string, data: Uint8Array): Empty {
   };
 }
 
-/** The object of an XDP program that runs the kernel on a map's value; null, said aloud, without a compiler or the recipes. */
-function compileKernel(name: string, folder: string): ObjectSpec | null {
-  const out = join(folder, `${name}.o`);
+/** Compiles one of the recipes' sources with the kernel in it. False without a compiler or the recipes. */
+function compileRecipe(name: string, to: { file: string; out: string; cpu: string }): boolean {
   const own = join(root, "bench/twins/kernels", `${name}.h`);
   const source = existsSync(own) ? ["-include", own] : [`-DK_${name}`];
   const includes = ["-I", "/usr/include/x86_64-linux-gnu", "-I", peers];
-  const flags = ["-O2", "-g", "-target", "bpf", "-mcpu=v4", ...source, ...includes];
-  const { status } = spawnSync("clang-19", [...flags, "-c", join(peers, "xdp.bpf.c"), "-o", out]);
-  return status === 0 ? readObject(readFileSync(out)) : null;
+  const flags = ["-O2", "-g", "-target", "bpf", `-mcpu=${to.cpu}`, ...source, ...includes];
+  return spawnSync("clang-19", [...flags, "-c", join(peers, to.file), "-o", to.out]).status === 0;
+}
+
+/** The object of an XDP program that runs the kernel on a map's value; null, said aloud, without a compiler or the recipes. */
+function compileKernel(name: string, folder: string): ObjectSpec | null {
+  const out = join(folder, `${name}.o`);
+  return compileRecipe(name, { file: "xdp.bpf.c", out, cpu: "v4" }) ? readObject(readFileSync(out)) : null;
+}
+
+// ---- uBPF ----
+
+/** Builds the runner of uBPF's JIT from its sources (a checkout: SKEP_UBPF); null, said aloud, where they or a compiler are not there. */
+function buildUbpf(folder: string): string | null {
+  const checkout = process.env["SKEP_UBPF"] ?? join(root, "../shared/peers/ubpf");
+  const sources = join(checkout, "vm");
+  if (!existsSync(join(sources, "ubpf_vm.c"))) {
+    console.error(`uBPF's sources are not at ${checkout} (set SKEP_UBPF): its JIT is not in this run`);
+    return null;
+  }
+  writeFileSync(join(folder, "ubpf_config.h"), "#pragma once\n#define UBPF_HAS_ELF_H\n");
+  const out = join(folder, "ubpf");
+  const files = readdirSync(sources).filter((name) => /^ubpf_.*\.c$/.test(name));
+  const flags = ["-O2", "-w", "-I", folder, "-I", join(sources, "inc"), "-I", sources];
+  const all = [join(root, "bench/twins/ubpf.c"), ...files.map((name) => join(sources, name))];
+  const { status, stderr } = spawnSync("gcc", [...flags, ...all, "-lm", "-o", out], { encoding: "utf8" });
+  if (status === 0) return out;
+  console.error(`uBPF does not build (${(stderr ?? "no gcc").split("\n")[0]}): its JIT is not in this run`);
+  return null;
+}
+
+/** Nanoseconds of a run in uBPF's JIT, of the same memory, whose result has to be the kernel's. */
+function inUbpf(runner: string, name: string, how: { folder: string; wanted: bigint }): number | null {
+  const out = join(how.folder, `${name}.ubpf.o`);
+  if (!compileRecipe(name, { file: "entry.c", out, cpu: "v3" })) return null;
+  const memory = join(how.folder, `${name}.mem`);
+  writeFileSync(memory, memoryOf(name));
+  const { status, stdout, stderr } = spawnSync(runner, [out, memory], { encoding: "utf8" });
+  if (status !== 0) {
+    console.error(`${name}: uBPF does not run it: ${stderr.trim()}`);
+    return null;
+  }
+  const [ns = "", result = ""] = stdout.trim().split(" ");
+  if (BigInt(`0x${result}`) !== how.wanted) throw new Error(`${name}: uBPF gives ${result}, the kernel another`);
+  return Number(ns);
 }
 
 /** What the recipes' runners fill the memory with. */
@@ -156,7 +206,13 @@ function result(object: { readonly maps: VmObject["maps"] | ReturnType<LinuxMach
   return String(bss?.get(new Uint8Array(4)));
 }
 
+/** The u64 at the start of what `result` gives. */
+function word(bytes: string): bigint {
+  return new DataView(Uint8Array.from(bytes.split(","), Number).buffer).getBigUint64(0, true);
+}
+
 function computeKernels(linux: LinuxMachine, folder: string): void {
+  const ubpf = buildUbpf(folder);
   const data = new Uint8Array(64);
   const empty = openEmpty(linux, "xdp", data);
   for (const name of KERNELS.filter(isWanted)) {
@@ -178,7 +234,10 @@ function computeKernels(linux: LinuxMachine, folder: string): void {
       if (found !== undefined) runners[engine] = inVm(vm, found, { packet: data });
       return object;
     });
-    report(name, measure(runners, 5000), "compute");
+    const best = measure(runners, 5000);
+    report(name, best, "compute");
+    const peer = ubpf === null ? null : inUbpf(ubpf, name, { folder, wanted: word(result(kernel)) });
+    if (peer !== null) reportUbpf(name, best, peer);
     for (const object of objects) {
       if (result(object) !== result(kernel)) throw new Error(`${name}: another result than the kernel's`);
     }
@@ -292,8 +351,6 @@ await withFolder(async (folder) => {
 
 for (const [group, values] of ratios) {
   const mean = Math.exp(values.reduce((sum, value) => sum + Math.log(Math.max(value, 0.01)), 0) / values.length);
-  console.error(`${group}: geometric mean ${mean.toFixed(2)} of the kernel's, median ${median(values).toFixed(2)}`);
-}
-if (spawnSync("sh", ["-c", "command -v ubpf_plugin"]).status !== 0) {
-  console.error("uBPF is not installed here: its JIT is not in this run");
+  const peer = group.endsWith("uBPF's JIT") ? "uBPF's" : "the kernel's";
+  console.error(`${group}: geometric mean ${mean.toFixed(2)} of ${peer}, median ${median(values).toFixed(2)}`);
 }
