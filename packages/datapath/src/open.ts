@@ -66,7 +66,7 @@ const DEVICE_HOOKS = [
   { program: "skep_to_net", direction: "egress" },
 ] as const;
 /** Programs that others go on in, by their places in `skep_calls`. */
-const CALLED = [[maps.CALL_REFUSE, "skep_refuse"]] as const;
+export const CALLED = [[maps.CALL_REFUSE, "skep_refuse"]] as const;
 const OVERLAY_HOOKS = [
   { program: "skep_from_ovl", direction: "ingress" },
   { program: "skep_to_ovl", direction: "egress" },
