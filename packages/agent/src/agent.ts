@@ -45,6 +45,8 @@ export interface AgentOptions {
   readonly masquerade?: boolean;
   /** Destinations to which workloads keep their addresses. */
   readonly nonMasqueradeCidrs?: readonly string[];
+  /** The devices' queues are fq: rates of workloads delay packets instead of dropping them. Default false. */
+  readonly departureTimes?: boolean;
   /** How packets get to other nodes' workloads: over the nodes, which must be neighbours, or in tunnels. Default native. */
   readonly routing?: "native" | "vxlan";
   /** Of the other nodes' addresses that tunnels lead to; their largest packet depends on it. Default 4. */
@@ -152,6 +154,7 @@ export class Agent {
     });
     this.datapath = openDatapath(this.#machine, {
       ...(overlay ? { overlay } : {}),
+      ...(options.departureTimes ? { departureTimes: true } : {}),
       pins: options.pins,
       cgroup: this.#cgroupPath,
       loadBalancer: this.#datapathBalancing(),
@@ -498,6 +501,7 @@ export class Agent {
     name: string;
     labels: Readonly<Record<string, string>>;
     namedPorts?: readonly NamedPort[];
+    annotations?: Readonly<Record<string, string>>;
   }): EndpointStatus {
     const seed = this.#seed(request);
     const netns = `${seed.namespace}-${seed.name}`;
@@ -545,6 +549,7 @@ export class Agent {
     name: string;
     labels: Readonly<Record<string, string>>;
     namedPorts?: readonly NamedPort[];
+    annotations?: Readonly<Record<string, string>>;
   }): ReturnType<World["allocateEndpoint"]> {
     try {
       return this.world.allocateEndpoint(request);
@@ -554,6 +559,7 @@ export class Agent {
         throw new RequestError(errorText(error).includes("already") ? "exists" : "invalid", errorText(error), {
           cause: error,
         });
+      if (name === "BandwidthError") throw new RequestError("invalid", errorText(error), { cause: error });
       if (name.endsWith("ExhaustedError")) throw new RequestError("exhausted", errorText(error), { cause: error });
       throw error;
     }

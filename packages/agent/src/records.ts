@@ -65,9 +65,17 @@ export function recordOf(endpoint: Endpoint, place: { netns: string; cgroup: str
 
 function optional({
   namedPorts,
+  bandwidth,
   audit,
-}: Pick<EndpointRecord, "namedPorts" | "audit">): Pick<EndpointRecord, "namedPorts" | "audit"> {
-  return { ...(namedPorts ? { namedPorts } : {}), ...(audit ? { audit } : {}) };
+}: Pick<EndpointRecord, "namedPorts" | "bandwidth" | "audit">): Pick<
+  EndpointRecord,
+  "namedPorts" | "bandwidth" | "audit"
+> {
+  return {
+    ...(namedPorts ? { namedPorts } : {}),
+    ...(bandwidth ? { bandwidth } : {}),
+    ...(audit ? { audit } : {}),
+  };
 }
 
 export function endpointOf(record: EndpointRecord): Endpoint {

@@ -49,9 +49,15 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
   router.service(skep.Agent, {
     getStatus: () => edge(() => status(agent, flows)),
     listEndpoints: () => edge(() => ({ endpoints: agent.endpoints().map((each) => endpointMessage(agent, each)) })),
-    createEndpoint: ({ namespace, name, labels, namedPorts }) =>
+    createEndpoint: ({ namespace, name, labels, namedPorts, annotations }) =>
       edge(() => {
-        const request = { namespace: namespace || "default", name, labels, namedPorts: namedPorts.map(checkedPort) };
+        const request = {
+          namespace: namespace || "default",
+          name,
+          labels,
+          namedPorts: namedPorts.map(checkedPort),
+          annotations,
+        };
         return { endpoint: endpointMessage(agent, agent.createEndpoint(request)) };
       }),
     deleteEndpoint: async ({ namespace, name }) => {

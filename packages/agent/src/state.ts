@@ -40,6 +40,7 @@ export interface EndpointRecord {
   readonly netns: string;
   readonly cgroup: string;
   readonly namedPorts?: readonly { readonly name: string; readonly protocol: number; readonly port: number }[];
+  readonly bandwidth?: { readonly egress?: number; readonly ingress?: number };
   readonly audit?: boolean;
 }
 

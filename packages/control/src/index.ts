@@ -1,5 +1,6 @@
 export type * from "./model.ts";
 export * from "./addresses.ts";
+export * from "./bandwidth.ts";
 export * from "./identities.ts";
 export * from "./load-balancer/index.ts";
 export * from "./nodes.ts";

@@ -1,4 +1,5 @@
 import type { Address, Mac, Prefix } from "@skep/net";
+import type { Bandwidth } from "./bandwidth.ts";
 import type { NamedPort } from "@skep/policy";
 import type { FrontendType } from "./load-balancer/model.ts";
 
@@ -17,6 +18,7 @@ export interface Endpoint {
   readonly address6?: Address;
   /** Ports that policies and services may name. */
   readonly namedPorts?: readonly NamedPort[];
+  readonly bandwidth?: Bandwidth;
   /** Nothing is denied here; what would be is told. */
   readonly audit?: boolean;
   /** Host side of the veth. */
@@ -76,5 +78,6 @@ export interface EndpointSeed {
   readonly address: Address;
   readonly address6?: Address;
   readonly namedPorts?: readonly NamedPort[];
+  readonly bandwidth?: Bandwidth;
   readonly audit?: boolean;
 }

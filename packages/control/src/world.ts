@@ -30,6 +30,7 @@ import {
   SERVICE_ACCOUNT_LABEL,
   type Span,
 } from "@skep/policy";
+import { bandwidthOf } from "./bandwidth.ts";
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
 import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
@@ -211,6 +212,7 @@ export class World {
     name: string;
     labels: Readonly<Record<string, string>>;
     namedPorts?: readonly NamedPort[];
+    annotations?: Readonly<Record<string, string>>;
   }): EndpointSeed {
     const { namespace, name } = request;
     for (const text of [namespace, name]) {
@@ -221,6 +223,7 @@ export class World {
       throw new EndpointNameError(`the workload ${namespace}/${name} is there already`);
     }
     const labels = this.workloadLabels(namespace, request.labels);
+    const bandwidth = bandwidthOf(request.annotations ?? {});
     const identity = this.#identities.allocate(labels);
     const seed = {
       id: this.#freeEndpoint(),
@@ -229,6 +232,7 @@ export class World {
       labels,
       identity: identity.id,
       ...this.#allocateAddresses(),
+      ...(bandwidth ? { bandwidth } : {}),
       ...(request.namedPorts && request.namedPorts.length > 0 ? { namedPorts: request.namedPorts } : {}),
     };
     this.#seeds.set(seed.id, seed);

@@ -5,7 +5,7 @@ import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 /** What the maps hold of an endpoint. The host's own has interface 0. */
 export type DatapathEndpoint = Pick<
   Endpoint,
-  "id" | "identity" | "address" | "address6" | "interfaceName" | "interfaceIndex" | "mac" | "hostMac"
+  "id" | "identity" | "address" | "address6" | "bandwidth" | "interfaceName" | "interfaceIndex" | "mac" | "hostMac"
 >;
 
 /** An interface by which packets leave the host. An address that is not there: what leaves in its family keeps its own. */

@@ -48,7 +48,7 @@ export function encodeEndpoint(endpoint: DatapathEndpoint, generation: number): 
     id: endpoint.id,
     identity: endpoint.identity,
     ifindex: endpoint.interfaceIndex,
-    flags: 0,
+    flags: (endpoint.bandwidth?.egress ? 1 : 0) | (endpoint.bandwidth?.ingress ? 2 : 0),
     mac: { bytes: [...endpoint.mac] },
     hostMac: { bytes: [...endpoint.hostMac] },
     generation,

@@ -8,6 +8,7 @@ import type { Address, Prefix } from "@skep/net";
 import { ALGORITHM } from "@skep/control";
 import type { IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
+import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device } from "./bpf/host.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { readCounters } from "./counters.ts";
@@ -38,6 +39,8 @@ export interface DatapathOptions {
   readonly maxEntries?: Readonly<Record<string, number>>;
   /** Packets of IPv6 are taken. Default true. */
   readonly ipv6?: boolean;
+  /** The outer interfaces' queues keep to the times that packets bear (fq): workloads' rates delay packets. Default false: they drop them. */
+  readonly departureTimes?: boolean;
   /** The device of tunnels to other nodes (`createVxlan`): its hooks are attached. Without one nothing is tunnelled. */
   readonly overlay?: { readonly interfaceName: string; readonly interfaceIndex: number };
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
@@ -118,6 +121,7 @@ class KernelDatapath implements Datapath {
       maps: pinned,
       config: {
         ipv6_enabled: options.ipv6 === false ? 0 : 1,
+        departure_times: options.departureTimes ? 1 : 0,
         overlay_interface: options.overlay?.interfaceIndex ?? 0,
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,
@@ -315,7 +319,26 @@ class KernelDatapath implements Datapath {
 
   setEndpoint(endpoint: DatapathEndpoint): void {
     this.#endpoints.set(endpoint.id, endpoint);
+    this.#writeRates(endpoint);
     this.#writeEndpoint(endpoint);
+  }
+
+  /** Rates that stay the same go on where they are. */
+  #writeRates({ id, bandwidth }: DatapathEndpoint): void {
+    const map = this.#map("skep_throttle");
+    for (const [direction, rate] of [
+      [1, bandwidth?.ingress],
+      [2, bandwidth?.egress],
+    ] as const) {
+      const key = ThrottleKey.encode({ endpoint: id, direction });
+      if (!rate) {
+        map.delete(key);
+        continue;
+      }
+      const known = map.get(key);
+      if (!known || Throttle.decode(known).rate !== BigInt(rate))
+        map.set(key, Throttle.encode({ rate: BigInt(rate), next: 0n }));
+    }
   }
 
   #writeEndpoint(endpoint: DatapathEndpoint): void {
@@ -341,6 +364,8 @@ class KernelDatapath implements Datapath {
       this.#map("skep_ep_addr").delete(maps.Address.encode(encodeAddress(address)));
     this.#map("skep_ep_if").delete(encodeU32(endpoint.interfaceIndex));
     this.#endpoints.delete(endpoint.id);
+    for (const direction of [1, 2])
+      this.#map("skep_throttle").delete(ThrottleKey.encode({ endpoint: endpoint.id, direction }));
     for (const { direction } of HOOKS) this.#dropLink(`tcx_${direction}-${endpoint.interfaceName}`);
     this.#map("skep_policy").delete(encodeU32(endpoint.id));
     this.#policies.delete(endpoint.id);

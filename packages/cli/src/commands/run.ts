@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly namespace: string;
   readonly label?: readonly string[];
   readonly port?: readonly string[];
+  /** `kubernetes.io/egress-bandwidth=10M` */
+  readonly annotation?: readonly string[];
   readonly command: readonly string[];
 }
 
@@ -90,8 +92,14 @@ async function removeEndpoint(run: string, endpoint: skep.Endpoint): Promise<voi
 }
 
 async function create({ agent }: AgentClient, options: RunOptions): Promise<skep.Endpoint> {
-  const { namespace, name, label = [], port = [] } = options;
-  const request = { namespace, name, labels: parseLabels(label), namedPorts: port.map(parseNamedPort) };
+  const { namespace, name, label = [], port = [], annotation = [] } = options;
+  const request = {
+    namespace,
+    name,
+    labels: parseLabels(label),
+    namedPorts: port.map(parseNamedPort),
+    annotations: parseLabels(annotation),
+  };
   const { endpoint } = await agent.createEndpoint(request);
   if (!endpoint) throw new CliError("the agent made no endpoint: it is of another version than this command");
   return endpoint;

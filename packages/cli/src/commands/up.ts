@@ -26,6 +26,7 @@ export interface UpOptions {
   readonly devices?: string;
   readonly masquerade: boolean;
   readonly nonMasqueradeCidr?: readonly string[];
+  readonly departureTimes?: boolean;
   readonly routing: "native" | "vxlan";
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
@@ -110,6 +111,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.devices === undefined ? {} : { devices: options.devices.split(",").filter((name) => name !== "") }),
     masquerade: options.masquerade,
     routing: options.routing,
+    ...(options.departureTimes === true ? { departureTimes: true } : {}),
     nonMasqueradeCidrs: options.nonMasqueradeCidr ?? [],
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),

@@ -39,6 +39,10 @@ export function defineUp(program: Command, finish: Finish): void {
     )
     .option("--no-masquerade", "workloads keep their addresses when they leave the cluster")
     .option("--non-masquerade-cidr <prefix>", "where they keep them; may be given several times", collect)
+    .option(
+      "--departure-times",
+      "the devices' queues are fq: rates of workloads delay packets instead of dropping them",
+    )
     .addOption(
       new Option("--routing <mode>", "how packets get to other nodes' workloads: over the nodes, or in tunnels")
         .choices(["native", "vxlan"])
@@ -102,6 +106,7 @@ export function defineRun(program: Command, finish: Finish): void {
       "port that policies and services may name; may be given several times",
       collect,
     )
+    .option("--annotation <key=value>", "as kubernetes.io/egress-bandwidth=10M; may be given several times", collect)
     .argument("<command...>", "the command and its arguments")
     .passThroughOptions()
     .action((command: string[], options: Omit<RunOptions, "command">) =>

@@ -3,6 +3,7 @@ import { config, redirect, tc, TC, u32, u8, type i32, type TcContext } from "@sk
 import { Ethernet, PROTOCOL } from "@skep/bpf/net";
 import { refuse } from "./answer.bpf.ts";
 import { balance, isLoopbackReply, restore, TRANSLATED } from "./balance.bpf.ts";
+import { LIMITED_EGRESS, LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { clock, find, findAny } from "./connection.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
@@ -108,6 +109,11 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   if (!target) {
     const tunnel = overlayInterface.value === 0 ? null : tunnelOf(packet.destination);
     if (tunnel) {
+      if ((endpoint.flags & LIMITED_EGRESS) !== 0) {
+        // A departure time does not outlive the tunnel.
+        const excess = police(ctx, endpoint.id, DIRECTION_EGRESS);
+        if (excess !== 0) return drop(ctx, packet, excess, DIRECTION_EGRESS, endpoint.id);
+      }
       const gone = decrementTtl(ctx, packet);
       if (gone !== 0) return drop(ctx, packet, gone, DIRECTION_EGRESS, endpoint.id);
       const full = track(packet, connection, endpoint.generation, 0, now, length);
@@ -153,6 +159,10 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   };
   const denied = isLoopback ? 0 : admit(ctx, packet, connection, peer);
   if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, target.id);
+  if ((target.flags & LIMITED_INGRESS) !== 0) {
+    const excess = police(ctx, target.id, DIRECTION_INGRESS);
+    if (excess !== 0) return drop(ctx, packet, excess, DIRECTION_INGRESS, target.id);
+  }
   const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired, DIRECTION_INGRESS, target.id);
   const full = track(packet, connection, endpoint.generation, target.generation, now, length);
@@ -206,6 +216,10 @@ export const toEndpoint = tc("skep_to_ep", (ctx) => {
   };
   const denied = admit(ctx, packet, connection, own);
   if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, endpoint.id);
+  if ((endpoint.flags & LIMITED_INGRESS) !== 0) {
+    const excess = police(ctx, endpoint.id, DIRECTION_INGRESS);
+    if (excess !== 0) return drop(ctx, packet, excess, DIRECTION_INGRESS, endpoint.id);
+  }
   const full = track(packet, connection, egress, endpoint.generation, now, length);
   if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, endpoint.id);
   trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, endpoint.id);

@@ -1,6 +1,7 @@
 // The host's outer interfaces: what workloads send out of the cluster leaves with the node's address, and its answers come back.
 import { hash, lpmTrie, struct, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, PORT, PROTOCOL } from "@skep/bpf/net";
+import { LIMITED_EGRESS, shape } from "./bandwidth.bpf.ts";
 import { clock, find } from "./connection.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { Address, endpointsByAddress, IpcacheKey } from "./maps.bpf.ts";
@@ -37,10 +38,6 @@ function refuse(ctx: TcContext, packet: Packet, reason: u32, direction: u8): i32
 
 /** Whether a workload's packet leaves with the node's address: one that it opens itself, to outside the cluster. */
 function isMasqueraded(packet: Packet, now: u32): boolean {
-  const endpoint = endpointsByAddress.get(packet.source);
-  if (!endpoint) return false;
-  packet.sourceEndpoint = endpoint.id;
-  packet.sourceIdentity = endpoint.identity;
   packet.destinationIdentity = identityOf(packet.destination);
   if (!isWorld(packet.destinationIdentity)) return false;
   if (nonMasquerade.get({ prefixLength: 128, address: packet.destination })) return false;
@@ -67,13 +64,22 @@ export const toNetwork = tc("skep_to_net", (ctx) => {
   const to = Translation.zero();
   if (packet.isIpv6 !== 0) to.address = device.address6;
   else to.address = device.address;
+  const endpoint = endpointsByAddress.get(packet.source);
+  if (endpoint) {
+    packet.sourceEndpoint = endpoint.id;
+    packet.sourceIdentity = endpoint.identity;
+    if ((endpoint.flags & LIMITED_EGRESS) !== 0) {
+      const excess = shape(ctx, endpoint.id, DIRECTION_EGRESS);
+      if (excess !== 0) return refuse(ctx, packet, excess, DIRECTION_EGRESS);
+    }
+  }
   if (isZero(to.address)) return TC.OK;
   const now = clock();
   const isHosts = sameAddress(packet.source, to.address);
   if (isHosts) {
     // The host's own connections give way to those that have their port already.
     if (packet.related === 0 && packet.sourcePort < natFirstPort.value) return TC.OK;
-  } else if (!isMasqueraded(packet, now)) return TC.OK;
+  } else if (!endpoint || !isMasqueraded(packet, now)) return TC.OK;
   const refused = mapOut(packet, to, now);
   if (refused !== 0) {
     if (isHosts || packet.related !== 0) return TC.OK;

@@ -15,6 +15,7 @@ import {
 } from "@skep/bpf";
 import { Ethernet } from "@skep/bpf/net";
 import { restore } from "./balance.bpf.ts";
+import { LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { clock, find } from "./connection.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT } from "./events.bpf.ts";
@@ -138,6 +139,10 @@ export const fromOverlay = tc("skep_from_ovl", (ctx) => {
   };
   const denied = admit(ctx, packet, connection, own);
   if (denied !== 0) return drop(ctx, packet, denied, DIRECTION_INGRESS, target.id);
+  if ((target.flags & LIMITED_INGRESS) !== 0) {
+    const excess = police(ctx, target.id, DIRECTION_INGRESS);
+    if (excess !== 0) return drop(ctx, packet, excess, DIRECTION_INGRESS, target.id);
+  }
   const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired, DIRECTION_INGRESS, target.id);
   const full = track(packet, connection, 0, target.generation, now, length);

@@ -3,5 +3,6 @@ export * from "./maps.bpf.ts";
 export * from "./nat.bpf.ts";
 export * from "./endpoint.bpf.ts";
 export * from "./host.bpf.ts";
+export * from "./bandwidth.bpf.ts";
 export * from "./overlay.bpf.ts";
 export * from "./socket.bpf.ts";
