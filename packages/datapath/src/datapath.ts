@@ -47,6 +47,10 @@ export interface Datapath {
   syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number };
   /** One step of the load balancer, in an order in which no slot ever names a backend that is not there. */
   syncLoadBalancer(change: LoadBalancerChange): { changed: number; deleted: number };
+  /** The ways on for what comes in for a service: without one the host's routes are asked, and XDP leaves the packet to tc. */
+  syncNextHops(rows: readonly NextHopRow[]): { changed: number; deleted: number };
+  /** Sources whose packets are dropped before all else (where `prefilter` is on): exactly these. */
+  syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number };
   /** Brings the load balancer's maps to exactly these rows: after a start, or when a step has failed. */
   replaceLoadBalancer(rows: LoadBalancerRows): { changed: number; deleted: number };
   /** Deletes endpoints, policies and links of endpoints not in `keep`: what a dead agent left. */
@@ -60,6 +64,13 @@ export interface Datapath {
   close(): void;
   /** Takes the whole datapath out of the kernel. */
   destroy(): void;
+}
+
+/** Where packets to a prefix go next. `macs`: of the interface, and of the host or router there, where they are known. */
+export interface NextHopRow {
+  readonly prefix: Prefix;
+  readonly interfaceIndex: number;
+  readonly macs?: { readonly source: Uint8Array; readonly destination: Uint8Array };
 }
 
 export interface Counter {

@@ -9,10 +9,11 @@ import { ALGORITHM } from "@skep/control";
 import type { IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
-import { Device } from "./bpf/host.bpf.ts";
+import { Device, NextHop } from "./bpf/device.bpf.ts";
+import { Deny4Key, Deny6Key, XDP_ENCAPSULATE, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { readCounters } from "./counters.ts";
-import type { Counter, Datapath, DatapathDevice, DatapathEndpoint, DatapathEvent } from "./datapath.ts";
+import type { Counter, Datapath, DatapathDevice, DatapathEndpoint, DatapathEvent, NextHopRow } from "./datapath.ts";
 import {
   decodeAddress,
   decodeU32,
@@ -28,7 +29,7 @@ import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
-import { sync } from "./sync.ts";
+import { replaceKeys, sync } from "./sync.ts";
 
 export interface DatapathOptions {
   /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
@@ -57,6 +58,14 @@ export interface LoadBalancerOptions {
   readonly maglevSize?: number;
   /** Default 30,000 to 32,767. */
   readonly nodePorts?: { readonly first: number; readonly last: number };
+  /** Programs before the packet's path in the kernel at the host's outer interfaces. Default: none. */
+  readonly xdp?: "native" | "generic";
+  /** Packets from denied prefixes are dropped there (`syncDenied`). Default false. */
+  readonly prefilter?: boolean;
+  /** `snat`: with the node's own address. `dsr`: in a tunnel, to be answered by the backend itself. Default snat. */
+  readonly mode?: "snat" | "dsr";
+  /** Clients of a service without a backend are told so, or left waiting. Default reject. */
+  readonly noBackend?: "reject" | "drop";
 }
 
 const HOOKS = [
@@ -69,7 +78,18 @@ const DEVICE_HOOKS = [
   { program: "skep_to_net", direction: "egress" },
 ] as const;
 /** Programs that others go on in, by their places in `skep_calls`. */
-export const CALLED = [[maps.CALL_REFUSE, "skep_refuse"]] as const;
+export const CALLED = [
+  [maps.CALL_REFUSE, "skep_refuse"],
+  [maps.CALL_NODEPORT, "skep_nodeport"],
+  [maps.CALL_NODEPORT_REPLY, "skep_nodeport_r"],
+  [maps.CALL_NODEPORT_REFUSE, "skep_nodeport_x"],
+] as const;
+export const XDP_CALLED = [
+  [XDP_FORWARD, "skep_xdp_lb"],
+  [XDP_REPLY, "skep_xdp_reply"],
+  [XDP_ENCAPSULATE, "skep_xdp_encap"],
+] as const;
+const XDP_PROGRAM = "skep_xdp";
 const OVERLAY_HOOKS = [
   { program: "skep_from_ovl", direction: "ingress" },
   { program: "skep_to_ovl", direction: "egress" },
@@ -90,6 +110,9 @@ function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number
     maglev_size: options.maglevSize ?? MAGLEV_SIZE,
     nodeport_first: options.nodePorts?.first ?? 30_000,
     nodeport_last: options.nodePorts?.last ?? 32_767,
+    lb_reject: options.noBackend === "drop" ? 0 : 1,
+    lb_dsr: options.mode === "dsr" ? 1 : 0,
+    prefilter: options.prefilter ? 1 : 0,
   };
 }
 
@@ -137,6 +160,8 @@ class KernelDatapath implements Datapath {
       this.#pinNew(pinned);
       this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
       for (const [place, name] of CALLED) this.#map("skep_calls").setProgram(encodeU32(place), this.#program(name));
+      for (const [place, name] of XDP_CALLED)
+        this.#map("skep_xdp_calls").setProgram(encodeU32(place), this.#program(name));
       this.#adoptLinks();
       this.#attachHooks(OVERLAY_HOOKS, options.overlay ? [options.overlay] : []);
       for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
@@ -218,7 +243,8 @@ class KernelDatapath implements Datapath {
       if (!link) continue;
       const hook = HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
       const outer = [...DEVICE_HOOKS, ...OVERLAY_HOOKS].find(({ program: each }) => name.startsWith(`${each}-`));
-      const program = hook?.program ?? outer?.program ?? SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
+      const socket = SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
+      const program = hook?.program ?? outer?.program ?? socket ?? (isXdpLink(name) ? XDP_PROGRAM : undefined);
       if (!program) {
         link.close();
         continue;
@@ -282,6 +308,7 @@ class KernelDatapath implements Datapath {
     }
     sync(this.#map("skep_devices"), rows);
     this.#attachHooks(DEVICE_HOOKS, devices);
+    this.#attachXdp(devices);
   }
 
   /** At these interfaces, and no others. */
@@ -301,6 +328,45 @@ class KernelDatapath implements Datapath {
     }
     for (const name of [...this.#links.keys()])
       if (hooks.some(({ program }) => name.startsWith(`${program}-`)) && !links.has(name)) this.#dropLink(name);
+  }
+
+  /** The front of the outer interfaces, where it is asked for. */
+  #attachXdp(interfaces: readonly Pick<DatapathDevice, "interfaceName" | "interfaceIndex">[]): void {
+    const mode = this.#options.loadBalancer?.xdp;
+    const links = new Set<string>();
+    for (const { interfaceName, interfaceIndex } of mode ? interfaces : []) {
+      const name = `${XDP_PROGRAM}-${interfaceName}`;
+      links.add(name);
+      if (this.#links.has(name)) continue;
+      const target = { hook: "xdp", interface: interfaceIndex, ...(mode ? { mode } : {}) } as const;
+      this.#keepLink(name, this.#machine.bpf.attach(this.#program(XDP_PROGRAM), target));
+    }
+    for (const name of [...this.#links.keys()]) if (isXdpLink(name) && !links.has(name)) this.#dropLink(name);
+  }
+
+  syncNextHops(rows: readonly NextHopRow[]): { changed: number; deleted: number } {
+    const entries = rows.map((row): [string, [Uint8Array, Uint8Array]] => {
+      const key = encodeIpcacheKey(row.prefix);
+      const none = new Uint8Array(6);
+      const value = NextHop.encode({
+        ...{ ifindex: row.interfaceIndex, hasMacs: row.macs ? 1 : 0 },
+        ...{
+          source: { bytes: [...(row.macs?.source ?? none)] },
+          destination: { bytes: [...(row.macs?.destination ?? none)] },
+        },
+      });
+      return [keyText(key), [key, value]];
+    });
+    return sync(this.#map("skep_next_hops"), new Map(entries));
+  }
+
+  syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
+    const wanted = [4, 6].map((family) => new Map(prefixes.flatMap((prefix) => deniedEntry(prefix, family))));
+    const results = wanted.map((rows, at) => replaceKeys(this.#map(at === 0 ? "skep_deny4" : "skep_deny6"), rows));
+    return {
+      changed: results.reduce((sum, { changed }) => sum + changed, 0),
+      deleted: results.reduce((sum, { deleted }) => sum + deleted, 0),
+    };
   }
 
   syncNonMasquerade(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
@@ -525,6 +591,21 @@ class KernelDatapath implements Datapath {
     this.close();
     this.#machine.bpf.removePins(this.#options.pins);
   }
+}
+
+/** The front's own, not the programs that it goes on in. */
+function isXdpLink(name: string): boolean {
+  return name.startsWith(`${XDP_PROGRAM}-`);
+}
+
+function deniedEntry({ address, length }: Prefix, family: number): [string, [Uint8Array, Uint8Array]][] {
+  if (address.family !== family) return [];
+  const words = encodeAddress(address);
+  const key =
+    family === 4
+      ? Deny4Key.encode({ prefixLength: length, address: words.w3 })
+      : Deny6Key.encode({ prefixLength: length, address: words });
+  return [[keyText(key), [key, Uint8Array.of(1)]]];
 }
 
 function isZero(words: { w0: number; w1: number; w2: number; w3: number }): boolean {

@@ -10,8 +10,14 @@ export const ip = (text: string): Address => {
 export const SMALL = {
   loadBalancer: { maglevSize: 251 },
   maxEntries: Object.fromEntries(
-    ["skep_backends", "skep_frontends", "skep_services", "skep_affinity", "skep_aff_match", "skep_sock_rev"].map(
-      (name) => [name, 256],
-    ),
+    [
+      "skep_backends",
+      "skep_frontends",
+      "skep_services",
+      "skep_affinity",
+      "skep_aff_match",
+      "skep_sock_rev",
+      "skep_nat",
+    ].map((name) => [name, 256]),
   ),
 };

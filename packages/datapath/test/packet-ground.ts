@@ -2,7 +2,7 @@
  * @module
  * The datapath on packets made here, on whichever machine: test runs of its programs, whose packets come from the interface with index 1.
  */
-import type { Collection, Machine } from "@skep/machine";
+import type { Collection, Machine, RawMap } from "@skep/machine";
 import { buildPacket, type LayerSpec } from "@skep/net";
 import { readObject } from "@skep/object";
 import type { PolicyMapEntry } from "@skep/policy";
@@ -44,6 +44,7 @@ export class PacketGround {
   readonly datapath: Datapath;
   readonly #under: PacketMachine;
   readonly #programs: Collection;
+  readonly #maps: Readonly<Record<string, RawMap>>;
   readonly #reader: ReturnType<Datapath["readEvents"]>;
   #seen: DatapathEvent[] = [];
 
@@ -57,12 +58,20 @@ export class PacketGround {
       const map = machine.bpf.openMap(`${pins}/maps/${name}`);
       return map ? [[name, map] as const] : [];
     });
+    this.#maps = Object.fromEntries(maps);
     this.#programs = machine.bpf.load(withMaglevSize(readObject(skepObject()), SMALL.loadBalancer.maglevSize), {
-      maps: Object.fromEntries(maps),
+      maps: this.#maps,
       maxEntries: SMALL.maxEntries,
-      config: { maglev_size: SMALL.loadBalancer.maglevSize },
+      config: { maglev_size: SMALL.loadBalancer.maglevSize, prefilter: options.loadBalancer?.prefilter ? 1 : 0 },
     });
     this.#reader = this.datapath.readEvents((event) => this.#seen.push(event));
+  }
+
+  /** One of the datapath's own maps. */
+  map(name: string): RawMap {
+    const found = this.#maps[name];
+    if (!found) throw new Error(`no map ${name}`);
+    return found;
   }
 
   setEndpoint(endpoint: DatapathEndpoint): void {

@@ -1,10 +1,25 @@
 // What a client is told where a service has no backend: a reset for TCP, else that the port is unreachable. The packet becomes the answer to itself.
-import { array, be32, csumDiff, skbChangeTail, skbLoadBytes, skbStoreBytes, struct, u16, u32, u8 } from "@skep/bpf";
+import {
+  array,
+  be32,
+  config,
+  csumDiff,
+  skbChangeTail,
+  skbLoadBytes,
+  skbStoreBytes,
+  struct,
+  u16,
+  u32,
+  u8,
+} from "@skep/bpf";
 import type { TcContext } from "@skep/bpf";
 import { foldChecksum, ipv4Checksum } from "@skep/bpf/checksum";
 import { Ethernet, Ipv4, Ipv6, PROTOCOL, Tcp } from "@skep/bpf/net";
 import { Address } from "./maps.bpf.ts";
 import { FRAGMENT_LATER, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type Packet } from "./packet.bpf.ts";
+
+/** Packets to a service without a backend are answered. */
+export const refusesAloud = config("lb_reject", u8, 1);
 
 /** RFC 8200, 8.1. IPv4's is the same: what a mapped address has more sums up to nothing. */
 const Pseudo = struct("Pseudo", { source: Address, destination: Address, length: be32, protocol: be32 });

@@ -26,6 +26,8 @@ const CT_OPENED_BY_SECOND = 16;
 export const CT_SERVICE = 32;
 /** Of a workload with itself, through a service. */
 export const CT_LOOPBACK = 64;
+/** To a service whose backends answer its clients themselves. */
+export const CT_DIRECT = 128;
 
 // Seconds, Cilium's defaults (pkg/option/config.go).
 const LIFETIME_TCP = 8000;
@@ -169,6 +171,8 @@ export function touch(packet: Packet, connection: Connection, now: u32, length: 
     connection.replyBytes += u64(length);
     return;
   }
+  // Opened at the host's interface, and not seen by its end before.
+  if (connection.packets === 0n) packet.state |= STATE_NEW;
   const flags = connection.flags | closing(packet, CT_FIN);
   connection.flags = flags;
   connection.expires = now + lifetime(packet, flags);
@@ -197,7 +201,10 @@ function blank(): Connection | null {
   return fresh;
 }
 
-/** Makes the entry of the connection that this packet opens; `services`: generation of the services that were asked. 0 or a drop code. */
+/**
+ * Makes the entry of the connection that this packet opens; `services`: generation of the services that were asked; `length` 0: the
+ * packet is counted later. 0 or a drop code.
+ */
 export function open(packet: Packet, allowed: Allowed, services: u32, now: u32, length: u32): u32 {
   const key = ConnectionKey.zero();
   const sourceIsSecond = fill(key, packet, false);
@@ -213,7 +220,7 @@ export function open(packet: Packet, allowed: Allowed, services: u32, now: u32, 
   fresh.backend = packet.backend;
   fresh.generation = services;
   if (packet.loopback !== 0) fresh.flags |= CT_LOOPBACK;
-  fresh.packets = 1n;
+  fresh.packets = length === 0 ? 0n : 1n;
   fresh.bytes = u64(length);
   packet.state |= STATE_NEW;
   return connections.set(key, fresh) < 0n ? DROP.CT_INSERT_FAILED : 0;
@@ -233,6 +240,7 @@ export function openService(packet: Packet, generation: u32, now: u32): u32 {
   const fresh = blank();
   if (!fresh) return DROP.CT_INSERT_FAILED;
   fresh.flags = CT_SERVICE | closing(packet, CT_FIN) | (sourceIsSecond ? CT_OPENED_BY_SECOND : 0);
+  if (packet.direct !== 0) fresh.flags |= CT_DIRECT;
   fresh.expires = now + serviceLifetime(packet, fresh.flags);
   fresh.service = packet.service;
   fresh.backend = packet.backend;

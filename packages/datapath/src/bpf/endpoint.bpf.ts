@@ -1,7 +1,7 @@
 // Both directions of the host side of every workload's veth. One program per hook, shared by all endpoints.
 import { config, redirect, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, PROTOCOL } from "@skep/bpf/net";
-import { refuse } from "./answer.bpf.ts";
+import { refuse, refusesAloud } from "./answer.bpf.ts";
 import { balance, isLoopbackReply, restore, TRANSLATED } from "./balance.bpf.ts";
 import { LIMITED_EGRESS, LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { clock, find, findAny } from "./connection.bpf.ts";
@@ -14,9 +14,6 @@ import { admit, DIRECTION_EGRESS, DIRECTION_INGRESS, IDENTITY_HOST, identityOf, 
 
 /** Policies that select the node are in force between it and its workloads. */
 export const hostFirewall = config("host_firewall", u8, 0);
-
-/** Packets to a service without a backend are answered. */
-export const refusesAloud = config("lb_reject", u8, 1);
 
 /** Where the host's own endpoint stands in the map of interfaces. */
 const HOST_INTERFACE = 0;

@@ -1,19 +1,27 @@
 // The host's outer interfaces: what workloads send out of the cluster leaves with the node's address, and its answers come back.
-import { hash, lpmTrie, struct, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { lpmTrie, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, PORT, PROTOCOL } from "@skep/bpf/net";
+import { refusesAloud } from "./answer.bpf.ts";
+import { TRANSLATED } from "./balance.bpf.ts";
 import { LIMITED_EGRESS, shape } from "./bandwidth.bpf.ts";
 import { clock, find } from "./connection.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
-import { Address, endpointsByAddress, IpcacheKey } from "./maps.bpf.ts";
+import { devices } from "./device.bpf.ts";
+import {
+  CALL_NODEPORT,
+  CALL_NODEPORT_REFUSE,
+  CALL_NODEPORT_REPLY,
+  calls,
+  endpointsByAddress,
+  IpcacheKey,
+  type Address,
+} from "./maps.bpf.ts";
 import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
+import { MARK_MASK, MARK_TRANSLATED, serve } from "./nodeport.bpf.ts";
 import { overlayInterface } from "./overlay.bpf.ts";
-import { freshPacket, isZero, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
+import { DROP, freshPacket, isZero, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
 import { DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
-
-/** An outer interface. An address of zeros: what leaves in that family keeps its own. */
-export const Device = struct("Device", { address: Address, address6: Address });
-export const devices = hash("skep_devices", { key: u32, value: Device, maxEntries: 256 });
 
 /** Destinations that see workloads' own addresses (ip-masq-agent's nonMasqueradeCIDRs). */
 export const nonMasquerade = lpmTrie("skep_nomasq", { key: IpcacheKey, value: u32, maxEntries: 16_384 });
@@ -54,6 +62,8 @@ function isTunnel(packet: Packet): boolean {
 
 /** What goes out by an outer interface. */
 export const toNetwork = tc("skep_to_net", (ctx) => {
+  // What comes in for a service and goes on has been translated.
+  if ((ctx.mark & MARK_MASK) === MARK_TRANSLATED) return TC.OK;
   const device = devices.get(ctx.ifindex);
   const ethernet = ctx.header(Ethernet, 0);
   if (!device || !ethernet) return TC.OK;
@@ -98,9 +108,24 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
   const packet = freshPacket();
   if (!packet) return TC.SHOT;
   if (parse(ctx, packet, ethernet.type) !== 0 || isTunnel(packet)) return TC.OK;
+  const now = clock();
+  const served = serve(packet, now);
+  if (served === TRANSLATED) {
+    calls.tailCall(ctx, CALL_NODEPORT);
+    return refuse(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS);
+  }
+  if (served !== 0) {
+    const verdict = refuse(ctx, packet, served, DIRECTION_INGRESS);
+    if (served === DROP.SERVICE_BACKEND_NOT_FOUND && refusesAloud.value !== 0)
+      calls.tailCall(ctx, CALL_NODEPORT_REFUSE);
+    return verdict;
+  }
   const to = Translation.zero();
-  if (mapBack(packet, to, clock()) !== 0) return TC.OK;
+  if (mapBack(packet, to, now) !== 0) return TC.OK;
   if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;
   const failed = rewriteDestination(ctx, packet, to);
-  return failed === 0 ? TC.OK : refuse(ctx, packet, failed, DIRECTION_INGRESS);
+  if (failed !== 0) return refuse(ctx, packet, failed, DIRECTION_INGRESS);
+  // What a client outside has asked a service goes back to it.
+  if (!endpointsByAddress.get(packet.destination)) calls.tailCall(ctx, CALL_NODEPORT_REPLY);
+  return TC.OK;
 });

@@ -108,7 +108,7 @@ export const Connection = struct("Connection", {
   expires: u32,
   /**
    * Bits: 1 reply seen, 2 FIN of the opener, 4 FIN of the other, 8 RST, 16 opened by the key's second end, 32 to a service, whose packets go
-   * on in another connection, 64 of a workload with itself.
+   * on in another connection, 64 of a workload with itself, 128 to a service whose backends answer its clients themselves.
    */
   flags: u32,
   /** Generation of the opener's egress policy and of the other end's ingress policy that allowed it; 0: not asked, or not local. */
@@ -235,6 +235,9 @@ export const reverse = lruHash("skep_sock_rev", { key: ReverseKey, value: Revers
 
 export const calls = progArray("skep_calls", { maxEntries: 16 });
 export const CALL_REFUSE = 0;
+export const CALL_NODEPORT = 1;
+export const CALL_NODEPORT_REPLY = 2;
+export const CALL_NODEPORT_REFUSE = 3;
 
 // ---- events and counters ----
 

@@ -20,6 +20,7 @@ export const DROP = {
   CT_INVALID_HEADER: 135,
   CT_UNKNOWN_PROTOCOL: 137,
   UNSUPPORTED_L3: 139,
+  MISSED_TAIL_CALL: 140,
   TUNNEL_KEY: 147,
   CHECKSUM_L4: 154,
   CT_INSERT_FAILED: 155,
@@ -30,6 +31,7 @@ export const DROP = {
   EDT_HORIZON: 162,
   NO_NAT_MAPPING: 167,
   UNSUPPORTED_NAT_PROTOCOL: 168,
+  IS_CLUSTER_IP: 174,
   INVALID_IDENTITY: 171,
   FRAGMENT_NOT_FOUND: 175,
   FORBIDDEN_ICMPV6: 176,
@@ -82,7 +84,8 @@ export const Packet = struct("Packet", {
   innerTransport: u16,
   /** 1: a workload's packet to itself, through a service. */
   loopback: u8,
-  pad: u8,
+  /** 1: the service's backends answer its clients themselves. */
+  direct: u8,
   /** Numbers of the frontend that it was sent to and of the backend that it goes to; 0 where it was sent to no service. */
   service: u32,
   backend: u32,
@@ -129,6 +132,7 @@ export function freshPacket(): Packet | null {
   packet.innerIp = 0;
   packet.innerTransport = 0;
   packet.loopback = 0;
+  packet.direct = 0;
   packet.service = 0;
   packet.backend = 0;
   return packet;

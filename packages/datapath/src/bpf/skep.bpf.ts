@@ -6,3 +6,6 @@ export * from "./host.bpf.ts";
 export * from "./bandwidth.bpf.ts";
 export * from "./overlay.bpf.ts";
 export * from "./socket.bpf.ts";
+export * from "./device.bpf.ts";
+export * from "./nodeport-tc.bpf.ts";
+export * from "./xdp.bpf.ts";

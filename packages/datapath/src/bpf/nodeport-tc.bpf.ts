@@ -1,0 +1,87 @@
+// Services from outside at the host's interfaces, packet by packet at tc. These programs go on with the packet that `fromNetwork` has looked at.
+import { redirectNeigh, tc, TC, u8, type i32, type TcContext } from "@skep/bpf";
+import { refuse as answer } from "./answer.bpf.ts";
+import { servicesGeneration } from "./balance.bpf.ts";
+import { clock, find, open, touch } from "./connection.bpf.ts";
+import { count, EVENT_DROP, report } from "./events.bpf.ts";
+import { endpointsByAddress } from "./maps.bpf.ts";
+import { mapOut, Translation } from "./nat.bpf.ts";
+import { askedFrontend, hop, MARK_TRANSLATED, nextHop, nodeAddress, toBackend } from "./nodeport.bpf.ts";
+import { DROP, scratch, type Packet } from "./packet.bpf.ts";
+import { DIRECTION_INGRESS } from "./policy.bpf.ts";
+import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
+import { backendOf } from "./services.bpf.ts";
+
+function drop(ctx: TcContext, packet: Packet, reason: number): i32 {
+  count(u8(reason), DIRECTION_INGRESS, ctx.length);
+  report(ctx, packet, { type: EVENT_DROP, reason: u8(reason), direction: DIRECTION_INGRESS, endpoint: 0, flags: 0 });
+  return TC.SHOT;
+}
+
+/** On its way: by the interface that leads there, else by the one that it came from. */
+function sendOn(ctx: TcContext, packet: Packet): i32 {
+  const expired = hop(ctx, packet);
+  if (expired !== 0) return drop(ctx, packet, expired);
+  ctx.mark = MARK_TRANSLATED;
+  const next = nextHop(packet.destination);
+  return redirectNeigh(next ? next.ifindex : ctx.ifindex);
+}
+
+/** To the backend that was chosen: up the stack where it is local, else on with the node's own address. */
+export const nodePort = tc("skep_nodeport", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return TC.SHOT;
+  const backend = backendOf(packet.backend);
+  if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
+  const to = Translation.zero();
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestination(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, packet, refused);
+  toBackend(packet, backend);
+  const isLocal = endpointsByAddress.get(packet.destination) !== null;
+  const now = clock();
+  packet.state = 0;
+  const connection = find(packet, now);
+  if (!connection) {
+    // The workload's own hook counts its packets.
+    const full = open(packet, { egress: 0, ingress: 0 }, servicesGeneration(), now, isLocal ? 0 : ctx.length);
+    if (full !== 0) return drop(ctx, packet, full);
+  } else if (!isLocal) {
+    touch(packet, connection, now, ctx.length);
+  }
+  if (isLocal) return TC.OK;
+  if (!nodeAddress(packet, ctx.ifindex, to)) return drop(ctx, packet, DROP.NO_NAT_MAPPING);
+  const full = mapOut(packet, to, now);
+  if (full !== 0) return drop(ctx, packet, full);
+  const failed = rewriteSource(ctx, packet, to);
+  return failed === 0 ? sendOn(ctx, packet) : drop(ctx, packet, failed);
+});
+
+/** An answer that has its client's address again comes from the service. What is no such answer goes up the stack. */
+export const nodePortReply = tc("skep_nodeport_r", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return TC.SHOT;
+  const now = clock();
+  packet.state = 0;
+  const connection = find(packet, now);
+  const frontend = askedFrontend(packet, connection);
+  if (!connection || !frontend) return TC.OK;
+  touch(packet, connection, now, ctx.length);
+  const to = Translation.zero();
+  to.address = frontend.address;
+  to.port = frontend.port;
+  const failed = rewriteSource(ctx, packet, to);
+  return failed === 0 ? sendOn(ctx, packet) : drop(ctx, packet, failed);
+});
+
+/** The client is told that there is no backend. */
+export const nodePortRefuse = tc("skep_nodeport_x", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet || !answer(ctx, packet)) return TC.SHOT;
+  const { source, destination } = packet;
+  const client = { w0: source.w0, w1: source.w1, w2: source.w2, w3: source.w3 };
+  packet.source = destination;
+  packet.destination = client;
+  return sendOn(ctx, packet);
+});

@@ -1,0 +1,233 @@
+// The front: before the kernel has a packet, what is denied is dropped and what is for a service goes on. Everything else, and all that is seldom
+// (local backends, fragments, ICMP errors, refusals), goes up to the programs at tc, which do the same.
+import {
+  config,
+  lpmTrie,
+  percpuArray,
+  progArray,
+  redirect,
+  struct,
+  u16,
+  u32,
+  u64,
+  u8,
+  xdp,
+  xdpAdjustHead,
+  XDP,
+  be32,
+  type i32,
+  type XdpContext,
+} from "@skep/bpf";
+import { ipv4Checksum } from "@skep/bpf/checksum";
+import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
+import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
+import { clock, find, open, touch } from "./connection.bpf.ts";
+import { count } from "./events.bpf.ts";
+import { Address, endpointsByAddress, type Backend } from "./maps.bpf.ts";
+import { mapBack, mapOut, Translation } from "./nat.bpf.ts";
+import { askedFrontend, hop, nextHop, nodeAddress, serve } from "./nodeport.bpf.ts";
+import type { NextHop } from "./device.bpf.ts";
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, freshPacket, parse, sameAddress, scratch, type Packet } from "./packet.bpf.ts";
+import { DIRECTION_INGRESS } from "./policy.bpf.ts";
+import { rewriteDestinationXdp, rewriteSourceXdp } from "./rewrite.bpf.ts";
+import { backendOf } from "./services.bpf.ts";
+
+// ---- the list of denied prefixes ----
+
+/** Prefixes are looked for: off where the lists are empty. */
+export const prefilter = config("prefilter", u8, 0);
+
+export const Deny4Key = struct("Deny4Key", { prefixLength: u32, address: be32 });
+export const Deny6Key = struct("Deny6Key", { prefixLength: u32, address: Address });
+export const denied4 = lpmTrie("skep_deny4", { key: Deny4Key, value: u8, maxEntries: 1_048_576 });
+export const denied6 = lpmTrie("skep_deny6", { key: Deny6Key, value: u8, maxEntries: 1_048_576 });
+/** What the lists have dropped, by CPU. */
+export const Denied = struct("Denied", { packets: u64, bytes: u64 });
+export const deniedCount = percpuArray("skep_denied", { value: Denied, maxEntries: 1 });
+
+function isDenied(ctx: XdpContext, type: u16): boolean {
+  if (type === ETHERTYPE_IPV4) {
+    const ip = ctx.header(Ipv4, Ethernet.size);
+    return ip !== null && denied4.ref({ prefixLength: 32, address: ip.source }) !== null;
+  }
+  if (type !== ETHERTYPE_IPV6) return false;
+  const ip = ctx.header(Ipv6, Ethernet.size);
+  if (!ip) return false;
+  const { source } = ip;
+  const address = { w0: source.w0, w1: source.w1, w2: source.w2, w3: source.w3 };
+  return denied6.ref({ prefixLength: 128, address }) !== null;
+}
+
+function deny(ctx: XdpContext): i32 {
+  const denied = deniedCount.get(0);
+  if (denied) {
+    denied.packets += 1n;
+    denied.bytes += u64(ctx.length);
+  }
+  return XDP.DROP;
+}
+
+// ---- services ----
+
+/** Programs that the front goes on in. */
+export const xdpCalls = progArray("skep_xdp_calls", { maxEntries: 8 });
+export const XDP_FORWARD = 0;
+export const XDP_REPLY = 1;
+export const XDP_ENCAPSULATE = 2;
+
+function drop(ctx: XdpContext, reason: u32): i32 {
+  count(u8(reason), DIRECTION_INGRESS, ctx.length);
+  return XDP.DROP;
+}
+
+/** At the head of an interface: ingress, before anything else. */
+export const front = xdp("skep_xdp", (ctx) => {
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return XDP.PASS;
+  const type = ethernet.type;
+  if (prefilter.value !== 0 && isDenied(ctx, type)) return deny(ctx);
+  const packet = freshPacket();
+  if (!packet || parse(ctx, packet, type) !== 0) return XDP.PASS;
+  if (packet.fragment !== 0 || packet.related !== 0) return XDP.PASS;
+  const now = clock();
+  const served = serve(packet, now);
+  if (served === TRANSLATED) {
+    if (packet.direct !== 0) xdpCalls.tailCall(ctx, XDP_ENCAPSULATE);
+    else xdpCalls.tailCall(ctx, XDP_FORWARD);
+    return XDP.PASS;
+  }
+  if (served !== 0) return XDP.PASS;
+  const to = Translation.zero();
+  if (mapBack(packet, to, now) !== 0 || endpointsByAddress.get(to.address)) return XDP.PASS;
+  // Not an error: what an error is about has no use here, and its place holds where the answer goes.
+  packet.innerDestination = to.address;
+  packet.innerDestinationPort = to.port;
+  xdpCalls.tailCall(ctx, XDP_REPLY);
+  return XDP.PASS;
+});
+
+/** Out again, by the interface that it came from or another. */
+function sendOn(ctx: XdpContext, next: NextHop): i32 {
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return XDP.DROP;
+  ethernet.source = next.source.bytes;
+  ethernet.destination = next.destination.bytes;
+  return next.ifindex === ctx.ingressIfindex ? XDP.TX : redirect(next.ifindex, 0n);
+}
+
+/** The way to the backend, where it is not here and the way is known; else tc does it. */
+function wayTo(packet: Packet, backend: Backend): NextHop | null {
+  if (endpointsByAddress.get(backend.address)) return null;
+  const next = nextHop(backend.address);
+  return next && next.hasMacs !== 0 ? next : null;
+}
+
+/** To the backend that was chosen, with the node's own address. */
+export const forward = xdp("skep_xdp_lb", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return XDP.PASS;
+  const backend = backendOf(packet.backend);
+  const next = backend ? wayTo(packet, backend) : null;
+  const to = Translation.zero();
+  if (!backend || !next || !nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
+  const now = clock();
+  const length = ctx.length;
+  const target = Translation.zero();
+  target.address = backend.address;
+  target.port = backend.port;
+  const refused = rewriteDestinationXdp(ctx, packet, target);
+  if (refused !== 0) return drop(ctx, refused);
+  packet.state = 0;
+  const connection = find(packet, now);
+  if (connection) {
+    touch(packet, connection, now, length);
+  } else {
+    const full = open(packet, { egress: 0, ingress: 0 }, servicesGeneration(), now, length);
+    if (full !== 0) return drop(ctx, full);
+  }
+  const full = mapOut(packet, to, now);
+  if (full !== 0) return drop(ctx, full);
+  const failed = rewriteSourceXdp(ctx, packet, to);
+  if (failed !== 0) return drop(ctx, failed);
+  const expired = hop(ctx, packet);
+  return expired === 0 ? sendOn(ctx, next) : drop(ctx, expired);
+});
+
+/** An answer to what the node has sent on: back to the client, from the service. */
+export const reply = xdp("skep_xdp_reply", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return XDP.PASS;
+  const next = nextHop(packet.innerDestination);
+  if (!next || next.hasMacs === 0) return XDP.PASS;
+  const to = Translation.zero();
+  const node = Translation.zero();
+  node.address = packet.destination;
+  node.port = packet.destinationPort;
+  to.address = packet.innerDestination;
+  to.port = packet.innerDestinationPort;
+  const now = clock();
+  packet.destination = to.address;
+  packet.destinationPort = to.port;
+  packet.state = 0;
+  const connection = find(packet, now);
+  const frontend = askedFrontend(packet, connection);
+  packet.destination = node.address;
+  packet.destinationPort = node.port;
+  // What masquerades is tc's.
+  if (!connection || !frontend || sameAddress(to.address, node.address)) return XDP.PASS;
+  touch(packet, connection, now, ctx.length);
+  const refused = rewriteDestinationXdp(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, refused);
+  to.address = frontend.address;
+  to.port = frontend.port;
+  const failed = rewriteSourceXdp(ctx, packet, to);
+  if (failed !== 0) return drop(ctx, failed);
+  const expired = hop(ctx, packet);
+  return expired === 0 ? sendOn(ctx, next) : drop(ctx, expired);
+});
+
+const HOPS = 64;
+
+/** The packet in an IP packet to the backend (RFC 2003, 2473), which answers the client itself. */
+export const encapsulate = xdp("skep_xdp_encap", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return XDP.PASS;
+  const backend = backendOf(packet.backend);
+  const next = backend ? wayTo(packet, backend) : null;
+  const to = Translation.zero();
+  if (!backend || !next || !nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
+  if (packet.isIpv6 !== 0) {
+    const inner: u32 = ctx.length - Ethernet.size;
+    if (xdpAdjustHead(ctx, -40) !== 0) return XDP.PASS;
+    const ethernet = ctx.header(Ethernet, 0);
+    const ip = ctx.header(Ipv6, Ethernet.size);
+    if (!ethernet || !ip) return XDP.DROP;
+    ethernet.type = ETHERTYPE_IPV6;
+    ip.versionClassFlow = 0x60000000;
+    ip.length = u16(inner);
+    ip.nextHeader = PROTOCOL.IPV6;
+    ip.hopLimit = HOPS;
+    const { address } = backend;
+    ip.source = { w0: to.address.w0, w1: to.address.w1, w2: to.address.w2, w3: to.address.w3 };
+    ip.destination = { w0: address.w0, w1: address.w1, w2: address.w2, w3: address.w3 };
+    return sendOn(ctx, next);
+  }
+  const outer: u32 = ctx.length - Ethernet.size + Ipv4.size;
+  if (xdpAdjustHead(ctx, -20) !== 0) return XDP.PASS;
+  const ethernet = ctx.header(Ethernet, 0);
+  const ip = ctx.header(Ipv4, Ethernet.size);
+  if (!ethernet || !ip) return XDP.DROP;
+  ethernet.type = ETHERTYPE_IPV4;
+  ip.version = 4;
+  ip.ihl = 5;
+  ip.tos = 0;
+  ip.length = u16(outer);
+  ip.identification = 0;
+  ip.fragment = 0;
+  ip.ttl = HOPS;
+  ip.protocol = PROTOCOL.IPIP;
+  ip.source = to.address.w3;
+  ip.destination = backend.address.w3;
+  ip.checksum = ipv4Checksum(ip);
+  return sendOn(ctx, next);
+});

@@ -1,0 +1,238 @@
+/**
+ * @module
+ * Services from outside of the node, at tc and at XDP, on whichever machine: what leaves is, byte for byte, what the independent builder makes.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { SERVICE_FLAG, type LoadBalancerBackendRow, type LoadBalancerRows } from "@skep/control";
+import { hostPrefix, parsePacket, verifyChecksums, type LayerSpec } from "@skep/net";
+import { Device } from "../src/bpf/device.bpf.ts";
+import { encodeAddress, encodeU32 } from "../src/encode.ts";
+import type { DatapathEndpoint } from "../src/index.ts";
+import { NO_ROWS } from "../src/load-balancer.ts";
+import { ip } from "./addresses.ts";
+import {
+  ELSEWHERE,
+  FLAG,
+  frame,
+  HERE,
+  hex,
+  mac,
+  network,
+  NUMBER,
+  PacketGround,
+  payload,
+  segment,
+  type Hop,
+  type PacketMachine,
+  type Passed,
+} from "./packet-ground.ts";
+import { backend, serviceRows, type ServiceShape } from "./socket-suite.ts";
+
+const [OK, SHOT, REDIRECT] = [0, 2, 7];
+const [DROP, PASS, TX] = [1, 2, 3];
+
+const server: DatapathEndpoint = {
+  ...{ id: 12, identity: 1002, address: ip("10.9.0.3"), address6: ip("fd00::3") },
+  ...{ interfaceName: "two", interfaceIndex: ELSEWHERE, mac: mac(2, 1), hostMac: mac(2, 2) },
+};
+
+const FAMILIES = {
+  4: {
+    ...{ client: "203.0.113.5", node: "192.0.2.1", vip: "198.51.100.10", local: "10.9.0.3", remote: "10.8.0.3" },
+    ...{ evil: "203.0.113.66", range: { prefix: "203.0.113.64", length: 26 } },
+  },
+  6: {
+    ...{ client: "2001:db8:5::5", node: "2001:db8::1", vip: "2001:db8:a::10", local: "fd00::3", remote: "fd08::3" },
+    ...{ evil: "2001:db8:66::1", range: { prefix: "2001:db8:66::", length: 48 } },
+  },
+} as const;
+
+/** From the router to the host; and on to the next one. */
+const inward: Hop = { source: mac(9, 1), destination: mac(9, 2) };
+const onward: Hop = { source: mac(9, 2), destination: mac(8, 1) };
+
+export function nodePortSuite(open: () => PacketMachine): void {
+  let ground: PacketGround;
+
+  beforeAll(() => {
+    const under = open();
+    const { path } = under.machine.processes.createCgroup(`skep-nodeport-${under.pins.slice(-6).replaceAll("/", "-")}`);
+    ground = new PacketGround(under, { cgroup: path, loadBalancer: { maglevSize: 251, prefilter: true } });
+    const device = { address: encodeAddress(ip(FAMILIES[4].node)), address6: encodeAddress(ip(FAMILIES[6].node)) };
+    ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
+  }, 60_000);
+  afterAll(() => ground?.close());
+  beforeEach(() => {
+    ground.datapath.removeEndpoint(server);
+    ground.datapath.replaceLoadBalancer(NO_ROWS);
+    for (const name of ["skep_ct", "skep_nat"])
+      ground.map(name).deleteAll([...ground.map(name).entries()].map(([key]) => key));
+    ground.allow(server.id);
+    ground.setEndpoint(server);
+    const macs = { source: onward.source, destination: onward.destination };
+    const any = [ip("0.0.0.0"), ip("::")].map((address) => ({
+      prefix: { address, length: 0 },
+      interfaceIndex: HERE,
+      macs,
+    }));
+    ground.datapath.syncNextHops(any);
+  });
+
+  const HOOKS = {
+    tc: { program: "skep_from_net", up: OK, on: REDIRECT, dropped: SHOT, way: inward },
+    xdp: { program: "skep_xdp", up: PASS, on: TX, dropped: DROP, way: onward },
+  } as const;
+
+  for (const hook of ["tc", "xdp"] as const) {
+    const { program, up, on, way } = HOOKS[hook];
+    const enter = (data: Uint8Array): Passed => ground.send(program, data);
+    const becomes = ({ verdict, data }: Passed, wanted: number, packet: Uint8Array): void => {
+      expect(hex(data)).toBe(hex(packet));
+      expect(verdict).toBe(wanted);
+      expect(verifyChecksums(parsePacket(data)).filter(({ state }) => state === "wrong")).toEqual([]);
+    };
+
+    for (const family of [4, 6] as const) {
+      const { client, node, vip, local, remote, evil, range } = FAMILIES[family];
+      const at = { address: vip, port: 80 };
+      const one = (address: string, protocol = 6, id = 1): LoadBalancerBackendRow =>
+        backend(id, { address, port: 8080 }, protocol);
+      const rows = (over: Partial<ServiceShape>, flags = 0): LoadBalancerRows =>
+        serviceRows({
+          ...{ id: 4, at, protocol: 6, backends: [one(remote)] },
+          ...{ flags: SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE | flags },
+          ...over,
+        });
+
+      describe(`${hook}, IPv${family}`, () => {
+        for (const kind of ["tcp", "udp", "sctp"] as const) {
+          const protocol = NUMBER[kind];
+          const body = payload(24);
+
+          test(`${kind}: goes on with the node's address, and the answer comes back from the service`, () => {
+            ground.datapath.replaceLoadBalancer(rows({ protocol, backends: [one(remote, protocol)] }));
+            for (const flags of [FLAG.SYN, FLAG.ACK]) {
+              const sent = enter(frame(inward, network(client, vip, 60), segment(kind, [40_000, 80], flags), body));
+              becomes(sent, on, frame(way, network(node, remote, 59), segment(kind, [40_000, 8080], flags), body));
+            }
+            const answer = enter(
+              frame(inward, network(remote, node, 60), segment(kind, [8080, 40_000], FLAG.ACK), body),
+            );
+            becomes(answer, on, frame(way, network(vip, client, 59), segment(kind, [80, 40_000], FLAG.ACK), body));
+          });
+
+          test(`${kind}: a local backend is reached up the stack, and answers from the service`, () => {
+            ground.datapath.replaceLoadBalancer(rows({ protocol, backends: [one(local, protocol)] }));
+            const sent = frame(inward, network(client, vip), segment(kind, [40_001, 80]), body);
+            if (hook === "xdp") becomes(enter(sent), up, sent);
+            const inside = frame(inward, network(client, local), segment(kind, [40_001, 8080]), body);
+            becomes(ground.send("skep_from_net", sent), OK, inside);
+            ground.setEndpoint({ ...server, interfaceIndex: HERE });
+            const arrived = ground.send("skep_to_ep", inside);
+            expect(arrived.verdict).toBe(OK);
+            expect(arrived.events).toMatchObject([{ type: 4, destinationEndpoint: server.id, reply: false }]);
+            const answer = frame(inward, network(local, client), segment(kind, [8080, 40_001], FLAG.ACK), body);
+            const restored = frame(inward, network(vip, client), segment(kind, [80, 40_001], FLAG.ACK), body);
+            becomes(ground.send("skep_from_ep", answer), OK, restored);
+          });
+        }
+
+        test("two clients with one port do not meet", () => {
+          ground.datapath.replaceLoadBalancer(rows({}));
+          const enterFrom = (from: string): Passed =>
+            enter(frame(inward, network(from, vip), segment("tcp", [41_000, 80])));
+          becomes(enterFrom(client), on, frame(way, network(node, remote, 63), segment("tcp", [41_000, 8080])));
+          const other = enterFrom(evil);
+          expect(other.verdict).toBe(on);
+          const layer = parsePacket(other.data).layers.find(({ kind }) => kind === "tcp");
+          const port = layer && "sourcePort" in layer ? layer.sourcePort : 0;
+          expect(port).not.toBe(41_000);
+          const answer = enter(frame(inward, network(remote, node), segment("tcp", [8080, port], FLAG.ACK)));
+          becomes(answer, on, frame(way, network(vip, evil, 63), segment("tcp", [80, 41_000], FLAG.ACK)));
+        });
+
+        test("what is for no service goes up as it is", () => {
+          ground.datapath.replaceLoadBalancer(rows({}));
+          for (const packet of [
+            frame(inward, network(client, vip), segment("tcp", [42_000, 81])),
+            frame(inward, network(client, node), segment("udp", [42_000, 53])),
+            frame(inward, network(remote, node), segment("tcp", [8080, 42_001], FLAG.ACK)),
+          ])
+            becomes(enter(packet), up, packet);
+        });
+
+        if (hook === "tc") tcOnly();
+        else xdpOnly();
+
+        function tcOnly(): void {
+          const reason = ({ verdict, events }: Passed): number | undefined => {
+            expect(verdict).toBe(SHOT);
+            return events.find(({ type }) => type === 1)?.reason;
+          };
+          const open = (): Passed => enter(frame(inward, network(client, vip), segment("tcp", [43_000, 80])));
+
+          test("174: cluster addresses are not for the outside; 177: clients out of range", () => {
+            ground.datapath.replaceLoadBalancer(rows({ flags: 0 }));
+            expect(reason(open())).toBe(174);
+            ground.datapath.replaceLoadBalancer(rows({}, SERVICE_FLAG.SOURCE_RANGE));
+            expect(reason(open())).toBe(177);
+            const { address, length } = hostPrefix(ip(client));
+            const allowed = { id: 4, prefix: { address, length } };
+            ground.datapath.replaceLoadBalancer({ ...rows({}, SERVICE_FLAG.SOURCE_RANGE), sourceRanges: [allowed] });
+            expect(open().verdict).toBe(on);
+          });
+
+          test("158: the client is told", () => {
+            ground.datapath.replaceLoadBalancer(rows({ backends: [] }));
+            const told = open();
+            expect(told.events).toMatchObject([{ type: 1, reason: 158 }]);
+            expect(told.verdict).toBe(REDIRECT);
+            const layers = parsePacket(told.data).layers;
+            expect(layers).toMatchObject([
+              {},
+              { source: ip(vip), destination: ip(client) },
+              {
+                kind: "tcp",
+                sourcePort: 80,
+                destinationPort: 43_000,
+                flags: FLAG.RST | FLAG.ACK,
+                acknowledgment: 0x12345679,
+              },
+            ]);
+            expect(verifyChecksums(parsePacket(told.data)).every(({ state }) => state !== "wrong")).toBe(true);
+          });
+        }
+
+        function xdpOnly(): void {
+          test("is left to tc where the way on is not known, and where there is no backend", () => {
+            const packet = frame(inward, network(client, vip), segment("tcp", [43_000, 80]));
+            ground.datapath.replaceLoadBalancer(rows({}));
+            ground.datapath.syncNextHops([]);
+            becomes(enter(packet), PASS, packet);
+            ground.datapath.replaceLoadBalancer(rows({ backends: [] }));
+            becomes(enter(packet), PASS, packet);
+          });
+
+          test("in a tunnel, where backends answer themselves", () => {
+            ground.datapath.replaceLoadBalancer(rows({}, SERVICE_FLAG.DSR));
+            const inner: LayerSpec[] = [network(client, vip, 60), segment("tcp", [44_000, 80], FLAG.ACK), payload(31)];
+            const outer = network(node, remote, 64, family === 4 ? { identification: 0 } : {});
+            for (let at = 0; at < 2; at++) becomes(enter(frame(inward, ...inner)), TX, frame(onward, outer, ...inner));
+          });
+
+          test("denied prefixes are dropped before all else", () => {
+            ground.datapath.replaceLoadBalancer(rows({}));
+            const packet = frame(inward, network(evil, vip), segment("tcp", [45_000, 80]));
+            expect(enter(packet).verdict).toBe(TX);
+            const denied = { address: ip(range.prefix), length: range.length };
+            expect(ground.datapath.syncDenied([denied])).toEqual({ changed: 1, deleted: 0 });
+            expect(enter(packet).verdict).toBe(DROP);
+            expect(enter(frame(inward, network(client, vip), segment("tcp", [45_000, 80]))).verdict).toBe(TX);
+            expect(ground.datapath.syncDenied([])).toEqual({ changed: 0, deleted: 1 });
+            expect(enter(packet).verdict).toBe(TX);
+          });
+        }
+      });
+    }
+  }
+}

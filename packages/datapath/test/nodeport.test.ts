@@ -1,0 +1,7 @@
+// Services from outside of the node, without a kernel.
+import { describe } from "vitest";
+import { openSim } from "@skep/sim";
+import { nodePortSuite } from "./nodeport-suite.ts";
+
+describe("services from outside, simulated", () =>
+  nodePortSuite(() => ({ machine: openSim({ seed: 4 }), pins: "/pins", close: () => undefined })));
