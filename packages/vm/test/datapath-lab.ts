@@ -2,7 +2,7 @@
 import { buildPacket, tcpFlags, type LayerSpec } from "@skep/net";
 import { readObject } from "@skep/object";
 import type { LinuxMap } from "@skep/linux";
-import { CALLED } from "../../datapath/src/open.ts";
+import { CALLED, XDP_CALLED } from "../../datapath/src/open.ts";
 import { skepObject } from "../../datapath/src/generated/skep-object.ts";
 import { entry, ip, mac, TestDatapath } from "../../datapath/test/test-datapath.ts";
 import type { EngineName, Vm, VmMap, VmObject } from "../src/index.ts";
@@ -52,7 +52,7 @@ export function copyInto(vm: Vm, lab: TestDatapath, engine: EngineName): VmObjec
     if (mine === undefined || shape === undefined || shape.type === "ringbuf" || shape.data !== undefined) continue;
     if (shape.type === "prog_array") {
       // The kernel shows the numbers of programs; these are of another machine.
-      for (const [place, called] of CALLED) {
+      for (const [place, called] of name === "skep_xdp_calls" ? XDP_CALLED : CALLED) {
         const program = object.programs[called];
         if (program !== undefined) vm.setProgram(mine, place, program);
       }
