@@ -7,6 +7,7 @@ import type { GlobalArgument } from "./calls/global.ts";
 import type { ContextRules } from "./context/access.ts";
 import type { KernelTypes } from "./kernel/types.ts";
 import type { Code } from "./program/code.ts";
+import type { MapInfo } from "./program/maps.ts";
 import { kind } from "./register.ts";
 import type { Reg } from "./register.ts";
 import { Breach } from "./rules.ts";
@@ -60,6 +61,15 @@ export interface Knowledge {
   readonly visits: Uint32Array;
 }
 
+/** What a timer or a work queue calls. */
+export interface LaterCall {
+  readonly name: string;
+  readonly subprogram: number;
+  readonly map: MapInfo | null;
+  /** In a thread of the kernel, where one may sleep. */
+  readonly sleepable: boolean;
+}
+
 export class Env {
   readonly code: Code;
   readonly kind: ProgramKind;
@@ -79,7 +89,7 @@ export class Env {
   /** Prototypes of global functions, once read. */
   readonly prototypes = new Map<number, readonly GlobalArgument[] | null>();
   /** Callbacks that run later and were put to be walked. */
-  readonly asyncStarted = new Set<string>();
+  readonly later: LaterCall[] = [];
   /** Paths that wait. */
   readonly waiting: State[] = [];
   /** Conditional jumps walked in all. */
@@ -109,6 +119,11 @@ export class Env {
 
   get exceptionSubprogram(): number {
     return this.exceptionCallback < 0 ? -1 : (this.code.subprogramOf[this.exceptionCallback] as number);
+  }
+
+  /** The program may sleep, or the callback that is walked. */
+  get sleepable(): boolean {
+    return this.kind.sleepable || this.state.sleepable;
   }
 
   get frame(): Frame {

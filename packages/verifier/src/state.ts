@@ -126,6 +126,8 @@ export class State {
   locks = 0;
   rcu = 0;
   preempt = 0;
+  /** A callback that may sleep, whatever its program may. */
+  sleepable = false;
   /** The innermost lock or interrupt state, which is to be given back first. */
   irqId = 0;
   /** The instruction that comes next. */
@@ -169,6 +171,7 @@ export class State {
     copy.locks = this.locks;
     copy.rcu = this.rcu;
     copy.preempt = this.preempt;
+    copy.sleepable = this.sleepable;
     copy.irqId = this.irqId;
     copy.parent = this.parent;
     copy.depth = this.depth;

@@ -4,8 +4,8 @@
  */
 import { CALL, programTypeNumber, pseudoCall } from "@skep/isa";
 import type { Diagnostic } from "@skep/isa";
-import { linkProgram, relocate, viewOf } from "@skep/object";
-import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec, ProgramSpec } from "@skep/object";
+import { essentialName, linkProgram, relocate, resolveSymbol, viewOf } from "@skep/object";
+import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec, ProgramSpec, SymbolReference } from "@skep/object";
 import { callsBack } from "./calls/callbacks.ts";
 import { argumentRegister, globalArguments, returnsNumber } from "./calls/global.ts";
 import type { GlobalArgument } from "./calls/global.ts";
@@ -119,9 +119,10 @@ class Verifying {
     const { options } = this;
     const { object, program } = this.loaded;
     const kernel = kernelTypesOf(options.kernelTypes);
-    const env = new Env(this.layOut(), {
+    const types = object.btf === undefined ? null : viewOf(object.btf);
+    const env = new Env(this.layOut({ own: types, kernel }), {
       kind: programKind(object, program, { kernel, version: kernelNumber(options.kernel ?? "6.18") }),
-      types: object.btf === undefined ? null : viewOf(object.btf),
+      types,
       kernel,
       disabled: new Set(this.disabled),
     });
@@ -136,7 +137,7 @@ class Verifying {
     return { program: program.name, refusal, diagnostics: warningsOf(env), budget: budgetOf(env, explored) };
   }
 
-  private layOut(): Code {
+  private layOut(types: Types): Code {
     const { linked, object } = this.loaded;
     const maps = new Map<string, MapInfo>();
     for (const [name, map] of Object.entries(object.maps)) {
@@ -144,7 +145,7 @@ class Verifying {
     }
     const targets = new Map<number, Target>();
     for (const reference of linked.references) {
-      const target = targetOf(reference, maps);
+      const target = targetOf(reference, maps, types);
       if (target !== null) targets.set(reference.at, target);
     }
     const isTyped = linked.funcInfo.length > 0;
@@ -257,7 +258,26 @@ function warningsOf(env: Env): Diagnostic[] {
   return [{ code: "VER9001", severity: "warning", message, hint: "Write the bytes first.", ...span }];
 }
 
-function targetOf(reference: LinkedProgram["references"][number], maps: ReadonlyMap<string, MapInfo>): Target | null {
+interface Types {
+  readonly own: BtfView | null;
+  readonly kernel: KernelTypes | null;
+}
+
+/** The kernel's name of a function; null: it has none, or one of another type. */
+function functionOf(reference: SymbolReference, { own, kernel }: Types): string | null {
+  const name = essentialName(reference.name);
+  if (kernel === null) return name;
+  if (kernel.named(name, "func") === 0) return null;
+  const isOther =
+    reference.weak && own !== null && resolveSymbol(reference, own, { types: kernel.view }).kind === "missing";
+  return isOther ? null : name;
+}
+
+function targetOf(
+  reference: LinkedProgram["references"][number],
+  maps: ReadonlyMap<string, MapInfo>,
+  types: Types,
+): Target | null {
   switch (reference.kind) {
     case "map":
     case "data": {
@@ -266,9 +286,18 @@ function targetOf(reference: LinkedProgram["references"][number], maps: Readonly
       return reference.kind === "map" ? { kind: "map", map } : { kind: "value", map, offset: reference.offset };
     }
     case "kfunc":
-      return { kind: "kfunc", name: reference.name, weak: reference.weak, typeId: reference.typeId ?? 0 };
-    case "ksym":
-      return { kind: "ksym", name: reference.name, weak: reference.weak, typed: reference.typeId !== undefined };
+      return { kind: "kfunc", name: reference.name, weak: reference.weak, fn: functionOf(reference, types) };
+    case "ksym": {
+      const { name, weak, typeId } = reference;
+      const isFunction = typeId !== undefined && types.own?.get(typeId)?.kind === "func";
+      return {
+        kind: "ksym",
+        name,
+        weak,
+        typed: typeId !== undefined,
+        fn: isFunction ? functionOf(reference, types) : null,
+      };
+    }
   }
 }
 

@@ -247,11 +247,13 @@ function functionPointer(env: Env): Reg {
 /** A variable of the kernel: by its type, or as an address. */
 function symbolPointer(
   env: Env,
-  target: { readonly name: string; readonly weak: boolean; readonly typed: boolean },
+  target: { readonly name: string; readonly weak: boolean; readonly typed: boolean; readonly fn: string | null },
 ): Reg {
   const { kernel } = env;
   if (!target.typed) return UNKNOWN;
   const id = kernel?.named(target.name, "var") ?? 0;
+  // A function's address is memory of no size, and not null (check_pseudo_btf_id).
+  if (target.fn !== null) return pointer(kind.memory, flag.readOnly);
   const variable = kernel?.view.get(id) ?? null;
   if (kernel === null || variable?.kind !== "var") {
     if (!target.weak) env.refuse("unresolved", `the kernel's types have no variable ${target.name}`);

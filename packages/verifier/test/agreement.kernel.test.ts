@@ -37,6 +37,36 @@ describe.skipIf(!privileged)("the kernel agrees", () => {
     },
   );
 
+  test.each([
+    ["seeds", []],
+    ["arena", []],
+    [
+      "refused",
+      [
+        "takes_anything: unused-function",
+        "takes_unknown: unused-function",
+        "takes_pair: unused-function",
+        "not_trusted: untrusted",
+        "written: read-only",
+        "behind: kernel-object",
+        "timer_read: special-field",
+        "pages_not_cast: not-a-pointer",
+        "context_as_memory: argument-type",
+        "function_is_there: not-a-pointer",
+      ],
+    ],
+  ] as const)("on the programs of %s as they are written", (name, expected) => {
+    const { seeds } = typed(name);
+    const refused = (list: readonly (typeof seeds)[number][]) => list.map((each) => each.program.name).sort();
+    const ours = seeds.flatMap((seed) => {
+      const { refusal } = verifyLoaded(seed.loaded(seed.original), { kernelTypes: kernelTypes() });
+      return refusal === null ? [] : [`${seed.program.name}: ${refusal.rule}`];
+    });
+    expect(ours.sort()).toEqual([...expected].sort());
+    const theirs = seeds.filter((seed) => seed.verdict(seed.original) !== 0);
+    expect(refused(theirs)).toEqual([...expected].map((each) => each.split(":")[0]).sort());
+  });
+
   test("on 600 programs that are mutated with their types, and a verifier without a rule is told", () => {
     const seeds = ["seeds", "arena", "refused"].flatMap((name) => typed(name).seeds);
     const random = new Random(20_262);

@@ -71,6 +71,19 @@ const packet = [
 ];
 const record = [{ map: "ring" } as const, mov64(r2, 16), mov64(r3, 0), call("ringbuf_reserve"), jmp("jeq", r0, 0, 4)];
 const give = (name: "ringbuf_submit" | "ringbuf_discard") => [mov64(r1, r0), mov64(r2, 0), call(name)];
+const marked = [ldx("u32", r8, mem(r1, 8)), alu64("or", r8, 0x80)];
+/** 0 or 256 is said to be 255 as well: what is written to the value there is walked. */
+const extendedNumber = (size: "u32" | "u64") => [
+  ...value,
+  jmp("jeq", r0, 0, 6),
+  mov64(r6, r0),
+  call("get_prandom_u32"),
+  alu64("and", r0, 0x100),
+  raw(0xbf, 8, 0, 32),
+  jmp("jne", r8, 255, 1),
+  stx(size, mem(r6, 28), r8),
+  ...done,
+];
 const inData = [...number, { map: ".data", offset: 0 } as const];
 
 interface Row {
@@ -360,6 +373,19 @@ const rows: readonly Row[] = [
     name: "a record released from within",
     refused: [...record, mov64(r1, r0), add(r1, 8), mov64(r2, 0), call("ringbuf_submit"), ...done],
     accepted: [...record, ...give("ringbuf_submit"), ...done],
+  },
+  {
+    rule: "value-bounds",
+    name: "a number whose known bits a sign extension forgets",
+    // The kernel keeps only the range: it walks the path on which the number has bits that it cannot have.
+    refused: extendedNumber("u64"),
+    accepted: extendedNumber("u32"),
+  },
+  {
+    rule: "offset-range",
+    name: "a number whose known bit a byte swap moves to the top",
+    refused: [...marked, raw(0xdc, 8, 0, 0, 32), alu64("add", r8, r1), ...done],
+    accepted: [...marked, raw(0xd4, 8, 0, 0, 32), alu64("add", r8, r1), ...done],
   },
   {
     rule: "infinite-loop",

@@ -12,6 +12,8 @@ struct task_struct {
 } __core;
 extern struct task_struct *bpf_task_acquire(struct task_struct *p) __ksym;
 extern void bpf_task_release(struct task_struct *p) __ksym;
+extern struct task_struct *bpf_task_from_pid(int pid) __ksym __weak;
+extern void *bpf_arena_alloc_pages(void *map, void *address, __u32 pages, int node, __u64 flags) __ksym;
 
 struct unknown;
 struct timed {
@@ -24,6 +26,12 @@ struct {
 	__type(key, int);
 	__type(value, struct timed);
 } timed SEC(".maps");
+
+struct {
+	__uint(type, 33); // BPF_MAP_TYPE_ARENA
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4);
+} arena SEC(".maps");
 
 __noinline int with_anything(void *anything)
 {
@@ -97,6 +105,31 @@ int timer_read(struct __sk_buff *skb)
 	struct timed *value = bpf_map_lookup_elem(&timed, &key);
 
 	return value ? *(volatile int *)&value->timer : 0;
+}
+
+SEC("syscall")
+int pages_not_cast(void *ctx)
+{
+	__u64 *page = bpf_arena_alloc_pages(&arena, 0, 1, -1, 0);
+
+	if (page)
+		*page = 1;
+	return 0;
+}
+
+SEC("syscall")
+int context_as_memory(void *ctx)
+{
+	return bpf_copy_from_user(ctx, 8, (void *)1);
+}
+
+SEC("tc")
+int function_is_there(struct __sk_buff *skb)
+{
+	// The kernel has it: the path on which it has not is not walked.
+	if (bpf_task_from_pid)
+		return *(volatile int *)(long)skb->len;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "GPL";

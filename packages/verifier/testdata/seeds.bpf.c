@@ -44,6 +44,15 @@ struct bpf_iter_num {
 	__u64 opaque[1];
 } __attribute__((aligned(8)));
 
+struct bpf_wq {
+	__u64 opaque[2];
+} __attribute__((aligned(8)));
+extern int bpf_wq_init(struct bpf_wq *wq, void *map, unsigned int flags) __ksym;
+extern int bpf_wq_start(struct bpf_wq *wq, unsigned int flags) __ksym;
+extern int bpf_wq_set_callback_impl(struct bpf_wq *wq, int(callback)(void *map, int *key, void *value), unsigned int flags,
+				    void *aux) __ksym;
+extern void *bpf_percpu_obj_new_impl(__u64 local_type_id, void *meta) __ksym;
+extern void bpf_percpu_obj_drop_impl(void *object, void *meta) __ksym;
 extern void bpf_rcu_read_lock(void) __ksym;
 extern void bpf_rcu_read_unlock(void) __ksym;
 extern void bpf_preempt_disable(void) __ksym;
@@ -85,6 +94,16 @@ struct timed {
 	struct bpf_timer timer;
 	__u64 count;
 };
+struct working {
+	__u64 count;
+	struct bpf_wq work;
+};
+struct calls {
+	__u64 count;
+};
+struct called {
+	struct calls __attribute__((btf_type_tag("percpu_kptr"))) *calls;
+};
 struct holder {
 	struct task_struct __attribute__((btf_type_tag("kptr"))) *task;
 	__u64 seen;
@@ -100,6 +119,8 @@ struct holder {
 MAP(guarded, BPF_MAP_TYPE_HASH, 4, int, struct guarded);
 MAP(fallible, BPF_MAP_TYPE_ARRAY, 4, int, struct fallible);
 MAP(timed, BPF_MAP_TYPE_ARRAY, 4, int, struct timed);
+MAP(working, BPF_MAP_TYPE_ARRAY, 4, int, struct working);
+MAP(called, BPF_MAP_TYPE_ARRAY, 4, int, struct called);
 MAP(holder, BPF_MAP_TYPE_ARRAY, 4, int, struct holder);
 MAP(plain, BPF_MAP_TYPE_ARRAY, 4, int, __u64);
 
@@ -238,6 +259,52 @@ int later(struct __sk_buff *skb)
 	bpf_timer_init(&value->timer, &timed, 1);
 	bpf_timer_set_callback(&value->timer, fired);
 	return bpf_timer_start(&value->timer, 1000, 0) != 0;
+}
+
+static int works(void *map, int *key, void *value)
+{
+	((struct working *)value)->count++;
+	return 0;
+}
+
+SEC("tc")
+int left_to_a_thread(struct __sk_buff *skb)
+{
+	int key = 0;
+	struct working *value = bpf_map_lookup_elem(&working, &key);
+
+	if (!value)
+		return 0;
+	if (bpf_wq_init(&value->work, &working, 0))
+		return 1;
+	if (bpf_wq_set_callback_impl(&value->work, works, 0, 0))
+		return 2;
+	return bpf_wq_start(&value->work, 0) != 0;
+}
+
+SEC("tc")
+int called_per_cpu(struct __sk_buff *skb)
+{
+	int key = 0;
+	struct called *value = bpf_map_lookup_elem(&called, &key);
+	struct calls *calls;
+
+	if (!value)
+		return 0;
+	calls = bpf_percpu_obj_new_impl(bpf_core_type_id_local(struct calls), 0);
+	if (!calls)
+		return 1;
+	calls = bpf_kptr_xchg(&value->calls, calls);
+	if (calls)
+		bpf_percpu_obj_drop_impl(calls, 0);
+	bpf_rcu_read_lock();
+	calls = value->calls;
+	if (calls) {
+		calls = bpf_this_cpu_ptr(calls);
+		calls->count++;
+	}
+	bpf_rcu_read_unlock();
+	return 0;
 }
 
 SEC("tc")

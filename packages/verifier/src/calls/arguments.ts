@@ -146,6 +146,7 @@ function memoryCheck(writes: boolean, raw: boolean, sizeOf: (map: MapInfo) => nu
       if (!isSocket(env.read(index + 1), true)) wrong(env, argument, env.read(index + 1), "a socket");
       return;
     }
+    refuseContext(env, argument);
     if (sizeOf(call.map) === 0) env.refuse("argument-size", `maps of type ${call.map.type} have nothing of that size`);
     const use = {
       register: index + 1,
@@ -168,6 +169,7 @@ function sizedCheck(writes: boolean, raw: boolean): Check {
       wrong(env, argument, env.read(index + 1), "a pointer to memory");
       return;
     }
+    refuseContext(env, argument);
     const common = { register: index + 1, writes, raw, packet: prototype.mayUsePacket };
     if (arg.size > 0) {
       if (arg.strict) checkAligned(env, index + 1, arg.size);
@@ -183,6 +185,12 @@ function sizedCheck(writes: boolean, raw: boolean): Check {
     );
     call.maxSize = Math.max(call.maxSize, largest);
   };
+}
+
+/** Kernel functions may take the context of a syscall program as memory, helpers may not (mem_types). */
+function refuseContext(env: Env, argument: Argument): void {
+  const reg = env.read(argument.index + 1);
+  if (reg.kind === kind.context) wrong(env, argument, reg, "a pointer to memory");
 }
 
 function checkAligned(env: Env, register: number, size: number): void {
@@ -299,7 +307,9 @@ const checkTyped: Check = (env, argument, reg) => {
 };
 
 const checkPercpu: Check = (env, argument, reg) => {
-  if (reg.kind !== kind.btf || (reg.flags & flag.percpu) === 0) wrong(env, argument, reg, "a per-CPU variable");
+  const isPercpu = reg.kind === kind.btf && (reg.flags & flag.percpu) !== 0;
+  // One that the program has just made is nobody's yet: it is taken from a map under RCU.
+  if (!isPercpu || (reg.flags & (flag.alloc | flag.untrusted)) !== 0) wrong(env, argument, reg, "a per-CPU variable");
   argument.call.typed = reg;
 };
 

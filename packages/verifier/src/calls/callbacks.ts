@@ -3,7 +3,7 @@
  * Functions that helpers call back: walked as a frame of the path (loops), or as a path of their own (timers)
  * (push_callback_call and set_*_callback_state, kernel/bpf/verifier.c).
  */
-import type { Env } from "../env.ts";
+import type { Env, LaterCall } from "../env.ts";
 import { MAX_FRAMES } from "../env.ts";
 import { dynptrKind } from "../memory/objects.ts";
 import { markPrecise } from "../pruning/precision.ts";
@@ -64,7 +64,7 @@ function argumentsFor(env: Env, helper: string, call: CallInfo): Reg[] {
 }
 
 function newFrame(env: Env, call: CallInfo, info: CallbackInfo, args: readonly Reg[]): Frame {
-  const frame = new Frame(call.subprogram, info.isAsync ? -1 : env.at, info);
+  const frame = new Frame(call.subprogram, env.at, info);
   args.forEach((reg, index) => (frame.regs[index + 1] = reg));
   return frame;
 }
@@ -131,7 +131,7 @@ export function stackPointer(index: number): Reg {
 }
 
 /** A callback is a static function of the program. */
-function checkCallback(env: Env, call: CallInfo): boolean {
+function checkCallback(env: Env, call: Pick<CallInfo, "subprogram">): boolean {
   const callee = env.code.subprograms[call.subprogram];
   if (callee === undefined || callee.isGlobal) {
     env.refuse("callback", `${callee?.name ?? "the callback"} is no static function`);
@@ -140,20 +140,22 @@ function checkCallback(env: Env, call: CallInfo): boolean {
   return false;
 }
 
-/** A timer's callback runs later, with nothing of this path but the map. */
-export function startTimerCallback(env: Env, call: CallInfo): void {
-  if (call.subprogram < 0 || checkCallback(env, call)) return;
-  const info = { name: "timer", isAsync: true, minReturn: 0, maxReturn: 0, loops: false };
-  const args = [mapPointer(call.map), ofMap(call.map, kind.mapKey, 0), ofMap(call.map, kind.mapValue, 0, env.newId())];
-  pushAsync(env, newFrame(env, call, info, args));
-}
-
-export function pushAsync(env: Env, frame: Frame): void {
-  const start = env.code.subprograms[frame.subprogram]?.start ?? 0;
+/** It runs later, with nothing of this path but the map: walked once for each map that it is set for. */
+export function callLater(env: Env, later: LaterCall): void {
+  const { name, subprogram, map, sleepable } = later;
+  if (subprogram < 0 || checkCallback(env, later)) return;
+  const isWalked = env.later.some(
+    (each) => each.subprogram === subprogram && each.map === map && each.sleepable === sleepable,
+  );
+  if (isWalked) return;
+  env.later.push(later);
+  const info = { name, isAsync: true, minReturn: 0, maxReturn: 0, loops: false };
+  const frame = new Frame(subprogram, -1, info);
+  frame.regs[1] = mapPointer(map);
+  frame.regs[2] = ofMap(map, kind.mapKey, 0);
+  frame.regs[3] = ofMap(map, kind.mapValue, 0, env.newId());
   frame.regs[10] = stackPointer(0);
-  const state = new State([frame], start);
-  const place = `${frame.subprogram}`;
-  if (env.asyncStarted.has(place)) return;
-  env.asyncStarted.add(place);
+  const state = new State([frame], env.code.subprograms[subprogram]?.start ?? 0);
+  state.sleepable = sleepable;
   env.waiting.push(state);
 }

@@ -16,7 +16,7 @@ import { arithmeticFreeRange } from "../scalar/range.ts";
 import { INVALID_SLOT, byte } from "../state.ts";
 import { checkArguments } from "./arguments.ts";
 import type { CallInfo } from "./arguments.ts";
-import { callsBack, callSynchronously, startTimerCallback } from "./callbacks.ts";
+import { callsBack, callLater, callSynchronously } from "./callbacks.ts";
 import { lockByHelper } from "./locks.ts";
 import { changing, goesWith } from "./maps.ts";
 import { finishWrites } from "./memory-argument.ts";
@@ -60,7 +60,7 @@ function checkPlace(env: Env, prototype: Prototype): void {
   const { name } = prototype.helper;
   if (prototype.gplOnly && !env.kind.isGpl)
     env.refuse("licence", `${name} is for programs with a GPL-compatible licence`);
-  if (prototype.maySleep && !env.kind.sleepable) env.refuse("sleeps", `${name} may sleep, this program may not`);
+  if (prototype.maySleep && !env.sleepable) env.refuse("sleeps", `${name} may sleep, this program may not`);
   if (prototype.maySleep && (env.state.rcu > 0 || env.state.preempt > 0)) {
     env.refuse("sleeps", `${name} may sleep, which a read or preemption section forbids`);
   }
@@ -137,7 +137,7 @@ function special(env: Env, prototype: Prototype, call: CallInfo): void {
       lockByHelper(env, prototype.helper.name === "spin_lock");
       break;
     case "timer_set_callback":
-      startTimerCallback(env, call);
+      callLater(env, { name: "timer", subprogram: call.subprogram, map: call.map, sleepable: false });
       break;
     case "dynptr_from_mem":
       if (env.frame.reg(1).kind !== kind.mapValue) env.refuse("dynptr", "a dynptr can only be made of a map's value");
@@ -302,7 +302,10 @@ function typed(env: Env, prototype: Prototype, call: CallInfo): Reg {
   if (isNullable) reg.id = env.newId();
   if (prototype.returns.startsWith("percpu")) {
     reg.typeId = call.typed?.typeId ?? 0;
-    reg.flags |= call.typed === null ? 0 : call.typed.flags & flag.rcu;
+    reg.ownType = call.typed?.ownType ?? false;
+    // What the program allocated may be written.
+    if (call.typed !== null && (call.typed.flags & flag.rcu) !== 0)
+      reg.flags |= flag.rcu | (reg.ownType ? flag.alloc : 0);
     return reg;
   }
   reg.flags |= flag.trusted;

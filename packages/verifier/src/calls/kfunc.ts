@@ -21,10 +21,11 @@ import { pushBranch } from "../step/branches.ts";
 import { clobber } from "./helper.ts";
 import { checkMemory, checkSizedMemory, finishWrites } from "./memory-argument.ts";
 import type { Written } from "./memory-argument.ts";
-import { callOnce } from "./callbacks.ts";
+import { callLater, callOnce } from "./callbacks.ts";
 import {
   checkNode,
   checkRoot,
+  fieldAt,
   giveAway,
   graphStructs,
   isGraphFunction,
@@ -46,6 +47,8 @@ interface Call {
   released: number;
   /** What a list or tree holds. */
   node: Node | null;
+  /** The map's value that a work queue is in. */
+  work: Reg | null;
   dynptr: Reg | null;
   /** A constant argument: a type's id, or a size. */
   constant: number;
@@ -55,7 +58,7 @@ interface Call {
 
 function nameAt(code: Code, at: number): string {
   const target = code.targets.get(at);
-  return target?.kind === "kfunc" ? target.name : "";
+  return target?.kind === "kfunc" ? (target.fn ?? "") : "";
 }
 
 /** The function calls one of the program's while it works. */
@@ -80,7 +83,9 @@ export function callKernelFunction(env: Env): boolean {
   if (kernel === null) env.refuse("unresolved", `the kernel's types are needed for ${name || "a kernel function"}`);
   const fn = kernel === null ? null : kernelFunction(kernel, name);
   if (kernel === null || fn === null) {
-    env.refuse("unknown-kfunc", `the kernel has no function ${name || "of that number"}`);
+    const target = env.code.targets.get(env.at);
+    const called = target?.kind === "kfunc" ? target.name : "of that number";
+    env.refuse("unknown-kfunc", `the kernel has no function ${called}`);
     clobber(env);
     env.frame.regs[0] = UNKNOWN;
     return false;
@@ -94,6 +99,7 @@ export function callKernelFunction(env: Env): boolean {
       ref: 0,
       released: 0,
       node: null,
+      work: null,
       dynptr: null,
       constant: 0,
       iterator: null,
@@ -109,6 +115,11 @@ export function callKernelFunction(env: Env): boolean {
     if (ref !== 0) release(env, ref);
   }
   if (name === "bpf_rbtree_add_impl") callOrdering(env, call);
+  if (name === "bpf_wq_set_callback_impl") {
+    const { kind: what, size } = env.frame.reg(2);
+    const subprogram = what === kind.function ? size : -1;
+    callLater(env, { name: "work queue", subprogram, map: call.work?.map ?? null, sleepable: true });
+  }
   if (givesAway(name)) giveAway(env, 2);
   if (name === "bpf_throw") {
     checkThrow(env);
@@ -138,7 +149,7 @@ function checkPlace(env: Env, fn: KernelFunction): void {
     env.refuse("unknown-kfunc", `${fn.name} is for iterators`);
   if (!mayCall(fn.name, env.kind.type)) env.refuse("unknown-kfunc", `${env.kind.type} programs cannot call ${fn.name}`);
   const iterates = fn.name === "bpf_iter_css_task_new" && env.kind.attachType === "trace_iter";
-  if (fn.sleeps && !iterates && (!env.kind.sleepable || state.rcu > 0 || state.preempt > 0)) {
+  if (fn.sleeps && !iterates && (!env.sleepable || state.rcu > 0 || state.preempt > 0)) {
     env.refuse("sleeps", `${fn.name} may sleep, which is not allowed here`);
   }
   const held = heldLock(state);
@@ -175,8 +186,8 @@ function checkArgument(env: Env, call: Call, index: number): void {
     checkIrqFlag(env, register, call.fn.name);
     return;
   }
-  if (index === 2 && call.fn.name === "bpf_rbtree_add_impl") {
-    if (reg.kind !== kind.function) env.refuse("callback", `r3 is ${describeReg(reg)}, not a function`);
+  if (takesFunction(call.fn.name, index)) {
+    if (reg.kind !== kind.function) env.refuse("callback", `r${register} is ${describeReg(reg)}, not a function`);
     return;
   }
   const nullable = name.endsWith("__nullable") || name.endsWith("__opt");
@@ -196,6 +207,10 @@ function checkConstant(env: Env, call: Call, register: number): void {
   call.constant = reg.umax;
 }
 
+function takesFunction(name: string, index: number): boolean {
+  return (index === 2 && name === "bpf_rbtree_add_impl") || (index === 1 && name === "bpf_wq_set_callback_impl");
+}
+
 interface PointerArgument {
   readonly register: number;
   readonly index: number;
@@ -212,14 +227,30 @@ function checkPointer(env: Env, call: Call, argument: PointerArgument): void {
     checkGraph(env, call, register, shape.name);
   else if (shape.kind === "struct" && shape.name === "bpf_res_spin_lock")
     checkFallibleLock(env, register, call.fn.name);
+  else if (shape.kind === "struct" && shape.name === "bpf_wq") checkWork(env, call, register);
   else if (argument.name.endsWith("__map") || (shape.kind === "struct" && shape.name === "bpf_map")) {
     if (reg.kind !== kind.map && !isMapObject(call, reg)) wrong(env, call, register, "a map");
+    else if (call.work !== null && (call.work.map !== reg.map || call.work.mapUid !== reg.mapUid))
+      env.refuse("argument-type", "the work queue is not of this map's value");
   } else if (reg.kind === kind.context) checkContext(env, call, argument);
   else if (hasSize(call, index)) checkSized(env, call, register);
   else if (reg.kind === kind.btf) checkObject(env, call, argument);
   else if (isSocketLike(reg)) return;
   else if (shape.kind === "anything" || reg.kind === kind.arena) return;
   else checkPlainMemory(env, call, argument);
+}
+
+/** A work queue in a map's value (process_wq_func). */
+function checkWork(env: Env, call: Call, register: number): void {
+  const reg = env.read(register);
+  if (reg.kind !== kind.mapValue) wrong(env, call, register, "a work queue in a map's value");
+  else if (!reg.isConst) env.refuse("argument-constant", `r${register} must be at a constant offset of the value`);
+  else if (fieldAt(env, reg, "wq") === null)
+    env.refuse(
+      "argument-type",
+      `there is no bpf_wq at ${reg.off + reg.vl} of the value of ${reg.map?.name ?? "the map"}`,
+    );
+  else call.work = reg;
 }
 
 function isSocketLike(reg: Reg): boolean {
@@ -447,6 +478,8 @@ function resultOf(env: Env, call: Call): Reg {
   const special = nodeResult(env, fn.name, call.node) ?? specialResult(env, call);
   if (special !== null) return special;
   const shape = shapeOf(types, fn.returnTypeId);
+  // A function of `void *` gives a number: an arena's pages are used once their address is cast.
+  if (shape.kind === "anything") return UNKNOWN;
   const nulls = fn.mayReturnNull ? flag.maybeNull : 0;
   const reg =
     shape.kind === "struct" ? pointer(kind.btf, nulls | flag.trusted) : pointer(kind.memory, nulls | flag.readOnly);
@@ -473,11 +506,6 @@ function specialResult(env: Env, call: Call): Reg | null {
       return slice(env, call);
     case "bpf_dynptr_slice":
       return slice(env, call);
-    case "bpf_arena_alloc_pages": {
-      const arena = UNKNOWN.clone();
-      arena.kind = kind.arena;
-      return arena;
-    }
     case "bpf_obj_new_impl":
     case "bpf_percpu_obj_new_impl":
       if (!isOwnStruct(env, call.constant)) {

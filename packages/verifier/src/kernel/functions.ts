@@ -39,7 +39,7 @@ const nullable = new Set([
   ...[...acquiring].filter((name) => !always.has(name)),
   ...(
     "bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_rbtree_first bpf_rbtree_root bpf_rbtree_left bpf_rbtree_right bpf_list_front bpf_list_back " +
-    "bpf_get_kmem_cache bpf_arena_alloc_pages"
+    "bpf_get_kmem_cache"
   ).split(" "),
 ]);
 const sleeping = new Set(sleepingFunctions.split(" "));

@@ -269,9 +269,10 @@ function loadField(env: Env, ptr: Reg, access: Access, field: SpecialField): Reg
   }
   const reg = pointer(kind.btf, flag.maybeNull);
   Object.assign(reg, kernelTypeOf(env, field.typeId));
-  reg.flags |= isProtected(env, field, reg) ? flag.rcu : flag.untrusted;
-  if (field.kind === "kptr_percpu") reg.flags |= flag.percpu;
-  if (reg.ownType && (reg.flags & flag.rcu) !== 0) reg.flags |= flag.alloc | flag.nonOwning;
+  // btf_ld_kptr_type
+  if (!isProtected(env, field, reg)) reg.flags |= flag.untrusted;
+  else if (field.kind === "kptr_percpu") reg.flags |= flag.rcu | flag.percpu;
+  else reg.flags |= flag.rcu | (reg.ownType ? flag.alloc | flag.nonOwning : 0);
   reg.id = env.newId();
   return reg;
 }
@@ -280,7 +281,7 @@ function loadField(env: Env, ptr: Reg, access: Access, field: SpecialField): Reg
 const protectedTypes = new Set(["prog_test_ref_kfunc", "cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"]);
 
 function isProtected(env: Env, field: SpecialField, reg: Reg): boolean {
-  if (field.kind === "kptr_untrusted" || (env.state.rcu === 0 && env.kind.sleepable)) return false;
+  if (field.kind === "kptr_untrusted" || (env.state.rcu === 0 && env.sleepable)) return false;
   return reg.ownType || protectedTypes.has(env.kernel?.nameOf(reg.typeId) ?? "");
 }
 

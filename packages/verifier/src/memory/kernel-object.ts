@@ -43,6 +43,9 @@ export function accessKernelObject(env: Env, ptr: Reg, access: Access, writes: b
   if ((ptr.flags & flag.user) !== 0)
     env.refuse("kernel-object", `${name} is user space's: read it with bpf_probe_read_user`);
   if ((ptr.flags & flag.percpu) !== 0) env.refuse("kernel-object", `${name} is per CPU: take it with bpf_this_cpu_ptr`);
+  const isHeld = ptr.ref !== 0 || (ptr.flags & (flag.nonOwning | flag.rcu)) !== 0;
+  if ((ptr.flags & flag.alloc) !== 0 && !isHeld)
+    env.refuse("kernel-object", `${name} is used outside of the read section that kept it`);
   if ((ptr.flags & flag.alloc) !== 0) return accessOwned(env, ptr, { off, size: access.size, types }, writes);
   if (writes && !mayWrite(env, name) && !isMark(env, types, ptr, off))
     env.refuse("read-only", `${name} may only be read`);
@@ -65,7 +68,7 @@ function pointee(
   if (walked.tags.includes("user")) reg.flags |= flag.user;
   if (walked.tags.includes("percpu")) reg.flags |= flag.percpu;
   const trusted = (ptr.flags & (flag.trusted | flag.rcu)) !== 0;
-  const inRcu = env.state.rcu > 0 || !env.kind.sleepable;
+  const inRcu = env.state.rcu > 0 || !env.sleepable;
   if (trusted && isSafe("trusted", parent, walked.field)) reg.flags |= flag.trusted;
   else if (trusted && isSafe("trusted-or-null", parent, walked.field)) reg.flags |= flag.trusted | flag.maybeNull;
   else if (trusted && inRcu && isSafe("rcu", parent, walked.field)) reg.flags |= flag.rcu;

@@ -11,8 +11,14 @@ import type { MapInfo } from "./maps.ts";
 export type Target =
   | { readonly kind: "map"; readonly map: MapInfo }
   | { readonly kind: "value"; readonly map: MapInfo; readonly offset: number }
-  | { readonly kind: "kfunc"; readonly name: string; readonly weak: boolean; readonly typeId: number }
-  | { readonly kind: "ksym"; readonly name: string; readonly weak: boolean; readonly typed: boolean };
+  | { readonly kind: "kfunc"; readonly name: string; readonly weak: boolean; readonly fn: string | null }
+  | {
+      readonly kind: "ksym";
+      readonly name: string;
+      readonly weak: boolean;
+      readonly typed: boolean;
+      readonly fn: string | null;
+    };
 
 export interface Subprogram {
   readonly index: number;

@@ -51,6 +51,7 @@ export function checkStackDepth(env: Env): void {
   const callees = code.subprograms.map((each) => calleesOf(code, each.start, each.end));
   const tails = code.subprograms.map((each) => callsTail(code, each.start, each.end));
   const ownStacks = env.kind.kernel >= 6013 && withOwnStacks.has(env.kind.type) && !tails.includes(true);
+  const runsLater = new Set(env.later.map((each) => each.subprogram));
   const deepest = new Map<string, number>();
   const walk = (index: number, above: number, frames: number, isOwn: boolean): void => {
     const own = rounded(env.stackUse[index] as number);
@@ -78,11 +79,11 @@ export function checkStackDepth(env: Env): void {
       if (!callee.isAddress && callee.index === env.exceptionSubprogram)
         env.refuse("callback", "the function that takes exceptions is called directly");
       // What runs later begins a stack of its own.
-      if (!callee.isAddress || !env.asyncStarted.has(`${callee.index}`)) walk(callee.index, depth, frames + 1, isOwn);
+      if (!callee.isAddress || !runsLater.has(callee.index)) walk(callee.index, depth, frames + 1, isOwn);
     }
   };
   code.subprograms.forEach((_, index) => {
     if (index === 0) walk(index, 0, 1, ownStacks);
-    else if (env.asyncStarted.has(`${index}`)) walk(index, 0, 1, false);
+    else if (runsLater.has(index)) walk(index, 0, 1, false);
   });
 }

@@ -60,7 +60,8 @@ export function statesEqual(old: State, now: State, how: Exactness, live: Uint16
 
 function referencesEqual(old: State, now: State): boolean {
   if (old.references.length !== now.references.length) return false;
-  if (old.locks !== now.locks || old.rcu !== now.rcu || old.preempt !== now.preempt) return false;
+  if (old.locks !== now.locks || old.sleepable !== now.sleepable || old.rcu !== now.rcu || old.preempt !== now.preempt)
+    return false;
   if (!ids.matches(old.irqId, now.irqId)) return false;
   return old.references.every((reference, i) => {
     const other = now.references[i];

@@ -8,7 +8,7 @@ import { markPrecise } from "../pruning/precision.ts";
 import { S32_MAX, UNKNOWN, constant, constantWords, kind } from "../register.ts";
 import type { Reg } from "../register.ts";
 import { arithmetic, forget, signExtend } from "../scalar/arithmetic.ts";
-import { swapConstant } from "../scalar/swap.ts";
+import { swapConstant, swapTnum } from "../scalar/swap.ts";
 import { sync, truncate, zeroExtend } from "../scalar/bounds.ts";
 import { movePointer } from "./pointer.ts";
 import { pushBranch } from "./branches.ts";
@@ -90,14 +90,13 @@ function moveExtended(
     return;
   }
   const isSame = reg.umax < 2 ** (move.width - 1);
-  if (isSame) {
-    env.write(move.dst, shared(env, move.src, reg));
-    return;
+  const extended = (isSame ? shared(env, move.src, reg) : reg).clone();
+  if (!isSame) {
+    extended.id = 0;
+    extended.linked = false;
+    extended.off = 0;
   }
-  const extended = reg.clone();
-  extended.id = 0;
-  extended.linked = false;
-  extended.off = 0;
+  // Of the same number less is known: bits are those of its range (coerce_reg_to_size_sx).
   signExtend(extended, move.width, move.wide);
   env.write(move.dst, extended);
 }
@@ -114,6 +113,8 @@ function stepSwap(env: Env, opcode: number, wide: boolean): void {
     return;
   }
   const result = UNKNOWN.clone();
+  // scalar_byte_swap: known bits move with their bytes.
+  if (reg.kind === kind.scalar && swaps) swapTnum(result, reg, width);
   truncate(result, width / 8);
   env.write(dst, result);
 }
