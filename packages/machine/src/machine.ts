@@ -332,8 +332,17 @@ export interface Namespace {
   routes(): Route[];
   /** Permanent neighbour entry. */
   addNeighbour(index: number, address: Address, mac: Mac): void;
+  /** Those whose MAC address is known, given or found, in no order. */
+  neighbours(): Neighbour[];
   /** Such as `net/ipv6/conf/all/disable_ipv6`. */
   setSysctl(name: string, value: string): void;
+}
+
+export interface Neighbour {
+  /** Of the interface. */
+  readonly index: number;
+  readonly address: Address;
+  readonly mac: Mac;
 }
 
 export interface Route {

@@ -402,7 +402,9 @@ function networkTests(machine: () => Machine): void {
       expect(codeOf(() => left.addRoute(route))).toBe("EEXIST");
       expect(left.deleteRoute(route)).toBe(true);
       expect(left.deleteRoute(route)).toBe(false);
-      left.addNeighbour(index, v4("10.0.0.2"), Uint8Array.of(2, 0, 0, 0, 0, 2));
+      const neighbour = { index, address: v4("10.0.0.2"), mac: Uint8Array.of(2, 0, 0, 0, 0, 2) };
+      left.addNeighbour(neighbour.index, neighbour.address, neighbour.mac);
+      expect(left.neighbours()).toContainEqual(neighbour);
     });
 
     test("what is not there is an error with the kernel's number", () => {

@@ -3,7 +3,7 @@
  * A network namespace as the machine's interface shows it, over rtnetlink.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Interface, Namespace, Route } from "@skep/machine";
+import type { Interface, Namespace, Neighbour, Route } from "@skep/machine";
 import type { Address, Mac, Prefix } from "@skep/net";
 import { needCapability } from "./privilege.ts";
 import {
@@ -17,7 +17,9 @@ import {
   type LinkInfo,
   listAddresses,
   listLinks,
+  listNeighbours,
   listRoutes,
+  neighbourStates,
   NetlinkSocket,
   type RouteInfo,
   type RouteSpec,
@@ -45,6 +47,10 @@ const scopeNames = new Map<number, NonNullable<Route["scope"]>>([
   [scopes.link, "link"],
   [scopes.host, "host"],
 ]);
+
+/** States of a neighbour whose MAC address packets are sent to (include/net/neighbour.h: NUD_VALID without NUD_NOARP). */
+const { reachable, stale, delay, probe, permanent } = neighbourStates;
+const KNOWN = reachable | stale | delay | probe | permanent;
 
 function toRoute(route: RouteInfo): Route {
   const scope = scopeNames.get(route.scope);
@@ -181,6 +187,14 @@ export class LinuxNamespace implements Namespace {
 
   addNeighbour(index: number, address: Address, mac: Mac): void {
     this.#change("adding a neighbour", (socket) => setNeighbour(socket, { index, address, mac }));
+  }
+
+  neighbours(): Neighbour[] {
+    return this.netlink((socket) =>
+      listNeighbours(socket).flatMap(({ index, address, mac, state }) =>
+        address && mac?.length === 6 && (state & KNOWN) !== 0 ? [{ index, address, mac }] : [],
+      ),
+    );
   }
 
   // /proc/sys/net shows the namespace of the task that opens the file (net/sysctl_net.c): this thread's.

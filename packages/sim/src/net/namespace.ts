@@ -2,7 +2,7 @@
  * @module
  * A network namespace: interfaces, addresses, routes, neighbours and settings, with a stack and sockets.
  */
-import type { Interface, Namespace, Route } from "@skep/machine";
+import type { Interface, Namespace, Neighbour, Route } from "@skep/machine";
 import {
   type Address,
   formatAddress,
@@ -36,7 +36,7 @@ export class SimNamespace implements Namespace {
   readonly #devices = new Map<number, Device>();
   readonly #addresses: { readonly index: number; readonly prefix: Prefix }[] = [];
   readonly #routes: Route[] = [];
-  readonly #neighbours = new Map<string, Mac>();
+  readonly #neighbours = new Map<string, Neighbour>();
   readonly #sysctls = new Map<string, string>();
   #lastIndex = 0;
 
@@ -236,11 +236,15 @@ export class SimNamespace implements Namespace {
 
   addNeighbour(index: number, address: Address, mac: Mac): void {
     this.#existing(index, "a neighbour on");
-    this.#neighbours.set(`${index} ${formatAddress(address)}`, mac);
+    this.#neighbours.set(`${index} ${formatAddress(address)}`, { index, address, mac });
   }
 
   neighbour(index: number, address: Address): Mac | null {
-    return this.#neighbours.get(`${index} ${formatAddress(address)}`) ?? null;
+    return this.#neighbours.get(`${index} ${formatAddress(address)}`)?.mac ?? null;
+  }
+
+  neighbours(): Neighbour[] {
+    return [...this.#neighbours.values()];
   }
 
   setSysctl(name: string, value: string): void {
