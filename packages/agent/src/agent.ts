@@ -23,8 +23,18 @@ import { errorText, type Logger } from "./log.ts";
 import { cidr, endpointOf, type EndpointState, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { forwardPackets, outerDevices } from "./devices.ts";
+import { NextHops } from "./next-hops.ts";
 import { innerMtu, NodeRoutes, openOverlay, OVERLAY_INTERFACE } from "./nodes.ts";
-import { createGateway, createWire, raiseWire, removeWire, type Wire, type WireAddress, wireStands } from "./wire.ts";
+import {
+  acceptServices,
+  createGateway,
+  createWire,
+  raiseWire,
+  removeWire,
+  type Wire,
+  type WireAddress,
+  wireStands,
+} from "./wire.ts";
 
 export interface AgentOptions {
   readonly machine: Machine;
@@ -61,6 +71,10 @@ export interface AgentOptions {
   /** False: the folder is read again only by `rescan`. Default true. */
   readonly watch?: boolean;
   readonly loadBalancer?: Partial<LoadBalancerConfig>;
+  /** Whether services are forwarded before the kernel has the packet, by XDP at the devices. Default disabled: at tc. */
+  readonly lbAcceleration?: "disabled" | "native" | "generic";
+  /** Clients of a service without a backend are told so, or left waiting. Default reject. */
+  readonly lbNoBackend?: "reject" | "drop";
   /** Every question to a policy leaves a flow. Default false. */
   readonly verdictEvents?: boolean;
   readonly log: Logger;
@@ -111,6 +125,7 @@ export class Agent {
   readonly #folder: WatchedFolder;
   readonly #mtu: number;
   readonly #nodeRoutes: NodeRoutes;
+  readonly #nextHops: NextHops;
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
   #applied = 0;
@@ -161,6 +176,10 @@ export class Agent {
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
+    this.#nextHops = new NextHops(this.#machine, {
+      overlay: overlay?.interfaceIndex ?? null,
+      sync: (rows) => this.datapath.syncNextHops(rows),
+    });
     this.#folder = new WatchedFolder({
       folder: options.directory,
       ...(options.watch === false ? { watch: false } : {}),
@@ -197,7 +216,11 @@ export class Agent {
     for (const record of gone) this.#forget(record);
     this.#apply();
     for (const endpoint of this.world.endpoints()) this.datapath.attachEndpoint(endpoint);
-    this.#reaper = setInterval(() => this.#reap(), REAP_MS);
+    this.#lookForWays();
+    this.#reaper = setInterval(() => {
+      this.#reap();
+      this.#lookForWays();
+    }, REAP_MS);
     this.#log.info(this.datapath.adopted.restarted ? "adopted the datapath" : "loaded the datapath", {
       endpoints: this.world.endpoints().length,
       revision: this.world.revision,
@@ -214,7 +237,28 @@ export class Agent {
   #datapathBalancing(): NonNullable<DatapathOptions["loadBalancer"]> {
     const { algorithm, maglevTableSize, nodePortRange } = this.world.loadBalancer.config;
     const [first, last] = nodePortRange;
-    return { algorithm, maglevSize: maglevTableSize, nodePorts: { first, last } };
+    const { lbAcceleration: xdp = "disabled", lbNoBackend: noBackend } = this.options;
+    return {
+      ...{ algorithm, maglevSize: maglevTableSize, nodePorts: { first, last } },
+      ...(xdp === "disabled" ? {} : { xdp }),
+      ...(noBackend ? { noBackend } : {}),
+    };
+  }
+
+  #waysProblem = "";
+
+  /** The programs' ways for what comes in for a service. What cannot be said to them stays as it was. */
+  #lookForWays(): void {
+    if ((this.options.devices ?? []).length === 0) return;
+    try {
+      this.#nextHops.refresh(new Set(this.world.endpoints().map(({ interfaceIndex }) => interfaceIndex)));
+      this.#waysProblem = "";
+    } catch (error) {
+      const text = errorText(error);
+      if (text !== this.#waysProblem)
+        this.#log.error("the host's routes are not in force for services", { error: text });
+      this.#waysProblem = text;
+    }
   }
 
   // ---- settings ----
@@ -282,6 +326,7 @@ export class Agent {
         gone.push(record);
         continue;
       }
+      acceptServices(this.#machine, record.interfaceName);
       const restored = this.world.restoreEndpoint(endpoint);
       this.#rows.set(restored.id, { ...newRow(record, "ready"), populated: true });
     }
@@ -379,7 +424,9 @@ export class Agent {
     if (this.options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
     for (const endpoint of this.world.endpoints())
       attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
-    attempt("the routes to other nodes", () => this.#nodeRoutes.sync(this.world.nodes.remote()));
+    attempt("the routes to other nodes", () => {
+      if (this.#nodeRoutes.sync(this.world.nodes.remote())) this.#lookForWays();
+    });
     attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
     attempt("services", () => this.#applyLoadBalancer(changes));
     this.#settleFailures(failures);

@@ -55,8 +55,9 @@ export class NodeRoutes {
     this.#gateways = options.gateways;
   }
 
-  /** Throws where a node is out of reach; the routes to the others stand. */
-  sync(nodes: readonly NodeRow[]): void {
+  /** Whether a route has come or gone. Throws where a node is out of reach; the routes to the others stand. */
+  sync(nodes: readonly NodeRow[]): boolean {
+    let changed = false;
     const { host } = this.#machine.net;
     const problems: string[] = [];
     const wanted = nodes.flatMap((node) =>
@@ -68,14 +69,17 @@ export class NodeRoutes {
       if (keys.has(key)) continue;
       host.deleteRoute(route);
       this.#own.delete(key);
+      changed = true;
     }
     for (const { route, neighbour } of wanted) {
       const key = keyOf(route);
       if (neighbour) host.addNeighbour(route.interface, neighbour, OVERLAY_MAC);
       if (!present.has(key)) host.addRoute(route);
+      changed ||= !present.has(key);
       this.#own.set(key, route);
     }
     if (problems.length > 0) throw new Error(problems.join("; "));
+    return changed;
   }
 
   #direct(node: NodeRow, problems: string[]): Wanted[] {

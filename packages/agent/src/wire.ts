@@ -49,6 +49,7 @@ export function createWire(
       quietIpv6(namespace, WORKLOAD_INTERFACE);
       quietIpv6(net.host, interfaceName);
     } else net.host.setSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, "1");
+    acceptServices(machine, interfaceName);
     return {
       netns: options.netns,
       netnsPath: namespace.path,
@@ -72,6 +73,15 @@ function quietIpv6(namespace: Namespace, name: string): void {
   const settings = { accept_ra: "0", accept_dad: "0", router_solicitations: "0", addr_gen_mode: "1" };
   namespace.setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, "0");
   for (const [key, value] of Object.entries(settings)) namespace.setSysctl(`net/ipv6/conf/${name}/${key}`, value);
+}
+
+/**
+ * A workload's answer to a node port is the host's own when the kernel gets it from the wire, and goes on for all that (net/ipv4/fib_frontend.c:
+ * __fib_validate_source). Whose packets are whose is seen to by the programs at the wire.
+ */
+export function acceptServices({ net }: Machine, interfaceName: string): void {
+  net.host.setSysctl(`net/ipv4/conf/${interfaceName}/accept_local`, "1");
+  net.host.setSysctl(`net/ipv4/conf/${interfaceName}/rp_filter`, "0");
 }
 
 /** An address of a workload, and the host's in the same family. */

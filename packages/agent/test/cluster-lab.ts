@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { openLinux, openPacketSocket, unmountPins } from "@skep/linux";
 import type { Endpoint } from "@skep/control";
 import type { Machine, Namespace } from "@skep/machine";
-import { buildPacket, hostPrefix, type LayerSpec, parsePacket, type ParsedPacket } from "@skep/net";
+import { buildPacket, hostPrefix, type LayerSpec, type Mac, parsePacket, type ParsedPacket } from "@skep/net";
 import { openSim, Simulation } from "@skep/sim";
 import { Agent, type AgentOptions } from "../src/agent.ts";
 import { createLogger } from "../src/log.ts";
@@ -229,6 +229,18 @@ export class Cluster {
   send(pod: ClusterPod, ...layers: readonly LayerSpec[]): void {
     const { mac, hostMac } = pod.endpoint;
     pod.port.write(buildPacket([{ kind: "ethernet", source: mac, destination: hostMac }, ...layers]));
+  }
+
+  /** Sends the packet in from the outside, as its router. */
+  sendIn(at: number, ...layers: readonly LayerSpec[]): void {
+    const { machine, outer } = this.#host(at);
+    const destination = machine.net.host.interface("out0")?.mac ?? this.#missing();
+    outer.write(buildPacket([{ kind: "ethernet", source: this.outerMac(at), destination }, ...layers]));
+  }
+
+  /** Of the outside's end of the host's wire. */
+  outerMac(at: number): Mac {
+    return this.#ground.outside.net.host.interface(`h${at}`)?.mac ?? this.#missing();
   }
 
   /** The first packet that arrives and is the wanted one; null where none comes. */

@@ -7,7 +7,7 @@ import { findLayer, formatAddress, type LayerSpec, type ParsedPacket, parsePacke
 import { Cluster, type ClusterGround, type ClusterPod, NODE4, NODE6, OUTSIDE4, OUTSIDE6 } from "./cluster-lab.ts";
 import { ip } from "./packet-lab.ts";
 
-const layersOf = (family: 4 | 6, from: string, to: string): LayerSpec =>
+export const layersOf = (family: 4 | 6, from: string, to: string): LayerSpec =>
   family === 4
     ? { kind: "ipv4", source: ip(from), destination: ip(to) }
     : { kind: "ipv6", source: ip(from), destination: ip(to) };

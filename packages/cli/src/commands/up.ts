@@ -9,6 +9,7 @@ import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
 import { VERSION } from "../version.ts";
+import { balancingOf } from "./up-services.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
 export interface UpOptions {
@@ -38,6 +39,10 @@ export interface UpOptions {
   readonly hubbleMetrics?: readonly string[];
   readonly lbAlgorithm: "random" | "maglev";
   readonly maglevTableSize: string;
+  readonly lbMode: "snat" | "dsr";
+  readonly lbAcceleration: "disabled" | "native" | "generic";
+  readonly lbNoBackend: "reject" | "drop";
+  readonly nodePortRange: string;
 }
 
 /** Where none is chosen: those that name no workload. */
@@ -80,6 +85,7 @@ function startError(error: unknown): Error {
 
 export async function up(options: UpOptions): Promise<number> {
   const directory = checkFolder(options.directory);
+  const balancing = balancingOf(options);
   const missing = await doctorSummary();
   if (missing !== null) {
     process.stderr.write(`${missing}\n`);
@@ -120,7 +126,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.metricsAddr === undefined
       ? {}
       : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
-    loadBalancer: { algorithm: options.lbAlgorithm, maglevTableSize: Number(options.maglevTableSize) },
+    ...balancing,
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
   })

@@ -33,6 +33,25 @@ export function defineUp(program: Command, finish: Finish): void {
         .choices(["251", "509", "1021", "2039", "4093", "8191", "16381", "32749", "65521", "131071"])
         .default("16381"),
     )
+    .addOption(
+      new Option(
+        "--lb-mode <mode>",
+        "how what comes for a service goes to other nodes: with this node's address, or in a tunnel for the backend to answer itself",
+      )
+        .choices(["snat", "dsr"])
+        .default("snat"),
+    )
+    .addOption(
+      new Option("--lb-acceleration <mode>", "forward to other nodes by XDP at the devices")
+        .choices(["disabled", "native", "generic"])
+        .default("disabled"),
+    )
+    .addOption(
+      new Option("--lb-no-backend <what>", "clients of a service without a backend are told so, or left waiting")
+        .choices(["reject", "drop"])
+        .default("reject"),
+    )
+    .option("--node-port-range <first,last>", "ports of the node for services", "30000,32767")
     .option(
       "--devices <names>",
       "interfaces by which workloads' packets leave the host, with its address; commas between",

@@ -1,0 +1,34 @@
+/**
+ * @module
+ * What `skep up` is told about services, as the agent takes it.
+ */
+import type { AgentOptions } from "@skep/agent";
+import { usageError } from "../errors.ts";
+import type { UpOptions } from "./up.ts";
+
+type Flags = Pick<
+  UpOptions,
+  "devices" | "lbAlgorithm" | "maglevTableSize" | "lbMode" | "lbAcceleration" | "lbNoBackend" | "nodePortRange"
+>;
+
+/** `30000,32767` to its ends. */
+function portRange(text: string): [first: number, last: number] {
+  const [, first, last] = (/^(\d{1,5}),(\d{1,5})$/.exec(text) ?? []).map(Number);
+  if (first === undefined || last === undefined || first < 1 || last > 65_535 || first > last)
+    throw usageError(`--node-port-range ${text}: a first and a last port with a comma between, such as 30000,32767`);
+  return [first, last];
+}
+
+/** Throws usage errors. */
+export function balancingOf(flags: Flags): Pick<AgentOptions, "loadBalancer" | "lbAcceleration" | "lbNoBackend"> {
+  const { lbAlgorithm: algorithm, lbMode: mode, lbAcceleration, lbNoBackend } = flags;
+  const nodePortRange = portRange(flags.nodePortRange);
+  if (lbAcceleration !== "disabled" && (flags.devices ?? "") === "")
+    throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
+  if (mode === "dsr" && lbAcceleration === "disabled")
+    throw usageError("--lb-mode dsr needs --lb-acceleration native or generic: XDP makes its tunnels");
+  return {
+    loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
+    ...{ lbAcceleration, lbNoBackend },
+  };
+}

@@ -1,0 +1,38 @@
+import { describe, expect, test } from "vitest";
+import { balancingOf } from "../src/commands/up-services.ts";
+
+const flags: Parameters<typeof balancingOf>[0] = {
+  lbAlgorithm: "random",
+  maglevTableSize: "16381",
+  lbMode: "snat",
+  lbAcceleration: "disabled",
+  lbNoBackend: "reject",
+  nodePortRange: "30000,32767",
+};
+
+describe("what skep up is told about services", () => {
+  test("as the agent takes it", () => {
+    expect(
+      balancingOf({
+        ...flags,
+        devices: "eth0",
+        lbMode: "dsr",
+        lbAcceleration: "generic",
+        lbNoBackend: "drop",
+        nodePortRange: "20000,20999",
+      }),
+    ).toEqual({
+      loadBalancer: { algorithm: "random", maglevTableSize: 16_381, mode: "dsr", nodePortRange: [20_000, 20_999] },
+      ...{ lbAcceleration: "generic", lbNoBackend: "drop" },
+    });
+  });
+
+  test.each(["30000", "30000-32767", "32767,30000", "0,5", "1,65536", "a,b", ""])("no range: %j", (nodePortRange) => {
+    expect(() => balancingOf({ ...flags, nodePortRange })).toThrow(/--node-port-range/);
+  });
+
+  test("XDP is at devices, and tunnels are made there", () => {
+    expect(() => balancingOf({ ...flags, lbAcceleration: "native" })).toThrow(/needs --devices/);
+    expect(() => balancingOf({ ...flags, lbMode: "dsr" })).toThrow(/needs --lb-acceleration/);
+  });
+});
