@@ -8,6 +8,7 @@ import {
   attachPersistent,
   detachPersistent,
   followTraceLog,
+  isTraceOn,
   kernelSymbolAddress,
   kernelSymbolsAt,
 } from "../src/bpf/index.ts";
@@ -58,7 +59,8 @@ describe.skipIf(!canUseBpf())("tools", () => {
     expect(addressOf("text", text)).toBeNull();
   });
 
-  test("what a program prints is followed", async () => {
+  test("what a program prints is followed", async ({ skip }) => {
+    if (!isTraceOn()) skip("the machine's trace is switched off (tracing_on)");
     // "skep\n" on the stack, printed.
     const code = [
       st("u32", mem(r10, -8), 0x70656b73),

@@ -1,6 +1,6 @@
-import { enableStatistics, followTraceLog, NotSupportedError, readStream } from "@skep/linux";
+import { enableStatistics, followTraceLog, isTraceOn, NotSupportedError, readStream } from "@skep/linux";
 import { usageError } from "../errors.ts";
-import { write } from "../output/print.ts";
+import { note, write } from "../output/print.ts";
 import { formatPairs } from "../output/table.ts";
 import { oneProgram } from "./select.ts";
 import type { Session } from "./session.ts";
@@ -75,6 +75,8 @@ export async function progTracelog(session: Session): Promise<void> {
   if (words.take("stderr")) return printStream(session, "stderr");
   const limit = new Limit(words.take("count") ? words.number("how many lines") : null);
   words.end("count N", "stdout PROG", "stderr PROG");
+  if (!isTraceOn())
+    note("the machine's trace is switched off: programs print nothing until 1 is written to tracing_on in tracefs");
   let written = Promise.resolve();
   session.keep(
     followTraceLog((text) => {

@@ -44,5 +44,5 @@ export * from "./verifier-log.ts";
 export { mapInfoBytes } from "./info.ts";
 export type { KernelLinkInfo, KernelMapInfo, KernelProgramInfo } from "./info.ts";
 export { unmountPins } from "./pins.ts";
-export { followTraceLog, type TraceLog } from "./trace-log.ts";
+export { followTraceLog, isTraceOn, type TraceLog } from "./trace-log.ts";
 export { onlineCpus, possibleCpus } from "./cpus.ts";

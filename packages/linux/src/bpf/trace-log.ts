@@ -1,8 +1,13 @@
 import { O, openBelow, readInto, watchReadable } from "../sys/index.ts";
-import { openTracefs } from "./tracefs.ts";
+import { openTracefs, readTracefs } from "./tracefs.ts";
 
 export interface TraceLog {
   close(): void;
+}
+
+/** False: the machine's trace is switched off (tracefs: tracing_on), and nothing is printed into it. Throws `NotSupportedError` without tracefs. */
+export function isTraceOn(): boolean {
+  return readTracefs("tracing_on")?.trim() !== "0";
 }
 
 /**
