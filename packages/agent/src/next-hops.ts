@@ -4,7 +4,16 @@
  */
 import type { NextHopRow } from "@skep/datapath";
 import type { Machine, Neighbour, Route } from "@skep/machine";
-import { formatAddress, formatPrefix, hostPrefix, type Mac, type Prefix, prefixContains } from "@skep/net";
+import {
+  type Address,
+  familyBits,
+  formatAddress,
+  formatPrefix,
+  hostPrefix,
+  type Mac,
+  maskAddress,
+  type Prefix,
+} from "@skep/net";
 
 /** As many as the programs' map holds. */
 const MOST = 16_384;
@@ -24,10 +33,20 @@ export interface HostWays {
   readonly without: ReadonlySet<number>;
 }
 
-const neighbourKey = (index: number, address: Neighbour["address"]): string => `${index} ${formatAddress(address)}`;
+const neighbourKey = (index: number, address: Address): string => `${index} ${formatAddress(address)}`;
 
 function isLinkLocal({ address: { bytes, family } }: Prefix): boolean {
   return family === 6 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
+}
+
+/** Of routes by prefix. `lengths`: those of their prefixes, the longest first. */
+function longest(routes: ReadonlyMap<string, Route>, lengths: readonly number[], address: Address): Route | null {
+  for (const length of lengths) {
+    if (length > familyBits(address.family)) continue;
+    const found = routes.get(formatPrefix({ address: maskAddress(address, length), length }));
+    if (found) return found;
+  }
+  return null;
 }
 
 /** One row for each route, with the router's MAC address where it is known, and one for each known neighbour that a route without a router leads to. */
@@ -36,6 +55,7 @@ export function nextHopRows({ routes, neighbours, macs, without }: HostWays): Ne
   const known = new Map(neighbours.map(({ index, address, mac }) => [neighbourKey(index, address), mac]));
   const inForce = new Map<string, Route>();
   for (const route of routes) {
+    if (without.has(route.interface)) continue;
     const key = formatPrefix(route.destination);
     if (route.interface > 0 && !isLinkLocal(route.destination) && !inForce.has(key)) inForce.set(key, route);
   }
@@ -45,13 +65,13 @@ export function nextHopRows({ routes, neighbours, macs, without }: HostWays): Ne
     rows.set(formatPrefix(prefix), source && destination ? { ...row, macs: { source, destination } } : row);
   };
   for (const { destination, gateway, interface: index } of inForce.values())
-    if (!without.has(index)) add(destination, index, gateway && known.get(neighbourKey(index, gateway)));
-  const byLength = [...inForce.values()].sort((a, b) => b.destination.length - a.destination.length);
+    add(destination, index, gateway && known.get(neighbourKey(index, gateway)));
+  const lengths = [...new Set([...inForce.values()].map(({ destination }) => destination.length))].sort(
+    (x, y) => y - x,
+  );
   for (const { index, address, mac } of neighbours) {
     if (without.has(index)) continue;
-    const way = byLength.find(
-      ({ destination: to }) => to.address.family === address.family && prefixContains(to, address),
-    );
+    const way = longest(inForce, lengths, address);
     if (way && way.interface === index && !way.gateway) add(hostPrefix(address), index, mac);
   }
   return [...rows.values()];

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Route } from "@skep/machine";
-import { formatPrefix, parsePrefix, type Prefix } from "@skep/net";
-import { nextHopRows } from "../src/next-hops.ts";
+import { formatPrefix, hostPrefix, parsePrefix, type Prefix } from "@skep/net";
+import { openSim } from "@skep/sim";
+import { NextHops, nextHopRows } from "../src/next-hops.ts";
 import { ip } from "./packet-lab.ts";
 
 const to = (text: string): Prefix => {
@@ -59,5 +60,28 @@ describe("the ways of packets for services", () => {
     const far: Route = { destination: to("10.2.0.0/24"), gateway: ip("10.2.0.1"), interface: 3 };
     expect(rowsOf([far], [{ index: 3, address: "10.2.0.1", mac: mac(3) }])).toEqual({ "10.2.0.0/24": "3" });
     expect(rowsOf([lan, far], [], new Set([3]))).toEqual({ "192.0.2.0/24": "1" });
+  });
+
+  test("what the host learns is written, and nothing twice", () => {
+    const machine = openSim({ runFolder: "/run/h" });
+    const { host } = machine.net;
+    const { host: out } = host.createVeth("out0", { namespace: machine.net.createNamespace("far"), name: "far" });
+    host.setUp(out.index, true);
+    host.addAddress(out.index, hostPrefix(ip("192.0.2.2")));
+    host.addRoute({ ...lan, interface: out.index });
+    const written: string[][] = [];
+    const hops = new NextHops(machine, {
+      overlay: null,
+      sync: (rows) => written.push(rows.map(({ prefix, macs }) => `${formatPrefix(prefix)} ${macs?.destination[5]}`)),
+    });
+    const refresh = (): void => hops.refresh(new Set());
+    refresh();
+    refresh();
+    host.addNeighbour(out.index, ip("192.0.2.9"), mac(9));
+    refresh();
+    host.deleteRoute({ ...lan, interface: out.index });
+    refresh();
+    const first = ["192.0.2.0/24 undefined"];
+    expect(written).toEqual([first, [...first, "192.0.2.9/32 9"], []]);
   });
 });
