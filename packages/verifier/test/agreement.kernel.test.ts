@@ -53,6 +53,9 @@ describe.skipIf(!privileged)("the kernel agrees", () => {
         "pages_not_cast: not-a-pointer",
         "context_as_memory: argument-type",
         "function_is_there: not-a-pointer",
+        "object_as_value: argument-type",
+        "object_as_memory: argument-type",
+        "one_callback_for_two: value-bounds",
       ],
     ],
   ] as const)("on the programs of %s as they are written", (name, expected) => {

@@ -27,6 +27,25 @@ struct {
 	__type(value, struct timed);
 } timed SEC(".maps");
 
+struct far {
+	struct bpf_timer timer;
+	__u64 between[4];
+	__u64 count;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, int);
+	__type(value, struct far);
+} far SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, int);
+	__type(value, __u64);
+} plain SEC(".maps");
+
 struct {
 	__uint(type, 33); // BPF_MAP_TYPE_ARENA
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -129,6 +148,43 @@ int function_is_there(struct __sk_buff *skb)
 	// The kernel has it: the path on which it has not is not walked.
 	if (bpf_task_from_pid)
 		return *(volatile int *)(long)skb->len;
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(object_as_value, struct task_struct *task, __u64 clone_flags)
+{
+	int key = 0;
+
+	return bpf_map_update_elem(&plain, &key, task, 0) & 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(object_as_memory, struct task_struct *task, __u64 clone_flags)
+{
+	return bpf_trace_printk((const char *)task->last_wakee, 8) & 0;
+}
+
+// Set for a value that it fits and for one that it does not.
+static int writes_far(void *map, int *key, struct far *value)
+{
+	value->count = 1;
+	return 0;
+}
+
+SEC("tc")
+int one_callback_for_two(struct __sk_buff *skb)
+{
+	int key = 0;
+	struct far *fits = bpf_map_lookup_elem(&far, &key);
+	struct timed *value = bpf_map_lookup_elem(&timed, &key);
+
+	if (!fits || !value)
+		return 0;
+	bpf_timer_init(&fits->timer, &far, 1);
+	bpf_timer_set_callback(&fits->timer, writes_far);
+	bpf_timer_init(&value->timer, &timed, 1);
+	bpf_timer_set_callback(&value->timer, writes_far);
 	return 0;
 }
 

@@ -146,7 +146,7 @@ function memoryCheck(writes: boolean, raw: boolean, sizeOf: (map: MapInfo) => nu
       if (!isSocket(env.read(index + 1), true)) wrong(env, argument, env.read(index + 1), "a socket");
       return;
     }
-    refuseContext(env, argument);
+    refuseForeign(env, argument);
     if (sizeOf(call.map) === 0) env.refuse("argument-size", `maps of type ${call.map.type} have nothing of that size`);
     const use = {
       register: index + 1,
@@ -169,7 +169,7 @@ function sizedCheck(writes: boolean, raw: boolean): Check {
       wrong(env, argument, env.read(index + 1), "a pointer to memory");
       return;
     }
-    refuseContext(env, argument);
+    refuseForeign(env, argument);
     const common = { register: index + 1, writes, raw, packet: prototype.mayUsePacket };
     if (arg.size > 0) {
       if (arg.strict) checkAligned(env, index + 1, arg.size);
@@ -187,10 +187,15 @@ function sizedCheck(writes: boolean, raw: boolean): Check {
   };
 }
 
-/** Kernel functions may take the context of a syscall program as memory, helpers may not (mem_types). */
-function refuseContext(env: Env, argument: Argument): void {
+/**
+ * Kernel functions may take the context of a syscall program and objects of the kernel's as memory; helpers take no context, and of the objects
+ * those that are trusted, where they only read them (mem_types, check_reg_type).
+ */
+function refuseForeign(env: Env, argument: Argument): void {
   const reg = env.read(argument.index + 1);
-  if (reg.kind === kind.context) wrong(env, argument, reg, "a pointer to memory");
+  const isReadable = argument.arg.kind === "mem" && reg.flags === flag.trusted && reg.ref === 0;
+  if (reg.kind === kind.context || (reg.kind === kind.btf && !isReadable))
+    wrong(env, argument, reg, "a pointer to memory");
 }
 
 function checkAligned(env: Env, register: number, size: number): void {
