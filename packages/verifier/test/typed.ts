@@ -50,6 +50,17 @@ export class TypedSeed {
     this.point = attachPoint(program);
   }
 
+  /**
+   * Mutants of these bring the kernel itself down (6.18): check_kfunc_call takes any pointer beside a work queue for a map, and jit_subprogs looks
+   * for an exception callback where it stood before dead functions were cut out.
+   */
+  private get isFixed(): boolean {
+    const calls = this.linked.references.some(
+      (each) => each.kind === "kfunc" && /^bpf_(wq|task_work)_/.test(each.name),
+    );
+    return calls || this.object.hasExceptionCallback;
+  }
+
   get original(): TypedProgram {
     return { seed: this, instructions: this.linked.instructions, references: this.linked.references };
   }
@@ -67,6 +78,7 @@ export class TypedSeed {
       const insn = instructions[each.at];
       return insn?.opcode === (each.kind === "kfunc" ? 0x85 : 0x18) && (each.kind !== "kfunc" || insn.src === 2);
     });
+    if (this.isFixed) return this.original;
     return { seed: this, instructions: withoutLost(instructions, linked, references), references };
   }
 
@@ -189,6 +201,11 @@ export class TypedObject {
   /** One for maps and programs: the kernel compares types by whose they are. */
   types: LoadedTypes | null = null;
   private symbols: ReturnType<typeof resolveSymbols> = new Map();
+
+  get hasExceptionCallback(): boolean {
+    const { btf } = this.spec;
+    return btf?.types.some((each) => each.kind === "decl_tag" && each.name.startsWith("exception_callback:")) === true;
+  }
 
   /** Throws what making its maps throws; `close` is the caller's then too. */
   constructor(name: string, spec: ObjectSpec) {
