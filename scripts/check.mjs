@@ -1,5 +1,6 @@
 // The checks that are not tests: types, lint, format, allowed imports. Prints what failed; `npm test` runs it first.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,23 +19,35 @@ const checks = [
   ],
 ];
 
-/** Runs every check; the names of those that failed. */
-export function runChecks({ quiet = false } = {}) {
+/** Runs one; the text that it printed, or null where it passed. */
+function run(argv) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, argv, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (data) => (text += data));
+    child.on("error", reject);
+    child.on("close", (status) => resolve(status === 0 ? null : text || `ended with status ${status}`));
+  });
+}
+
+/** Runs every check, several at a time; the names of those that failed. */
+export async function runChecks({ quiet = false } = {}) {
   const failed = [];
-  for (const [name, argv] of checks) {
-    const started = performance.now();
-    const { status, stdout, stderr } = spawnSync(process.execPath, argv, {
-      cwd: root,
-      encoding: "utf8",
-      maxBuffer: 1 << 26,
-    });
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    if (status !== 0) {
-      failed.push(name);
-      console.log(`✗ ${name} (${seconds} s)\n${stdout}${stderr}`);
-    } else if (!quiet) console.log(`✓ ${name} (${seconds} s)`);
-  }
+  const waiting = [...checks];
+  const work = async () => {
+    for (let check = waiting.shift(); check; check = waiting.shift()) {
+      const [name, argv] = check;
+      const started = performance.now();
+      const text = await run(argv);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      if (text !== null) {
+        failed.push(name);
+        console.log(`✗ ${name} (${seconds} s)\n${text}`);
+      } else if (!quiet) console.log(`✓ ${name} (${seconds} s)`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
   return { failed, total: checks.length };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(runChecks().failed.length > 0 ? 1 : 0);
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit((await runChecks()).failed.length > 0 ? 1 : 0);
