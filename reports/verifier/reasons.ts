@@ -15,6 +15,10 @@ const known: readonly (readonly [pattern: RegExp, reason: string])[] = [
     "the kernel's verifier accepts it; its own later step finds a call into a function that it has cut out as dead",
   ],
   [
+    /verifier bug: backtracking misuse/,
+    "no rule: the kernel's verifier stops itself, where it finds its own books on what must be exact in disorder",
+  ],
+  [
     /ldimmN failed to find the address for kernel symbol/,
     "the symbol is in the kernel's types and not in its table of addresses, which an object's verification does not ask",
   ],

@@ -56,6 +56,9 @@ describe.skipIf(!privileged)("the kernel agrees", () => {
         "object_as_value: argument-type",
         "object_as_memory: argument-type",
         "one_callback_for_two: value-bounds",
+        "next_of_nothing: iterator",
+        "destroyed_twice: iterator",
+        "made_twice: iterator",
       ],
     ],
   ] as const)("on the programs of %s as they are written", (name, expected) => {

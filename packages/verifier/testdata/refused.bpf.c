@@ -15,6 +15,13 @@ extern void bpf_task_release(struct task_struct *p) __ksym;
 extern struct task_struct *bpf_task_from_pid(int pid) __ksym __weak;
 extern void *bpf_arena_alloc_pages(void *map, void *address, __u32 pages, int node, __u64 flags) __ksym;
 
+struct bpf_iter_num {
+	__u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
+
 struct unknown;
 struct timed {
 	struct bpf_timer timer;
@@ -185,6 +192,36 @@ int one_callback_for_two(struct __sk_buff *skb)
 	bpf_timer_set_callback(&fits->timer, writes_far);
 	bpf_timer_init(&value->timer, &timed, 1);
 	bpf_timer_set_callback(&value->timer, writes_far);
+	return 0;
+}
+
+SEC("tc")
+int next_of_nothing(struct __sk_buff *skb)
+{
+	struct bpf_iter_num it;
+
+	return bpf_iter_num_next(&it) != 0;
+}
+
+SEC("tc")
+int destroyed_twice(struct __sk_buff *skb)
+{
+	struct bpf_iter_num it;
+
+	bpf_iter_num_new(&it, 0, 4);
+	bpf_iter_num_destroy(&it);
+	bpf_iter_num_destroy(&it);
+	return 0;
+}
+
+SEC("tc")
+int made_twice(struct __sk_buff *skb)
+{
+	struct bpf_iter_num it;
+
+	bpf_iter_num_new(&it, 0, 4);
+	bpf_iter_num_new(&it, 0, 4);
+	bpf_iter_num_destroy(&it);
 	return 0;
 }
 
