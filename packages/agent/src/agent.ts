@@ -8,8 +8,6 @@ import { join } from "node:path";
 import {
   type Endpoint,
   HOST_ENDPOINT,
-  type LoadBalancerChange,
-  type LoadBalancerConfig,
   type PolicySettings,
   World,
   type WorldSnapshot,
@@ -17,10 +15,12 @@ import {
 import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
 import { formatAddress } from "@skep/net";
-import { type Diagnostic, type Enforcement, formatDiagnostic, type NamedPort } from "@skep/policy";
-import { type FolderChange, WatchedFolder } from "./folder.ts";
+import { type Diagnostic, type NamedPort } from "@skep/policy";
+import { Documents } from "./documents.ts";
 import { errorText, type Logger } from "./log.ts";
-import { cidr, endpointOf, type EndpointState, newRow, pick, recordOf, type Row } from "./records.ts";
+import { type AgentOptions, type EndpointStatus, RequestError } from "./options.ts";
+import { Reconciler } from "./reconciler.ts";
+import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { forwardPackets, outerDevices } from "./devices.ts";
 import { NextHops } from "./next-hops.ts";
@@ -36,75 +36,8 @@ import {
   wireStands,
 } from "./wire.ts";
 
-export interface AgentOptions {
-  readonly machine: Machine;
-  /** The watched folder of YAML. */
-  readonly directory: string;
-  readonly run: string;
-  readonly state: string;
-  readonly pins: string;
-  /** Below the cgroup2 root; workloads get cgroups of their own under it. Empty: the root itself is where sockets are balanced. */
-  readonly cgroup: string;
-  readonly podCidr: string;
-  /** Workloads get an address of it too. Default: IPv4 alone. */
-  readonly podCidr6?: string;
-  readonly serviceCidr: string;
-  /** Names of the interfaces by which packets leave the host: what workloads send out of the cluster leaves with their addresses. Default none. */
-  readonly devices?: readonly string[];
-  /** False: workloads keep their addresses. Default true. */
-  readonly masquerade?: boolean;
-  /** Destinations to which workloads keep their addresses. */
-  readonly nonMasqueradeCidrs?: readonly string[];
-  /** The devices' queues are fq: rates of workloads delay packets instead of dropping them. Default false. */
-  readonly departureTimes?: boolean;
-  /** How packets get to other nodes' workloads: over the nodes, which must be neighbours, or in tunnels. Default native. */
-  readonly routing?: "native" | "vxlan";
-  /** Of the other nodes' addresses that tunnels lead to; their largest packet depends on it. Default 4. */
-  readonly tunnelFamily?: 4 | 6;
-  readonly nodeName?: string;
-  /** Of the node: what a nodeSelector selects. */
-  readonly nodeLabels?: Readonly<Record<string, string>>;
-  /** Policies with a nodeSelector are in force between the host and its workloads. Default false. */
-  readonly hostFirewall?: boolean;
-  /** Until the settings that were last set are read. Default `default`. */
-  readonly enforcement?: Enforcement;
-  /** False: the folder is read again only by `rescan`. Default true. */
-  readonly watch?: boolean;
-  readonly loadBalancer?: Partial<LoadBalancerConfig>;
-  /** Whether services are forwarded before the kernel has the packet, by XDP at the devices. Default disabled: at tc. */
-  readonly lbAcceleration?: "disabled" | "native" | "generic";
-  /** Clients of a service without a backend are told so, or left waiting. Default reject. */
-  readonly lbNoBackend?: "reject" | "drop";
-  /** Every question to a policy leaves a flow. Default false. */
-  readonly verdictEvents?: boolean;
-  readonly log: Logger;
-}
-
-export interface EndpointStatus {
-  readonly endpoint: Endpoint;
-  readonly state: EndpointState;
-  readonly reason: string;
-  /** Of the policy in force. */
-  readonly revision: number;
-  readonly ingressEnforced: boolean;
-  readonly egressEnforced: boolean;
-  readonly record: EndpointRecord;
-}
-
-/** What the caller asked for cannot be. */
-export class RequestError extends Error {
-  override readonly name = "RequestError";
-  readonly kind: "not-found" | "exists" | "invalid" | "exhausted";
-  constructor(kind: RequestError["kind"], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.kind = kind;
-  }
-}
-
 /** Between two looks for workloads that have ended. */
 const REAP_MS = 1000;
-const RETRY_FIRST_MS = 250;
-const RETRY_LAST_MS = 10_000;
 
 export class Agent {
   readonly world: World;
@@ -119,21 +52,12 @@ export class Agent {
   readonly #log: Logger;
   readonly #state: StateFolder;
   #settings: SettingsRecord;
-  #hostApplied = "";
-  /** The load balancer's maps are as control last said. */
-  #balanced = false;
-  readonly #folder: WatchedFolder;
   readonly #mtu: number;
-  readonly #nodeRoutes: NodeRoutes;
-  readonly #nextHops: NextHops;
+  readonly #documents: Documents;
+  readonly #maps: Reconciler;
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
-  #applied = 0;
-  #waiting: (() => void)[] = [];
-  #retry: NodeJS.Timeout | undefined;
-  #retryMs = RETRY_FIRST_MS;
   #reaper: NodeJS.Timeout | undefined;
-  #failures = new Map<string, string>();
 
   /** Loads or adopts the datapath and brings it to what the folder says now. Throws where that cannot be. */
   constructor(options: AgentOptions) {
@@ -163,7 +87,7 @@ export class Agent {
     const isTunnelled = options.routing === "vxlan";
     this.#mtu = innerMtu(this.#machine, options.devices ?? [], isTunnelled ? (options.tunnelFamily ?? 4) : null);
     const overlay = isTunnelled ? openOverlay(this.#machine, this.#mtu) : null;
-    this.#nodeRoutes = new NodeRoutes(this.#machine, {
+    const nodeRoutes = new NodeRoutes(this.#machine, {
       overlay: overlay?.interfaceIndex ?? null,
       gateways: this.world.gateways(),
     });
@@ -176,24 +100,29 @@ export class Agent {
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
-    this.#nextHops = new NextHops(this.#machine, {
-      overlay: overlay?.interfaceIndex ?? null,
-      sync: (rows) => this.datapath.syncNextHops(rows),
+    this.#maps = new Reconciler({
+      ...{
+        world: this.world,
+        datapath: this.datapath,
+        state: this.#state,
+        log: this.#log,
+        rows: this.#rows,
+        nodeRoutes,
+      },
+      nextHops: (options.devices ?? []).length === 0 ? null : this.#nextHops(overlay?.interfaceIndex ?? null),
+      hostFirewall: options.hostFirewall ?? false,
+      onApplied: () => this.onApplied?.(),
     });
-    this.#folder = new WatchedFolder({
+    this.#documents = new Documents({
       folder: options.directory,
       ...(options.watch === false ? { watch: false } : {}),
-      onChange: (changes) => this.#documents(changes),
-      onError: (error) =>
-        this.#log.error("the policy folder cannot be read: what is in force stays", {
-          folder: options.directory,
-          error: errorText(error),
-        }),
+      ...{ world: this.world, log: this.#log },
+      onChange: () => this.#maps.apply(),
     });
     try {
       this.#start();
     } catch (error) {
-      this.#folder.close();
+      this.#documents.close();
       this.datapath.close();
       throw error;
     }
@@ -207,25 +136,27 @@ export class Agent {
     this.datapath.setDevices(outerDevices(this.#machine, devices, { masquerade: this.options.masquerade ?? true }));
     if (devices.length > 0) forwardPackets(this.#machine);
     const gone = this.#adopt();
-    this.#starting = true;
-    this.#folder.start();
-    this.#starting = false;
+    this.#documents.start();
     this.world.restored();
     const host = this.options.hostFirewall ? [{ id: HOST_ENDPOINT, interfaceName: "" }] : [];
     this.datapath.prune([...this.world.endpoints(), ...host]);
     for (const record of gone) this.#forget(record);
-    this.#apply();
+    this.#maps.apply();
     for (const endpoint of this.world.endpoints()) this.datapath.attachEndpoint(endpoint);
-    this.#lookForWays();
+    this.#maps.lookForWays();
     this.#reaper = setInterval(() => {
       this.#reap();
-      this.#lookForWays();
+      this.#maps.lookForWays();
     }, REAP_MS);
     this.#log.info(this.datapath.adopted.restarted ? "adopted the datapath" : "loaded the datapath", {
       endpoints: this.world.endpoints().length,
       revision: this.world.revision,
       pins: this.options.pins,
     });
+  }
+
+  #nextHops(overlay: number | null): NextHops {
+    return new NextHops(this.#machine, { overlay, sync: (rows) => this.datapath.syncNextHops(rows) });
   }
 
   #overlayIndex(): number {
@@ -243,22 +174,6 @@ export class Agent {
       ...(xdp === "disabled" ? {} : { xdp }),
       ...(noBackend ? { noBackend } : {}),
     };
-  }
-
-  #waysProblem = "";
-
-  /** The programs' ways for what comes in for a service. What cannot be said to them stays as it was. */
-  #lookForWays(): void {
-    if ((this.options.devices ?? []).length === 0) return;
-    try {
-      this.#nextHops.refresh(new Set(this.world.endpoints().map(({ interfaceIndex }) => interfaceIndex)));
-      this.#waysProblem = "";
-    } catch (error) {
-      const text = errorText(error);
-      if (text !== this.#waysProblem)
-        this.#log.error("the host's routes are not in force for services", { error: text });
-      this.#waysProblem = text;
-    }
   }
 
   // ---- settings ----
@@ -280,7 +195,7 @@ export class Agent {
     this.world.configure(this.#policySettings());
     const { enforcement, auditNamespaces } = this.settings;
     this.#log.info("settings changed", { enforcement, auditNamespaces: auditNamespaces.join(",") });
-    this.#apply();
+    this.#maps.apply();
     this.#refuseWhatFailed("the settings");
   }
 
@@ -291,19 +206,16 @@ export class Agent {
     this.#state.writeEndpoint(row.record);
     this.world.setAudit(endpoint.id, audit);
     this.#log.info(audit ? "audit on" : "audit off", { endpoint: endpoint.id, name: endpoint.name });
-    this.#apply();
+    this.#maps.apply();
     this.#refuseWhatFailed(`the audit of ${endpoint.namespace}/${endpoint.name}`);
     return this.#statusOf(this.world.endpoint(endpoint.id) ?? endpoint, row);
   }
 
   /** What was asked is on record and tried again; that it is not in force yet is said. */
   #refuseWhatFailed(what: string): void {
-    const [first] = this.#failures;
+    const [first] = this.#maps.failures;
     if (first) throw new Error(`${what} is not in force yet: ${first[0]}: ${first[1]}`);
   }
-
-  /** While the first documents are read nothing is written: the maps go from what they held to what the folder says in one step. */
-  #starting = false;
 
   #restoreNumbers(numbers: WorldSnapshot): void {
     if (numbers.version !== 1)
@@ -343,162 +255,9 @@ export class Agent {
     this.#log.info("removed an endpoint that is gone", { endpoint: record.id, name: record.name });
   }
 
-  // ---- documents ----
-
   /** Reads the folder again, as a change of it does. */
   rescan(): void {
-    this.#folder.look();
-  }
-
-  /** Texts that were refused, by file: another file's change may be what they wait for, as where a document moves between files. */
-  readonly #refused = new Map<string, string>();
-
-  #documents(changes: readonly FolderChange[]): void {
-    for (const { file, text } of changes) {
-      if (text !== null) continue;
-      this.#refused.delete(file);
-      this.world.removeFile(file);
-      this.#log.info("file removed", { file });
-    }
-    const told = changes.flatMap(({ file, text }) => (text === null ? [] : [[file, text] as const]));
-    for (const [file] of told) this.#refused.delete(file);
-    const failed = this.#applyFiles([...told, ...this.#refused]);
-    for (const [file, diagnostics] of failed) {
-      if (!told.some(([each]) => each === file)) continue;
-      this.#tell(diagnostics);
-      this.#log.error("the file is not applied: what it said before stays in force", { file });
-    }
-    if (!this.#starting) this.#apply();
-  }
-
-  /** Again and again while one of them succeeds: in which order they came does not matter. */
-  #applyFiles(files: readonly (readonly [file: string, text: string])[]): Map<string, readonly Diagnostic[]> {
-    const failed = new Map<string, readonly Diagnostic[]>();
-    let waiting = files;
-    for (let before = Infinity; waiting.length > 0 && waiting.length < before;) {
-      before = waiting.length;
-      waiting = waiting.filter(([file, text]) => {
-        const { changed, diagnostics } = this.world.applyFile(file, text);
-        if (changed) {
-          failed.delete(file);
-          this.#refused.delete(file);
-          this.#tell(diagnostics);
-          this.#log.info("file applied", { file, revision: this.world.revision });
-        } else {
-          failed.set(file, diagnostics);
-          this.#refused.set(file, text);
-        }
-        return !changed;
-      });
-    }
-    return failed;
-  }
-
-  #tell(diagnostics: readonly Diagnostic[]): void {
-    for (const diagnostic of diagnostics) {
-      const line = formatDiagnostic(diagnostic);
-      if (diagnostic.severity === "error") this.#log.error(line);
-      else this.#log.warn(line);
-    }
-  }
-
-  // ---- rows into maps ----
-
-  /** Brings the maps to what control says. What fails is retried; its row says why. */
-  #apply(): void {
-    clearTimeout(this.#retry);
-    this.world.settle();
-    const changes = this.world.loadBalancerChanges();
-    this.#state.writeNumbers(this.world.snapshot());
-    const failures = new Map<string, string>();
-    const attempt = (what: string, run: () => void): void => {
-      try {
-        run();
-      } catch (error) {
-        failures.set(what, errorText(error));
-      }
-    };
-    const revision = this.world.revision;
-    this.#swapPolicies();
-    // A new identity is in the policies before an address has it; a gone one leaves its address first.
-    if (this.options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
-    for (const endpoint of this.world.endpoints())
-      attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
-    attempt("the routes to other nodes", () => {
-      if (this.#nodeRoutes.sync(this.world.nodes.remote())) this.#lookForWays();
-    });
-    attempt("ipcache", () => void this.datapath.syncIpcache(this.world.ipcache()));
-    attempt("services", () => this.#applyLoadBalancer(changes));
-    this.#settleFailures(failures);
-    this.onApplied?.();
-    if (failures.size > 0) return;
-    this.#applied = revision;
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-
-  /** Step by step; after a start, or a step that failed, the whole. */
-  #applyLoadBalancer(changes: readonly LoadBalancerChange[]): void {
-    if (this.#balanced) {
-      this.#balanced = false;
-      for (const change of changes) this.datapath.syncLoadBalancer(change);
-    } else this.datapath.replaceLoadBalancer(this.world.loadBalancerRows());
-    this.#balanced = true;
-  }
-
-  /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */
-  #swapPolicies(): void {
-    const changed = this.world.endpoints().flatMap((endpoint) => {
-      const row = this.#rows.get(endpoint.id);
-      if (!row) return [];
-      const change = this.world.policyChange(endpoint, row.version);
-      return change.kind === "whole" ? [{ row, change }] : [];
-    });
-    if (changed.length < 2) return;
-    for (const { row } of changed) row.version = 0;
-    try {
-      this.datapath.setPolicies(changed.map(({ change }) => change.policy));
-    } catch (error) {
-      this.#log.warn("policies are written one by one", { error: errorText(error) });
-      return;
-    }
-    for (const { row, change } of changed) row.version = change.version;
-  }
-
-  #applyEndpoint(endpoint: Endpoint): void {
-    const row = this.#rows.get(endpoint.id);
-    if (!row) return;
-    try {
-      const change = this.world.policyChange(endpoint, row.version);
-      // Half a change is none: until it is whole the next try writes everything.
-      row.version = 0;
-      if (change.kind === "whole") this.datapath.setPolicy(change.policy);
-      if (change.kind === "delta") this.datapath.updatePolicy(endpoint.id, change.delta);
-      this.datapath.setEndpoint(endpoint);
-      row.version = change.version;
-      row.revision = this.world.revision;
-      const enforced = this.world.enforced(endpoint);
-      row.ingressEnforced = enforced.ingress;
-      row.egressEnforced = enforced.egress;
-      if (row.status.state === "not-ready") row.status = { state: "ready", reason: "" };
-    } catch (error) {
-      // The old policy stays in force, or none: then nothing passes.
-      row.status = { state: "not-ready", reason: errorText(error) };
-      throw error;
-    }
-  }
-
-  /** The host's endpoint stands under interface 0. */
-  #applyHost(): void {
-    const policy = this.world.hostPolicy();
-    const text = JSON.stringify(policy.entries);
-    if (text === this.#hostApplied) return;
-    this.datapath.setPolicy(policy);
-    const nobody = new Uint8Array(6);
-    this.datapath.setEndpoint({
-      ...{ id: HOST_ENDPOINT, identity: 1, address: this.world.pods.gateway },
-      ...{ interfaceName: "", interfaceIndex: 0, mac: nobody, hostMac: nobody },
-    });
-    this.#hostApplied = text;
+    this.#documents.rescan();
   }
 
   /** What keeps policies from being in force as they are written. */
@@ -506,38 +265,18 @@ export class Agent {
     return this.world.problems();
   }
 
-  #settleFailures(failures: Map<string, string>): void {
-    for (const [what, error] of failures) {
-      if (this.#failures.get(what) !== error)
-        this.#log.error(`not in force: ${what}; what was before stays`, { error });
-    }
-    this.#failures = failures;
-    if (failures.size === 0) {
-      this.#retryMs = RETRY_FIRST_MS;
-      return;
-    }
-    this.#retry = setTimeout(() => this.#apply(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS);
-  }
-
   get failures(): ReadonlyMap<string, string> {
-    return this.#failures;
+    return this.#maps.failures;
   }
 
   /** The revision that is in force everywhere. */
   get appliedRevision(): number {
-    return this.#applied;
+    return this.#maps.appliedRevision;
   }
 
   /** Resolves when the revision is in force everywhere, or at the signal. */
-  async waitForRevision(revision: number, signal: AbortSignal): Promise<number> {
-    while (this.#applied < revision && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-    }
-    return this.#applied;
+  waitForRevision(revision: number, signal: AbortSignal): Promise<number> {
+    return this.#maps.waitForRevision(revision, signal);
   }
 
   // ---- endpoints ----
@@ -565,8 +304,8 @@ export class Agent {
       const row = newRow(record, "creating");
       this.#rows.set(endpoint.id, row);
       this.world.setEndpoint(endpoint);
-      this.#apply();
-      const failed = this.#failures.get(`endpoint ${endpoint.id}`) ?? this.#failures.get("ipcache");
+      this.#maps.apply();
+      const failed = this.#maps.failures.get(`endpoint ${endpoint.id}`) ?? this.#maps.failures.get("ipcache");
       if (failed !== undefined) throw new Error(failed);
       this.datapath.attachEndpoint(endpoint);
       raiseWire(this.#machine, wire, this.#wireAddresses(endpoint));
@@ -624,7 +363,7 @@ export class Agent {
       void this.#machine.processes
         .deleteCgroup(row.record.cgroup)
         .catch((error: unknown) => this.#log.warn("a cgroup stays", { error: errorText(error) }));
-    this.#apply();
+    this.#maps.apply();
   }
 
   /** Its processes are ended, its connections purged, everything of it removed. */
@@ -635,7 +374,7 @@ export class Agent {
     this.datapath.removeEndpoint(endpoint);
     this.world.removeEndpoint(endpoint.id);
     this.#rows.delete(endpoint.id);
-    this.#apply();
+    this.#maps.apply();
     removeWire(this.#machine, row.record);
     await this.#machine.processes.deleteCgroup(row.record.cgroup);
     this.#state.removeEndpoint(endpoint.id);
@@ -692,8 +431,8 @@ export class Agent {
   /** Ends the agent; the datapath stays in force. */
   close(): void {
     clearInterval(this.#reaper);
-    clearTimeout(this.#retry);
-    this.#folder.close();
+    this.#maps.close();
+    this.#documents.close();
     this.datapath.close();
   }
 }

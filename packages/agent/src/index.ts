@@ -1,6 +1,7 @@
-export { Agent, RequestError, type AgentOptions, type EndpointStatus } from "./agent.ts";
+export { Agent } from "./agent.ts";
 export { createLogger, errorText, type Logger, type LoggerOptions } from "./log.ts";
 export { MetricsListenError, type MetricsOptions } from "./metrics.ts";
+export { type AgentOptions, type EndpointStatus, RequestError } from "./options.ts";
 export { answers, SocketTakenError } from "./server.ts";
 export { flowContext, socketPath, startAgent, type RunningAgent } from "./start.ts";
 export { StateError } from "./state.ts";

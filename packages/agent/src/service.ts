@@ -9,7 +9,8 @@ import { dropReasonText, type Observer } from "@skep/flows";
 import { formatAddress, formatMac } from "@skep/net";
 import type { Endpoint } from "@skep/control";
 import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy";
-import { type Agent, type EndpointStatus, RequestError } from "./agent.ts";
+import type { Agent } from "./agent.ts";
+import { type EndpointStatus, RequestError } from "./options.ts";
 import { serviceMessages } from "./service-list.ts";
 
 const VERSION = "0.1.0";

@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow, skep } from "@skep/api";
 import { type FlowContext, Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
-import { Agent, type AgentOptions } from "./agent.ts";
+import { Agent } from "./agent.ts";
 import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
+import type { AgentOptions } from "./options.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 import { agentRoutes } from "./service.ts";
 

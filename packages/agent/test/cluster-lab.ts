@@ -11,7 +11,8 @@ import type { Endpoint } from "@skep/control";
 import type { Machine, Namespace } from "@skep/machine";
 import { buildPacket, hostPrefix, type LayerSpec, type Mac, parsePacket, type ParsedPacket } from "@skep/net";
 import { openSim, Simulation } from "@skep/sim";
-import { Agent, type AgentOptions } from "../src/agent.ts";
+import { Agent } from "../src/agent.ts";
+import type { AgentOptions } from "../src/options.ts";
 import { createLogger } from "../src/log.ts";
 import { ip, type Port } from "./packet-lab.ts";
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findLayer, type LayerSpec, type ParsedPacket, parsePacket, tcpFlags } from "@skep/net";
-import type { AgentOptions } from "../src/agent.ts";
+import type { AgentOptions } from "../src/options.ts";
 import { Cluster, type ClusterGround, type ClusterPod, NODE4, NODE6 } from "./cluster-lab.ts";
 import type { Port } from "./packet-lab.ts";
 import { addressOf, endsOf, isRight, layersOf } from "./masquerade-suite.ts";

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lookupEntry } from "@skep/policy";
 import { openLinux, unmountPins, type LinuxMachine } from "@skep/linux";
-import { Agent, type AgentOptions } from "../src/agent.ts";
+import { Agent } from "../src/agent.ts";
+import type { AgentOptions } from "../src/options.ts";
 import { createLogger } from "../src/log.ts";
 
 const privileged = process.getuid?.() === 0;

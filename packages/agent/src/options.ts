@@ -1,0 +1,75 @@
+/**
+ * @module
+ * What an agent is started with, and what it answers of its endpoints.
+ */
+import type { Endpoint, LoadBalancerConfig } from "@skep/control";
+import type { Machine } from "@skep/machine";
+import type { Enforcement } from "@skep/policy";
+import type { Logger } from "./log.ts";
+import type { EndpointState } from "./records.ts";
+import type { EndpointRecord } from "./state.ts";
+
+export interface AgentOptions {
+  readonly machine: Machine;
+  /** The watched folder of YAML. */
+  readonly directory: string;
+  readonly run: string;
+  readonly state: string;
+  readonly pins: string;
+  /** Below the cgroup2 root; workloads get cgroups of their own under it. Empty: the root itself is where sockets are balanced. */
+  readonly cgroup: string;
+  readonly podCidr: string;
+  /** Workloads get an address of it too. Default: IPv4 alone. */
+  readonly podCidr6?: string;
+  readonly serviceCidr: string;
+  /** Names of the interfaces by which packets leave the host: what workloads send out of the cluster leaves with their addresses. Default none. */
+  readonly devices?: readonly string[];
+  /** False: workloads keep their addresses. Default true. */
+  readonly masquerade?: boolean;
+  /** Destinations to which workloads keep their addresses. */
+  readonly nonMasqueradeCidrs?: readonly string[];
+  /** The devices' queues are fq: rates of workloads delay packets instead of dropping them. Default false. */
+  readonly departureTimes?: boolean;
+  /** How packets get to other nodes' workloads: over the nodes, which must be neighbours, or in tunnels. Default native. */
+  readonly routing?: "native" | "vxlan";
+  /** Of the other nodes' addresses that tunnels lead to; their largest packet depends on it. Default 4. */
+  readonly tunnelFamily?: 4 | 6;
+  readonly nodeName?: string;
+  /** Of the node: what a nodeSelector selects. */
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  /** Policies with a nodeSelector are in force between the host and its workloads. Default false. */
+  readonly hostFirewall?: boolean;
+  /** Until the settings that were last set are read. Default `default`. */
+  readonly enforcement?: Enforcement;
+  /** False: the folder is read again only by `rescan`. Default true. */
+  readonly watch?: boolean;
+  readonly loadBalancer?: Partial<LoadBalancerConfig>;
+  /** Whether services are forwarded before the kernel has the packet, by XDP at the devices. Default disabled: at tc. */
+  readonly lbAcceleration?: "disabled" | "native" | "generic";
+  /** Clients of a service without a backend are told so, or left waiting. Default reject. */
+  readonly lbNoBackend?: "reject" | "drop";
+  /** Every question to a policy leaves a flow. Default false. */
+  readonly verdictEvents?: boolean;
+  readonly log: Logger;
+}
+
+export interface EndpointStatus {
+  readonly endpoint: Endpoint;
+  readonly state: EndpointState;
+  readonly reason: string;
+  /** Of the policy in force. */
+  readonly revision: number;
+  readonly ingressEnforced: boolean;
+  readonly egressEnforced: boolean;
+  readonly record: EndpointRecord;
+}
+
+/** What the caller asked for cannot be. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+  readonly kind: "not-found" | "exists" | "invalid" | "exhausted";
+  constructor(kind: RequestError["kind"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}

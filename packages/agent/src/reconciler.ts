@@ -1,0 +1,203 @@
+/**
+ * @module
+ * Rows into maps: brings the datapath to what control says. What fails keeps its old state or denies; it is tried again, and told.
+ */
+import { type Endpoint, HOST_ENDPOINT, type LoadBalancerChange, type World } from "@skep/control";
+import type { Datapath } from "@skep/datapath";
+import { errorText, type Logger } from "./log.ts";
+import type { NextHops } from "./next-hops.ts";
+import type { NodeRoutes } from "./nodes.ts";
+import type { Row } from "./records.ts";
+import type { StateFolder } from "./state.ts";
+
+export interface ReconcilerOptions {
+  readonly world: World;
+  readonly datapath: Datapath;
+  readonly state: StateFolder;
+  readonly log: Logger;
+  /** By endpoint; the agent's own. */
+  readonly rows: ReadonlyMap<number, Row>;
+  readonly nodeRoutes: NodeRoutes;
+  /** Null: nothing comes in from outside. */
+  readonly nextHops: NextHops | null;
+  readonly hostFirewall: boolean;
+  /** Called after every attempt. */
+  readonly onApplied: () => void;
+}
+
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 10_000;
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #world: World;
+  readonly #datapath: Datapath;
+  readonly #log: Logger;
+  #hostApplied = "";
+  /** The load balancer's maps are as control last said. */
+  #balanced = false;
+  #applied = 0;
+  #waiting: (() => void)[] = [];
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = RETRY_FIRST_MS;
+  #failures = new Map<string, string>();
+  #waysProblem = "";
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#world = options.world;
+    this.#datapath = options.datapath;
+    this.#log = options.log;
+  }
+
+  /** Brings the maps to what control says. What fails is retried; its row says why. */
+  apply(): void {
+    clearTimeout(this.#retry);
+    const world = this.#world;
+    world.settle();
+    const changes = world.loadBalancerChanges();
+    this.#options.state.writeNumbers(world.snapshot());
+    const failures = new Map<string, string>();
+    const attempt = (what: string, run: () => void): void => {
+      try {
+        run();
+      } catch (error) {
+        failures.set(what, errorText(error));
+      }
+    };
+    const revision = world.revision;
+    this.#swapPolicies();
+    // A new identity is in the policies before an address has it; a gone one leaves its address first.
+    if (this.#options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
+    for (const endpoint of world.endpoints()) attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
+    attempt("the routes to other nodes", () => {
+      if (this.#options.nodeRoutes.sync(world.nodes.remote())) this.lookForWays();
+    });
+    attempt("ipcache", () => void this.#datapath.syncIpcache(world.ipcache()));
+    attempt("services", () => this.#applyLoadBalancer(changes));
+    this.#settleFailures(failures);
+    this.#options.onApplied();
+    if (failures.size > 0) return;
+    this.#applied = revision;
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** What is not in force yet, and why. */
+  get failures(): ReadonlyMap<string, string> {
+    return this.#failures;
+  }
+
+  /** The revision that is in force everywhere. */
+  get appliedRevision(): number {
+    return this.#applied;
+  }
+
+  /** Resolves when the revision is in force everywhere, or at the signal. */
+  async waitForRevision(revision: number, signal: AbortSignal): Promise<number> {
+    while (this.#applied < revision && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+    return this.#applied;
+  }
+
+  /** The programs' ways for what comes in for a service. What cannot be said to them stays as it was. */
+  lookForWays(): void {
+    const { nextHops } = this.#options;
+    if (!nextHops) return;
+    try {
+      nextHops.refresh(new Set(this.#world.endpoints().map(({ interfaceIndex }) => interfaceIndex)));
+      this.#waysProblem = "";
+    } catch (error) {
+      const text = errorText(error);
+      if (text !== this.#waysProblem)
+        this.#log.error("the host's routes are not in force for services", { error: text });
+      this.#waysProblem = text;
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+  }
+
+  /** Step by step; after a start, or a step that failed, the whole. */
+  #applyLoadBalancer(changes: readonly LoadBalancerChange[]): void {
+    if (this.#balanced) {
+      this.#balanced = false;
+      for (const change of changes) this.#datapath.syncLoadBalancer(change);
+    } else this.#datapath.replaceLoadBalancer(this.#world.loadBalancerRows());
+    this.#balanced = true;
+  }
+
+  /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */
+  #swapPolicies(): void {
+    const changed = this.#world.endpoints().flatMap((endpoint) => {
+      const row = this.#options.rows.get(endpoint.id);
+      if (!row) return [];
+      const change = this.#world.policyChange(endpoint, row.version);
+      return change.kind === "whole" ? [{ row, change }] : [];
+    });
+    if (changed.length < 2) return;
+    for (const { row } of changed) row.version = 0;
+    try {
+      this.#datapath.setPolicies(changed.map(({ change }) => change.policy));
+    } catch (error) {
+      this.#log.warn("policies are written one by one", { error: errorText(error) });
+      return;
+    }
+    for (const { row, change } of changed) row.version = change.version;
+  }
+
+  #applyEndpoint(endpoint: Endpoint): void {
+    const row = this.#options.rows.get(endpoint.id);
+    if (!row) return;
+    try {
+      const change = this.#world.policyChange(endpoint, row.version);
+      // Half a change is none: until it is whole the next try writes everything.
+      row.version = 0;
+      if (change.kind === "whole") this.#datapath.setPolicy(change.policy);
+      if (change.kind === "delta") this.#datapath.updatePolicy(endpoint.id, change.delta);
+      this.#datapath.setEndpoint(endpoint);
+      row.version = change.version;
+      row.revision = this.#world.revision;
+      const enforced = this.#world.enforced(endpoint);
+      row.ingressEnforced = enforced.ingress;
+      row.egressEnforced = enforced.egress;
+      if (row.status.state === "not-ready") row.status = { state: "ready", reason: "" };
+    } catch (error) {
+      // The old policy stays in force, or none: then nothing passes.
+      row.status = { state: "not-ready", reason: errorText(error) };
+      throw error;
+    }
+  }
+
+  /** The host's endpoint stands under interface 0. */
+  #applyHost(): void {
+    const policy = this.#world.hostPolicy();
+    const text = JSON.stringify(policy.entries);
+    if (text === this.#hostApplied) return;
+    this.#datapath.setPolicy(policy);
+    const nobody = new Uint8Array(6);
+    this.#datapath.setEndpoint({
+      ...{ id: HOST_ENDPOINT, identity: 1, address: this.#world.pods.gateway },
+      ...{ interfaceName: "", interfaceIndex: 0, mac: nobody, hostMac: nobody },
+    });
+    this.#hostApplied = text;
+  }
+
+  #settleFailures(failures: Map<string, string>): void {
+    for (const [what, error] of failures) {
+      if (this.#failures.get(what) !== error)
+        this.#log.error(`not in force: ${what}; what was before stays`, { error });
+    }
+    this.#failures = failures;
+    if (failures.size === 0) {
+      this.#retryMs = RETRY_FIRST_MS;
+      return;
+    }
+    this.#retry = setTimeout(() => this.apply(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS);
+  }
+}
