@@ -5,13 +5,7 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import {
-  type Endpoint,
-  HOST_ENDPOINT,
-  type PolicySettings,
-  World,
-  type WorldSnapshot,
-} from "@skep/control";
+import { type Endpoint, HOST_ENDPOINT, type PolicySettings, World, type WorldSnapshot } from "@skep/control";
 import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
 import { formatAddress } from "@skep/net";

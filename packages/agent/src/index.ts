@@ -5,3 +5,4 @@ export { type AgentOptions, type EndpointStatus, RequestError } from "./options.
 export { answers, SocketTakenError } from "./server.ts";
 export { flowContext, socketPath, startAgent, type RunningAgent } from "./start.ts";
 export { StateError } from "./state.ts";
+export { ApiListenError, type LoopbackOptions, type LoopbackServer, serveLoopback } from "./loopback.ts";

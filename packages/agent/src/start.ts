@@ -1,10 +1,21 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
+import type { ConnectRouter } from "@connectrpc/connect";
 import { flow, skep } from "@skep/api";
-import { type FlowContext, Observer, observerRoutes, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
+import {
+  type FlowContext,
+  flowRoutes,
+  Observer,
+  observerRoutes,
+  recordOf,
+  uuids,
+  wallClock,
+  worldContext,
+} from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
+import { checkLoopback, type LoopbackOptions, serveLoopback } from "./loopback.ts";
 import type { AgentOptions } from "./options.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 import { agentRoutes } from "./service.ts";
@@ -14,6 +25,8 @@ export interface RunningAgent {
   readonly socket: string;
   /** Where metrics are served, where they are. */
   readonly metrics?: string;
+  /** Where the API is served to pages, where it is. */
+  readonly api?: string;
   /** Ends; the datapath stays in force. */
   close(): Promise<void>;
 }
@@ -85,11 +98,18 @@ async function metricsOf(agent: Agent, options: MetricsOptions): Promise<Running
   }
 }
 
+export interface StartOptions extends AgentOptions {
+  readonly metrics?: MetricsOptions;
+  /** Default: the API is served on the socket alone. */
+  readonly api?: LoopbackOptions;
+}
+
 /** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
-export async function startAgent(options: AgentOptions & { readonly metrics?: MetricsOptions }): Promise<RunningAgent> {
+export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const socket = socketPath(options.run);
   if (await answers(socket)) throw new SocketTakenError(socket);
   if (options.metrics) checkMetrics(options.metrics);
+  if (options.api) checkLoopback(options.api.listen);
   const agent = new Agent(options);
   const clock = options.machine.clock;
   const flows = new Observer({
@@ -118,21 +138,27 @@ export async function startAgent(options: AgentOptions & { readonly metrics?: Me
     lost = now;
     for (const pod of departed()) metrics?.flows.forget(pod);
   }, LOSS_MS);
-  const server = await serve(socket, (router) => {
+  const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
+  const routes = (router: ConnectRouter): void => {
     agentRoutes(router, agent, flows);
-    observerRoutes(router, flows, { address: `unix://${socket}`, services: [skep.Agent] });
-  });
+    observerRoutes(router, flows, { address: `unix://${socket}`, services: [skep.Agent, skep.Flows] });
+    flowRoutes(router, flows, { now });
+  };
+  const server = await serve(socket, routes);
+  const api = options.api ? await serveLoopback(options.api, routes) : null;
   const stop = async (): Promise<void> => {
     clearInterval(losses);
     stopNotices();
     reader.close();
     await metrics?.close();
+    await api?.close();
     await server.close();
   };
   return {
     agent,
     socket,
     ...(metrics ? { metrics: metrics.address } : {}),
+    ...(api ? { api: api.address } : {}),
     close: async () => {
       await stop();
       agent.close();

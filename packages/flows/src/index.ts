@@ -25,3 +25,8 @@ export * from "./agent-events.ts";
 export { Relay, type PeerClient, type RelayOptions, type RelayPeer } from "./relay/relay.ts";
 export type { FlowServer } from "./server.ts";
 export * from "./metrics/index.ts";
+export * from "./service-map/service-map.ts";
+export { appOf, nodeOf, type NodeKind, type NodeName } from "./service-map/node.ts";
+export { serviceMapStream, type Ticks, timelineOf } from "./service-map/stream.ts";
+export * from "./history/interface.ts";
+export { flowRoutes, type FlowRoutesOptions, jsonRow } from "./flow-routes.ts";

@@ -36,6 +36,7 @@ export interface UpOptions {
   readonly nodeLabel?: readonly string[];
   readonly policyVerdicts?: boolean;
   readonly metricsAddr?: string;
+  readonly apiAddr?: string;
   readonly hubbleMetrics?: readonly string[];
   readonly lbAlgorithm: "random" | "maglev";
   readonly maglevTableSize: string;
@@ -75,7 +76,8 @@ function untilAsked(): Promise<NodeJS.Signals> {
 /** Errors that say what is wrong in their first line, and how to mend it. */
 function startError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  if (["MetricsError", "MetricsListenError"].includes(error.name)) return usageError(error.message, { cause: error });
+  if (["MetricsError", "MetricsListenError", "ApiListenError"].includes(error.name))
+    return usageError(error.message, { cause: error });
   if (["MissingCapabilityError", "NotSupportedError", "NoCgroupError"].includes(error.name)) {
     return new CliError(error.message, EXIT_USAGE, { cause: error });
   }
@@ -126,6 +128,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.metricsAddr === undefined
       ? {}
       : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
+    ...(options.apiAddr === undefined ? {} : { api: { listen: options.apiAddr } }),
     ...balancing,
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
@@ -137,8 +140,12 @@ export async function up(options: UpOptions): Promise<number> {
       const mounted = bpfMounts().filter((point) => !others.has(point));
       notePlace(places.run, { ...place, mounts: [...mountedBefore, ...mounted] });
     });
-  const { socket, metrics } = running;
-  log.info("ready", { socket, folder: directory, ...(metrics === undefined ? {} : { metrics }) });
+  const { socket, metrics, api } = running;
+  log.info("ready", {
+    ...{ socket, folder: directory },
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(api === undefined ? {} : { api }),
+  });
   log.info("ending; the datapath stays in force", { signal: await asked });
   await running.close();
   return 0;

@@ -78,6 +78,7 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
     .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")
     .option("--metrics-addr <address>", "serve Prometheus metrics there: 127.0.0.1:9962; loopback only")
+    .option("--api-addr <address>", "serve the API to pages there, to read: 127.0.0.1:4246; loopback only")
     .option(
       "--hubble-metrics <metric>",
       "metric of flows with its options, as drop:labelsContext=source_pod; may be given several times",
