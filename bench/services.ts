@@ -18,11 +18,17 @@ import { compiled, needRoot, Samples, withFolder } from "./_setup.ts";
 const REPEAT = 1000;
 const ROUNDS = 300;
 const HEAD = 56;
+const HEAD_ROW = HEAD + 16;
+const MANY = 65_536;
+/** Rounds of flows that are new: no port comes twice. */
+const NEW_ROUNDS = 60;
+const MANY_ROUNDS = 15;
 /** Interface of test runs. */
 const HERE = 1;
 const ELSEWHERE = 4095;
 const [PASS, TX, REDIRECT] = [2, 3, 7];
-const [CLIENT, SERVER, REMOTE, OUTSIDE, NODE] = ["10.9.0.2", "10.9.0.3", "10.8.0.3", "203.0.113.5", "192.0.2.1"];
+const [CLIENT, SERVER, OUTSIDE, NODE] = ["10.9.0.2", "10.9.0.3", "203.0.113.5", "192.0.2.1"];
+const REMOTES = Array.from({ length: 8 }, (_, at) => `10.8.0.${at + 3}`);
 const [VIP, SNAT_VIP, DSR_VIP] = ["10.96.0.1", "198.51.100.10", "198.51.100.11"];
 
 needRoot("services");
@@ -34,6 +40,8 @@ interface Case {
   readonly verdict: number;
   /** The wrapper's case whose cost is taken off. */
   readonly base: "nothing_tc" | "nothing_xdp" | "grow_xdp";
+  /** Measured with new flows and with many, too. */
+  readonly hasFlows?: boolean;
 }
 
 const from = (source: string, destination: string): PacketShape => ({
@@ -46,7 +54,7 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ name: "workload to a service, established, local backend", program: "skep_from_ep", base: "nothing_tc" },
-    ...{ packet: from(CLIENT, VIP), verdict: REDIRECT },
+    ...{ packet: from(CLIENT, VIP), verdict: REDIRECT, hasFlows: true },
   },
   {
     ...{ name: "XDP: for no service", program: "skep_xdp", base: "nothing_xdp" },
@@ -54,11 +62,11 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ name: "XDP: node's address, remote backend, established", program: "skep_xdp", base: "nothing_xdp" },
-    ...{ packet: from(OUTSIDE, SNAT_VIP), verdict: TX },
+    ...{ packet: from(OUTSIDE, SNAT_VIP), verdict: TX, hasFlows: true },
   },
   {
     ...{ name: "XDP: in a tunnel, established", program: "skep_xdp", base: "grow_xdp" },
-    ...{ packet: from(OUTSIDE, DSR_VIP), verdict: TX },
+    ...{ packet: from(OUTSIDE, DSR_VIP), verdict: TX, hasFlows: true },
   },
 ];
 
@@ -68,27 +76,27 @@ const ip = (text: string): Address => {
   return found;
 };
 
-/** A service of one backend. */
-function service(id: number, address: string, backend: string, flags: number): LoadBalancerRows {
+/** A service and its backends; the backends' numbers begin at `first`. */
+function service(id: number, address: string, { first, backends, flags }: ServiceOptions): LoadBalancerRows {
   const slot = (number: number): ServiceSlotRow => ({
-    ...{
-      address: ip(address),
-      port: 80,
-      protocol: 6,
-      scope: 0,
-      slot: number,
-      backend: number === 0 ? 0 : id,
-      id,
-      flags,
-    },
-    ...{ count: number === 0 ? 1 : 0, quarantined: 0, affinityTimeout: 0, algorithm: 0 },
+    ...{ address: ip(address), port: 80, protocol: 6, scope: 0, slot: number, id, flags },
+    ...{ backend: number === 0 ? 0 : first + number - 1, count: number === 0 ? backends.length : 0 },
+    ...{ quarantined: 0, affinityTimeout: 0, algorithm: 0 },
   });
   return {
-    services: [slot(0), slot(1)],
-    backends: [{ id, address: ip(backend), port: 80, protocol: 6, state: 0, zone: 0 }],
+    services: [slot(0), ...backends.map((_, at) => slot(at + 1))],
+    backends: backends.map((backend, at) => ({
+      ...{ id: first + at, address: ip(backend), port: 80, protocol: 6, state: 0, zone: 0 },
+    })),
     reverse: [{ id, address: ip(address), port: 80 }],
     ...{ affinity: [], sourceRanges: [], maglev: [], skips: [] },
   };
+}
+
+interface ServiceOptions {
+  readonly first: number;
+  readonly backends: readonly string[];
+  readonly flags: number;
 }
 
 function prepare(datapath: Datapath, maps: Readonly<Record<string, RawMap>>): void {
@@ -119,9 +127,10 @@ function prepare(datapath: Datapath, maps: Readonly<Record<string, RawMap>>): vo
   }
   const outside = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE;
   const parts = [
-    service(1, VIP, SERVER, 0),
-    service(2, SNAT_VIP, REMOTE, outside),
-    service(3, DSR_VIP, REMOTE, outside | SERVICE_FLAG.DSR),
+    service(1, VIP, { first: 1, backends: [SERVER], flags: 0 }),
+    // A node has 32,768 ports for what it sends to one backend.
+    service(2, SNAT_VIP, { first: 2, backends: REMOTES, flags: outside }),
+    service(3, DSR_VIP, { first: 20, backends: REMOTES, flags: outside | SERVICE_FLAG.DSR }),
   ];
   datapath.replaceLoadBalancer({
     ...{ affinity: [], sourceRanges: [], maglev: [], skips: [] },
@@ -143,7 +152,17 @@ class Wrapper {
     this.#wrapper = wrapper;
   }
 
-  run(target: Collection, name: string, data: Uint8Array): { returned: number; duration: number } {
+  /** `ports`: as many flows in turn, from `next` on. */
+  run(
+    target: Collection,
+    name: string,
+    {
+      data,
+      ports = 0,
+      next = 0,
+      repeat = REPEAT,
+    }: { data: Uint8Array; ports?: number; next?: number; repeat?: number },
+  ): { returned: number; duration: number } {
     const program = target.programs[name];
     if (!program) throw new Error(`no program ${name}`);
     const kind = program.info.type === "xdp" ? "xdp" : "tc";
@@ -151,30 +170,61 @@ class Wrapper {
     const [slot, heads] = [this.#wrapper.maps[`${kind}_target`], this.#wrapper.maps["heads"]];
     if (!wrap || !slot || !heads) throw new Error("the wrapper lacks its parts");
     slot.setProgram(encodeU32(0), program);
-    const head = new Uint8Array(HEAD);
+    const head = new Uint8Array(HEAD_ROW);
     head.set(data.subarray(0, HEAD));
+    new DataView(head.buffer).setBigUint64(HEAD, BigInt(ports), true);
+    new DataView(head.buffer).setBigUint64(HEAD + 8, BigInt(next), true);
     heads.set(encodeU32(0), head);
-    return wrap.test({ data, repeat: REPEAT });
+    return wrap.test({ data, repeat });
   }
 }
 
-function measure(programs: Collection, twins: Collection): void {
+function measure(programs: Collection, twins: Collection, maps: Readonly<Record<string, RawMap>>): void {
   const wrapper = new Wrapper(twins);
   const samples = new Samples();
-  const frames = CASES.map((each) => ({ ...each, data: padded(tcpPacket(each.packet)) }));
-  for (const { program, packet } of frames)
-    programs.programs[program]?.test({ data: padded(tcpPacket({ ...packet, flags: SYN })) });
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const { name, program, data, verdict, base } of frames) {
-      samples.add(base, wrapper.run(twins, base, data).duration);
-      const { returned, duration } = wrapper.run(programs, program, data);
-      if (returned !== verdict) throw new Error(`${name}: verdict ${returned} instead of ${verdict}`);
-      samples.add(name, duration);
-    }
+  const frames = CASES.map((each) => ({
+    ...each,
+    data: padded(tcpPacket(each.packet)),
+    opening: padded(tcpPacket({ ...each.packet, flags: SYN })),
+  }));
+  const right = (each: Case, returned: number): void => {
+    if (returned !== each.verdict) throw new Error(`${each.name}: verdict ${returned} instead of ${each.verdict}`);
+  };
+  const sample = (each: Case, name: string, options: Parameters<Wrapper["run"]>[2]): void => {
+    samples.add(each.base, wrapper.run(twins, each.base, { ...options, next: 0 }).duration);
+    const { returned, duration } = wrapper.run(programs, each.program, options);
+    right(each, returned);
+    samples.add(name, duration);
+  };
+  for (const { program, opening } of frames) programs.programs[program]?.test({ data: opening });
+  for (let round = 0; round < ROUNDS; round++) for (const each of frames) sample(each, each.name, { data: each.data });
+  const flows = frames.filter(({ hasFlows }) => hasFlows);
+  for (const each of flows) {
+    forget(maps);
+    for (let round = 0; round < NEW_ROUNDS; round++)
+      sample(each, `${each.name}: new flows`, { data: each.opening, ports: MANY, next: round * REPEAT });
+    wrapper.run(programs, each.program, { data: each.opening, ports: MANY, repeat: MANY });
+    for (let round = 0; round < 3; round++)
+      wrapper.run(programs, each.program, { data: each.data, ports: MANY, repeat: MANY });
+    for (let round = 0; round < MANY_ROUNDS; round++)
+      sample(each, `${each.name}: 64k flows`, { data: each.data, ports: MANY, repeat: MANY });
   }
-  for (const { name, base } of CASES) {
-    const skep = median(samples.of(name)) - median(samples.of(base));
+  const empty = median(samples.of("nothing_xdp"));
+  const tell = (name: string, base: Case["base"]): void => {
+    // The twin that grows the packet has a cost of its own: half of it is the wrapper's, which makes the packet small again.
+    const cost = median(samples.of(base));
+    const skep = median(samples.of(name)) - (base === "grow_xdp" ? (cost + empty) / 2 : cost);
     print({ bench: "services", case: name, unit: "ns a packet", skep, peer: null, peerName: null });
+  };
+  for (const { name, base } of frames) tell(name, base);
+  for (const { name, base } of flows) for (const kind of ["new flows", "64k flows"]) tell(`${name}: ${kind}`, base);
+}
+
+function forget(maps: Readonly<Record<string, RawMap>>): void {
+  for (const name of ["skep_ct", "skep_nat", "skep_flow4"]) {
+    const map = maps[name];
+    if (!map) throw new Error(`no map ${name}`);
+    map.deleteAll([...map.entries()].map(([key]) => key));
   }
 }
 
@@ -206,7 +256,7 @@ function run(machine: Machine, pins: string, cgroup: string): void {
     opened.push(programs);
     const twins = machine.bpf.load(readObject(compiled("bench/twins/wrap.bpf.ts")));
     opened.push(twins);
-    measure(programs, twins);
+    measure(programs, twins, maps);
   } finally {
     for (const each of opened.reverse()) each.close();
     datapath.destroy();

@@ -254,10 +254,19 @@ export class LoadBalancerMaps {
 
   /** Connections that were found to be no service's, or to be one's, are looked at anew. */
   #nextGeneration(): void {
+    this.#raise("generation");
+  }
+
+  /** Another way to a backend or a client, or another backend is local: flows that go on at XDP are looked at anew. */
+  nextWays(): void {
+    this.#raise("ways");
+  }
+
+  #raise(name: "generation" | "ways"): void {
     const map = this.#map("skep_lb_state");
     const before = map.get(encodeU32(0));
-    const { generation } = before ? maps.LoadBalancerState.decode(before) : { generation: 0 };
-    map.set(encodeU32(0), maps.LoadBalancerState.encode({ generation: (generation + 1) >>> 0 || 1 }));
+    const state = before ? maps.LoadBalancerState.decode(before) : { generation: 0, ways: 0 };
+    map.set(encodeU32(0), maps.LoadBalancerState.encode({ ...state, [name]: (state[name] + 1) >>> 0 || 1 }));
   }
 
   #read(): Tables {

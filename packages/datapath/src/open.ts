@@ -306,7 +306,7 @@ class KernelDatapath implements Datapath {
       };
       rows.set(keyText(key), [key, Device.encode(words)]);
     }
-    sync(this.#map("skep_devices"), rows);
+    this.#nextWays(sync(this.#map("skep_devices"), rows));
     this.#attachHooks(DEVICE_HOOKS, devices);
     this.#attachXdp(devices);
   }
@@ -357,7 +357,12 @@ class KernelDatapath implements Datapath {
       });
       return [keyText(key), [key, value]];
     });
-    return sync(this.#map("skep_next_hops"), new Map(entries));
+    return this.#nextWays(sync(this.#map("skep_next_hops"), new Map(entries)));
+  }
+
+  #nextWays<R extends { readonly changed: number; readonly deleted: number }>(result: R): R {
+    if (result.changed + result.deleted > 0) this.#loadBalancer.nextWays();
+    return result;
   }
 
   syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
@@ -409,8 +414,13 @@ class KernelDatapath implements Datapath {
 
   #writeEndpoint(endpoint: DatapathEndpoint): void {
     const value = encodeEndpoint(endpoint, this.#generations.get(endpoint.id) ?? 0);
-    for (const address of addressesOf(endpoint))
-      this.#map("skep_ep_addr").set(maps.Address.encode(encodeAddress(address)), value);
+    let isNew = false;
+    for (const address of addressesOf(endpoint)) {
+      const key = maps.Address.encode(encodeAddress(address));
+      isNew ||= this.#map("skep_ep_addr").get(key) === null;
+      this.#map("skep_ep_addr").set(key, value);
+    }
+    if (isNew) this.#loadBalancer.nextWays();
     this.#map("skep_ep_if").set(encodeU32(endpoint.interfaceIndex), value);
   }
 
@@ -428,6 +438,7 @@ class KernelDatapath implements Datapath {
   removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void {
     for (const address of addressesOf(endpoint))
       this.#map("skep_ep_addr").delete(maps.Address.encode(encodeAddress(address)));
+    this.#loadBalancer.nextWays();
     this.#map("skep_ep_if").delete(encodeU32(endpoint.interfaceIndex));
     this.#endpoints.delete(endpoint.id);
     for (const direction of [1, 2])

@@ -18,6 +18,8 @@ export const SMALL = {
       "skep_aff_match",
       "skep_sock_rev",
       "skep_nat",
+      "skep_flow4",
+      "skep_flow6",
     ].map((name) => [name, 256]),
   ),
 };

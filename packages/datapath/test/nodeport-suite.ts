@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { SERVICE_FLAG, type LoadBalancerBackendRow, type LoadBalancerRows } from "@skep/control";
 import { hostPrefix, parsePacket, verifyChecksums, type LayerSpec } from "@skep/net";
 import { Device } from "../src/bpf/device.bpf.ts";
+import { Connection } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
@@ -218,6 +219,58 @@ export function nodePortSuite(open: () => PacketMachine): void {
             const inner: LayerSpec[] = [network(client, vip, 60), segment("tcp", [44_000, 80], FLAG.ACK), payload(31)];
             const outer = network(node, remote, 64, family === 4 ? { identification: 0 } : {});
             for (let at = 0; at < 2; at++) becomes(enter(frame(inward, ...inner)), TX, frame(onward, outer, ...inner));
+          });
+
+          test("a flow that goes on is known by one entry, until its way changes", () => {
+            ground.datapath.replaceLoadBalancer(rows({}));
+            const flows = ground.map(family === 4 ? "skep_flow4" : "skep_flow6");
+            flows.deleteAll([...flows.entries()].map(([key]) => key));
+            const send = (hops: number, size: number, flags: number): Passed =>
+              enter(frame(inward, network(client, vip, hops), segment("tcp", [44_100, 80], flags), payload(size)));
+            const gone = (hops: number, size: number, flags: number, to = remote, hop = onward): Uint8Array =>
+              frame(hop, network(node, to, hops), segment("tcp", [44_100, 8080], flags), payload(size));
+            becomes(send(60, 0, FLAG.SYN), TX, gone(59, 0, FLAG.SYN));
+            expect([...flows.entries()]).toHaveLength(0);
+            for (const [hops, size] of [
+              [60, 4],
+              [50, 100],
+              [40, 3],
+            ] as const)
+              becomes(send(hops, size, FLAG.ACK), TX, gone(hops - 1, size, FLAG.ACK));
+            expect([...flows.entries()]).toHaveLength(1);
+            const answer = (size: number): Uint8Array =>
+              frame(inward, network(remote, node, 9), segment("tcp", [8080, 44_100], FLAG.ACK), payload(size));
+            for (const size of [5, 60, 7])
+              becomes(
+                enter(answer(size)),
+                TX,
+                frame(onward, network(vip, client, 8), segment("tcp", [80, 44_100], FLAG.ACK), payload(size)),
+              );
+            expect([...flows.entries()]).toHaveLength(2);
+            // Elsewhere is another way, and what has been counted is not lost.
+            const other = { source: mac(9, 2), destination: mac(8, 2) };
+            const { address } = hostPrefix(ip(family === 4 ? "0.0.0.0" : "::"));
+            ground.datapath.syncNextHops([{ prefix: { address, length: 0 }, interfaceIndex: HERE, macs: other }]);
+            for (let at = 0; at < 2; at++) {
+              becomes(send(30, 9, FLAG.ACK), TX, gone(29, 9, FLAG.ACK, remote, other));
+              expect(enter(answer(1)).verdict).toBe(TX);
+            }
+            const counted = [...ground.map("skep_ct").entries()].map(([, value]) => Connection.decode(value));
+            expect(counted.find(({ flags }) => (flags & 32) === 0)).toMatchObject({ packets: 5n, replyPackets: 4n });
+            // Its entries gone, the flow keeps its backend and its port.
+            for (const name of ["skep_ct", "skep_nat"])
+              ground.map(name).deleteAll([...ground.map(name).entries()].map(([key]) => key));
+            const second = {
+              ...one(remote),
+              id: 2,
+              address: ip(server.address6 && family === 6 ? "fd08::4" : "10.8.0.4"),
+            };
+            ground.datapath.replaceLoadBalancer(rows({ backends: [second, one(remote)] }));
+            for (let at = 0; at < 2; at++) becomes(send(30, 9, FLAG.ACK), TX, gone(29, 9, FLAG.ACK, remote, other));
+            // The backend is gone: another takes the next packet.
+            ground.datapath.replaceLoadBalancer(rows({ backends: [second] }));
+            const moved = family === 4 ? "10.8.0.4" : "fd08::4";
+            for (let at = 0; at < 2; at++) becomes(send(30, 9, FLAG.ACK), TX, gone(29, 9, FLAG.ACK, moved, other));
           });
 
           test("denied prefixes are dropped before all else", () => {

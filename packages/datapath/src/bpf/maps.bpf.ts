@@ -213,8 +213,8 @@ export const maglev = hashOfMaps("skep_maglev", {
   maxEntries: 65_536,
 });
 
-/** `generation` rises with every change of the services. */
-export const LoadBalancerState = struct("LoadBalancerState", { generation: u32 });
+/** `generation` rises with every change of the services, `ways` with every change of what is local and of the ways to what is not. */
+export const LoadBalancerState = struct("LoadBalancerState", { generation: u32, ways: u32 });
 export const loadBalancerState = array("skep_lb_state", { value: LoadBalancerState, maxEntries: 1 });
 
 /** What a socket asked for, by its cookie and the backend that it got. */

@@ -8,7 +8,7 @@ import { devices, nextHops, type NextHop } from "./device.bpf.ts";
 import { ServiceKey, type Address, type Backend, type Connection, type Frontend } from "./maps.bpf.ts";
 import { frontends } from "./maps.bpf.ts";
 import type { Translation } from "./nat.bpf.ts";
-import { DROP, STATE_REPLY, type Packet } from "./packet.bpf.ts";
+import { DROP, sameAddress, STATE_REPLY, type Packet } from "./packet.bpf.ts";
 import { backendOf, lookupAny, SERVICE } from "./services.bpf.ts";
 
 /** Cluster addresses are served to the outside too (bpf-lb-external-clusterip). */
@@ -26,6 +26,25 @@ export const MARK_MASK = 0x0f00;
  * for none, or a drop code.
  */
 export function serve(packet: Packet, now: u32): u32 {
+  return serveFlow(packet, now, null);
+}
+
+/** Whom a flow's client has got: what is known beside its connection's entry. */
+export interface Served {
+  readonly service: u32;
+  readonly backend: u32;
+  readonly backendGeneration: u32;
+}
+
+function isThere(packet: Packet, served: Served): boolean {
+  const frontend = frontends.get(served.service);
+  const backend = backendOf(served.backend);
+  if (!frontend || !backend || backend.generation !== served.backendGeneration) return false;
+  return frontend.port === packet.destinationPort && sameAddress(frontend.address, packet.destination);
+}
+
+/** As `serve`; `served`: of a flow whose connection's entry may have been evicted. */
+export function serveFlow(packet: Packet, now: u32, served: Served | null): u32 {
   const connection = findAny(packet, now);
   if (connection) {
     if ((connection.flags & CT_SERVICE) === 0) return 0;
@@ -47,7 +66,7 @@ export function serve(packet: Packet, now: u32): u32 {
   if (!service || (service.flags & SERVICE.L7) !== 0) return 0;
   if ((service.flags & SERVICE.ROUTABLE) === 0 && externalClusterIp.value === 0) return DROP.IS_CLUSTER_IP;
   if (!isInRange(service, packet.source)) return DROP.LB_SOURCE_RANGE;
-  const id = choosePerPacket(packet, service, key);
+  const id = served && isThere(packet, served) ? served.backend : choosePerPacket(packet, service, key);
   const backend = id === 0 ? null : backendOf(id);
   if (!backend) return DROP.SERVICE_BACKEND_NOT_FOUND;
   packet.service = service.id;

@@ -9,3 +9,4 @@ export * from "./socket.bpf.ts";
 export * from "./device.bpf.ts";
 export * from "./nodeport-tc.bpf.ts";
 export * from "./xdp.bpf.ts";
+export * from "./flows.bpf.ts";

@@ -22,10 +22,11 @@ import { ipv4Checksum } from "@skep/bpf/checksum";
 import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
 import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
 import { clock, find, open, touch } from "./connection.bpf.ts";
+import { again, collect, knownFlow, noteBackend, rememberRewrite, rememberTunnel, WHOLE_WAY } from "./flows.bpf.ts";
 import { count } from "./events.bpf.ts";
 import { Address, endpointsByAddress, type Backend } from "./maps.bpf.ts";
 import { mapBack, mapOut, Translation } from "./nat.bpf.ts";
-import { askedFrontend, hop, nextHop, nodeAddress, serve } from "./nodeport.bpf.ts";
+import { askedFrontend, hop, nextHop, nodeAddress, serveFlow } from "./nodeport.bpf.ts";
 import type { NextHop } from "./device.bpf.ts";
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, freshPacket, parse, sameAddress, scratch, type Packet } from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
@@ -86,11 +87,13 @@ export const front = xdp("skep_xdp", (ctx) => {
   if (!ethernet) return XDP.PASS;
   const type = ethernet.type;
   if (prefilter.value !== 0 && isDenied(ctx, type)) return deny(ctx);
+  const known = again(ctx, type);
+  if (known !== WHOLE_WAY) return known;
   const packet = freshPacket();
   if (!packet || parse(ctx, packet, type) !== 0) return XDP.PASS;
   if (packet.fragment !== 0 || packet.related !== 0) return XDP.PASS;
   const now = clock();
-  const served = serve(packet, now);
+  const served = serveFlow(packet, now, knownFlow());
   if (served === TRANSLATED) {
     if (packet.direct !== 0) xdpCalls.tailCall(ctx, XDP_ENCAPSULATE);
     else xdpCalls.tailCall(ctx, XDP_FORWARD);
@@ -108,6 +111,7 @@ export const front = xdp("skep_xdp", (ctx) => {
 
 /** Out again, by the interface that it came from or another. */
 function sendOn(ctx: XdpContext, next: NextHop): i32 {
+  count(0, DIRECTION_INGRESS, ctx.length);
   const ethernet = ctx.header(Ethernet, 0);
   if (!ethernet) return XDP.DROP;
   ethernet.source = next.source.bytes;
@@ -130,6 +134,7 @@ export const forward = xdp("skep_xdp_lb", (ctx) => {
   const next = backend ? wayTo(packet, backend) : null;
   const to = Translation.zero();
   if (!backend || !next || !nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
+  noteBackend(packet, backend.generation);
   const now = clock();
   const length = ctx.length;
   const target = Translation.zero();
@@ -141,6 +146,7 @@ export const forward = xdp("skep_xdp_lb", (ctx) => {
   const connection = find(packet, now);
   if (connection) {
     touch(packet, connection, now, length);
+    collect(connection, false);
   } else {
     const full = open(packet, { egress: 0, ingress: 0 }, servicesGeneration(), now, length);
     if (full !== 0) return drop(ctx, full);
@@ -150,7 +156,10 @@ export const forward = xdp("skep_xdp_lb", (ctx) => {
   const failed = rewriteSourceXdp(ctx, packet, to);
   if (failed !== 0) return drop(ctx, failed);
   const expired = hop(ctx, packet);
-  return expired === 0 ? sendOn(ctx, next) : drop(ctx, expired);
+  if (expired !== 0) return drop(ctx, expired);
+  const verdict = sendOn(ctx, next);
+  rememberRewrite(ctx, next, packet.protocol);
+  return verdict;
 });
 
 /** An answer to what the node has sent on: back to the client, from the service. */
@@ -159,6 +168,7 @@ export const reply = xdp("skep_xdp_reply", (ctx) => {
   if (!packet) return XDP.PASS;
   const next = nextHop(packet.innerDestination);
   if (!next || next.hasMacs === 0) return XDP.PASS;
+  noteBackend(packet, 0);
   const to = Translation.zero();
   const node = Translation.zero();
   node.address = packet.destination;
@@ -176,6 +186,7 @@ export const reply = xdp("skep_xdp_reply", (ctx) => {
   // What masquerades is tc's.
   if (!connection || !frontend || sameAddress(to.address, node.address)) return XDP.PASS;
   touch(packet, connection, now, ctx.length);
+  collect(connection, true);
   const refused = rewriteDestinationXdp(ctx, packet, to);
   if (refused !== 0) return drop(ctx, refused);
   to.address = frontend.address;
@@ -183,10 +194,19 @@ export const reply = xdp("skep_xdp_reply", (ctx) => {
   const failed = rewriteSourceXdp(ctx, packet, to);
   if (failed !== 0) return drop(ctx, failed);
   const expired = hop(ctx, packet);
-  return expired === 0 ? sendOn(ctx, next) : drop(ctx, expired);
+  if (expired !== 0) return drop(ctx, expired);
+  const verdict = sendOn(ctx, next);
+  rememberRewrite(ctx, next, packet.protocol);
+  return verdict;
 });
 
 const HOPS = 64;
+
+function sendInside(ctx: XdpContext, next: NextHop): i32 {
+  const verdict = sendOn(ctx, next);
+  rememberTunnel(ctx, next);
+  return verdict;
+}
 
 /** The packet in an IP packet to the backend (RFC 2003, 2473), which answers the client itself. */
 export const encapsulate = xdp("skep_xdp_encap", (ctx) => {
@@ -196,6 +216,7 @@ export const encapsulate = xdp("skep_xdp_encap", (ctx) => {
   const next = backend ? wayTo(packet, backend) : null;
   const to = Translation.zero();
   if (!backend || !next || !nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
+  noteBackend(packet, backend.generation);
   if (packet.isIpv6 !== 0) {
     const inner: u32 = ctx.length - Ethernet.size;
     if (xdpAdjustHead(ctx, -40) !== 0) return XDP.PASS;
@@ -210,7 +231,7 @@ export const encapsulate = xdp("skep_xdp_encap", (ctx) => {
     const { address } = backend;
     ip.source = { w0: to.address.w0, w1: to.address.w1, w2: to.address.w2, w3: to.address.w3 };
     ip.destination = { w0: address.w0, w1: address.w1, w2: address.w2, w3: address.w3 };
-    return sendOn(ctx, next);
+    return sendInside(ctx, next);
   }
   const outer: u32 = ctx.length - Ethernet.size + Ipv4.size;
   if (xdpAdjustHead(ctx, -20) !== 0) return XDP.PASS;
@@ -229,5 +250,5 @@ export const encapsulate = xdp("skep_xdp_encap", (ctx) => {
   ip.source = to.address.w3;
   ip.destination = backend.address.w3;
   ip.checksum = ipv4Checksum(ip);
-  return sendOn(ctx, next);
+  return sendInside(ctx, next);
 });
