@@ -17,7 +17,9 @@ import { eliminateLoads } from "../src/passes/loads.ts";
 import { ConstantPool } from "../src/passes/pool.ts";
 import { promoteStack } from "../src/passes/promote.ts";
 import { rotateLoops } from "../src/passes/rotate-loops.ts";
+import { shadowCounters } from "../src/passes/shadow.ts";
 import { simplifyInstructions } from "../src/passes/simplify.ts";
+import { sinkIndexes } from "../src/passes/sink-indexes.ts";
 import { constructSsa } from "../src/passes/ssa.ts";
 import { threadJumps } from "../src/passes/thread-jumps.ts";
 import { unrollLoops } from "../src/passes/unroll.ts";
@@ -41,6 +43,8 @@ export const PASSES = {
   rotate: (fn) => rotateLoops(fn),
   unroll: (fn) => unrollLoops(fn),
   thread: (fn) => threadJumps(fn),
+  shadow: (fn) => shadowCounters(fn, new ConstantPool(fn)),
+  sink: (fn) => sinkIndexes(fn),
   indexes: (fn) => normalizeIndexes(fn, new ConstantPool(fn)),
 } satisfies Record<string, Pass>;
 

@@ -30,12 +30,13 @@ export function readBinding(cx: Cx, binding: Binding, node: ts.Node): Value {
 /** A pointer that is 0 where the reference is null. */
 export function pointerOf(cx: Cx, ref: RefValue, node: ts.Node): RefValue["ptr"] {
   const b = cx.emit(node);
-  const moved = ref.offset === 0 ? ref.ptr : b.ptradd(ref.ptr, ref.offset);
-  if (!ref.nullable || !ref.present) return moved;
+  const move = (): RefValue["ptr"] => (ref.offset === 0 ? ref.ptr : b.ptradd(ref.ptr, ref.offset));
+  if (!ref.nullable || !ref.present) return move();
   const local = b.local("reference", "ptr");
   const [some, none, join] = [b.block("present"), b.block("absent"), b.block("reference")];
   b.branch(ref.present.predicate, [ref.present.a, ref.present.b], [some, none]);
-  b.at(some).set(local, moved);
+  // The verifier takes no sum with a pointer that may be null: behind the test only.
+  b.at(some).set(local, move());
   b.jump(join);
   b.at(none).set(local, b.null());
   b.jump(join);

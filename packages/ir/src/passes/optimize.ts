@@ -18,8 +18,10 @@ import { mergeChecks } from "./merge-checks.ts";
 import { ConstantPool } from "./pool.ts";
 import { promoteStack } from "./promote.ts";
 import { rotateLoops } from "./rotate-loops.ts";
+import { shadowCounters } from "./shadow.ts";
 import { simplifyInstructions } from "./simplify.ts";
 import type { SimplifyOptions } from "./simplify.ts";
+import { sinkIndexes } from "./sink-indexes.ts";
 import { constructSsa } from "./ssa.ts";
 import { threadJumps } from "./thread-jumps.ts";
 import { unrollLoops } from "./unroll.ts";
@@ -55,7 +57,9 @@ export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false
 export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void {
   removeUnreachable(fn);
   cleanUp(fn, options);
-  if (promoteStack(fn, new ConstantPool(fn))) {
+  const promoted = promoteStack(fn, new ConstantPool(fn));
+  const shadowed = shadowCounters(fn, new ConstantPool(fn));
+  if (promoted || shadowed) {
     constructSsa(fn);
     cleanUp(fn, options);
   }
@@ -77,6 +81,7 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
   cleanUp(fn, options);
   if (hoistInvariants(fn)) cleanUp(fn, options);
   // Nothing is moved up from here on.
+  sinkIndexes(fn);
   finishArithmetic(fn, options);
   if (combineAccesses(fn, new ConstantPool(fn), options)) cleanUp(fn, options, true);
   removeDeadCode(fn, { constants: true });
