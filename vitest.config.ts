@@ -5,7 +5,19 @@ const shared = {
   ssr: { resolve: { conditions: ["skep-source"] } },
 };
 
-// `kernel` tests change namespaces, links and maps of the machine: one file after the other.
+const isPrivileged = process.env["SKEP_TEST_UNPRIVILEGED"] === undefined;
+
+/** What changes namespaces, links and maps of the machine: one file after the other. */
+const kernel = {
+  pool: "forks",
+  fileParallelism: false,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+} as const;
+
+/** Files that count descriptors, collect garbage or look at the process itself: a process for each. */
+const alone = ["packages/linux/**/*.kernel.test.ts", "docs/**/*.kernel.test.ts"];
+
 export default defineConfig({
   ...shared,
   test: {
@@ -16,24 +28,33 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/{src,test}/**/*.test.ts", "examples/**/*.test.ts", "docs/**/*.test.ts"],
           exclude: ["**/*.kernel.test.ts", "**/node_modules/**"],
+          // Modules are read once per worker, not once per file: a third of the time.
+          isolate: false,
           testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
         ...shared,
         test: {
+          ...kernel,
           name: "kernel",
-          include: [
-            "packages/*/{src,test}/**/*.kernel.test.ts",
-            "examples/**/*.kernel.test.ts",
-            "docs/**/*.kernel.test.ts",
-          ],
-          pool: "forks",
+          include: ["packages/*/{src,test}/**/*.kernel.test.ts", "examples/**/*.kernel.test.ts"],
+          exclude: [...alone, "**/node_modules/**"],
+          isolate: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        ...shared,
+        test: {
+          ...kernel,
+          name: "kernel-alone",
+          include: alone,
+          exclude: ["**/node_modules/**"],
           // An ordinary user's run only tells what it skips: one process is enough for that.
-          isolate: process.env["SKEP_TEST_UNPRIVILEGED"] === undefined,
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          isolate: isPrivileged,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
