@@ -1,6 +1,6 @@
 import { LDDW, pseudo, slotDistance, slots } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
-import type { LinkedLine } from "@skep/object";
+import type { BtfTypes, LinkedLine } from "@skep/object";
 import type { SourceLine } from "./error.ts";
 import { LoadError } from "./error.ts";
 
@@ -30,6 +30,8 @@ export interface Code {
    * of programs that walk such objects.
    */
   readonly probes: boolean;
+  /** The object's own types, which objects that the program makes are of. */
+  readonly types: BtfTypes | null;
 }
 
 export interface CodeOptions {
@@ -41,6 +43,7 @@ export interface CodeOptions {
   readonly contextBytes?: number;
   /** Default false. */
   readonly probes?: boolean;
+  readonly types?: BtfTypes | undefined;
 }
 
 /** Throws `LoadError` for an `lddw` of something that `addresses` does not know. */
@@ -67,6 +70,7 @@ export function prepare(instructions: readonly Instruction[], options: CodeOptio
     source: sourceFinder(slotOf, options.lines ?? []),
     contextBytes: options.contextBytes ?? 0,
     probes: options.probes ?? false,
+    types: options.types ?? null,
   };
   instructions.forEach((insn, index) => {
     const distance = slotDistance(insn);

@@ -91,6 +91,7 @@ export const errno = {
   EINVAL: 22,
   ENOSPC: 28,
   ERANGE: 34,
+  EDEADLK: 35,
   ENODATA: 61,
   EOVERFLOW: 75,
   EPROTONOSUPPORT: 93,

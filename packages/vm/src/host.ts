@@ -57,6 +57,14 @@ export interface Host {
 
   /** The task that runs; without it the kernel's idle task: pid 0, root. */
   readonly task?: TaskInfo;
+  /** Every task, in the order of their numbers; default: only `task`. */
+  tasks?(): readonly TaskInfo[];
+  /** bpf_send_signal to the task that runs; `thread`: to it alone. Gives 0 or a negative errno; without it EPERM. */
+  signal?(task: TaskInfo, signal: number, thread: boolean): number;
+  /** bpf_sock_destroy. Gives 0 or a negative errno; without it EOPNOTSUPP. */
+  destroySocket?(socket: KernelObject): number;
+  /** Every cgroup, those above before those below. */
+  cgroups?(): readonly CgroupInfo[];
   /** The cgroup of a packet's socket, or of a socket; null where it has none. */
   cgroupOf?(of: KernelObject | "packet"): CgroupInfo | null;
   /** SO_COOKIE of a socket, or of the run's. */
@@ -170,13 +178,15 @@ export interface TaskInfo {
   /** At most 15 bytes. */
   readonly command: string;
   readonly cgroup?: CgroupInfo;
+  /** Mapped areas (`struct vm_area_struct`), ascending; `end`: the byte behind. */
+  readonly areas?: readonly { readonly end: bigint; readonly object: KernelObject }[];
   /** Its `struct task_struct`, for programs that walk it and for task storage. */
   readonly object?: KernelObject;
 }
 
 export interface CgroupInfo {
   readonly id: bigint;
-  /** Ids from the root down to this one. */
+  /** Ids from the root down to this one, which is the last. */
   readonly ancestors: readonly bigint[];
   readonly classId?: number;
   readonly object?: KernelObject;

@@ -1,12 +1,13 @@
 /** @module From an object's spec to code: data sections, relocations, addresses of maps, helpers that have to be there. */
 import { helperById, pseudoCall } from "@skep/isa";
 import type { Instruction } from "@skep/isa";
-import { linkProgram, relocate } from "@skep/object";
-import type { BtfTypes, LinkedProgram, ObjectSpec } from "@skep/object";
+import { CORE_KINDS, linkProgram, relocate } from "@skep/object";
+import type { BtfTypes, BtfView, LinkedProgram, ObjectSpec } from "@skep/object";
 import { prepare } from "./code.ts";
 import type { Code } from "./code.ts";
 import { LoadError, UnsupportedError } from "./error.ts";
 import { ArrayMap } from "./maps/array.ts";
+import { ArenaMap } from "./maps/other.ts";
 import type { VmMap } from "./maps/map.ts";
 
 export type Variables = Readonly<Record<string, number | bigint | boolean | Uint8Array>>;
@@ -47,7 +48,7 @@ function variableBytes(name: string, value: number | bigint | boolean | Uint8Arr
 export interface LinkPlace {
   readonly name: string;
   readonly maps: Readonly<Record<string, VmMap>>;
-  readonly kernelTypes: BtfTypes | undefined;
+  readonly kernelTypes: BtfTypes | BtfView | undefined;
   readonly contextBytes: number;
   readonly probes: boolean;
   readonly hasHelper: (id: number) => boolean;
@@ -74,8 +75,28 @@ export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
     return number === undefined || insn.src !== pseudoCall.kfunc ? insn : { ...insn, imm: number };
   });
   for (const insn of instructions) checkHelper(insn, place);
-  const { name, contextBytes, probes } = place;
-  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes, probes });
+  const { name, contextBytes } = place;
+  const probes = place.probes || walksObjects(linked);
+  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes, probes, types: spec.btf });
+}
+
+/** bpf_get_current_task_btf, bpf_skc_to_*: pointers to the kernel's objects, in programs of any type. */
+const WALKING_HELPERS: ReadonlySet<number> = new Set([136, 137, 138, 139, 140, 158, 162, 175, 178, 196]);
+const WALKING_FUNCTIONS =
+  /^bpf_(?:task_|cgroup_|cpumask_|obj_|percpu_obj_|refcount_|rbtree_|list_|rdonly_cast|cast_to_kern_ctx|iter_(?!num_|bits_))/;
+
+/**
+ * The program follows pointers through kernel objects, or through its own that may be gone: the verifier lets it, since a miss reads 0; so do loads
+ * through an arena's pointers. */
+function walksObjects(linked: LinkedProgram): boolean {
+  return (
+    linked.references.some((each) => each.kind === "kfunc" && WALKING_FUNCTIONS.test(each.name)) ||
+    linked.instructions.some(
+      ({ opcode, src, imm, offset }) =>
+        // addr_space_cast
+        (opcode === 0xbf && offset === 1) || (opcode === 0x85 && src === pseudoCall.helper && WALKING_HELPERS.has(imm)),
+    )
+  );
 }
 
 function addressOf(
@@ -91,7 +112,7 @@ function addressOf(
   if (map === undefined)
     throw new LoadError(`${place.name} needs map ${reference.map}, which the object does not have`);
   if (reference.kind === "map") return map.handle;
-  if (map instanceof ArrayMap) return map.base + reference.offset;
+  if (map instanceof ArrayMap || map instanceof ArenaMap) return map.base + reference.offset;
   throw new LoadError(`${place.name}: map ${reference.map} has no values at fixed addresses`);
 }
 
@@ -102,8 +123,15 @@ function checkHelper(insn: Instruction, place: LinkPlace): void {
   if (helper !== null) throw new UnsupportedError(place.name, `bpf_${helper.name}`);
 }
 
-function relocated(spec: ObjectSpec, linked: LinkedProgram, target: BtfTypes | undefined): LinkedProgram {
+function relocated(spec: ObjectSpec, linked: LinkedProgram, target: BtfTypes | BtfView | undefined): LinkedProgram {
   if (linked.coreRelocations.length === 0) return linked;
+  // The ids of the program's own types are asked of no kernel.
+  if (
+    target === undefined &&
+    linked.coreRelocations.every(({ kind }) => CORE_KINDS[kind] === "type_id_local") &&
+    spec.btf
+  )
+    return relocate(linked, { local: spec.btf, target: spec.btf });
   if (target === undefined || spec.btf === undefined) {
     throw new LoadError(`${linked.name} has CO-RE relocations: give the kernel's types`);
   }

@@ -12,6 +12,8 @@ export class KernelObject {
   readonly size: number;
   private readonly memory: Memory;
   private readonly region: Region;
+  /** References that programs hold. */
+  private held = 0;
   private readonly onClose: Set<() => void> = new Set();
 
   constructor(memory: Memory, kind: string, bytes: Uint8Array) {
@@ -32,6 +34,21 @@ export class KernelObject {
   write(offset: number, bytes: Uint8Array): void {
     if (offset < 0 || offset + bytes.length > this.size) throw new RangeError(`${this.kind}: offset ${offset}`);
     this.memory.bytes.set(bytes, this.address + offset);
+  }
+
+  /** How many references programs hold: taken by kernel functions such as bpf_task_acquire, kept in maps. */
+  get references(): number {
+    return this.held;
+  }
+
+  acquire(): void {
+    this.held++;
+  }
+
+  /** Throws `RangeError` where none is held. */
+  release(): void {
+    if (this.held === 0) throw new RangeError(`${this.kind}: a reference that nobody holds`);
+    this.held--;
   }
 
   /** Programs may store into it (struct_ops state). */

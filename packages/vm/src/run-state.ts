@@ -81,6 +81,11 @@ export class RunState {
   redirect: Redirect | null = null;
   readonly clones: Clone[] = [];
   readonly prints: string[] = [];
+  /** What bpf_seq_write and bpf_seq_printf wrote. */
+  readonly written: number[] = [];
+  /** Arguments of the function that a tracing program stands at; its result is behind them. */
+  argumentCount = 0;
+  private readonly walks: { readonly members: readonly number[]; next: number }[] = [];
   /** bpf_set_retval. */
   setReturn: number | null = null;
   /** Addresses of the packet's first byte and behind its last; metadata begins at `meta`. */
@@ -101,6 +106,16 @@ export class RunState {
     this.packet = parts.packet;
     this.context = parts.context;
     this.objects = parts.objects ?? new Map<number, KernelObject>();
+  }
+
+  /** Keeps what an iterator goes through; gives its token. */
+  iterate(members: readonly number[]): number {
+    return this.walks.push({ members, next: 0 });
+  }
+
+  nextOf(token: number, none = 0): number {
+    const walk = this.walks[token - 1];
+    return walk?.members[walk.next++] ?? none;
   }
 
   get length(): number {

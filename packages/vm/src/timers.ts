@@ -63,15 +63,26 @@ export class Timers {
     return 1;
   }
 
+  /** Its value is gone. */
+  end(address: number): void {
+    this.timers.get(address)?.cancel?.();
+    this.timers.delete(address);
+  }
+
   private fire(address: number, timer: Timer, scratch: number): void {
     const { callback, map } = timer;
     if (callback === null) return;
-    const field = map.fields.find(({ kind }) => kind !== "bpf_spin_lock");
-    const value = address - (field?.offset ?? 0);
-    const key = keyOf(map, value);
-    if (key === null) return;
-    map.writeBytes(scratch, key);
-    this.machine.call(callback.code, callback.address, [map.handle, scratch, value]);
+    const offsets = map.fields.flatMap(({ kind, offset }) =>
+      kind === "bpf_timer" || kind === "bpf_wq" ? [offset] : [],
+    );
+    // Without types it is what the value begins with.
+    for (const offset of offsets.length === 0 ? [0] : offsets) {
+      const key = keyOf(map, address - offset);
+      if (key === null) continue;
+      map.writeBytes(scratch, key);
+      this.machine.call(callback.code, callback.address, [map.handle, scratch, address - offset]);
+      return;
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { BtfTypes, MapSpec, ObjectSpec } from "@skep/object";
+import type { BtfTypes, BtfView, MapSpec, ObjectSpec } from "@skep/object";
 import { FUNCTION_BASE, MAP_BASE } from "./code.ts";
 import type { Code } from "./code.ts";
 import type { Engine, EngineName, HelperFunction } from "./cpu.ts";
@@ -12,10 +12,14 @@ import { Interpreter, allocateStack } from "./interpreter/interpreter.ts";
 import { Jit } from "./jit/engine.ts";
 import { CONTROL_BYTES, MAX_MAPS } from "./layout.ts";
 import { fillSections, linkCode } from "./load.ts";
+import { Heap } from "./kernel/heap.ts";
+import { KernelLayout } from "./kernel/layout.ts";
+import type { KernelMembers } from "./kernel/layout.ts";
 import { ArrayMap } from "./maps/array.ts";
 import { createMap } from "./maps/create.ts";
 import { specialFields } from "./maps/fields.ts";
 import type { MapHost, SpecialField, VmMap } from "./maps/map.ts";
+import { ArenaMap } from "./maps/other.ts";
 import { MapOfMaps, ProgramArray } from "./maps/nested.ts";
 import { Memory } from "./memory.ts";
 import type { Region } from "./memory.ts";
@@ -44,6 +48,8 @@ export interface VmOptions {
   readonly kernelFunctions?: ReadonlyMap<string, HelperFunction>;
   /** What programs may ask of the machine around them. */
   readonly host?: Host;
+  /** A kernel's types: objects are laid out by them, CO-RE relocations resolved against them where `load` is given no others. */
+  readonly kernelTypes?: BtfTypes | BtfView;
 }
 
 export interface VmLoadOptions {
@@ -52,7 +58,7 @@ export interface VmLoadOptions {
   /** Maps to use instead of making them, by name. */
   readonly maps?: Readonly<Record<string, VmMap>>;
   /** Types that CO-RE relocations are resolved against. */
-  readonly kernelTypes?: BtfTypes;
+  readonly kernelTypes?: BtfTypes | BtfView;
   /** Addresses of kernel variables by name (ksyms): objects of the machine. */
   readonly kernelSymbols?: Readonly<Record<string, number>>;
   /** Default: the machine's. */
@@ -86,6 +92,10 @@ export interface RunInput {
   readonly context?: Uint8Array;
   /** Bytes before the packet that an xdp program left as metadata. */
   readonly metadata?: Uint8Array;
+  /** Of a tracing program: what it stands at was called with. Instead of `context`. */
+  readonly arguments?: readonly (bigint | number | KernelObject | null)[];
+  /** What the function gave (fexit, fmod_ret). */
+  readonly result?: bigint | number;
   /** What differs from the machine's host for this run. */
   readonly host?: Host;
 }
@@ -101,6 +111,8 @@ export interface RunResult {
   readonly redirect: Redirect | null;
   readonly clones: readonly Clone[];
   readonly prints: readonly string[];
+  /** What an iterator's program wrote into its file. */
+  readonly written: Uint8Array;
   /** What bpf_set_retval asked for; null where it did not. */
   readonly setReturn: number | null;
   /** All in the interpreter, those of loops in `checked`, none in `fast`. */
@@ -141,6 +153,11 @@ export class Vm {
       host: () => this.machine.host,
       slotOf: (code) => this.jitOf(code).slotOf(code),
       mapById: (id) => this.maps[id] ?? null,
+      empty: (address, fields) => {
+        for (const { kind, offset } of fields)
+          if (kind === "bpf_timer" || kind === "bpf_wq") this.machine.timers.end(address + offset);
+        this.machine.heap.empty(address, fields);
+      },
     };
     this.packet = memory.allocate("packet", HEADROOM + MAX_PACKET + TAILROOM);
     this.context = memory.allocate("context", MAX_CONTEXT);
@@ -152,6 +169,10 @@ export class Vm {
       timers: new Timers({
         call: (code, entry, args) => this.callBack(code, entry, args),
         host: () => this.machine.host,
+      }),
+      heap: new Heap(memory, {
+        cpus: this.mapHost.cpus,
+        letGo: (address) => this.machine.state.objects.get(address)?.release(),
       }),
       clock: (which) => this.machine.host.clock?.(which) ?? options.clock(),
       random: options.random,
@@ -217,6 +238,33 @@ export class Vm {
     return object;
   }
 
+  /**
+   * A kernel object by the members of its struct, laid out as `VmOptions.kernelTypes` say; the rest is zero. Throws `RangeError` for a struct or
+   * member that the types do not have.
+   */
+  makeObject(kind: string, members: KernelMembers): KernelObject {
+    return this.createObject(kind, this.layout.bytesOf(kind, members));
+  }
+
+  /** Sets members of such an object. */
+  setMembers(object: KernelObject, members: KernelMembers): void {
+    const bytes = object.read();
+    this.layout.write(bytes, object.kind, members);
+    object.write(0, bytes);
+  }
+
+  /** Objects of their own that programs made and nobody dropped. */
+  get ownObjects(): number {
+    return this.machine.heap.size;
+  }
+
+  private get layout(): KernelLayout {
+    const { kernelTypes } = this.options;
+    if (kernelTypes === undefined) throw new RangeError("the machine was given no types of a kernel");
+    return (this.layoutOfTypes ??= new KernelLayout(kernelTypes));
+  }
+  private layoutOfTypes: KernelLayout | null = null;
+
   /** Throws `MapError` with the kernel's errno for what BPF_MAP_CREATE refuses. */
   createMap(spec: MapSpec, fields: readonly SpecialField[] = []): VmMap {
     const id = this.freeIds.pop() ?? this.maps.length;
@@ -272,10 +320,10 @@ export class Vm {
 
   /** Of maps whose size the loader chooses: one entry per CPU, a page of ring. */
   private entriesOf(map: MapSpec): number {
+    if (map.type === "ringbuf" || map.type === "user_ringbuf") return ringSize(map.maxEntries);
     if (map.maxEntries !== 0) return map.maxEntries;
     if (map.type === "perf_event_array") return this.mapHost.cpus;
-    if (map.type === "struct_ops") return 1;
-    return map.type === "ringbuf" ? 4096 : 0;
+    return map.type === "struct_ops" ? 1 : 0;
   }
 
   private loadProgram(
@@ -287,7 +335,7 @@ export class Vm {
     if (program === undefined) throw new LoadError(`the object has no program ${name}`);
     const { type, attachType } = program;
     const code = linkCode(spec, {
-      ...{ name, maps: how.maps, kernelTypes: how.options.kernelTypes },
+      ...{ name, maps: how.maps, kernelTypes: how.options.kernelTypes ?? this.options.kernelTypes },
       contextBytes: shapeOf(type)?.size ?? 0,
       probes: WALKERS.has(type),
       hasHelper: (id) => this.helpers.has(id),
@@ -300,6 +348,10 @@ export class Vm {
   }
 
   private fill(map: VmMap, contents: Uint8Array, spec: MapSpec): void {
+    if (map instanceof ArenaMap) {
+      map.fill(contents);
+      return;
+    }
     if (!(map instanceof ArrayMap)) throw new LoadError(`map ${spec.name} has contents and is no array`);
     this.memory.bytes.set(contents, map.base);
     if (spec.data?.readOnly !== true) return;
@@ -329,6 +381,27 @@ export class Vm {
       const engine = this.engines[program.engine];
       return this.resultOf(engine, engine.run(program.code, this.context.base, 0), size);
     });
+  }
+
+  /**
+   * Runs an iterator's program on each row and once more without one, as reading its file does; gives the file's text. `target`: what is gone
+   * through, such as `task`; a row: members of its `struct bpf_iter__task` beside `meta`.
+   */
+  iterate(program: VmProgram, target: string, rows: readonly KernelMembers[], host?: Host): string {
+    const struct = `bpf_iter__${target}`;
+    const meta = this.makeObject("bpf_iter_meta", { session_id: 1 });
+    const file = this.makeObject("seq_file", {});
+    try {
+      const texts = [...rows, {}].map((row, index) => {
+        this.setMembers(meta, { seq: file, seq_num: index });
+        const context = this.layout.bytesOf(struct, { meta, ...row });
+        return this.run(program, { context, ...(host === undefined ? {} : { host }) }).written;
+      });
+      return texts.map((bytes) => new TextDecoder().decode(bytes)).join("");
+    } finally {
+      file.close();
+      meta.close();
+    }
   }
 
   /**
@@ -368,13 +441,14 @@ export class Vm {
   /** Puts packet and context in place; gives the context's size. */
   private prepare(program: VmProgram, input: RunInput): number {
     const shape = shapeOf(program.type);
-    const given = input.context ?? new Uint8Array(0);
+    const given = input.context ?? argumentBytes(input);
     const size = Math.max(given.length, shape?.size ?? 0);
     const packet = input.packet ?? new Uint8Array(0);
     if (packet.length > MAX_PACKET) throw new RangeError(`a packet of ${packet.length} bytes`);
     if (size > MAX_CONTEXT) throw new RangeError(`a context of ${size} bytes`);
     this.machine.host = hostView(this.options.host, input.host);
     this.machine.state = this.newState();
+    this.machine.state.argumentCount = input.arguments?.length ?? 0;
     const { bytes } = this.memory;
     bytes.fill(0, this.context.base, this.context.base + size);
     bytes.set(given, this.context.base);
@@ -407,9 +481,22 @@ export class Vm {
       context: this.memory.bytes.slice(this.context.base, this.context.base + size),
       metadata: this.memory.bytes.slice(state.meta, state.data),
       ...{ redirect: state.redirect, clones: state.clones, prints: state.prints, setReturn: state.setReturn },
+      written: Uint8Array.from(state.written),
       instructions: engine.instructions,
     };
   }
+}
+
+/** Words of eight bytes, as a trampoline puts them on its stack; the result behind the arguments. */
+function argumentBytes(input: RunInput): Uint8Array {
+  const values = [...(input.arguments ?? []), ...(input.result === undefined ? [] : [input.result])];
+  const words = values.map((each) => BigInt(each instanceof KernelObject ? each.address : (each ?? 0)));
+  return new Uint8Array(BigInt64Array.from(words, (word) => BigInt.asIntN(64, word)).buffer);
+}
+
+/** A power of two of pages: loaders round up (libbpf: adjust_ringbuf_sz). */
+function ringSize(wanted: number): number {
+  return Math.max(4096, 2 ** Math.ceil(Math.log2(Math.max(1, wanted))));
 }
 
 /** What the object says is in its maps of maps and program arrays. */
@@ -427,7 +514,8 @@ function putInitialValues(
       else if (outer instanceof MapOfMaps && inner !== undefined) {
         const result = outer.put(new Uint8Array(Uint32Array.of(index).buffer), inner);
         if (result < 0) throw new LoadError(`map ${name} does not take ${value} (errno ${-result})`);
-      } else if (outer !== undefined) throw new LoadError(`map ${name} names ${value}, which it cannot hold`);
+      } else if (spec.programs[value] !== undefined) continue;
+      else if (outer !== undefined) throw new LoadError(`map ${name} names ${value}, which it cannot hold`);
     }
   }
 }

@@ -23,8 +23,8 @@ export function coreHelpers(machine: HelperMachine): HelperRows {
     // HZ is 250 in common configurations.
     [118, () => machine.clock("monotonic") / 4_000_000n],
     [125, () => machine.clock("boottime")],
-    [153, (cpu) => (cpu.u32(2) < machine.cpus ? cpu.pointer(1) : 0)],
-    [154, (cpu) => cpu.pointer(1)],
+    [153, (cpu) => (cpu.u32(2) < machine.cpus ? machine.heap.ofCpu(cpu.pointer(1), cpu.u32(2)) : 0)],
+    [154, (cpu) => machine.heap.ofCpu(cpu.pointer(1), machine.cpu)],
     [160, () => machine.clock("coarse")],
     [181, loop],
     [194, (cpu) => exchangePointer(machine, cpu)],

@@ -1,8 +1,12 @@
 import type { Cpu, HelperFunction } from "../cpu.ts";
 import { Trap, errno } from "../error.ts";
 import { ArenaMap } from "../maps/other.ts";
+import { cpumaskFunctions } from "./cpumask-kfuncs.ts";
 import { clearDynptr, dynptrKind, needDynptr, writeDynptr } from "./dynptr.ts";
+import { kernelObjectFunctions } from "./kernel-kfuncs.ts";
 import type { HelperMachine } from "./machine.ts";
+import { moreFunctions } from "./more-kfuncs.ts";
+import { objectFunctions } from "./object-kfuncs.ts";
 import { mapOf, stringAt } from "./machine.ts";
 
 type Rows = readonly (readonly [string, HelperFunction])[];
@@ -15,6 +19,10 @@ export function kernelFunctions(machine: HelperMachine): ReadonlyMap<string, Hel
     ...arenas(machine),
     ...strings(machine),
     ...sections(),
+    ...objectFunctions(machine),
+    ...kernelObjectFunctions(machine),
+    ...cpumaskFunctions(machine),
+    ...moreFunctions(machine),
     ["bpf_throw", throwOut],
     ["bpf_cast_to_kern_ctx", (cpu) => cpu.pointer(1)],
     ["bpf_rdonly_cast", (cpu) => cpu.u64(1)],
@@ -47,10 +55,6 @@ function sections(): Rows {
     "bpf_preempt_enable",
     "bpf_local_irq_save",
     "bpf_local_irq_restore",
-    "bpf_res_spin_lock",
-    "bpf_res_spin_unlock",
-    "bpf_res_spin_lock_irqsave",
-    "bpf_res_spin_unlock_irqrestore",
   ].map((name) => [name, nothing] as const);
 }
 

@@ -2,6 +2,7 @@ import type { Code } from "../code.ts";
 import type { Cpu, HelperFunction } from "../cpu.ts";
 import { Trap } from "../error.ts";
 import type { ClockName, Host } from "../host.ts";
+import type { Heap } from "../kernel/heap.ts";
 import type { VmMap } from "../maps/map.ts";
 import type { Memory, Region } from "../memory.ts";
 import type { KernelObject } from "../object.ts";
@@ -16,6 +17,8 @@ export interface HelperMachine {
   readonly state: RunState;
   readonly host: Host;
   readonly timers: Timers;
+  /** Objects that programs make. */
+  readonly heap: Heap;
   /** Keys for callbacks stand here. */
   readonly scratch: Region;
   /** Nanoseconds. */

@@ -24,6 +24,8 @@ export function taskHelpers(machine: HelperMachine): HelperRows {
     [79, () => packet()?.id ?? 0n],
     [80, () => own()?.id ?? 1n],
     [83, (cpu) => ancestor(packet(), cpu.s32(2))],
+    [109, (cpu) => signal(machine, cpu, false)],
+    [117, (cpu) => signal(machine, cpu, true)],
     [123, (cpu) => ancestor(own(), cpu.s32(1))],
     [128, (cpu) => cgroupOfSocket(machine, cpu)?.id ?? 0n],
     [129, (cpu) => ancestor(cgroupOfSocket(machine, cpu), cpu.s32(2))],
@@ -31,6 +33,10 @@ export function taskHelpers(machine: HelperMachine): HelperRows {
     [158, () => task()?.object?.address ?? 0],
     [173, () => machine.host.place?.functionAddress ?? 0n],
     [174, () => machine.host.place?.cookie ?? 0n],
+    [183, (cpu) => argument(machine, cpu, { index: cpu.u32(2), result: 3 })],
+    [184, (cpu) => argument(machine, cpu, { index: machine.state.argumentCount, result: 2 })],
+    [185, () => machine.state.argumentCount],
+    [67, (cpu) => stackTrace(machine, cpu)],
     [186, () => machine.state.setReturn ?? machine.host.place?.returned ?? 0],
     [
       187,
@@ -40,6 +46,43 @@ export function taskHelpers(machine: HelperMachine): HelperRows {
       },
     ],
   ];
+}
+
+/** bpf_send_signal, bpf_send_signal_thread: to the task that runs. */
+function signal(machine: HelperMachine, cpu: Cpu, thread: boolean): number {
+  const number = cpu.u32(1);
+  if (number > 64) return -errno.EINVAL;
+  const { host } = machine;
+  // As for a thread of the kernel.
+  return host.task === undefined || host.signal === undefined ? -errno.EPERM : host.signal(host.task, number, thread);
+}
+
+/** bpf_get_func_arg, bpf_get_func_ret: words of the context. `result`: the register that says where to. */
+function argument(machine: HelperMachine, cpu: Cpu, what: { index: number; result: number }): number {
+  const { memory, state } = machine;
+  const isResult = what.result === 2;
+  if (!isResult && what.index >= state.argumentCount) return -errno.EINVAL;
+  const from = state.context.base + what.index * 8;
+  // A program at a function's start has no result.
+  if (from + 8 > state.context.end) return -errno.EOPNOTSUPP;
+  const to = memory.check(cpu.pointer(what.result), 8, true);
+  memory.bytes.copyWithin(to, from, from + 8);
+  return 0;
+}
+
+/** bpf_get_stack: addresses of eight bytes, innermost first; how many bytes were written. */
+function stackTrace(machine: HelperMachine, cpu: Cpu): number {
+  const flags = cpu.u64(4);
+  const size = cpu.u32(3);
+  if ((flags & ~(0xffn | USER | (1n << 11n))) !== 0n || size % 8 !== 0) return -errno.EINVAL;
+  const to = machine.memory.check(cpu.pointer(2), size, true);
+  const trace = machine.host.stack?.((flags & USER) === 0n ? "kernel" : "user") ?? [];
+  const skip = Number(flags & 0xffn);
+  const frames = trace.slice(skip, skip + size / 8);
+  machine.memory.bytes.fill(0, to, to + size);
+  if (frames.length === 0) return -errno.EFAULT;
+  machine.memory.write(to, new Uint8Array(BigUint64Array.from(frames).buffer));
+  return frames.length * 8;
 }
 
 function pair(high: number, low: number): bigint {

@@ -12,6 +12,14 @@ export function textHelpers(machine: HelperMachine): HelperRows {
     [106, (cpu) => parseNumber(machine, cpu, false)],
     [165, (cpu) => snprintf(machine, cpu)],
     [177, (cpu) => printWithArray(machine, cpu)],
+    [126, (cpu) => printIntoFile(machine, cpu)],
+    [
+      127,
+      (cpu) => {
+        machine.state.written.push(...machine.memory.read(cpu.pointer(2), cpu.u32(3)));
+        return 0;
+      },
+    ],
     [182, (cpu) => compare(machine, cpu)],
   ];
 }
@@ -37,6 +45,17 @@ function valuesAt(machine: HelperMachine, address: number, size: number): bigint
 function printWithArray(machine: HelperMachine, cpu: Cpu): number {
   const values = valuesAt(machine, cpu.pointer(3), cpu.u32(4));
   return values === null ? -errno.EINVAL : print(machine, cpu, values);
+}
+
+/** bpf_seq_printf */
+function printIntoFile(machine: HelperMachine, cpu: Cpu): number {
+  const values = valuesAt(machine, cpu.pointer(4), cpu.u32(5));
+  if (values === null) return -errno.EINVAL;
+  const format = new TextDecoder().decode(machine.memory.read(cpu.pointer(2), cpu.u32(3))).replace(/\0.*$/s, "");
+  const text = formatText(machine.memory, format, values);
+  if (text === null) return -errno.EINVAL;
+  machine.state.written.push(...new TextEncoder().encode(text));
+  return 0;
 }
 
 /** bpf_snprintf: the length that the whole text needs, with its zero. */

@@ -43,8 +43,11 @@ export class ArrayMap extends VmMap {
   /** array_map_update_elem */
   override update(key: Uint8Array, value: Uint8Array, flags: bigint): number {
     const problem = this.problem(key, flags);
-    if (problem === 0) this.putValue(this.lookup(key), value);
-    return problem;
+    if (problem !== 0) return problem;
+    const address = this.lookup(key);
+    this.putValue(address, value);
+    this.emptyValue(address);
+    return 0;
   }
 
   override remove(): number {
@@ -64,11 +67,15 @@ export class ArrayMap extends VmMap {
     const problem = this.problem(key, flags);
     if (problem !== 0) return problem;
     const address = this.place(wordOf(key), 0);
-    if (!this.perCpu) this.putValue(address, value);
+    if (!this.perCpu) {
+      this.putValue(address, value);
+      this.emptyValue(address);
+    }
     const { stride } = this.slab;
     for (let cpu = 0; this.perCpu && cpu < this.cpus; cpu++) {
       const part = value.subarray(cpu * stride, cpu * stride + this.spec.valueSize);
-      this.host.memory.bytes.set(part, address + cpu * stride);
+      this.putValue(address + cpu * stride, part);
+      this.emptyValue(address + cpu * stride);
     }
     return 0;
   }

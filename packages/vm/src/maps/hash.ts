@@ -45,8 +45,13 @@ export class HashMap extends VmMap {
   }
 
   private drop(at: number): void {
-    this.slab.give(this.table.valueOf(at));
+    this.giveValue(this.table.valueOf(at));
     this.table.remove(at);
+  }
+
+  private giveValue(address: number): void {
+    for (let cpu = 0; cpu < this.cpus; cpu++) this.emptyValue(address + cpu * this.slab.stride);
+    this.slab.give(address);
   }
 
   get size(): number {
@@ -133,7 +138,7 @@ export class HashMap extends VmMap {
     write(address, true);
     if (old === 0) this.table.insert(key, address);
     else {
-      this.slab.give(this.table.valueOf(old));
+      this.giveValue(this.table.valueOf(old));
       this.table.setValue(old, address);
     }
     return 0;

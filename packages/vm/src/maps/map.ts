@@ -18,6 +18,8 @@ export interface MapHost {
   readonly slotOf: (program: Code) => number;
   /** The map of an id, null where there is none: what user space puts into maps of maps. */
   readonly mapById: (id: number) => VmMap | null;
+  /** What a value holds (references, lists, timers) is let go of. */
+  readonly empty: (address: number, fields: readonly SpecialField[]) => void;
 }
 
 /** BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK (include/uapi/linux/bpf.h). */
@@ -41,12 +43,30 @@ export const createFlags = {
   link: 1 << 13,
 } as const;
 
-/** A part of a value that only helpers touch: updates leave it as it is. */
+/** A part of a value that only helpers touch: updates leave it as it is. `kptr`: a pointer that holds a reference. */
 export interface SpecialField {
-  readonly kind: "bpf_spin_lock" | "bpf_timer" | "bpf_wq";
+  readonly kind:
+    | "bpf_spin_lock"
+    | "bpf_res_spin_lock"
+    | "bpf_timer"
+    | "bpf_wq"
+    | "bpf_list_head"
+    | "bpf_list_node"
+    | "bpf_rb_root"
+    | "bpf_rb_node"
+    | "bpf_refcount"
+    | "kptr";
   readonly offset: number;
   readonly size: number;
 }
+
+const OWNING: ReadonlySet<SpecialField["kind"]> = new Set([
+  "kptr",
+  "bpf_list_head",
+  "bpf_rb_root",
+  "bpf_timer",
+  "bpf_wq",
+]);
 
 export type UpdateMode = "any" | "new" | "existing";
 
@@ -59,9 +79,10 @@ export abstract class VmMap {
   readonly id: number;
   /** What `lddw` of the map loads. */
   readonly handle: number;
-  /** Spin locks and timers in the value. */
+  /** Spin locks, timers, references, lists in the value. */
   readonly fields: readonly SpecialField[];
   protected readonly host: MapHost;
+  private readonly owning: readonly SpecialField[];
   private isFrozen = false;
 
   constructor(host: MapHost, spec: MapSpec, place: { id: number; fields?: readonly SpecialField[] }) {
@@ -69,6 +90,7 @@ export abstract class VmMap {
     this.spec = spec;
     this.id = place.id;
     this.fields = place.fields ?? [];
+    this.owning = this.fields.filter(({ kind }) => OWNING.has(kind));
     this.handle = MAP_BASE + place.id * CONTROL_BYTES;
     const at = (CONTROLS + place.id * CONTROL_BYTES) >>> 2;
     host.memory.u32.fill(0, at, at + (CONTROL_BYTES >>> 2));
@@ -207,7 +229,23 @@ export abstract class VmMap {
 
   /** Gives its memory back. Programs that hold the map must not run any more. */
   close(): void {
+    if (this.owning.length > 0) {
+      for (const key of [...this.keys()])
+        for (const address of this.copiesOf(key)) this.host.empty(address, this.owning);
+    }
     this.release();
+  }
+
+  /** Addresses of a key's value, of every CPU. */
+  private copiesOf(key: Uint8Array): readonly number[] {
+    const own = this.lookup(key);
+    const others = Array.from({ length: this.host.cpus }, (_, cpu) => this.lookupCpu(key, cpu));
+    return [...new Set([own, ...others])].filter((address) => address !== 0);
+  }
+
+  /** The value is overwritten, or gone. */
+  protected emptyValue(address: number): void {
+    if (this.owning.length > 0) this.host.empty(address, this.owning);
   }
 
   protected release(): void {}

@@ -8,7 +8,10 @@ import { Slab } from "./slab.ts";
 
 const PAGE = 4096;
 
-/** `arena` (kernel/bpf/arena.c): pages that programs and user space share. An address in it is the same on both sides. */
+/**
+ * `arena` (kernel/bpf/arena.c): pages that programs and user space share. An address in it is the same on both sides. A page that is not
+ * allocated may be read and gives zeros, as in the kernel, where the fault is caught; what is stored there is lost when it is allocated.
+ */
 export class ArenaMap extends VmMap {
   private readonly region: Region;
   private readonly pages: Uint8Array;
@@ -17,15 +20,6 @@ export class ArenaMap extends VmMap {
     super(host, spec, place);
     this.region = host.memory.allocate("memory", spec.maxEntries * PAGE);
     this.pages = new Uint8Array(spec.maxEntries);
-    this.region.holds = (address, size) => {
-      const first = (address - this.region.base) >>> 12;
-      const last = (address + size - 1 - this.region.base) >>> 12;
-      return this.pages[first] === 1 && this.pages[last] === 1;
-    };
-    this.region.objectAt = (address) => {
-      const first = address - ((address - this.region.base) % PAGE);
-      return [first, first + PAGE];
-    };
   }
 
   get base(): number {
@@ -50,10 +44,20 @@ export class ArenaMap extends VmMap {
     return 0;
   }
 
+  /** Variables of the object, from the first page on (libbpf puts them there). */
+  fill(contents: Uint8Array): void {
+    if (contents.length === 0) return;
+    const at = this.allocate(0, Math.ceil(contents.length / PAGE));
+    this.host.memory.bytes.set(contents, at);
+  }
+
   /** bpf_arena_free_pages */
   free(address: number, count: number): void {
     const page = Math.floor((address - this.region.base) / PAGE);
-    if (page >= 0) this.pages.fill(0, page, page + count);
+    if (page < 0) return;
+    this.pages.fill(0, page, page + count);
+    const at = this.region.base + page * PAGE;
+    this.host.memory.bytes.fill(0, at, Math.min(at + count * PAGE, this.region.base + this.region.capacity));
   }
 
   /** What user space sees of it. */

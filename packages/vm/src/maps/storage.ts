@@ -51,6 +51,7 @@ export class StorageMap extends VmMap {
   removeFrom(object: KernelObject): number {
     const address = this.values.get(object);
     if (address === undefined) return -errno.ENOENT;
+    this.emptyValue(address);
     this.slab.give(address);
     this.values.delete(object);
     return 0;
