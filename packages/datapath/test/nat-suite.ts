@@ -10,7 +10,7 @@ import { buildPacket, parsePacket, verifyChecksums, type LayerSpec } from "@skep
 import type { ObjectSpec } from "@skep/object";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { NatEntry, NatKey } from "../src/bpf/nat.bpf.ts";
+import { NatEntry, NatKey } from "../src/bpf/nat-map.bpf.ts";
 import { ip, mac } from "./packets.ts";
 
 export const privileged = process.getuid?.() === 0;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseAddress, parsePrefix } from "@skep/net";
 import { openSim } from "@skep/sim";
 import { SERVICE_FLAG } from "@skep/control";
-import { NatEntry, NatKey } from "../src/bpf/nat.bpf.ts";
+import { NatEntry, NatKey } from "../src/bpf/nat-map.bpf.ts";
 import * as maps from "../src/bpf/maps.bpf.ts";
 import { datapathTables, LayoutError, openDatapath, type TableRow } from "../src/index.ts";
 

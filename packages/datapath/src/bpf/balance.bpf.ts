@@ -2,7 +2,8 @@
 import { config, struct, u16, u32, type Of, type TcContext } from "@skep/bpf";
 import { jhashWords } from "@skep/bpf/hash";
 import { PROTOCOL } from "@skep/bpf/net";
-import { CT_LOOPBACK, CT_SERVICE, openService, touchService } from "./connection.bpf.ts";
+import { CT_LOOPBACK, CT_SERVICE } from "./connection-map.bpf.ts";
+import { openService, touchService } from "./connection.bpf.ts";
 import {
   Address,
   backends,

@@ -1,6 +1,26 @@
 // One entry for each connection, found from both of its ends; what its ends' policies said of it is kept with it.
-import { ktimeGetCoarseNs, u16, u32, u64 } from "@skep/bpf";
+import { u16, u32, u64 } from "@skep/bpf";
 import { PROTOCOL } from "@skep/bpf/net";
+import {
+  CT_DIRECT,
+  CT_FIN,
+  CT_FIN_REPLY,
+  CT_LOOPBACK,
+  CT_OPENED_BY_SECOND,
+  CT_REPLY_SEEN,
+  CT_RST,
+  CT_SERVICE,
+  insert,
+} from "./connection-map.bpf.ts";
+import {
+  lifetimeAny,
+  lifetimeFin,
+  lifetimeServiceAny,
+  lifetimeServiceGrace,
+  lifetimeServiceTcp,
+  lifetimeSyn,
+  lifetimeTcp,
+} from "./lifetimes.bpf.ts";
 import { ConnectionKey, connections, freshConnection, type Connection } from "./maps.bpf.ts";
 import {
   DROP,
@@ -16,34 +36,8 @@ import {
 } from "./packet.bpf.ts";
 import type { Address } from "./maps.bpf.ts";
 
-const CT_REPLY_SEEN = 1;
-const CT_FIN = 2;
-const CT_FIN_REPLY = 4;
-const CT_RST = 8;
-/** Opened by the second of the key's two ends. */
-const CT_OPENED_BY_SECOND = 16;
-/** From a client to a service: its packets go on in the connection to the backend. */
-export const CT_SERVICE = 32;
-/** Of a workload with itself, through a service. */
-export const CT_LOOPBACK = 64;
-/** To a service whose backends answer its clients themselves. */
-export const CT_DIRECT = 128;
-
-// Seconds, Cilium's defaults (pkg/option/config.go).
-const LIFETIME_TCP = 8000;
-const LIFETIME_SYN = 60;
-const LIFETIME_CLOSING = 10;
-const LIFETIME_ANY = 60;
-/** Of an entry to a service, whose other direction is not seen: the client has closed, and may still be sent to. */
-const LIFETIME_HALF_CLOSED = 60;
-
 const ICMP_ECHO = 8;
 const ICMPV6_ECHO = 128;
-
-/** Seconds of CLOCK_MONOTONIC. */
-export function clock(): u32 {
-  return u32(ktimeGetCoarseNs() / 1_000_000_000n);
-}
 
 /** The two ends have one order, whoever sends. */
 function isSwapped(a: Address, b: Address, aPort: number, bPort: number): boolean {
@@ -146,9 +140,9 @@ export function findAny(packet: Packet, now: u32): Connection | null {
 }
 
 function lifetime(packet: Packet, flags: u32): u32 {
-  if (packet.protocol !== PROTOCOL.TCP) return LIFETIME_ANY;
-  if ((flags & CT_RST) !== 0 || (flags & (CT_FIN | CT_FIN_REPLY)) === (CT_FIN | CT_FIN_REPLY)) return LIFETIME_CLOSING;
-  return (flags & CT_REPLY_SEEN) !== 0 ? LIFETIME_TCP : LIFETIME_SYN;
+  if (packet.protocol !== PROTOCOL.TCP) return lifetimeAny.value;
+  if ((flags & CT_RST) !== 0 || (flags & (CT_FIN | CT_FIN_REPLY)) === (CT_FIN | CT_FIN_REPLY)) return lifetimeFin.value;
+  return (flags & CT_REPLY_SEEN) !== 0 ? lifetimeTcp.value : lifetimeSyn.value;
 }
 
 function closing(packet: Packet, fin: u32): u32 {
@@ -166,6 +160,7 @@ export function touch(packet: Packet, connection: Connection, now: u32, length: 
   if ((packet.state & STATE_REPLY) !== 0) {
     const flags = connection.flags | CT_REPLY_SEEN | closing(packet, CT_FIN_REPLY);
     connection.flags = flags;
+    connection.replyTcpFlags |= packet.tcpFlags;
     connection.expires = now + lifetime(packet, flags);
     connection.replyPackets += 1n;
     connection.replyBytes += u64(length);
@@ -175,6 +170,7 @@ export function touch(packet: Packet, connection: Connection, now: u32, length: 
   if (connection.packets === 0n) packet.state |= STATE_NEW;
   const flags = connection.flags | closing(packet, CT_FIN);
   connection.flags = flags;
+  connection.tcpFlags |= packet.tcpFlags;
   connection.expires = now + lifetime(packet, flags);
   connection.packets += 1n;
   connection.bytes += u64(length);
@@ -194,6 +190,8 @@ function blank(): Connection | null {
   fresh.ingressGeneration = 0;
   fresh.egressIdentity = 0;
   fresh.ingressIdentity = 0;
+  fresh.tcpFlags = 0;
+  fresh.replyTcpFlags = 0;
   fresh.packets = 0n;
   fresh.bytes = 0n;
   fresh.replyPackets = 0n;
@@ -220,17 +218,18 @@ export function open(packet: Packet, allowed: Allowed, services: u32, now: u32, 
   fresh.backend = packet.backend;
   fresh.generation = services;
   if (packet.loopback !== 0) fresh.flags |= CT_LOOPBACK;
+  fresh.tcpFlags = packet.tcpFlags;
   fresh.packets = length === 0 ? 0n : 1n;
   fresh.bytes = u64(length);
   packet.state |= STATE_NEW;
-  return connections.set(key, fresh) < 0n ? DROP.CT_INSERT_FAILED : 0;
+  return insert(key, fresh, now);
 }
 
 function serviceLifetime(packet: Packet, flags: u32): u32 {
-  if (packet.protocol !== PROTOCOL.TCP) return LIFETIME_ANY;
-  if ((flags & CT_RST) !== 0) return LIFETIME_CLOSING;
-  if ((flags & CT_FIN) !== 0) return LIFETIME_HALF_CLOSED;
-  return (packet.tcpFlags & TCP_SYN) !== 0 ? LIFETIME_SYN : LIFETIME_TCP;
+  if (packet.protocol !== PROTOCOL.TCP) return lifetimeServiceAny.value;
+  if ((flags & CT_RST) !== 0) return lifetimeFin.value;
+  if ((flags & CT_FIN) !== 0) return lifetimeServiceGrace.value;
+  return (packet.tcpFlags & TCP_SYN) !== 0 ? lifetimeSyn.value : lifetimeServiceTcp.value;
 }
 
 /** The client's packets go on to `packet.backend`; `generation` is the backend's. 0 or a drop code. */
@@ -245,7 +244,7 @@ export function openService(packet: Packet, generation: u32, now: u32): u32 {
   fresh.service = packet.service;
   fresh.backend = packet.backend;
   fresh.generation = generation;
-  return connections.set(key, fresh) < 0n ? DROP.CT_INSERT_FAILED : 0;
+  return insert(key, fresh, now);
 }
 
 export function touchService(packet: Packet, connection: Connection, now: u32): void {

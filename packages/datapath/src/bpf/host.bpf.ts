@@ -4,7 +4,8 @@ import { Ethernet, PORT, PROTOCOL } from "@skep/bpf/net";
 import { refusesAloud } from "./answer.bpf.ts";
 import { TRANSLATED } from "./balance.bpf.ts";
 import { LIMITED_EGRESS, shape } from "./bandwidth.bpf.ts";
-import { clock, find } from "./connection.bpf.ts";
+import { find } from "./connection.bpf.ts";
+import { clock } from "./lifetimes.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { devices } from "./device.bpf.ts";
 import {

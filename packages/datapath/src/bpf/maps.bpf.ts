@@ -122,14 +122,18 @@ export const Connection = struct("Connection", {
   backend: u32,
   /** To a service: of the backend. To none: of the services when they were last asked. */
   generation: u32,
-  pad: u32,
+  /** TCP flags that the opener has sent, and the other end. */
+  tcpFlags: u8,
+  replyTcpFlags: u8,
+  pad: u16,
   packets: u64,
   bytes: u64,
   replyPackets: u64,
   replyBytes: u64,
 });
 export type Connection = Of<typeof Connection>;
-export const connections = lruHash("skep_ct", { key: ConnectionKey, value: Connection, maxEntries: 262_144 });
+/** No LRU: what is live stays, whoever else wants the room (gc.bpf.ts). */
+export const connections = hash("skep_ct", { key: ConnectionKey, value: Connection, maxEntries: 262_144 });
 
 /** Where a new entry is put together: it is too large for the stack. */
 export const freshConnection = percpuArray("skep_ct_fresh", { value: Connection, maxEntries: 1 });

@@ -1,66 +1,37 @@
 // Source NAT: which address and port take the place of a packet's source, and what an answer is given back to. Both families, TCP, UDP,
 // SCTP, echo requests, and ICMP errors about them. What is written into packets stands in rewrite.bpf.ts.
-import { config, loop, lruHash, struct, u16, u32, u8, type Of } from "@skep/bpf";
+import { config, loop, struct, u16, u32, u8, type Of } from "@skep/bpf";
 import { jhashWords } from "@skep/bpf/hash";
 import { PROTOCOL } from "@skep/bpf/net";
 import { Address } from "./maps.bpf.ts";
+import {
+  ANSWERED,
+  BACK,
+  FIN_BACK,
+  FIN_OUT,
+  lifetime,
+  makeNatRoom,
+  nat,
+  NatEntry,
+  NatKey,
+  OUT,
+  RST,
+} from "./nat-map.bpf.ts";
 import { DROP, sameAddress, TCP_FIN, TCP_RST, type Packet } from "./packet.bpf.ts";
 
 /** Ports that may take a source port's place, first and last: above the node ports, as Cilium's (bpf/lib/nodeport.h). */
 export const natFirstPort = config("nat_first_port", u16, 32_768);
 export const natLastPort = config("nat_last_port", u16, 65_535);
 
-const OUT = 0;
-const BACK = 1;
-
-/** A packet as it comes to the translation: of the flow (direction 0), or of its answers (1). */
-export const NatKey = struct("NatKey", {
-  source: Address,
-  destination: Address,
-  sourcePort: u16,
-  destinationPort: u16,
-  protocol: u8,
-  direction: u8,
-  pad: u16,
-});
-export type NatKey = Of<typeof NatKey>;
-
-/** What takes the place of its source (0), or of its destination (1). */
-export const NatEntry = struct("NatEntry", {
-  address: Address,
-  port: u16,
-  /** Bits, kept at the answers' entry: 1 answered, 2 FIN out, 4 FIN back, 8 RST. */
-  flags: u16,
-  /** Seconds of CLOCK_MONOTONIC after which another flow may take the port. */
-  expires: u32,
-});
-export type NatEntry = Of<typeof NatEntry>;
-export const nat = lruHash("skep_nat", { key: NatKey, value: NatEntry, maxEntries: 524_288 });
-
 /** The address and port to write into a packet. */
 export const Translation = struct("Translation", { address: Address, port: u16, pad: u16 });
 export type Translation = Of<typeof Translation>;
-
-const ANSWERED = 1;
-const FIN_OUT = 2;
-const FIN_BACK = 4;
-const RST = 8;
-
-const LIFETIME_TCP = 8000;
-const LIFETIME_CLOSING = 10;
-const LIFETIME_ANY = 60;
 
 /** Cilium's SNAT_COLLISION_RETRIES. */
 const RETRIES = 32;
 
 const ICMP_ECHO = 8;
 const ICMPV6_ECHO = 128;
-
-function lifetime(protocol: u8, flags: u16): u32 {
-  if (protocol !== PROTOCOL.TCP) return LIFETIME_ANY;
-  if ((flags & RST) !== 0 || (flags & (FIN_OUT | FIN_BACK)) === (FIN_OUT | FIN_BACK)) return LIFETIME_CLOSING;
-  return (flags & ANSWERED) !== 0 ? LIFETIME_TCP : LIFETIME_ANY;
-}
 
 function touch(entry: NatEntry, packet: Packet, mark: u16, fin: u16, now: u32): void {
   let flags: u16 = entry.flags | mark;
@@ -142,16 +113,16 @@ function takePort(packet: Packet, key: NatKey, now: u32): u16 {
   touch(entry, packet, 0, FIN_OUT, now);
   const first: u32 = natFirstPort.value;
   const ports: u32 = u32(natLastPort.value) - first + 1;
-  const hash = hashOf(packet);
+  const start = hashOf(packet);
   const own = packet.sourcePort;
   const isFit = own >= natFirstPort.value && own <= natLastPort.value;
-  key.destinationPort = isFit ? own : u16(first + (hash % ports));
+  key.destinationPort = isFit ? own : u16(first + (start % ports));
   if (occupy(key, entry, now)) return key.destinationPort;
   let isFound = false;
   // The kernel's own loop: its verifier looks at the body once.
   loop(RETRIES, (tried) => {
     // Steps that are not the same for two flows: hashes that meet once do not meet again.
-    key.destinationPort = u16(first + ((hash + (tried + 1) * ((hash >>> 17) | 1)) % ports));
+    key.destinationPort = u16(first + ((start + (tried + 1) * ((start >>> 17) | 1)) % ports));
     isFound = occupy(key, entry, now);
     return isFound;
   });
@@ -189,7 +160,10 @@ export function mapOut(packet: Packet, to: Translation, now: u32): u32 {
     }
   }
   const port = takePort(packet, back, now);
-  if (port === 0) return DROP.NO_NAT_MAPPING;
+  if (port === 0) {
+    makeNatRoom(now);
+    return DROP.NO_NAT_MAPPING;
+  }
   const entry = NatEntry.zero();
   entry.address = to.address;
   entry.port = port;

@@ -2,7 +2,8 @@
 import { redirectNeigh, tc, TC, u8, type i32, type TcContext } from "@skep/bpf";
 import { refuse as answer } from "./answer.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
-import { clock, find, open, touch } from "./connection.bpf.ts";
+import { find, open, touch } from "./connection.bpf.ts";
+import { clock } from "./lifetimes.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { endpointsByAddress } from "./maps.bpf.ts";
 import { mapOut, Translation } from "./nat.bpf.ts";

@@ -16,7 +16,8 @@ import {
 import { Ethernet } from "@skep/bpf/net";
 import { restore } from "./balance.bpf.ts";
 import { LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
-import { clock, find } from "./connection.bpf.ts";
+import { find } from "./connection.bpf.ts";
+import { clock } from "./lifetimes.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT } from "./events.bpf.ts";
 import { type Address, endpointsByAddress, ipcache } from "./maps.bpf.ts";

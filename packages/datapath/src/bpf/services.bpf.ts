@@ -1,6 +1,6 @@
 // The choice of a backend: what sockets, tc and XDP have in common.
 import { config, getPrandomU32, u16, u32, u8 } from "@skep/bpf";
-import { clock } from "./connection.bpf.ts";
+import { clock } from "./lifetimes.bpf.ts";
 import {
   affinities,
   AffinityKey,

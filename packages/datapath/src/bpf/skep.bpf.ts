@@ -1,5 +1,9 @@
 // The whole datapath as one object: what the agent loads.
 export * from "./maps.bpf.ts";
+export * from "./gc.bpf.ts";
+export * from "./lifetimes.bpf.ts";
+export * from "./connection-map.bpf.ts";
+export * from "./nat-map.bpf.ts";
 export * from "./nat.bpf.ts";
 export * from "./endpoint.bpf.ts";
 export * from "./host.bpf.ts";

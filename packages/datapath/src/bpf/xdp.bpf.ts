@@ -21,8 +21,9 @@ import {
 import { ipv4Checksum } from "@skep/bpf/checksum";
 import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
 import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
-import { clock, find, open, touch } from "./connection.bpf.ts";
+import { find, open, touch } from "./connection.bpf.ts";
 import { again, collect, knownFlow, noteBackend, rememberRewrite, rememberTunnel, WHOLE_WAY } from "./flows.bpf.ts";
+import { clock } from "./lifetimes.bpf.ts";
 import { count } from "./events.bpf.ts";
 import { Address, endpointsByAddress, type Backend } from "./maps.bpf.ts";
 import { mapBack, mapOut, Translation } from "./nat.bpf.ts";

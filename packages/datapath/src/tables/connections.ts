@@ -5,7 +5,7 @@
 import type { Machine, RawMap } from "@skep/machine";
 import { protocolName } from "@skep/policy";
 import * as maps from "../bpf/maps.bpf.ts";
-import { NatEntry, NatKey } from "../bpf/nat.bpf.ts";
+import { NatEntry, NatKey } from "../bpf/nat-map.bpf.ts";
 import { addressText, endText, table, type TableRow, text } from "./table.ts";
 
 const FLAG_REPLY_SEEN = 1;

@@ -1,7 +1,7 @@
 // The translation alone, at both hooks: out to one address of each family, and back.
 import { config, be32, tc, TC, u16, u32, xdp, XDP, type PacketContext } from "@skep/bpf";
 import { Ethernet } from "@skep/bpf/net";
-import { clock } from "../../src/bpf/connection.bpf.ts";
+import { clock } from "../../src/bpf/lifetimes.bpf.ts";
 import { mapBack, mapOut, Translation } from "../../src/bpf/nat.bpf.ts";
 import { ETHERTYPE_IPV6, Packet, parseIpv4, parseIpv6 } from "../../src/bpf/packet.bpf.ts";
 import {
@@ -11,7 +11,7 @@ import {
   rewriteSourceXdp,
 } from "../../src/bpf/rewrite.bpf.ts";
 
-export { nat } from "../../src/bpf/nat.bpf.ts";
+export { nat } from "../../src/bpf/nat-map.bpf.ts";
 export { fragments } from "../../src/bpf/packet.bpf.ts";
 
 export const node4 = config("node4", be32, 0xc0000201);
