@@ -1,4 +1,4 @@
-export { dropReasonText, dropReasonTexts } from "./drop-reasons.ts";
+export { dropReasonText, dropReasonTexts, dropsNotRaised } from "./drop-reasons.ts";
 export type * from "./datapath.ts";
 export { decodeEvent } from "./events.ts";
 export { LayoutError } from "./layouts.ts";

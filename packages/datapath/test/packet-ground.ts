@@ -2,7 +2,7 @@
  * @module
  * The datapath on packets made here, on whichever machine: test runs of its programs, whose packets come from the interface with index 1.
  */
-import type { Collection, Machine, RawMap } from "@skep/machine";
+import type { Collection, Machine, Program, RawMap } from "@skep/machine";
 import { buildPacket, type LayerSpec } from "@skep/net";
 import { readObject } from "@skep/object";
 import type { PolicyMapEntry } from "@skep/policy";
@@ -48,10 +48,16 @@ export class PacketGround {
   readonly #reader: ReturnType<Datapath["readEvents"]>;
   #seen: DatapathEvent[] = [];
 
-  constructor(under: PacketMachine, options: Partial<DatapathOptions> & { readonly cgroup: string }) {
+  /** `config`: of the programs that packets are given to, beside what the options say. */
+  constructor(
+    under: PacketMachine,
+    given: Partial<DatapathOptions> & { readonly cgroup: string; readonly config?: Readonly<Record<string, number>> },
+  ) {
     this.#under = under;
     const { machine, pins } = under;
-    this.datapath = openDatapath(machine, { pins, ...SMALL, ...options });
+    const { config = {}, ...options } = given;
+    const maxEntries = { ...SMALL.maxEntries, ...options.maxEntries };
+    this.datapath = openDatapath(machine, { pins, ...SMALL, ...options, maxEntries });
     // The same programs once more, on the datapath's own maps: the datapath keeps its handles to itself.
     const names = machine.bpf.pins(`${pins}/maps`).filter((name) => name !== "skep_layouts");
     const maps = names.flatMap((name) => {
@@ -61,8 +67,13 @@ export class PacketGround {
     this.#maps = Object.fromEntries(maps);
     this.#programs = machine.bpf.load(withMaglevSize(readObject(skepObject()), SMALL.loadBalancer.maglevSize), {
       maps: this.#maps,
-      maxEntries: SMALL.maxEntries,
-      config: { maglev_size: SMALL.loadBalancer.maglevSize, prefilter: options.loadBalancer?.prefilter ? 1 : 0 },
+      maxEntries,
+      config: {
+        maglev_size: SMALL.loadBalancer.maglevSize,
+        prefilter: options.loadBalancer?.prefilter ? 1 : 0,
+        departure_times: options.departureTimes ? 1 : 0,
+        ...config,
+      },
     });
     this.#reader = this.datapath.readEvents((event) => this.#seen.push(event));
   }
@@ -82,9 +93,21 @@ export class PacketGround {
     this.datapath.setPolicy({ endpoint, revision: 1, ingressEnforced: true, egressEnforced: true, entries });
   }
 
-  send(program: string, data: Uint8Array): Passed {
-    const found = this.#programs.programs[program];
-    if (!found) throw new Error(`no program ${program}`);
+  /** Takes everything out of a map. */
+  clear(name: string): void {
+    const map = this.map(name);
+    map.deleteAll([...map.entries()].map(([key]) => key));
+  }
+
+  program(name: string): Program {
+    const found = this.#programs.programs[name];
+    if (!found) throw new Error(`no program ${name}`);
+    return found;
+  }
+
+  /** `other`: in the place of the datapath's own program. */
+  send(program: string, data: Uint8Array, other?: Program): Passed {
+    const found = other ?? this.program(program);
     this.#seen = [];
     const { returned, data: out } = found.test({ data });
     this.#reader.drain();

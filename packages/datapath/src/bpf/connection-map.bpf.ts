@@ -1,7 +1,15 @@
 // The table of connections: what stands in it, when an entry is over, and what happens when it is full.
 import { tc, TC, u32, u8 } from "@skep/bpf";
 import { PROTOCOL } from "@skep/bpf/net";
-import { COLLECT_CONNECTIONS, COLLECT_MAPPINGS, collections, isTight, mayCollect, noteEmergency, type Collection } from "./gc.bpf.ts";
+import {
+  COLLECT_CONNECTIONS,
+  COLLECT_MAPPINGS,
+  collections,
+  isTight,
+  mayCollect,
+  noteEmergency,
+  type Collection,
+} from "./gc.bpf.ts";
 import { clock, lifetimeAny, lifetimeSyn, PATIENCE } from "./lifetimes.bpf.ts";
 import { connections, type Connection, type ConnectionKey } from "./maps.bpf.ts";
 import { collectMappings } from "./nat-map.bpf.ts";

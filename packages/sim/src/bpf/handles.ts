@@ -1,4 +1,5 @@
 import type { Link, Program, TestInput, TestResult } from "@skep/machine";
+import type { Host } from "@skep/vm";
 import { SimError } from "../error.ts";
 import type { SimBpf } from "./machine.ts";
 import type { LinkObject, ProgramObject } from "./objects.ts";
@@ -51,7 +52,8 @@ export class SimProgram implements Program {
   test(input: TestInput): TestResult {
     const { program } = this.object;
     const context = input.context ?? (input.data ? loopbackContext(this.info.type, input.data) : undefined);
-    const given = { ...(input.data ? { packet: input.data } : {}), ...(context ? { context } : {}) };
+    const host = { tunnelKey: tunnelOfRun() };
+    const given = { host, ...(input.data ? { packet: input.data } : {}), ...(context ? { context } : {}) };
     let result = this.#bpf.run(program, given);
     for (let run = 1; run < (input.repeat ?? 1); run++)
       result = this.#bpf.run(program, { ...given, ...(input.data ? { packet: result.packet } : {}) });
@@ -64,6 +66,18 @@ export class SimProgram implements Program {
     this.#isClosed = true;
     this.#object.release();
   }
+}
+
+/** A packet of a test run comes by no tunnel, and may be told to leave by one. */
+function tunnelOfRun(): NonNullable<Host["tunnelKey"]> {
+  let key: ReturnType<NonNullable<Host["tunnelKey"]>["get"]> = null;
+  return {
+    get: () => key,
+    set: (given) => {
+      key = given;
+      return 0;
+    },
+  };
 }
 
 /** A handle on an attachment. */
