@@ -17,6 +17,7 @@ const allowed = {
   api: [],
   flows: ["net", "api", "datapath", "control"],
   agent: ["net", "machine", "policy", "control", "datapath", "flows", "api"],
+  ui: ["net", "api", "policy", "flows"],
   cli: [
     "isa",
     "object",
@@ -52,7 +53,7 @@ const pure = [
   "control",
   "datapath",
 ];
-const test = "\\.test\\.ts$|/test/|/testdata/";
+const test = "\\.test\\.tsx?$|/test/|/testdata/";
 
 module.exports = {
   forbidden: [

@@ -1,6 +1,7 @@
 // Builds what `skep` needs to run: the kernel programs (by Skep's own compiler) and one bundle of the command.
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build as esbuild } from "esbuild";
@@ -43,7 +44,7 @@ function* files(folder, keep) {
   }
 }
 
-const isSource = (name) => name.endsWith(".ts") && !name.endsWith(".test.ts");
+const isSource = (name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name);
 
 function sources(packages) {
   return packages
@@ -137,7 +138,7 @@ async function buildCompiler() {
 
 async function buildCommand() {
   const stamp = join(root, "dist", ".stamp");
-  const packages = readdirSync(join(root, "packages"));
+  const packages = readdirSync(join(root, "packages")).filter((name) => name !== "ui");
   const hash = contentHash([
     ...sources(packages),
     ...kernelPrograms.map(({ output }) => join(root, output)),
@@ -196,6 +197,45 @@ export async function buildPlayground() {
   return folder;
 }
 
+/** What the page of `skep ui` is made of, besides its own package. */
+const uiPackages = ["net", "policy", "flows"];
+
+/** Builds the page of `skep ui` where it is missing or older than its sources; gives its folder. */
+export async function buildPage() {
+  const page = join(root, "packages", "ui");
+  const folder = join(page, "dist");
+  const stamp = join(folder, ".stamp");
+  const hash = contentHash([
+    ...sources(uiPackages),
+    ...files(join(root, "packages", "api", "src"), isSource),
+    ...files(join(root, "packages", "api", "src", "generated"), isSource),
+    ...files(join(page, "src"), (name) => !/\.test\.tsx?$/.test(name)),
+    join(page, "index.html"),
+    join(page, "package.json"),
+    join(root, "package-lock.json"),
+    fileURLToPath(import.meta.url),
+  ]);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return folder;
+  const [{ build: vite }, { default: react }] = await Promise.all([import("vite"), import("@vitejs/plugin-react")]);
+  // Beside its place until it is whole: another process may be serving what is there.
+  const fresh = join(cache, `page-${process.pid}`);
+  await vite({
+    root: page,
+    configFile: false,
+    logLevel: "warn",
+    plugins: [react()],
+    resolve: { conditions: ["skep-source", "module", "browser", "production"] },
+    build: {
+      ...{ outDir: fresh, emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false } },
+      ...{ chunkSizeWarningLimit: 1000, reportCompressedSize: false, assetsInlineLimit: 0 },
+    },
+  });
+  writeFileSync(join(fresh, ".stamp"), hash);
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(fresh, folder);
+  return folder;
+}
+
 /** Brings generated modules and `dist/` up to date. Does nothing where nothing changed. */
 export async function build() {
   mkdirSync(cache, { recursive: true });
@@ -210,5 +250,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   } else {
     await build();
     await buildPlayground();
+    await buildPage();
   }
 }

@@ -11,6 +11,7 @@ const checks = [
   ["types of the pure packages", [bin("typescript", "bin/tsc"), "-p", "tsconfig.pure.json"]],
   ["types", [bin("typescript", "bin/tsc"), "-p", "tsconfig.json"]],
   ["types of the kernel programs", [bin("typescript", "bin/tsc"), "-p", "tsconfig.bpf.json"]],
+  ["types of the page", [bin("typescript", "bin/tsc"), "-p", "packages/ui/tsconfig.json"]],
   ["lint", [bin("oxlint", "bin/oxlint"), "--type-aware", "--deny-warnings", "--quiet"]],
   ["format", [bin("prettier", "bin/prettier.cjs"), "--check", "--log-level", "warn", "."]],
   [

@@ -6,3 +6,11 @@ export { answers, SocketTakenError } from "./server.ts";
 export { flowContext, socketPath, startAgent, type RunningAgent } from "./start.ts";
 export { StateError } from "./state.ts";
 export { ApiListenError, type LoopbackOptions, type LoopbackServer, serveLoopback } from "./loopback.ts";
+export {
+  agentPageRoutes,
+  clientPageRoutes,
+  type PageFiles,
+  type PageOptions,
+  type RunningPage,
+  servePage,
+} from "./page.ts";

@@ -1,24 +1,14 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import type { ConnectRouter } from "@connectrpc/connect";
-import { flow, skep } from "@skep/api";
-import {
-  type FlowContext,
-  flowRoutes,
-  Observer,
-  observerRoutes,
-  recordOf,
-  uuids,
-  wallClock,
-  worldContext,
-} from "@skep/flows";
+import { flow } from "@skep/api";
+import { type FlowContext, Observer, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
 import { checkLoopback, type LoopbackOptions, serveLoopback } from "./loopback.ts";
 import type { AgentOptions } from "./options.ts";
+import { agentPageRoutes, type PageOptions, type RunningPage, servePage } from "./page.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
-import { agentRoutes } from "./service.ts";
 
 export interface RunningAgent {
   readonly agent: Agent;
@@ -27,6 +17,8 @@ export interface RunningAgent {
   readonly metrics?: string;
   /** Where the API is served to pages, where it is. */
   readonly api?: string;
+  /** Address of the page, where it is served. */
+  readonly page?: string;
   /** Ends; the datapath stays in force. */
   close(): Promise<void>;
 }
@@ -102,6 +94,7 @@ export interface StartOptions extends AgentOptions {
   readonly metrics?: MetricsOptions;
   /** Default: the API is served on the socket alone. */
   readonly api?: LoopbackOptions;
+  readonly page?: Pick<PageOptions, "listen" | "files">;
 }
 
 /** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
@@ -109,7 +102,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const socket = socketPath(options.run);
   if (await answers(socket)) throw new SocketTakenError(socket);
   if (options.metrics) checkMetrics(options.metrics);
-  if (options.api) checkLoopback(options.api.listen);
+  for (const served of [options.api, options.page]) if (served) checkLoopback(served.listen);
   const agent = new Agent(options);
   const clock = options.machine.clock;
   const flows = new Observer({
@@ -138,27 +131,33 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     lost = now;
     for (const pod of departed()) metrics?.flows.forget(pod);
   }, LOSS_MS);
-  const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
-  const routes = (router: ConnectRouter): void => {
-    agentRoutes(router, agent, flows);
-    observerRoutes(router, flows, { address: `unix://${socket}`, services: [skep.Agent, skep.Flows] });
-    flowRoutes(router, flows, { now });
-  };
+  const routes = agentPageRoutes(agent, flows, `unix://${socket}`);
   const server = await serve(socket, routes);
   const api = options.api ? await serveLoopback(options.api, routes) : null;
+  let page: RunningPage | null = null;
   const stop = async (): Promise<void> => {
     clearInterval(losses);
     stopNotices();
     reader.close();
     await metrics?.close();
-    await api?.close();
+    await Promise.all([api?.close(), page?.close()]);
     await server.close();
   };
+  if (options.page) {
+    try {
+      page = await servePage({ ...options.page, routes });
+    } catch (error) {
+      await stop();
+      agent.close();
+      throw error;
+    }
+  }
   return {
     agent,
     socket,
     ...(metrics ? { metrics: metrics.address } : {}),
     ...(api ? { api: api.address } : {}),
+    ...(page ? { page: page.url } : {}),
     close: async () => {
       await stop();
       agent.close();

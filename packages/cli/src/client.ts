@@ -8,6 +8,7 @@ import { CliError, EXIT_FAILED, systemCode, usageError } from "./errors.ts";
 
 export interface AgentClient {
   readonly agent: Client<typeof skep.Agent>;
+  readonly flows: Client<typeof skep.Flows>;
   readonly observer: Client<typeof observer.Observer>;
   readonly socket: string;
   close(): void;
@@ -30,6 +31,7 @@ function clientOf(baseUrl: string, target: string, options: SessionOptions): Age
   const transport = createGrpcTransport({ baseUrl, sessionManager });
   return {
     agent: createClient(skep.Agent, transport),
+    flows: createClient(skep.Flows, transport),
     observer: createClient(observer.Observer, transport),
     socket: target,
     close: () => sessionManager.abort(),

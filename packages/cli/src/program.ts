@@ -17,6 +17,7 @@ import {
   defineVersion,
 } from "./define/tools.ts";
 import { defineTables } from "./define/tables.ts";
+import { defineUi } from "./define/ui.ts";
 import { defineVm } from "./define/vm.ts";
 import { setRunner } from "./kernel/runner.ts";
 import { defineVerify } from "./define/verify.ts";
@@ -45,6 +46,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineWhy(program, finish, observeFlags);
   defineMonitor(program, finish);
   defineListOf(program, finish);
+  defineUi(program, finish);
   defineRelay(program, finish);
   program.commandsGroup("In the kernel:");
   defineTables(program, finish);

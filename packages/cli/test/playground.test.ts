@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
 import { readCapture, writePcap } from "@skep/net";
-import { pageFolder } from "../src/playground/command.ts";
+import { pageFiles } from "../src/page-files.ts";
 import { builtInCapture } from "../src/playground/page/capture.ts";
 import { examples } from "../src/playground/page/examples.ts";
 import { type PageServer, servePage } from "../src/playground/server.ts";
@@ -16,7 +16,7 @@ if (chromium === null) console.warn("skipped: the playground in a browser: chrom
 
 let server: PageServer;
 beforeAll(async () => {
-  server = await servePage(await pageFolder(), 0);
+  server = await servePage(await pageFiles.playground(), 0);
 }, 60_000);
 afterAll(() => server.close());
 

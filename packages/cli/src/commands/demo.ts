@@ -16,6 +16,7 @@ export interface DemoFlags {
   readonly run: string;
   readonly sim?: boolean;
   readonly seed?: number;
+  readonly uiAddr?: string;
 }
 
 /** However the command was started (npx links to it): workloads of the example start from the bundle itself. */
@@ -29,5 +30,7 @@ export async function playDemo(options: DemoFlags): Promise<number> {
   if (options.sim !== true) await useDemoCommand();
   const example = join(folderWith("examples/star-wars/policy.yaml"), "examples", "star-wars");
   const seed = options.seed === undefined ? {} : { seed: options.seed };
-  return demo({ once: options.once === true, run: options.run, example, sim: options.sim ?? null, ...seed });
+  const { uiAddr } = options;
+  const page = uiAddr === undefined ? {} : { uiAddr };
+  return demo({ once: options.once === true, run: options.run, example, sim: options.sim ?? null, ...seed, ...page });
 }

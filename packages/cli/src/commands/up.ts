@@ -8,6 +8,7 @@ import { answers, createLogger, socketPath, SocketTakenError, startAgent } from 
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
+import { pageFiles } from "../page-files.ts";
 import { VERSION } from "../version.ts";
 import { balancingOf } from "./up-services.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
@@ -37,6 +38,7 @@ export interface UpOptions {
   readonly policyVerdicts?: boolean;
   readonly metricsAddr?: string;
   readonly apiAddr?: string;
+  readonly uiAddr?: string;
   readonly hubbleMetrics?: readonly string[];
   readonly lbAlgorithm: "random" | "maglev";
   readonly maglevTableSize: string;
@@ -129,6 +131,7 @@ export async function up(options: UpOptions): Promise<number> {
       ? {}
       : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
     ...(options.apiAddr === undefined ? {} : { api: { listen: options.apiAddr } }),
+    ...(options.uiAddr === undefined ? {} : { page: { listen: options.uiAddr, files: pageFiles } }),
     ...balancing,
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
@@ -140,11 +143,12 @@ export async function up(options: UpOptions): Promise<number> {
       const mounted = bpfMounts().filter((point) => !others.has(point));
       notePlace(places.run, { ...place, mounts: [...mountedBefore, ...mounted] });
     });
-  const { socket, metrics, api } = running;
+  const { socket, metrics, api, page } = running;
   log.info("ready", {
     ...{ socket, folder: directory },
     ...(metrics === undefined ? {} : { metrics }),
     ...(api === undefined ? {} : { api }),
+    ...(page === undefined ? {} : { page }),
   });
   log.info("ending; the datapath stays in force", { signal: await asked });
   await running.close();

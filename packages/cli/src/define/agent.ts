@@ -84,6 +84,7 @@ export function defineUp(program: Command, finish: Finish): void {
       "metric of flows with its options, as drop:labelsContext=source_pod; may be given several times",
       collect,
     )
+    .option("--ui-addr <address>", "serve the page there: 127.0.0.1:12000; loopback only, to read")
     .addOption(new Option("--log-format <format>", "default text on a terminal, else json").choices(["text", "json"]))
     .action((dir: string, options: Omit<UpOptions, "directory">) =>
       finish(async () => (await import("../commands/up.ts")).up({ ...options, directory: dir })),
@@ -143,13 +144,17 @@ export function defineDemo(program: Command, finish: Finish): void {
     .command("demo")
     .summary("play the Star Wars example")
     .description(
-      "Starts an agent and four workloads, lets only the empire land, and stays up to be played with. Where BPF cannot be had it plays on\n" +
+      "Starts an agent and four workloads, lets only the empire land, and stays up with a page to look at it. Where BPF cannot be had it plays on\n" +
         "the simulated machine: the same programs in user space, without root.",
     )
     .option("--once", "check every verdict, print a table and end")
     .option("--sim", "on the simulated machine; --no-sim: on real packets or not at all")
     .addOption(new Option("--no-sim").hideHelp())
     .option("--seed <number>", "of the simulated machine: one seed, one play", wholeNumber)
+    .option(
+      "--ui-addr <address>",
+      "loopback address of the page; default 127.0.0.1:12000, or any port where it is taken",
+    )
     .addOption(new Option("--run <dir>", "run folder of the example's agent").env("SKEP_RUN").default(DEFAULT_RUN))
     .action((options: DemoFlags) => finish(async () => (await import("../commands/demo.ts")).playDemo(options)));
   examples(demo, ["skep demo", "skep demo --once --run /run/skep-example", "skep demo --once --sim"]);

@@ -4,14 +4,18 @@
  * and ends.
  */
 import { readFileSync } from "node:fs";
+import net from "node:net";
 import { join } from "node:path";
 import pc from "picocolors";
+import { servePage } from "@skep/agent";
+import { pageFiles } from "../page-files.ts";
 import { openRealTheatre } from "./real.ts";
 import { openSimulatedTheatre } from "./simulated.ts";
 import type { Player, SeenFlow, Theatre } from "./theatre.ts";
 
 const SERVICE = "10.96.0.10";
 const REQUESTS = 20;
+const PAGE_PORT = 12_000;
 
 interface Check {
   readonly name: string;
@@ -29,6 +33,8 @@ export interface DemoOptions {
   readonly sim: boolean | null;
   /** Of the simulated machine. */
   readonly seed?: number;
+  /** Loopback address of the page, which is served while the example stays up. */
+  readonly uiAddr?: string;
 }
 
 export async function demo(options: DemoOptions): Promise<number> {
@@ -48,14 +54,24 @@ export async function demo(options: DemoOptions): Promise<number> {
   return code;
 }
 
-async function openTheatre({ sim, run, seed = 1 }: DemoOptions): Promise<Theatre | null> {
-  if (sim === true) return openSimulatedTheatre(seed);
+/** The page's usual address, or any port where it is taken. */
+async function freeAddress(given: string | undefined): Promise<string> {
+  if (given !== undefined) return given;
+  const isTaken = await new Promise<boolean>((resolve) => {
+    const socket = net.connect(PAGE_PORT, "127.0.0.1", () => resolve(true));
+    socket.once("error", () => resolve(false)).once("connect", () => socket.destroy());
+  });
+  return `127.0.0.1:${isTaken ? 0 : PAGE_PORT}`;
+}
+
+async function openTheatre({ sim, run, once, seed = 1 }: DemoOptions): Promise<Theatre | null> {
+  if (sim === true) return openSimulatedTheatre(seed, !once);
   const opened = await openRealTheatre(run);
   if (!("refused" in opened)) return opened;
   process.stderr.write(`${opened.refused}\n`);
   if (sim === false || !opened.isForWantOfBpf) return null;
   process.stderr.write("the example plays on the simulated machine instead: the same programs, no real packets\n");
-  return openSimulatedTheatre(seed);
+  return openSimulatedTheatre(seed, !once);
 }
 
 class Play {
@@ -63,6 +79,8 @@ class Play {
   readonly #options: DemoOptions;
   readonly #checks: Check[] = [];
   readonly #flows: SeenFlow[] = [];
+  readonly #pilots: Player[] = [];
+  #staying = false;
   readonly #started: number;
 
   constructor(theatre: Theatre, options: DemoOptions) {
@@ -76,18 +94,41 @@ class Play {
     const played = await Promise.race([this.#theatre.run(this.#play()), aborted]);
     if (played === "aborted") return 130;
     const failed = this.#checks.filter((check) => !check.ok);
-    const invitation = this.#theatre.invitation;
-    if (this.#options.once || invitation === null) this.#table();
-    else {
-      process.stdout.write(`\n${invitation}\n${pc.dim("Ctrl-C ends it and leaves nothing behind.")}\n\n`);
-      await aborted;
-      process.stdout.write("\n");
-    }
+    if (this.#options.once) this.#table();
+    else await this.#stay(signal);
     return failed.length > 0 ? 1 : 0;
+  }
+
+  /** Serves the page, and lets the ships fly on, so that it has something to show. */
+  async #stay(signal: AbortSignal): Promise<void> {
+    const { invitation, page: routes } = this.#theatre;
+    const page = await servePage({ listen: await freeAddress(this.#options.uiAddr), files: pageFiles, routes });
+    const lines = [`${pc.bold("See it:")} ${page.url}`, ...(invitation === null ? [] : [invitation])];
+    process.stdout.write(`\n${lines.join("\n")}\n${pc.dim("Ctrl-C ends it and leaves nothing behind.")}\n\n`);
+    this.#staying = true;
+    try {
+      await Promise.all([this.#theatre.stay(signal), ...this.#patrols(signal)]);
+    } finally {
+      await page.close();
+    }
+    process.stdout.write("\n");
+  }
+
+  #patrols(signal: AbortSignal): Promise<void>[] {
+    return this.#pilots.map((pilot, i) => this.#patrol(pilot, { every: 600 + 900 * i, signal }));
+  }
+
+  async #patrol(pilot: Player, { every, signal }: { every: number; signal: AbortSignal }): Promise<void> {
+    const ended = new Promise<null>((resolve) => signal.addEventListener("abort", () => resolve(null)));
+    while (!signal.aborted) {
+      await Promise.race([pilot.order("request", SERVICE, { timeout: 500 }), ended]);
+      await Promise.race([this.#theatre.until(every, () => null), ended]);
+    }
   }
 
   async #play(): Promise<void> {
     const { tiefighter, xwing } = await this.#cast();
+    this.#pilots.push(tiefighter, xwing);
 
     this.#act("Before any policy, everybody may land.");
     await this.#landing("allowed before the policy: tiefighter", tiefighter, true);
@@ -149,6 +190,8 @@ class Play {
     this.#act("Raising the agent and four workloads, each in a network namespace of its own.");
     const star = { org: "empire", class: "deathstar" };
     await this.#theatre.open({ "service.yaml": this.#document("service.yaml") }, (flow) => {
+      // What flies on afterwards is for the page; the terminal shows who joins.
+      if (this.#staying && this.#isOfTheCast(flow)) return;
       this.#flows.push(flow);
       if (!this.#options.once) this.#showFlow(flow);
     });
@@ -164,6 +207,10 @@ class Play {
     });
     if (up === null) throw new Error(`the deathstars did not come up; last answers: ${[...names].join(", ")}`);
     return { tiefighter, xwing };
+  }
+
+  #isOfTheCast({ source, destination }: SeenFlow): boolean {
+    return this.#pilots.some(({ name }) => [source?.pod_name, destination?.pod_name].includes(name));
   }
 
   async #landing(name: string, pilot: Player, allowed: boolean): Promise<void> {

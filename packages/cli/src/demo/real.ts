@@ -7,6 +7,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import readline from "node:readline";
 import pc from "picocolors";
+import { clientPageRoutes, type PageOptions } from "@skep/agent";
+import { type AgentClient, connect } from "../client.ts";
 import { doctorSummary } from "../doctor.ts";
 import { closeStage, type Host, openStage } from "./host.ts";
 import { command, Pilot, type Stage, until } from "./stage.ts";
@@ -30,6 +32,7 @@ class RealTheatre implements Theatre {
   readonly #stage: Stage;
   readonly #host: Host;
   #observer: ChildProcess | undefined;
+  #client: AgentClient | undefined;
 
   constructor(stage: Stage, host: Host) {
     this.#stage = stage;
@@ -98,7 +101,18 @@ class RealTheatre implements Theatre {
     ].join("\n");
   }
 
+  get page(): PageOptions["routes"] {
+    this.#client ??= connect(this.#stage.run);
+    return clientPageRoutes(this.#client);
+  }
+
+  stay(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+
   async close(): Promise<void> {
+    this.#client?.close();
     this.#observer?.kill("SIGTERM");
     await closeStage(this.#stage, this.#host);
   }

@@ -6,11 +6,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Agent, createLogger, flowContext } from "@skep/agent";
+import { Agent, agentPageRoutes, createLogger, flowContext, type PageOptions } from "@skep/agent";
 import { flow } from "@skep/api";
-import { jsonLine, recordOf } from "@skep/flows";
+import { jsonLine, Observer, recordOf } from "@skep/flows";
 import { formatAddress, parseAddress } from "@skep/net";
 import { type Cgroup, openSim, type SimMachine, type SimNamespace, type TcpConnection } from "@skep/sim";
+import { VERSION } from "../version.ts";
 import type { Labels, Player, SeenFlow, Theatre } from "./theatre.ts";
 import type { Answer, Order } from "./workload.ts";
 
@@ -25,8 +26,14 @@ export interface Place {
   readonly cgroup: Cgroup | null;
 }
 
-export function openSimulatedTheatre(seed: number): Theatre {
-  return new SimulatedTheatre(openSim({ seed }));
+/** How far behind the clock on the wall a play begins that is to go on with it. */
+const HEAD_START_MS = 60_000;
+/** Steps of time once it goes on as it passes. */
+const PACE_MS = 40;
+
+/** `live`: once it has been played, its time is the time on the wall. */
+export function openSimulatedTheatre(seed: number, live = false): Theatre {
+  return new SimulatedTheatre(openSim({ seed, ...(live ? { epoch: Date.now() - HEAD_START_MS } : {}) }));
 }
 
 class SimulatedTheatre implements Theatre {
@@ -36,9 +43,24 @@ class SimulatedTheatre implements Theatre {
   readonly #policies = join(this.#folder, "policies");
   #agent: Agent | undefined;
   #reader: { close(): void } | undefined;
+  readonly #flows: Observer;
 
   constructor(machine: SimMachine) {
     this.#machine = machine;
+    const now = (): bigint => BigInt(Math.round(machine.clock.now() * 1_000_000));
+    this.#flows = new Observer({ nodeName: "default/endor", version: VERSION, now });
+  }
+
+  get page(): PageOptions["routes"] {
+    return agentPageRoutes(this.#running, this.#flows);
+  }
+
+  async stay(signal: AbortSignal): Promise<void> {
+    const { simulation, clock } = this.#machine;
+    while (!signal.aborted) {
+      await simulation.pass(Math.max(0, Date.now() - clock.now()));
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+    }
   }
 
   get #running(): Agent {
@@ -67,7 +89,9 @@ class SimulatedTheatre implements Theatre {
       () => (BigInt(random.next()) << 48n) | (BigInt(random.next()) << 16n) | (BigInt(random.next()) & 0xffffn),
     );
     const reader = this.#agent.datapath.readEvents((event) => {
-      const line = jsonLine(flow.FlowSchema, recordOf(event, context).flow);
+      const record = recordOf(event, context);
+      this.#flows.add(record);
+      const line = jsonLine(flow.FlowSchema, record.flow);
       onFlow(JSON.parse(line) as SeenFlow);
     });
     this.#reader = reader;

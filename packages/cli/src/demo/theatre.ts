@@ -2,6 +2,7 @@
  * @module
  * Where the example plays: on the real machine or on the simulated one.
  */
+import type { PageOptions } from "@skep/agent";
 import type { Answer, Order } from "./workload.ts";
 
 /** What the example reads of a line of `skep observe -o json`. */
@@ -40,7 +41,11 @@ export interface Theatre {
   until<T>(ms: number, ask: () => Promise<T | null> | T | null): Promise<T | null>;
   /** Lets time go on until the play is over. */
   run<T>(play: Promise<T>): Promise<T>;
-  /** What can be done with it afterwards; null: nothing, it ends. */
+  /** What can be done with it afterwards, besides looking at its page; null: nothing. */
   readonly invitation: string | null;
+  /** The API behind the page. */
+  readonly page: PageOptions["routes"];
+  /** Lets time go on as it passes, until the signal. */
+  stay(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,145 @@
+/**
+ * @module
+ * Places the boxes of the map: callers left, those that are asked right, namespaces in frames. Pixels from the top left.
+ */
+import { Graph, layout as dagreLayout } from "@dagrejs/dagre";
+import type { MapNode, ServiceMap } from "./graph.ts";
+
+export const NODE_WIDTH = 208;
+export const HEAD_HEIGHT = 54;
+export const PORT_HEIGHT = 24;
+const NODE_FOOT = 6;
+const FRAME_PAD = 18;
+const FRAME_HEAD = 22;
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Frame extends Box {
+  readonly namespace: string;
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface EdgePath {
+  readonly from: Point;
+  readonly to: Point;
+  /** Of an SVG path. */
+  readonly path: string;
+  readonly label: Point;
+}
+
+export interface MapLayout {
+  readonly width: number;
+  readonly height: number;
+  readonly nodes: ReadonlyMap<string, Box>;
+  readonly frames: readonly Frame[];
+  readonly edges: ReadonlyMap<string, EdgePath>;
+}
+
+export function nodeHeight(node: MapNode): number {
+  return HEAD_HEIGHT + node.ports.length * PORT_HEIGHT + (node.ports.length > 0 ? NODE_FOOT : 0);
+}
+
+/** Says whether two maps stand in the same places. */
+export function shapeOf({ nodes, edges }: ServiceMap): string {
+  const boxes = nodes.map(({ key, ports }) => `${key}[${ports.map(({ name }) => name).join()}]`);
+  return `${boxes.join(";")} ${edges.map(({ key }) => key).join(";")}`;
+}
+
+export function layoutMap(map: ServiceMap): MapLayout {
+  const boxes = placeNodes(map);
+  const frames = framesOf(map, boxes);
+  const all: Box[] = [...boxes.values(), ...frames];
+  const left = Math.min(0, ...all.map(({ x }) => x));
+  const top = Math.min(0, ...all.map(({ y }) => y));
+  const move = <T extends Box>(box: T): T => ({ ...box, x: box.x - left, y: box.y - top });
+  const nodes = new Map([...boxes].map(([key, box]) => [key, move(box)]));
+  const edges = new Map<string, EdgePath>();
+  const labelled = new Map<string, number>();
+  for (const edge of map.edges) {
+    const [from, to] = [nodes.get(edge.from), nodes.get(edge.to)];
+    const row = map.nodes.find(({ key }) => key === edge.to)?.ports.findIndex(({ name }) => name === edge.port) ?? 0;
+    if (!from || !to) continue;
+    const place = pathBetween(from, to, Math.max(0, row));
+    const spot = `${Math.round(place.label.x / 40)},${Math.round(place.label.y / 18)}`;
+    const taken = labelled.get(spot) ?? 0;
+    labelled.set(spot, taken + 1);
+    edges.set(edge.key, { ...place, label: { ...place.label, y: place.label.y + taken * 20 } });
+  }
+  return {
+    width: Math.max(0, ...all.map(({ x, width }) => x + width)) - left,
+    height: Math.max(0, ...all.map(({ y, height }) => y + height)) - top,
+    nodes,
+    frames: frames.map(move),
+    edges,
+  };
+}
+
+function placeNodes({ nodes, edges }: ServiceMap): Map<string, Box> {
+  const graph = new Graph({ compound: true });
+  graph.setGraph({ rankdir: "LR", ranksep: 150, nodesep: 28, edgesep: 20, marginx: 0, marginy: 0 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  const namespaces = new Set(nodes.map(({ namespace }) => namespace).filter((name) => name !== ""));
+  for (const name of namespaces) graph.setNode(frameKey(name), {});
+  for (const node of nodes) {
+    graph.setNode(node.key, { width: NODE_WIDTH, height: nodeHeight(node) });
+    if (node.namespace !== "") graph.setParent(node.key, frameKey(node.namespace));
+  }
+  for (const { from, to } of edges) if (from !== to) graph.setEdge(from, to);
+  dagreLayout(graph);
+  const boxes = new Map<string, Box>();
+  for (const node of nodes) {
+    const { x = 0, y = 0 } = graph.node(node.key) as { x?: number; y?: number };
+    const height = nodeHeight(node);
+    boxes.set(node.key, { x: x - NODE_WIDTH / 2, y: y - height / 2, width: NODE_WIDTH, height });
+  }
+  return boxes;
+}
+
+const frameKey = (namespace: string): string => `frame:${namespace}`;
+
+function framesOf({ nodes }: ServiceMap, boxes: ReadonlyMap<string, Box>): Frame[] {
+  const members = new Map<string, Box[]>();
+  for (const { key, namespace } of nodes) {
+    const box = boxes.get(key);
+    if (namespace !== "" && box) members.set(namespace, [...(members.get(namespace) ?? []), box]);
+  }
+  return [...members].map(([namespace, inside]) => {
+    const x = Math.min(...inside.map((box) => box.x)) - FRAME_PAD;
+    const y = Math.min(...inside.map((box) => box.y)) - FRAME_PAD - FRAME_HEAD;
+    const right = Math.max(...inside.map((box) => box.x + box.width)) + FRAME_PAD;
+    const bottom = Math.max(...inside.map((box) => box.y + box.height)) + FRAME_PAD;
+    return { namespace, x, y, width: right - x, height: bottom - y };
+  });
+}
+
+/** From the head of a box to a row of ports of the other. */
+function pathBetween(from: Box, to: Box, row: number): EdgePath {
+  const start = { x: from.x + from.width, y: from.y + HEAD_HEIGHT / 2 };
+  const end = { x: to.x, y: to.y + HEAD_HEIGHT + row * PORT_HEIGHT + PORT_HEIGHT / 2 };
+  const gap = end.x - start.x;
+  if (gap >= 40) {
+    const bend = Math.min(gap / 2, 120);
+    const path = `M${start.x},${start.y} C${start.x + bend},${start.y} ${end.x - bend},${end.y} ${end.x},${end.y}`;
+    return { from: start, to: end, path, label: { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 } };
+  }
+  return pathAround(start, end, Math.max(from.y + from.height, to.y + to.height) + 26);
+}
+
+/** Backwards, or to itself: below both boxes. */
+function pathAround(start: Point, end: Point, below: number): EdgePath {
+  const [right, left] = [start.x + 44, end.x - 44];
+  const path = [
+    `M${start.x},${start.y} C${right},${start.y} ${right},${below} ${(start.x + end.x) / 2},${below}`,
+    `S${left},${end.y} ${end.x},${end.y}`,
+  ].join(" ");
+  return { from: start, to: end, path, label: { x: (start.x + end.x) / 2, y: below } };
+}
