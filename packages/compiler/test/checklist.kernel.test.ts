@@ -279,6 +279,20 @@ const MAPS: readonly Shape[] = [
     most: FILL,
   },
   {
+    name: "28: choices by a bit, in all forms",
+    text: tabled(
+      `const x = io.w[0]; const l = u64(x); let n: u32 = (x & 4) !== 0 ? 32 : 0; n += (x & 64) === 0 ? 7 : 3; if ((x & 1) !== 0) n |= 0x100; if ((x & 2) !== 0) n -= 1;
+      const wide = (l & 8n) !== 0n ? 0x100000000n : 0n; return n + u32(wide >> 30n) + ((l & 0x10n) !== 0n ? 1024 : 0) + ((x & 0x80000000) !== 0 ? 1 : 0);`,
+    ),
+    runs: [
+      { packet: words(0), gives: 7 },
+      { packet: words(0x8000_005f), gives: 32 + 3 + 256 - 1 + 4 + 1024 + 1 },
+      { packet: words(0x44), gives: 35 },
+      { packet: words(0x8000_0009), gives: 7 + 256 + 4 + 1 },
+    ],
+    most: FILL,
+  },
+  {
     name: "29: a shift by a variable is a value",
     text: tabled("return (io.w[0] >>> (io.w[1] & 31)) + 1;"),
     runs: [{ packet: words(96, 3), gives: 13 }],

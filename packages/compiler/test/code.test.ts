@@ -95,6 +95,13 @@ describe("code", () => {
     expect(count(list, (opcode) => isAlu(opcode, 0x80) || isAlu(opcode, 0xc0))).toBe(0);
   });
 
+  it("shifts the bit that chooses", () => {
+    for (const choice of ["(io.w & 4) !== 0 ? 32 : 0", "(io.w & 4) === 0 ? 32 : 0", "(io.w & 64) !== 0 ? 3 : 2"]) {
+      expect(branches(code(`return ${choice};`)), choice).toBe(1);
+    }
+    expect(branches(code("let n = u32(io.h); if ((io.w & 8) !== 0) n |= 2; return n;"))).toBe(1);
+  });
+
   it("reads a bit field by one load", () => {
     const top = 'const Bits = struct("Bits", { low: bits(u16, 3), high: bits(u16, 13) });';
     const list = code("const b = ctx.header(Bits, 0); return b ? b.high : 1;", top);

@@ -17,6 +17,7 @@ import { eliminateLoads } from "../src/passes/loads.ts";
 import { ConstantPool } from "../src/passes/pool.ts";
 import { promoteStack } from "../src/passes/promote.ts";
 import { rotateLoops } from "../src/passes/rotate-loops.ts";
+import { selectBits } from "../src/passes/select-bits.ts";
 import { shadowCounters } from "../src/passes/shadow.ts";
 import { simplifyInstructions } from "../src/passes/simplify.ts";
 import { sinkIndexes } from "../src/passes/sink-indexes.ts";
@@ -44,6 +45,7 @@ export const PASSES = {
   unroll: (fn) => unrollLoops(fn),
   thread: (fn) => threadJumps(fn),
   shadow: (fn) => shadowCounters(fn, new ConstantPool(fn)),
+  selectBits: (fn) => selectBits(fn, new ConstantPool(fn)),
   sink: (fn) => sinkIndexes(fn),
   indexes: (fn) => normalizeIndexes(fn, new ConstantPool(fn)),
 } satisfies Record<string, Pass>;

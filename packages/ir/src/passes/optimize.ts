@@ -18,6 +18,7 @@ import { mergeChecks } from "./merge-checks.ts";
 import { ConstantPool } from "./pool.ts";
 import { promoteStack } from "./promote.ts";
 import { rotateLoops } from "./rotate-loops.ts";
+import { selectBits } from "./select-bits.ts";
 import { shadowCounters } from "./shadow.ts";
 import { simplifyInstructions } from "./simplify.ts";
 import type { SimplifyOptions } from "./simplify.ts";
@@ -82,6 +83,7 @@ export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void
   if (hoistInvariants(fn)) cleanUp(fn, options);
   // Nothing is moved up from here on.
   sinkIndexes(fn);
+  if (selectBits(fn, new ConstantPool(fn))) cleanUp(fn, options);
   finishArithmetic(fn, options);
   if (combineAccesses(fn, new ConstantPool(fn), options)) cleanUp(fn, options, true);
   removeDeadCode(fn, { constants: true });
