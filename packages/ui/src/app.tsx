@@ -1,13 +1,17 @@
-import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import type { skep } from "@skep/api";
 import type { Clients } from "./api/clients.ts";
 import { ChipError } from "./model/chip-fields.ts";
 import { type Chip, type FlowFilters, filtersOf, formatChip } from "./model/chips.ts";
 import type { View } from "./model/location.ts";
+import { type Sample, sampleOf, withSample } from "./model/samples.ts";
 import { FlowFeed } from "./state/feed.ts";
 import { useFeed, usePolled } from "./state/hooks.ts";
 import { usePlace } from "./state/place.ts";
 import { useShortcuts } from "./state/shortcuts.ts";
-import { FlowsView } from "./views/flows-view.tsx";
+import { FlowControls, FlowsView, type FlowsViewProps } from "./views/flows-view.tsx";
+import { EndpointsView, IdentitiesView, ServicesView } from "./views/lists/lists.tsx";
+import { PlaygroundView } from "./views/playground-view.tsx";
 import { Header } from "./views/header.tsx";
 
 /** Filters of the chips; a chip that says nothing is left out, and named. */
@@ -18,6 +22,48 @@ function readChips(chips: readonly Chip[]): { readonly filters: FlowFilters; rea
     if (error instanceof ChipError) return { filters: { allow: [], deny: [] }, problem: error.message };
     throw error;
   }
+}
+
+// What is not there at first sight is loaded when it is asked for.
+const PoliciesView = lazy(async () => ({ default: (await import("./views/policies/policies-view.tsx")).PoliciesView }));
+const MetricsView = lazy(async () => ({ default: (await import("./views/metrics/metrics-view.tsx")).MetricsView }));
+
+/** The counters of every answer. */
+function useSamples(status: skep.GetStatusResponse | null): readonly Sample[] {
+  const [samples, setSamples] = useState<readonly Sample[]>([]);
+  useEffect(() => {
+    if (status) setSamples((before) => withSample(before, sampleOf(Date.now(), status.counters)));
+  }, [status]);
+  return samples;
+}
+
+function viewOf(view: View, shared: FlowsViewProps, samples: readonly Sample[]): ReactNode {
+  switch (view) {
+    case "map":
+    case "flows":
+      return <FlowsView {...shared} />;
+    case "policies":
+      return (
+        <main className="flows-view">
+          <FlowControls {...shared} />
+          <PoliciesView {...shared} />
+        </main>
+      );
+    case "endpoints":
+      return <Listing view={<EndpointsView {...shared} />} />;
+    case "services":
+      return <Listing view={<ServicesView {...shared} />} />;
+    case "identities":
+      return <Listing view={<IdentitiesView {...shared} />} />;
+    case "metrics":
+      return <MetricsView {...shared} samples={samples} />;
+    case "playground":
+      return <PlaygroundView />;
+  }
+}
+
+function Listing({ view }: { readonly view: ReactNode }): ReactNode {
+  return <main>{view}</main>;
 }
 
 export function App({ clients }: { readonly clients: Clients }): ReactNode {
@@ -38,11 +84,12 @@ export function App({ clients }: { readonly clients: Clients }): ReactNode {
     onClose: () => go({ selection: null }),
     onPause: () => feed.pause(!snapshot.paused),
   });
-  const shared = { clients, place, go, feed, snapshot, status: status.value, input, problem };
+  const samples = useSamples(status.value);
+  const shared = { clients, place, go, feed, snapshot, status: status.value, input, problem, filters };
   return (
     <div className="app">
       <Header view={place.view} onView={show} status={status} state={snapshot.state} lost={snapshot.lost} />
-      <FlowsView {...shared} />
+      <Suspense fallback={<main className="waiting" />}>{viewOf(place.view, shared, samples)}</Suspense>
     </div>
   );
 }

@@ -35,6 +35,8 @@ export interface DemoOptions {
   readonly seed?: number;
   /** Loopback address of the page, which is served while the example stays up. */
   readonly uiAddr?: string;
+  /** Ends it, as a signal to the process does. */
+  readonly signal?: AbortSignal;
 }
 
 export async function demo(options: DemoOptions): Promise<number> {
@@ -42,12 +44,12 @@ export async function demo(options: DemoOptions): Promise<number> {
   if (!theatre) return 2;
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+  const signal = options.signal ? AbortSignal.any([stop.signal, options.signal]) : stop.signal;
   let code = 1;
   try {
-    code = await new Play(theatre, options).run(stop.signal);
+    code = await new Play(theatre, options).run(signal);
   } catch (error) {
-    if (!stop.signal.aborted)
-      process.stderr.write(`skep demo: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (!signal.aborted) process.stderr.write(`skep demo: ${error instanceof Error ? error.message : String(error)}\n`);
   } finally {
     await theatre.close();
   }

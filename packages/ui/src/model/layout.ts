@@ -63,16 +63,15 @@ export function layoutMap(map: ServiceMap): MapLayout {
   const move = <T extends Box>(box: T): T => ({ ...box, x: box.x - left, y: box.y - top });
   const nodes = new Map([...boxes].map(([key, box]) => [key, move(box)]));
   const edges = new Map<string, EdgePath>();
-  const labelled = new Map<string, number>();
+  const labels: Point[] = [];
   for (const edge of map.edges) {
     const [from, to] = [nodes.get(edge.from), nodes.get(edge.to)];
     const row = map.nodes.find(({ key }) => key === edge.to)?.ports.findIndex(({ name }) => name === edge.port) ?? 0;
     if (!from || !to) continue;
     const place = pathBetween(from, to, Math.max(0, row));
-    const spot = `${Math.round(place.label.x / 40)},${Math.round(place.label.y / 18)}`;
-    const taken = labelled.get(spot) ?? 0;
-    labelled.set(spot, taken + 1);
-    edges.set(edge.key, { ...place, label: { ...place.label, y: place.label.y + taken * 20 } });
+    const label = freeSpot(place.spots, labels);
+    labels.push(label);
+    edges.set(edge.key, { from: place.from, to: place.to, path: place.path, label });
   }
   return {
     width: Math.max(0, ...all.map(({ x, width }) => x + width)) - left,
@@ -85,7 +84,7 @@ export function layoutMap(map: ServiceMap): MapLayout {
 
 function placeNodes({ nodes, edges }: ServiceMap): Map<string, Box> {
   const graph = new Graph({ compound: true });
-  graph.setGraph({ rankdir: "LR", ranksep: 150, nodesep: 28, edgesep: 20, marginx: 0, marginy: 0 });
+  graph.setGraph({ rankdir: "LR", ranksep: 230, nodesep: 32, edgesep: 20, marginx: 0, marginy: 0 });
   graph.setDefaultEdgeLabel(() => ({}));
   const namespaces = new Set(nodes.map(({ namespace }) => namespace).filter((name) => name !== ""));
   for (const name of namespaces) graph.setNode(frameKey(name), {});
@@ -121,25 +120,56 @@ function framesOf({ nodes }: ServiceMap, boxes: ReadonlyMap<string, Box>): Frame
   });
 }
 
+interface Course extends Omit<EdgePath, "label"> {
+  /** Where its label may stand, best first. */
+  readonly spots: readonly Point[];
+}
+
+const LABEL_WIDTH = 120;
+const LABEL_HEIGHT = 24;
+
+/** The first that is free; where none is, below what stands at the best. */
+function freeSpot(spots: readonly Point[], taken: readonly Point[]): Point {
+  const isFree = ({ x, y }: Point): boolean =>
+    taken.every((other) => Math.abs(other.x - x) >= LABEL_WIDTH || Math.abs(other.y - y) >= LABEL_HEIGHT);
+  const best = spots.find(isFree);
+  if (best) return best;
+  const [first = { x: 0, y: 0 }] = spots;
+  for (let down = LABEL_HEIGHT; ; down += LABEL_HEIGHT) {
+    const spot = { x: first.x, y: first.y + down };
+    if (isFree(spot)) return spot;
+  }
+}
+
+/** Of a cubic Bézier curve; `t` from 0 to 1. */
+function pointAt([a, b, c, d]: readonly [Point, Point, Point, Point], t: number): Point {
+  const [u, v, w, z] = [(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t ** 2, t ** 3];
+  return { x: u * a.x + v * b.x + w * c.x + z * d.x, y: u * a.y + v * b.y + w * c.y + z * d.y };
+}
+
 /** From the head of a box to a row of ports of the other. */
-function pathBetween(from: Box, to: Box, row: number): EdgePath {
+function pathBetween(from: Box, to: Box, row: number): Course {
   const start = { x: from.x + from.width, y: from.y + HEAD_HEIGHT / 2 };
   const end = { x: to.x, y: to.y + HEAD_HEIGHT + row * PORT_HEIGHT + PORT_HEIGHT / 2 };
   const gap = end.x - start.x;
-  if (gap >= 40) {
-    const bend = Math.min(gap / 2, 120);
-    const path = `M${start.x},${start.y} C${start.x + bend},${start.y} ${end.x - bend},${end.y} ${end.x},${end.y}`;
-    return { from: start, to: end, path, label: { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 } };
-  }
-  return pathAround(start, end, Math.max(from.y + from.height, to.y + to.height) + 26);
+  if (gap < 40) return pathAround(start, end, Math.max(from.y + from.height, to.y + to.height) + 26);
+  const bend = Math.min(gap / 2, 120);
+  const [out, into] = [
+    { x: start.x + bend, y: start.y },
+    { x: end.x - bend, y: end.y },
+  ];
+  const path = `M${start.x},${start.y} C${out.x},${out.y} ${into.x},${into.y} ${end.x},${end.y}`;
+  const spots = [0.5, 0.36, 0.64, 0.28, 0.72].map((t) => pointAt([start, out, into, end], t));
+  return { from: start, to: end, path, spots };
 }
 
 /** Backwards, or to itself: below both boxes. */
-function pathAround(start: Point, end: Point, below: number): EdgePath {
+function pathAround(start: Point, end: Point, below: number): Course {
   const [right, left] = [start.x + 44, end.x - 44];
+  const middle = { x: (start.x + end.x) / 2, y: below };
   const path = [
-    `M${start.x},${start.y} C${right},${start.y} ${right},${below} ${(start.x + end.x) / 2},${below}`,
+    `M${start.x},${start.y} C${right},${start.y} ${right},${below} ${middle.x},${below}`,
     `S${left},${end.y} ${end.x},${end.y}`,
   ].join(" ");
-  return { from: start, to: end, path, label: { x: (start.x + end.x) / 2, y: below } };
+  return { from: start, to: end, path, spots: [middle] };
 }

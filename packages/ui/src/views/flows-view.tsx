@@ -1,8 +1,7 @@
 import { type ReactNode, type RefObject, useMemo } from "react";
 import type { skep } from "@skep/api";
 import type { Clients } from "../api/clients.ts";
-import type { Chip } from "../model/chips.ts";
-import { sameChip } from "../model/chips.ts";
+import { type Chip, type FlowFilters, sameChip } from "../model/chips.ts";
 import { type Grouping, groupings } from "../model/ends.ts";
 import { collectNames } from "../model/known.ts";
 import type { Place, Selection } from "../model/location.ts";
@@ -18,6 +17,8 @@ import { FlowDetails } from "./flows/flow-details.tsx";
 import { FlowTable } from "./flows/flow-table.tsx";
 import { EdgeDetails, NodeDetails } from "./map/edge-details.tsx";
 import { ServiceMap } from "./map/service-map.tsx";
+import { WhyOf } from "./policies/why.tsx";
+import { Timeline } from "./timeline.tsx";
 
 export interface FlowsViewProps {
   readonly clients: Clients;
@@ -28,12 +29,37 @@ export interface FlowsViewProps {
   readonly status: skep.GetStatusResponse | null;
   readonly input: RefObject<HTMLInputElement | null>;
   readonly problem: string | null;
+  readonly filters: FlowFilters;
 }
+
+/** Which flows are shown: chips, and the period. */
+export function FlowControls(
+  props: FlowsViewProps & { readonly known?: ReadonlyMap<string, readonly string[]> },
+): ReactNode {
+  const { clients, place, go, snapshot, input, filters, problem, known = NOTHING } = props;
+  return (
+    <>
+      <FilterBar chips={place.chips} onChange={(next) => go({ chips: next })} known={known} input={input} />
+      {problem === null ? null : (
+        <p className="notice bad" role="alert">
+          {problem}
+        </p>
+      )}
+      <Timeline
+        {...{ clients, filters, snapshot }}
+        period={place.period}
+        onPeriod={(next) => go({ period: next, selection: null }, place.period && next ? "replace" : "push")}
+      />
+    </>
+  );
+}
+
+const NOTHING: ReadonlyMap<string, readonly string[]> = new Map();
 
 /** The map and the flows, or the flows alone. */
 export function FlowsView(props: FlowsViewProps): ReactNode {
-  const { place, go, feed, snapshot, status, input } = props;
-  const { selection, chips, grouping, period } = place;
+  const { place, go, feed, snapshot, status } = props;
+  const { selection, grouping, period } = place;
   const map = useServiceMap(snapshot, grouping, period);
   const known = useMemo(() => collectNames(map), [map]);
   const empty = <NoFlows {...{ place, go, snapshot, status }} />;
@@ -41,7 +67,7 @@ export function FlowsView(props: FlowsViewProps): ReactNode {
   const isFlow = selection?.kind === "flow";
   return (
     <main className="flows-view">
-      <FilterBar chips={chips} onChange={(next) => go({ chips: next })} known={known} input={input} />
+      <FlowControls {...props} known={known} />
       <div className="stage">
         <div className="panes">
           {place.view === "map" ? (
@@ -149,7 +175,7 @@ function rowOfUuid(snapshot: FeedSnapshot, uuid: string): Row | null {
   return null;
 }
 
-function Details({ place, go, snapshot, map, onSelect }: DetailsProps): ReactNode {
+function Details({ clients, place, go, snapshot, map, onSelect }: DetailsProps): ReactNode {
   const { selection, chips } = place;
   if (!selection) return null;
   const onClose = (): void => onSelect(null);
@@ -157,15 +183,19 @@ function Details({ place, go, snapshot, map, onSelect }: DetailsProps): ReactNod
     const fresh = more.filter((chip) => !chips.some((other) => sameChip(other, chip)));
     go({ chips: [...chips, ...fresh] });
   };
-  const onPolicy = (policy: NamedPolicy): void =>
+  const onPolicy = (policy: Pick<NamedPolicy, "kind" | "namespace" | "name">): void =>
     go({ view: "policies", selection: { kind: "policy", key: `${policy.kind}/${policyName(policy)}` } });
   if (selection.kind === "flow") {
     const row = rowOfUuid(snapshot, selection.key);
-    return row ? <FlowDetails {...{ row, onClose, onFilter, onPolicy }} why={null} /> : null;
+    if (!row) return null;
+    const why = <WhyOf {...{ clients, onPolicy }} message={row.flow} />;
+    return <FlowDetails {...{ row, onClose, onFilter, onPolicy, why }} />;
   }
   if (selection.kind === "edge") {
     const edge = map.edges.find(({ key }) => key === selection.key);
-    return edge ? <EdgeDetails {...{ edge, map, onClose, onFilter, onPolicy }} why={null} /> : null;
+    if (!edge) return null;
+    const why = <WhyOf {...{ clients, onPolicy }} message={edge.sample.flow} />;
+    return <EdgeDetails {...{ edge, map, onClose, onFilter, onPolicy, why }} />;
   }
   const node = map.nodes.find(({ key }) => key === selection.key);
   const onEdge = (key: string): void => onSelect({ kind: "edge", key });
