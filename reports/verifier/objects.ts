@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { basename, join } from "node:path";
-import { NotSupportedError, VerifierError, kconfigSource, kernelTypes, type LinuxMachine } from "@skep/linux";
+import { NotSupportedError, VerifierError, kconfigSource, kernelTypes, openLinux, type LinuxMachine } from "@skep/linux";
 import { ObjectError, readObject, resolveKconfig, type MapSpec, type ObjectSpec } from "@skep/object";
 import { verify } from "@skep/verifier";
 import { skepObject } from "../../packages/datapath/src/generated/skep-object.ts";
@@ -135,11 +135,14 @@ function kernelVerdict(
   }
 }
 
+// The kernel's verifier knows how many there are.
+const cpus = openLinux().bpf.possibleCpus;
+
 function ourVerdict(spec: ObjectSpec, program: string): string | null {
   try {
     const values = spec.maps[".kconfig"] === undefined ? null : resolveKconfig(spec, kconfigSource());
     const contents = new Map(values === null ? [] : [[".kconfig", values] as const]);
-    const { refusal } = verify(spec, program, { kernelTypes: kernelTypes(), contents });
+    const { refusal } = verify(spec, program, { kernelTypes: kernelTypes(), contents, cpus });
     return refusal === null ? null : `${refusal.rule}: ${refusal.reason}`;
   } catch (error) {
     if (error instanceof ObjectError) return `${error.name}: ${error.message}`;

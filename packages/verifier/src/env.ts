@@ -80,6 +80,8 @@ export class Env {
   state: State;
   /** The instruction that is being walked. */
   at = 0;
+  /** Numbers that a CPU may have are below. No machine has more than so many. */
+  cpus = 8192;
   /** First instruction of the function that exceptions end in; -1: none. */
   exceptionCallback = -1;
   /** That function is being verified. */

@@ -41,6 +41,8 @@ export interface VerifyOptions {
   readonly kernel?: string;
   /** Bytes of data sections by map, instead of the object's. */
   readonly contents?: ReadonlyMap<string, Uint8Array>;
+  /** CPUs of the machine that the program is for; default: as many as any may have, 8,192. */
+  readonly cpus?: number;
   /** Instructions that may be walked; default 1,000,000. */
   readonly budget?: number;
 }
@@ -126,6 +128,7 @@ class Verifying {
       kernel,
       disabled: new Set(this.disabled),
     });
+    env.cpus = options.cpus ?? env.cpus;
     const explored: Explored[] = [];
     let refusal: Refusal | null = null;
     try {

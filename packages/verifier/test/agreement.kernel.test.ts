@@ -6,6 +6,7 @@ import { verifyLoaded } from "../src/index.ts";
 import type { Rule } from "../src/index.ts";
 import { verifyWithout } from "../src/verify.ts";
 import { cases } from "./cases.ts";
+import { deductions } from "./deductions.ts";
 import { Generator, fuzzLoaded, fuzzMaps } from "./generate.ts";
 import { KernelVerifier } from "./kernel.ts";
 import { Random } from "./random.ts";
@@ -36,6 +37,10 @@ describe.skipIf(!privileged)("the kernel agrees", () => {
       if (accepted !== null) expect(kernel?.verdict(accepted)).toBe(0);
     },
   );
+
+  test.each(deductions.map((each) => [each.name, each] as const))("%s", (_name, { accepted, refused }) => {
+    expect([kernel?.verdict(accepted), (kernel?.verdict(refused) ?? 0) > 0]).toEqual([0, true]);
+  });
 
   test.each([
     ["seeds", []],

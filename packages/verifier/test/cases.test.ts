@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { rules, verifierCodes, verifyLoaded } from "../src/index.ts";
 import { verifyWithout } from "../src/verify.ts";
 import { cases } from "./cases.ts";
+import { deductions } from "./deductions.ts";
 import { fuzzLoaded } from "./generate.ts";
 
 describe("each rule", () => {
@@ -40,6 +41,13 @@ describe("each rule", () => {
 
   test("has a code of its own", () => {
     expect(Object.keys(verifierCodes)).toHaveLength(Object.keys(rules).length);
+  });
+});
+
+describe("deductions", () => {
+  test.each(deductions.map((each) => [each.name, each] as const))("%s", (_name, { accepted, refused }) => {
+    expect(verifyLoaded(fuzzLoaded(accepted)).refusal).toBeNull();
+    expect(verifyLoaded(fuzzLoaded(refused)).refusal).not.toBeNull();
   });
 });
 

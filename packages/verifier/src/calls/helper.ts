@@ -210,7 +210,7 @@ function result(env: Env, prototype: Prototype, call: CallInfo, isThere: boolean
     case "void":
       return NOTHING;
     case "int":
-      return integer(prototype, call);
+      return integer(env, prototype, call);
     case "value":
       return valueOf(env, call, false);
     case "value?":
@@ -237,14 +237,12 @@ const readers = new Set([
   "get_stack",
   "get_task_stack",
 ]);
-/** No machine has more. */
-const MAX_CPUS = 8192;
 
 /** do_refine_retval_range */
-function integer(prototype: Prototype, call: CallInfo): Reg {
+function integer(env: Env, prototype: Prototype, call: CallInfo): Reg {
   const { name } = prototype.helper;
   if (readers.has(name)) return arithmeticFreeRange(-MAX_ERRNO, call.maxSize);
-  if (name === "get_smp_processor_id") return arithmeticFreeRange(0, MAX_CPUS - 1);
+  if (name === "get_smp_processor_id") return arithmeticFreeRange(0, env.cpus - 1);
   return UNKNOWN;
 }
 
@@ -273,7 +271,7 @@ function nullable(env: Env, prototype: Prototype, call: CallInfo, what: Reg["kin
   if (prototype.acquires) {
     reg.ref = acquire(env);
     reg.id = reg.ref;
-  } else if (prototype.args[0]?.kind === "skc") reg.ref = call.ref;
+  } else if (prototype.args[0]?.kind === "skc" && prototype.helper.name !== "get_listener_sock") reg.ref = call.ref;
   return reg;
 }
 

@@ -265,10 +265,12 @@ function spillScalar(env: Env, range: StackRange, spill: { index: number; size: 
   const { index, size, value } = spill;
   let { reg } = value;
   const isWhole = fits(reg, size);
-  if (value.register >= 0 && isWhole && reg.id === 0 && !reg.isConst) {
+  if (value.register >= 0 && isWhole && (reg.linked || (reg.id === 0 && !reg.isConst))) {
     // The slot and the register are one value from here on.
     reg = reg.clone();
-    reg.id = env.newId();
+    reg.linked = false;
+    reg.off = 0;
+    reg.id = reg.isConst ? 0 : env.newId();
     env.frame.regs[value.register] = reg;
   } else if (!isWhole && reg.id !== 0) {
     reg = reg.clone();

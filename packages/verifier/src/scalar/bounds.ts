@@ -95,6 +95,14 @@ function deduce32(reg: Reg): void {
   }
   if ((reg.umin32 | 0) <= (reg.umax32 | 0)) signed32From(reg, reg.umin32 | 0, reg.umax32 | 0);
   if (reg.smin32 >>> 0 <= reg.smax32 >>> 0) unsigned32From(reg, reg.smin32 >>> 0, reg.smax32 >>> 0);
+  else if (reg.umax32 < reg.smin32 >>> 0) {
+    // The signed range crosses zero, the unsigned one has only its part from zero on.
+    signed32From(reg, reg.umin32 | 0, reg.smax32);
+    unsigned32From(reg, reg.umin32, reg.smax32);
+  } else if (reg.smax32 >>> 0 < reg.umin32) {
+    signed32From(reg, reg.smin32, reg.umax32 | 0);
+    unsigned32From(reg, reg.smin32 >>> 0, reg.umax32);
+  }
 }
 
 /** __reg64_deduce_bounds */

@@ -208,10 +208,12 @@ function refine64(op: number, a: Reg, b: Reg): void {
       else if (a.isConst) noneSet(b, a, true);
       break;
     case jmpBits.jle:
+      notNegative(a, b, false);
       a.umax = Math.min(a.umax, b.umax);
       b.umin = Math.max(a.umin, b.umin);
       break;
     case jmpBits.jlt:
+      notNegative(a, b, true);
       if (b.umax < U64_MAX) a.umax = Math.min(a.umax, isSharp(b.umax) ? b.umax - 1 : b.umax);
       b.umin = Math.max(isSharp(a.umin) ? a.umin + 1 : a.umin, b.umin);
       break;
@@ -231,6 +233,18 @@ function refine64(op: number, a: Reg, b: Reg): void {
       break;
     default:
   }
+}
+
+/**
+ * Of `a <= b` (`less`: `a < b`), unsigned, with a constant, whose bound is rounded: the words of all of a's negative numbers are greater than
+ * the constant, or the constant has no sign (__reg64_deduce_bounds, exactly).
+ */
+function notNegative(a: Reg, b: Reg, less: boolean): void {
+  if (!b.isConst || a.smin >= 0 || a.smax < 0) return;
+  const constant = b.vh * 4294967296 + (b.vl >>> 0);
+  // Rounded, it can only be equal where it is not below; with a low half of zero it is exact.
+  const isBelow = b.vh >= 0 || constant < a.smin || (less && b.vl === 0 && constant === a.smin);
+  if (isBelow) a.smin = 0;
 }
 
 function equal64(a: Reg, b: Reg): void {

@@ -53,9 +53,12 @@ function castAddress(env: Env, dst: number): void {
 
 /** Copies of an unknown number are the same number: both learn what either is compared with. */
 function shared(env: Env, src: number, reg: Reg): Reg {
-  if (reg.kind !== kind.scalar || reg.id !== 0 || reg.isConst) return reg;
+  if (reg.kind !== kind.scalar || (!reg.linked && (reg.id !== 0 || reg.isConst))) return reg;
   const named = reg.clone();
-  named.id = env.newId();
+  // A number that is a constant away from others is no longer once it has copies (assign_scalar_id_before_mov).
+  named.linked = false;
+  named.off = 0;
+  named.id = reg.isConst ? 0 : env.newId();
   env.frame.regs[src] = named;
   return named;
 }
