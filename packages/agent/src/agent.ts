@@ -10,6 +10,7 @@ import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapat
 import type { Machine } from "@skep/machine";
 import { formatAddress } from "@skep/net";
 import { type Diagnostic, type NamedPort } from "@skep/policy";
+import { Collector } from "./collector.ts";
 import { Documents } from "./documents.ts";
 import { errorText, type Logger } from "./log.ts";
 import { type AgentOptions, type EndpointStatus, RequestError } from "./options.ts";
@@ -49,6 +50,7 @@ export class Agent {
   readonly #mtu: number;
   readonly #documents: Documents;
   readonly #maps: Reconciler;
+  readonly collector: Collector;
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
   #reaper: NodeJS.Timeout | undefined;
@@ -107,6 +109,7 @@ export class Agent {
       hostFirewall: options.hostFirewall ?? false,
       onApplied: () => this.onApplied?.(),
     });
+    this.collector = new Collector({ datapath: this.datapath, clock: this.#machine.clock, log: this.#log });
     this.#documents = new Documents({
       folder: options.directory,
       ...(options.watch === false ? { watch: false } : {}),
@@ -116,6 +119,7 @@ export class Agent {
     try {
       this.#start();
     } catch (error) {
+      this.collector.close();
       this.#documents.close();
       this.datapath.close();
       throw error;
@@ -425,6 +429,7 @@ export class Agent {
   /** Ends the agent; the datapath stays in force. */
   close(): void {
     clearInterval(this.#reaper);
+    this.collector.close();
     this.#maps.close();
     this.#documents.close();
     this.datapath.close();

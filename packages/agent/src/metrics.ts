@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { checkFlowMetrics, dropReasonText, FlowMetrics } from "@skep/flows";
 import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
 import type { Agent } from "./agent.ts";
+import { pressureOf } from "./collector.ts";
 import type { Logger } from "./log.ts";
 
 export interface MetricsOptions {
@@ -131,6 +132,37 @@ function stateMetrics(registry: Registry, agent: Agent, version: string): void {
   });
 }
 
+const FAMILY = { skep_ct: "conntrack", skep_nat: "nat" } as const;
+
+/** Of the tables of flows: how full, and what the looks through them have found. */
+function tableMetrics(registry: Registry, agent: Agent): void {
+  const define = (name: string, help: string, labels: readonly string[], collect: (to: Collect) => void): void =>
+    void read(registry, { name: `cilium_${name}`, help, labels }, collect);
+  define("bpf_map_pressure", "Fill percentage of map, by map name", ["map_name"], (to) => {
+    for (const use of agent.datapath.tableUse()) to.set({ map_name: use.name }, pressureOf(use));
+  });
+  define("bpf_map_capacity", "Entries that a map has room for", ["map_name"], (to) => {
+    for (const { name, capacity } of agent.datapath.tableUse()) to.set({ map_name: name }, capacity);
+  });
+  define("datapath_conntrack_gc_runs_total", "Number of conntrack garbage collector runs", ["status"], (to) => {
+    to.set({ status: "completed" }, agent.collector.totals.runs);
+    to.set({ status: "uncompleted" }, agent.collector.totals.failures);
+  });
+  define("datapath_conntrack_gc_interval_seconds", "Seconds between runs of the garbage collector", [], (to) =>
+    to.set({}, agent.collector.intervalMs / 1000),
+  );
+  for (const [map, family] of Object.entries(FAMILY)) {
+    define(`datapath_${family}_gc_entries`, `Entries that the last run found in ${map}`, ["status"], (to) => {
+      const use = agent.datapath.tableUse().find(({ name }) => name === map);
+      to.set({ status: "alive" }, use?.alive ?? 0);
+      to.set({ status: "deleted" }, use?.removed ?? 0);
+    });
+  }
+  define("datapath_table_emergencies_total", "Looks through a table because it was full", ["map_name"], (to) => {
+    for (const { name, emergencies } of agent.datapath.tableUse()) to.set({ map_name: name }, emergencies);
+  });
+}
+
 /** Throws MetricsListenError or the flows' MetricsError where the options cannot be served: asked before anything is loaded. */
 export function checkMetrics(options: MetricsOptions): void {
   parseListen(options.listen);
@@ -150,6 +182,7 @@ export async function serveMetrics(agent: Agent, options: MetricsOptions, log: L
   const registry = new Registry();
   const flows = new FlowMetrics({ registry, metrics: options.flows });
   packetMetrics(registry, agent);
+  tableMetrics(registry, agent);
   stateMetrics(registry, agent, options.version);
   collectDefaultMetrics({ register: registry, prefix: "skep_" });
   const server = http.createServer((request, response) => {

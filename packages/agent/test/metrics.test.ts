@@ -42,6 +42,27 @@ describe("metrics of an agent", () => {
     return running;
   };
 
+  it("tell how full the tables of flows are, and what was taken out of them", async () => {
+    const { agent, metrics } = await start();
+    const scrape = async (): Promise<string> => (await fetch(`http://${metrics ?? ""}/metrics`)).text();
+    expect(await scrape()).toContain('cilium_bpf_map_pressure{map_name="skep_ct"} 0\n');
+    const map = machine.bpf.openMap("/sys/fs/bpf/skep/maps/skep_ct");
+    if (!map) throw new Error("no table");
+    const [key, value] = [new Uint8Array(map.info.keySize), new Uint8Array(map.info.valueSize)];
+    map.set(key, value);
+    // What lives long, of two entries; the first member is when it is over.
+    map.set(key.fill(1), value.fill(0xff, 0, 4));
+    map.close();
+    agent.collector.run();
+    const text = await scrape();
+    expect(text).toContain(`cilium_bpf_map_pressure{map_name="skep_ct"} ${1 / map.info.maxEntries}\n`);
+    expect(text).toContain('cilium_datapath_conntrack_gc_entries{status="alive"} 1\n');
+    expect(text).toContain('cilium_datapath_conntrack_gc_entries{status="deleted"} 1\n');
+    expect(text).toContain('cilium_datapath_conntrack_gc_runs_total{status="completed"} 1\n');
+    // Half of it was over: the next look comes earlier.
+    expect(text).toContain("cilium_datapath_conntrack_gc_interval_seconds 150\n");
+  });
+
   it("tell endpoints, policies, and what was forwarded and dropped", async () => {
     const { agent, metrics } = await start();
     const stacks = ["web", "shop"].map((app) => {

@@ -58,6 +58,10 @@ export interface Datapath {
   /** Calls for every event, in order; batched on the kernel's wake-up. */
   readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
   counters(): readonly Counter[];
+  /** Takes connections and mappings of source NAT that are over out of their tables; how full these are now. */
+  collect(): readonly TableUse[];
+  /** As the last look found it. */
+  tableUse(): readonly TableUse[];
   /** Events that found the ring full, since the datapath was loaded. */
   lostEvents(): bigint;
   /** Closes descriptors; the datapath stays in force. */
@@ -71,6 +75,19 @@ export interface NextHopRow {
   readonly prefix: Prefix;
   readonly interfaceIndex: number;
   readonly macs?: { readonly source: Uint8Array; readonly destination: Uint8Array };
+}
+
+/** Of a table that is never cleared by itself: what is open stays where there is no room for more. */
+export interface TableUse {
+  readonly name: string;
+  readonly capacity: number;
+  /** Entries that the last look left, and took out. */
+  readonly alive: number;
+  readonly removed: number;
+  /** Looks because there was no room, what they took out in all, and packets that found none. */
+  readonly emergencies: number;
+  readonly emergencyRemoved: number;
+  readonly refused: number;
 }
 
 export interface Counter {

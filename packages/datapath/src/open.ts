@@ -12,8 +12,17 @@ import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
 import { Deny4Key, Deny6Key, XDP_ENCAPSULATE, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
+import { ANY_FRAME, tableUses } from "./collection.ts";
 import { readCounters } from "./counters.ts";
-import type { Counter, Datapath, DatapathDevice, DatapathEndpoint, DatapathEvent, NextHopRow } from "./datapath.ts";
+import type {
+  Counter,
+  Datapath,
+  DatapathDevice,
+  DatapathEndpoint,
+  DatapathEvent,
+  NextHopRow,
+  TableUse,
+} from "./datapath.ts";
 import {
   decodeAddress,
   decodeU32,
@@ -46,9 +55,33 @@ export interface DatapathOptions {
   readonly overlay?: { readonly interfaceName: string; readonly interfaceIndex: number };
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
   readonly hostFirewall?: boolean;
+  /** Seconds that a flow is remembered after its last packet, where they are not the usual ones. */
+  readonly lifetimes?: FlowLifetimes;
   /** Every question to a policy leaves an event, not only those that were audited. Default false. */
   readonly verdictEvents?: boolean;
   readonly loadBalancer?: LoadBalancerOptions;
+}
+
+/** Cilium's `bpf-ct-timeout-*`: defaults 8000, 60, 60, 10, 8000, 60, 60. */
+export interface FlowLifetimes {
+  readonly tcp?: number;
+  readonly any?: number;
+  readonly tcpSyn?: number;
+  readonly tcpFin?: number;
+  readonly serviceTcp?: number;
+  readonly serviceAny?: number;
+  readonly serviceTcpGrace?: number;
+}
+
+function lifetimeConfig(lifetimes: FlowLifetimes): Record<string, number> {
+  const named = {
+    ...{ ct_tcp: lifetimes.tcp, ct_any: lifetimes.any, ct_tcp_syn: lifetimes.tcpSyn, ct_tcp_fin: lifetimes.tcpFin },
+    ...{ ct_service_tcp: lifetimes.serviceTcp, ct_service_any: lifetimes.serviceAny },
+    ct_service_tcp_grace: lifetimes.serviceTcpGrace,
+  };
+  return Object.fromEntries(
+    Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 export interface LoadBalancerOptions {
@@ -149,6 +182,7 @@ class KernelDatapath implements Datapath {
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,
         host_netns: machine.net.host.cookie,
+        ...lifetimeConfig(options.lifetimes ?? {}),
         ...loadBalancerConfig(options.loadBalancer ?? {}),
       },
       ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
@@ -580,6 +614,15 @@ class KernelDatapath implements Datapath {
 
   counters(): readonly Counter[] {
     return readCounters(this.#map("skep_metrics"));
+  }
+
+  collect(): readonly TableUse[] {
+    this.#program("skep_gc").test({ data: ANY_FRAME });
+    return this.tableUse();
+  }
+
+  tableUse(): readonly TableUse[] {
+    return tableUses(this.#map("skep_gc"), (name) => this.#map(name).info.maxEntries);
   }
 
   lostEvents(): bigint {

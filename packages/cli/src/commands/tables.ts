@@ -2,7 +2,7 @@
  * @module
  * `skep bpf`: what the datapath's maps hold, read from the kernel.
  */
-import { datapathTables, type TableRow } from "@skep/datapath";
+import { datapathTables, flushTable, type TableRow } from "@skep/datapath";
 import { openLinux } from "@skep/linux";
 import { CliError } from "../errors.ts";
 import type { Plain } from "../output/plain.ts";
@@ -26,14 +26,23 @@ const plainRow = (row: TableRow): Plain =>
     ]),
   );
 
+const notPinned = (pins: string): CliError =>
+  new CliError(`no datapath is pinned in ${pins}: start the agent (skep up), or name its --run or --pins`);
+
+export function tableFlush(name: "ct" | "nat", options: Omit<TableOptions, "output">): void {
+  const pins = notedPlace(options.run)?.pins ?? options.pins;
+  const gone = flushTable(openLinux(), pins, name === "ct" ? "skep_ct" : "skep_nat");
+  if (gone === null) throw notPinned(pins);
+  process.stdout.write(`${gone} entries removed\n`);
+}
+
 /** `endpoint`: rows of this endpoint only. */
 export async function tableList(name: string, options: TableOptions & { readonly endpoint?: number }): Promise<void> {
   const table = datapathTables.find((each) => each.name === name);
   if (!table) throw new Error(`there is no table ${name}`);
   const pins = notedPlace(options.run)?.pins ?? options.pins;
   const read = table.read(openLinux(), pins);
-  if (!read)
-    throw new CliError(`no datapath is pinned in ${pins}: start the agent (skep up), or name its --run or --pins`);
+  if (!read) throw notPinned(pins);
   const rows = options.endpoint === undefined ? read : read.filter((row) => row["endpoint"] === options.endpoint);
   await printAs(options.output, rows.map(plainRow), () =>
     formatTable(

@@ -24,6 +24,25 @@ function listed(noun: Command): Command {
     .description("Reads the kernel's maps; no agent needs to run.");
 }
 
+function defineFlush(noun: Command, name: "ct" | "nat", finish: Finish): void {
+  examples(
+    agentOption(noun.command("flush"))
+      .addOption(
+        new Option("--pins <dir>", "folder of pinned maps, where no agent noted one").default("/sys/fs/bpf/skep"),
+      )
+      .summary("empty it")
+      .description(
+        name === "ct"
+          ? "Forgets every connection: the next packet of each is judged as if it opened it."
+          : "Forgets every mapping: answers to what has left are not given back until the flow sends again.",
+      )
+      .action((options: Omit<TableOptions, "output">) =>
+        finish(async () => (await tables()).tableFlush(name, options)),
+      ),
+    [`skep bpf ${name} flush`],
+  );
+}
+
 export function defineTables(program: Command, finish: Finish): void {
   const bpf = program
     .command("bpf")
@@ -31,6 +50,7 @@ export function defineTables(program: Command, finish: Finish): void {
     .description("What the datapath's maps hold, read from the kernel.");
   for (const [name, summary, description] of NOUNS) {
     const noun = bpf.command(name).summary(summary).description(description);
+    if (name === "ct" || name === "nat") defineFlush(noun, name, finish);
     examples(
       listed(noun).action((options: TableOptions) => finish(async () => (await tables()).tableList(name, options))),
       [`skep bpf ${name} list`, `skep bpf ${name} list -o json`],
