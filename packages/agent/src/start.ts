@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow } from "@skep/api";
-import { type FlowContext, Observer, recordOf, uuids, wallClock, worldContext } from "@skep/flows";
+import { type FlowContext, MAX_CAPACITY, Observer, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
@@ -92,6 +92,8 @@ async function metricsOf(agent: Agent, options: MetricsOptions): Promise<Running
 
 export interface StartOptions extends AgentOptions {
   readonly metrics?: MetricsOptions;
+  /** Flows kept in memory, 124 bytes each. Default 65,535. */
+  readonly flowCapacity?: number;
   /** Default: the API is served on the socket alone. */
   readonly api?: LoopbackOptions;
   readonly page?: Pick<PageOptions, "listen" | "files">;
@@ -105,18 +107,16 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   for (const served of [options.api, options.page]) if (served) checkLoopback(served.listen);
   const agent = new Agent(options);
   const clock = options.machine.clock;
-  const flows = new Observer({
-    nodeName: `default/${agent.nodeName}`,
-    version: "0.1.0",
-    now: () => BigInt(Math.round(clock.now() * 1_000_000)),
-  });
   const context = flowContext(agent, () => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n));
   const metrics = options.metrics ? await metricsOf(agent, options.metrics) : null;
-  const reader = agent.datapath.readEvents((event) => {
-    const record = recordOf(event, context);
-    flows.add(record);
-    metrics?.flows.add(record.flow);
+  const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
+  const flows = new Observer({
+    ...{ nodeName: `default/${agent.nodeName}`, version: "0.1.0", now, context },
+    capacity: options.flowCapacity ?? MAX_CAPACITY,
+    onFlow: (record) => metrics?.flows.add(record.flow),
+    onLoss: (source, lost) => metrics?.flows.addLoss(source, lost),
   });
+  const reader = agent.datapath.readRecords((view, at) => flows.addEvent(view, at));
   // What a dead agent did not read still lies in the ring.
   reader.drain();
   let lost = agent.datapath.lostEvents();
@@ -124,10 +124,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const stopNotices = noticesOf(agent, flows);
   const losses = setInterval(() => {
     const now = agent.datapath.lostEvents();
-    if (now > lost) {
-      flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
-      metrics?.flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
-    }
+    if (now > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
     lost = now;
     for (const pod of departed()) metrics?.flows.forget(pod);
   }, LOSS_MS);

@@ -57,6 +57,8 @@ export interface Datapath {
   prune(keep: readonly Pick<DatapathEndpoint, "id" | "interfaceName">[]): { endpoints: number };
   /** Calls for every event, in order; batched on the kernel's wake-up. */
   readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
+  /** The same, each record as its bytes lie in the ring: `EVENT_SIZE` at `at`, valid during the call. */
+  readRecords(onRecord: (view: DataView, at: number) => void): { drain(): number; close(): void };
   counters(): readonly Counter[];
   /** Takes connections and mappings of source NAT that are over out of their tables; how full these are now. */
   collect(): readonly TableUse[];

@@ -612,6 +612,12 @@ class KernelDatapath implements Datapath {
     return reader;
   }
 
+  readRecords(onRecord: (view: DataView, at: number) => void): { drain(): number; close(): void } {
+    const reader = this.#map("skep_events").readRingInPlace(onRecord);
+    reader.start();
+    return reader;
+  }
+
   counters(): readonly Counter[] {
     return readCounters(this.#map("skep_metrics"));
   }

@@ -1,7 +1,7 @@
 export * from "./decode/clock.ts";
 export type * from "./decode/context.ts";
 export { buildFlow, timestampOf } from "./decode/flow.ts";
-export { recordOf, recordOfFlow, type FlowRecord } from "./decode/record.ts";
+export { recordOf, recordOfFlow, type FlowRecord, type RecordPlace } from "./decode/record.ts";
 export * from "./json.ts";
 export { dropReasonText } from "@skep/datapath";
 export * from "./names/drop-reasons.ts";
@@ -30,3 +30,4 @@ export { appOf, nodeOf, type NodeKind, type NodeName } from "./service-map/node.
 export { serviceMapStream, type Ticks, timelineOf } from "./service-map/stream.ts";
 export * from "./history/interface.ts";
 export { flowRoutes, type FlowRoutesOptions, jsonRow } from "./flow-routes.ts";
+export { FlowRing, type FlowRingOptions, SLOT_BYTES } from "./flow-ring.ts";

@@ -11,6 +11,8 @@ import { FilterError } from "./filter/error.ts";
 import { compileFilters } from "./filter/filter.ts";
 import { compileMask } from "./filter/mask.ts";
 import { type Gap, read, type Selection } from "./read.ts";
+import type { FlowContext } from "./decode/context.ts";
+import { FlowRing } from "./flow-ring.ts";
 import { Ring } from "./ring.ts";
 import type { FlowServer } from "./server.ts";
 
@@ -33,7 +35,20 @@ export interface ObserverOptions {
   readonly now: () => bigint;
   /** Flows kept; 4095 where absent. */
   readonly capacity?: number;
+  /** Gives names to the events of {@link Observer.addEvent}. */
+  readonly context?: FlowContext;
+  /** Every flow that is looked at, in order: metrics, history. */
+  readonly onFlow?: (record: FlowRecord) => void;
+  readonly onLoss?: (source: flow.LostEventSource, lost: bigint) => void;
+  /** Milliseconds of one turn in which events are looked at while others wait to be taken in. Default 25. */
+  readonly budgetMs?: number;
 }
+
+const BUDGET_MS = 25;
+/** Events that are looked at in a row. */
+const CHUNK = 1024;
+/** What was skipped is told at most so often. */
+const TELL_MS = 1000;
 
 const NAMESPACE_LIFETIME = 3_600_000_000_000n;
 const RATE_WINDOW = 60;
@@ -110,7 +125,7 @@ class Rate {
 }
 
 export class Observer implements FlowServer {
-  readonly ring: Ring<Entry>;
+  readonly ring: FlowRing<Entry>;
   readonly agentEvents: Ring<AgentEventRecord>;
   readonly #options: ObserverOptions;
   readonly #startedAt: bigint;
@@ -118,13 +133,22 @@ export class Observer implements FlowServer {
   readonly #namespaces = new Map<string, SeenNamespace>();
   /** By end, so that the common case makes no key. */
   readonly #namespaceOf = new WeakMap<object, SeenNamespace>();
-  #seen = 0n;
+  #seen = 0;
   #lost = 0n;
+  #skipped = 0;
+  /** Skipped and not told yet. */
+  #untold = 0;
+  #teller: NodeJS.Timeout | null = null;
+  /** The first flow that was not looked at. */
+  #looked = 0;
+  #isDue = false;
+  #spent = 0;
 
   constructor(options: ObserverOptions) {
     this.#options = options;
     this.#startedAt = options.now();
-    this.ring = new Ring(options.capacity);
+    const { capacity, context } = options;
+    this.ring = new FlowRing({ ...(capacity === undefined ? {} : { capacity }), ...(context ? { context } : {}) });
     this.agentEvents = new Ring(options.capacity);
   }
 
@@ -133,7 +157,7 @@ export class Observer implements FlowServer {
   }
 
   get seen(): bigint {
-    return this.#seen;
+    return BigInt(this.#seen);
   }
 
   /** Events that never became flows. */
@@ -141,17 +165,105 @@ export class Observer implements FlowServer {
     return this.#lost;
   }
 
+  /** Flows that came faster than they could be looked at: metrics, history and followers do not have them. Told as losses of the queue. */
+  get skipped(): bigint {
+    return BigInt(this.#skipped);
+  }
+
   add(record: FlowRecord): void {
-    this.#seen += 1n;
+    this.#seen += 1;
+    const isNext = this.#looked === this.ring.next;
+    this.ring.push(record);
+    if (!isNext) return this.#schedule();
+    this.#looked += 1;
+    this.#note(record);
+    this.#options.onFlow?.(record);
+  }
+
+  /**
+   * Takes an event in as its bytes lie in the datapath's ring. It is looked at (counted, kept, shown) after the call, in order. Where more comes than
+   * can be looked at, what the ring has no room for is skipped, and counted.
+   */
+  addEvent(view: DataView, at: number): void {
+    this.#seen += 1;
+    this.ring.putEvent(view, at);
+    if (!this.#isDue) this.#schedule();
+    const waiting = this.ring.next - this.#looked;
+    if (waiting >= this.ring.capacity || waiting % CHUNK === 0) this.#lookWhileTaking(waiting);
+  }
+
+  /** In the middle of a row of events: none of them has to be skipped while there is time. */
+  #lookWhileTaking(waiting: number): void {
+    const budget = this.#options.budgetMs ?? BUDGET_MS;
+    if (this.#spent >= budget) return;
+    if (waiting < this.ring.capacity - CHUNK) return;
+    this.#look(Math.min(this.ring.next, Math.max(this.#looked, this.ring.oldest) + CHUNK), budget);
+  }
+
+  #schedule(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => this.#turn());
+  }
+
+  /** After a row of events. What is left over when the time is used up waits for the next turn of the loop. */
+  #turn(): void {
+    this.#spent = 0;
+    this.#look(this.ring.next, this.#options.budgetMs ?? BUDGET_MS);
+    this.ring.awake();
+    this.#spent = 0;
+    if (this.#looked < this.ring.next) setImmediate(() => this.#turn());
+    else this.#isDue = false;
+  }
+
+  #look(end: number, budget: number): void {
+    const { onFlow } = this.#options;
+    const started = performance.now();
+    const before = this.#spent;
+    if (this.#looked < this.ring.oldest) this.#skip(this.ring.oldest - this.#looked);
+    while (this.#looked < end) {
+      const last = Math.min(end, this.#looked + 128);
+      while (this.#looked < last) {
+        const entry = this.ring.at(this.#looked++);
+        if (!entry || !("flow" in entry)) continue;
+        this.#note(entry);
+        onFlow?.(entry);
+      }
+      this.#spent = before + performance.now() - started;
+      if (this.#spent >= budget) return;
+    }
+  }
+
+  #note(record: FlowRecord): void {
     this.#rate.add(record.time);
     if (record.source) this.#noteNamespace(record.source, record.time);
     if (record.destination) this.#noteNamespace(record.destination, record.time);
-    this.ring.push(record);
+  }
+
+  #skip(count: number): void {
+    this.#looked += count;
+    this.#skipped += count;
+    this.#untold += count;
+    this.#options.onLoss?.(flow.LostEventSource.OBSERVER_EVENTS_QUEUE, BigInt(count));
+    this.#teller ??= setTimeout(() => this.tellSkipped(), TELL_MS).unref();
+  }
+
+  /** Tells now what was skipped, where it was not told yet. */
+  tellSkipped(): void {
+    if (this.#teller) clearTimeout(this.#teller);
+    this.#teller = null;
+    if (this.#untold === 0) return;
+    const lost = BigInt(this.#untold);
+    this.#untold = 0;
+    this.ring.push({ time: this.#options.now(), source: flow.LostEventSource.OBSERVER_EVENTS_QUEUE, lost });
+    this.#schedule();
   }
 
   addLoss(source: flow.LostEventSource, lost: bigint): void {
     this.#lost += lost;
+    this.#options.onLoss?.(source, lost);
     this.ring.push({ time: this.#options.now(), source, lost });
+    this.#schedule();
   }
 
   addAgentEvent(event: flow.AgentEvent): void {
@@ -231,7 +343,7 @@ export class Observer implements FlowServer {
     return create(observer.ServerStatusResponseSchema, {
       numFlows: BigInt(this.ring.size),
       maxFlows: BigInt(this.ring.capacity),
-      seenFlows: this.#seen,
+      seenFlows: this.seen,
       uptimeNs: now - this.#startedAt,
       version: this.#options.version,
       flowsRate: this.#rate.get(now),

@@ -10,8 +10,16 @@ export interface Timed {
 export const DEFAULT_CAPACITY = 4095;
 export const MAX_CAPACITY = 65_535;
 
+/** What a reader asks of a ring. */
+export interface ReadableRing<T extends Timed> {
+  readonly oldest: Sequence;
+  readonly next: Sequence;
+  at(sequence: Sequence): T | null;
+  wait(sequence: Sequence, signal: AbortSignal): Promise<void>;
+}
+
 /** The last `capacity` entries. A reader that falls behind sees a gap in the sequence. */
-export class Ring<T extends Timed> {
+export class Ring<T extends Timed> implements ReadableRing<T> {
   readonly capacity: number;
   readonly #slots: (T | undefined)[];
   #next: Sequence = 0;
@@ -24,8 +32,17 @@ export class Ring<T extends Timed> {
   }
 
   push(entry: T): void {
+    this.put(entry);
+    this.wake();
+  }
+
+  /** As `push`, but whoever waits goes on waiting until `wake`. An entry that is absent is made by who overrides `at`. */
+  protected put(entry: T | undefined): void {
     this.#slots[this.#next % this.capacity] = entry;
     this.#next += 1;
+  }
+
+  protected wake(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];

@@ -34,7 +34,9 @@ export interface WorldContextOptions<W extends FlowWorld> {
   /** Default `default`. */
   readonly clusterName?: string;
   readonly wallTime: (monotonic: bigint) => bigint;
-  readonly uuid: () => string;
+  readonly uuid: (sequence?: number) => string;
+  /** DNS names that the endpoint has resolved to an address. Default: none are known. */
+  readonly names?: (address: Address, endpoint: number) => readonly string[];
   /** The endpoint's policy as it is in force. */
   readonly entries: (endpoint: number) => readonly MatchEntry[] | null;
   readonly selects: (world: W, document: ReturnType<W["documents"]>[number], endpoint: Endpoint) => boolean;
@@ -85,47 +87,27 @@ function distinct(rules: readonly RuleName[], revision: bigint): PolicyName[] {
   return [...found.values()];
 }
 
-class WorldContext<W extends FlowWorld> implements FlowContext {
-  readonly nodeName: string;
-  readonly nodeLabels: readonly string[] = [];
-  readonly wallTime: (monotonic: bigint) => bigint;
-  readonly uuid: () => string;
-  readonly #options: WorldContextOptions<W>;
-  readonly #cluster: string;
+/** What lives as long as the context: endpoints as they were last, and the interfaces' names. */
+class Known<W extends FlowWorld> {
+  readonly options: WorldContextOptions<W>;
+  readonly cluster: string;
+  readonly interfaces = new Map<number, string>();
   readonly #known = new Map<number, KnownEndpoint>();
-  #revision = -1;
-  readonly #peers = new Map<number, EndpointInfo>();
-  readonly #policies = new Map<number, readonly PolicyName[]>();
-  readonly #interfaces = new Map<number, string>();
-  #services: Map<number, ServiceRow[]> | null = null;
 
   constructor(options: WorldContextOptions<W>) {
-    this.#options = options;
-    this.#cluster = options.clusterName ?? "default";
-    this.nodeName = `${this.#cluster}/${options.nodeName}`;
-    this.wallTime = options.wallTime;
-    this.uuid = options.uuid;
-  }
-
-  /** Drops what was derived from an older state of control. */
-  #fresh(): void {
-    const { revision } = this.#options.world;
-    if (revision === this.#revision) return;
-    this.#revision = revision;
-    this.#peers.clear();
-    this.#policies.clear();
-    this.#services = null;
+    this.options = options;
+    this.cluster = options.clusterName ?? "default";
   }
 
   /** The endpoint as it is, or as it was last. */
-  #endpoint(id: number): KnownEndpoint | null {
-    const found = this.#options.world.endpoint(id);
+  endpoint(id: number): KnownEndpoint | null {
+    const found = this.options.world.endpoint(id);
     const known = this.#known.get(id) ?? null;
     if (!found || known?.endpoint === found) return known;
     const fresh = { endpoint: found, info: this.#infoOf(found) };
     this.#known.delete(id);
     this.#known.set(id, fresh);
-    this.#interfaces.set(found.interfaceIndex, found.interfaceName);
+    this.interfaces.set(found.interfaceIndex, found.interfaceName);
     this.#forgetOldest();
     return fresh;
   }
@@ -133,9 +115,9 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
   #forgetOldest(): void {
     for (const [id, { endpoint }] of this.#known) {
       if (this.#known.size <= KEEP_GONE) return;
-      if (this.#options.world.endpoint(id) !== null) continue;
+      if (this.options.world.endpoint(id) !== null) continue;
       this.#known.delete(id);
-      this.#interfaces.delete(endpoint.interfaceIndex);
+      this.interfaces.delete(endpoint.interfaceIndex);
     }
   }
 
@@ -149,8 +131,51 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
         .sort(),
       podName: endpoint.name,
       workloads: [{ name: endpoint.name, kind: "Pod" }],
-      clusterName: this.#cluster,
+      clusterName: this.cluster,
     };
+  }
+}
+
+const NO_NAMES: readonly string[] = [];
+
+/** Names as one revision of control has them. What was asked while it held is answered the same afterwards. */
+class Names<W extends FlowWorld> implements FlowContext {
+  readonly nodeName: string;
+  readonly nodeLabels: readonly string[] = [];
+  readonly wallTime: (monotonic: bigint) => bigint;
+  readonly uuid: (sequence?: number) => string;
+  readonly revision: number;
+  readonly #known: Known<W>;
+  readonly #options: WorldContextOptions<W>;
+  readonly #endpoints = new Map<number, KnownEndpoint>();
+  readonly #peers = new Map<number, EndpointInfo>();
+  readonly #policies = new Map<number, readonly PolicyName[]>();
+  readonly #matchTypes = new Map<string, number>();
+  #services: Map<number, ServiceRow[]> | null = null;
+  #isPast = false;
+
+  constructor(known: Known<W>) {
+    const { options } = known;
+    this.#known = known;
+    this.#options = options;
+    this.nodeName = `${known.cluster}/${options.nodeName}`;
+    this.wallTime = options.wallTime;
+    this.uuid = options.uuid;
+    this.revision = options.world.revision;
+  }
+
+  /** From here on what is known is kept. */
+  end(): void {
+    this.#services ??= frontendsOf(this.#options.world.services());
+    this.#isPast = true;
+  }
+
+  #endpoint(id: number): KnownEndpoint | null {
+    const before = this.#endpoints.get(id);
+    if (this.#isPast && before) return before;
+    const found = this.#known.endpoint(id);
+    if (found && found !== before) this.#endpoints.set(id, found);
+    return found;
   }
 
   endpoint(id: number): EndpointInfo | null {
@@ -158,7 +183,6 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
   }
 
   peer(identity: number): EndpointInfo {
-    this.#fresh();
     let info = this.#peers.get(identity);
     if (!info) {
       const labels = [...this.#options.world.identityLabels(identity)].sort();
@@ -169,7 +193,6 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
   }
 
   service(address: Address, port: number, protocol: number): ServiceName | null {
-    this.#fresh();
     this.#services ??= frontendsOf(this.#options.world.services());
     // Most addresses are no frontend: that is told without making a key.
     const rows = this.#services.get(lastBytes(address));
@@ -178,19 +201,18 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
     );
   }
 
-  names(): readonly string[] {
-    return [];
+  names(address: Address, endpoint: number): readonly string[] {
+    return this.#options.names?.(address, endpoint) ?? NO_NAMES;
   }
 
   policies(decision: Decision): readonly PolicyName[] {
-    this.#fresh();
     // Default deny is of an endpoint and a direction, and has no cookie: negative keys.
     const key =
       decision.cookie !== 0 ? decision.cookie : -1 - decision.endpoint * 2 - (decision.direction === "ingress" ? 1 : 0);
     let policies = this.#policies.get(key);
     if (!policies) {
       const rules = decision.cookie === 0 ? this.#defaultDeny(decision) : this.#rules(decision.cookie);
-      policies = distinct(rules, BigInt(this.#revision));
+      policies = distinct(rules, BigInt(this.revision));
       this.#policies.set(key, policies);
     }
     return policies;
@@ -214,12 +236,92 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
 
   matchType(decision: Decision): number {
     if (decision.cookie === 0) return 0;
-    const entries = this.#options.entries(decision.endpoint);
-    return entries ? matchTypeOf(entries, decision) : 0;
+    const { endpoint, direction, cookie, peer, protocol, port } = decision;
+    const key = `${endpoint} ${direction} ${cookie} ${peer} ${protocol} ${port}`;
+    let found = this.#matchTypes.get(key);
+    if (found === undefined) {
+      const entries = this.#options.entries(endpoint);
+      found = entries ? matchTypeOf(entries, decision) : 0;
+      if (this.#matchTypes.size >= MAX_MATCH_TYPES) this.#matchTypes.clear();
+      this.#matchTypes.set(key, found);
+    }
+    return found;
   }
 
   interfaceName(index: number): string {
-    return this.#interfaces.get(index) ?? "";
+    return this.#known.interfaces.get(index) ?? "";
+  }
+}
+
+const MAX_MATCH_TYPES = 10_000;
+/** Revisions of which names are kept for flows that are read later. */
+const KEEP_REVISIONS = 256;
+
+class WorldContext<W extends FlowWorld> implements FlowContext {
+  readonly nodeName: string;
+  readonly nodeLabels: readonly string[] = [];
+  readonly wallTime: (monotonic: bigint) => bigint;
+  readonly uuid: (sequence?: number) => string;
+  readonly #known: Known<W>;
+  readonly #past = new Map<number, Names<W>>();
+  #now: Names<W>;
+  #epoch = 1;
+
+  constructor(options: WorldContextOptions<W>) {
+    this.#known = new Known(options);
+    this.#now = new Names(this.#known);
+    this.#past.set(this.#epoch, this.#now);
+    this.nodeName = this.#now.nodeName;
+    this.wallTime = options.wallTime;
+    this.uuid = options.uuid;
+  }
+
+  /** Names of the newest state of control. */
+  #fresh(): Names<W> {
+    if (this.#known.options.world.revision === this.#now.revision) return this.#now;
+    this.#now.end();
+    this.#now = new Names(this.#known);
+    this.#epoch += 1;
+    this.#past.set(this.#epoch, this.#now);
+    if (this.#past.size > KEEP_REVISIONS) this.#past.delete(this.#epoch - KEEP_REVISIONS);
+    return this.#now;
+  }
+
+  get epoch(): number {
+    this.#fresh();
+    return this.#epoch;
+  }
+
+  during(epoch: number): FlowContext {
+    return this.#past.get(epoch) ?? this.#fresh();
+  }
+
+  endpoint(id: number): EndpointInfo | null {
+    return this.#fresh().endpoint(id);
+  }
+
+  peer(identity: number): EndpointInfo {
+    return this.#fresh().peer(identity);
+  }
+
+  service(address: Address, port: number, protocol: number): ServiceName | null {
+    return this.#fresh().service(address, port, protocol);
+  }
+
+  names(address: Address, endpoint: number): readonly string[] {
+    return this.#fresh().names(address, endpoint);
+  }
+
+  policies(decision: Decision): readonly PolicyName[] {
+    return this.#fresh().policies(decision);
+  }
+
+  matchType(decision: Decision): number {
+    return this.#fresh().matchType(decision);
+  }
+
+  interfaceName(index: number): string {
+    return this.#known.interfaces.get(index) ?? "";
   }
 }
 

@@ -25,16 +25,17 @@ export function wallClock(clocks: Clocks, maxAge = 10_000_000_000n): (monotonic:
 
 const hex = (value: bigint, digits: number): string => value.toString(16).padStart(digits, "0");
 
-/** Version 4 in form (RFC 9562): `seed` gives 74 random bits, and a counter of 48 bits makes them differ. */
-export function uuids(seed: () => bigint): () => string {
+/**
+ * Version 4 in form (RFC 9562): `seed` gives 74 random bits, and a number of 48 bits makes them differ: the one that is given, or the next of a
+ * counter of its own, which counts down from the top.
+ */
+export function uuids(seed: () => bigint): (sequence?: number) => string {
   const random = seed();
   const high = hex(random & 0xffffffffn, 8);
   const variant = hex(((random >> 32n) & 0x3fffn) | 0x8000n, 4);
   const middle = hex((random >> 46n) & 0xffffn, 4);
   const version = hex(((random >> 62n) & 0xfffn) | 0x4000n, 4);
-  let count = 0n;
-  return () => {
-    count += 1n;
-    return `${high}-${middle}-${version}-${variant}-${hex(count & 0xffffffffffffn, 12)}`;
-  };
+  const prefix = `${high}-${middle}-${version}-${variant}-`;
+  let count = 2 ** 48;
+  return (sequence) => prefix + (sequence ?? --count).toString(16).padStart(12, "0");
 }

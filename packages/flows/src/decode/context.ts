@@ -57,6 +57,10 @@ export interface FlowContext {
   /** 0 none, 1 L3, 2 L3 and L4, 3 L4, 4 all, 5 L3 and protocol, 6 protocol. */
   matchType(decision: Decision): number;
   interfaceName(index: number): string;
-  /** Unique per flow. */
-  uuid(): string;
+  /** Unique per flow; the same for the same place in the ring. Without one the next. */
+  uuid(sequence?: number): string;
+  /** Counts the states of control: grows when names may have changed. Absent: they never do. */
+  readonly epoch?: number;
+  /** Names as they were known in an epoch; as they are now where that is too long ago. */
+  during?(epoch: number): FlowContext;
 }

@@ -1,7 +1,7 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { flow } from "@skep/api";
 import type { DatapathEvent } from "@skep/datapath";
-import { formatAddress } from "@skep/net";
+import { type Address, formatAddress } from "@skep/net";
 import { dropReasonName } from "../names/drop-reasons.ts";
 import { EventType, observationPoint } from "../names/event-types.ts";
 import type { EndpointInfo, PolicyName, ServiceName } from "./context.ts";
@@ -11,7 +11,7 @@ import type { FlowFacts } from "./record.ts";
 /** Nanoseconds since 1970 as a message. */
 export function timestampOf(nanoseconds: bigint): Timestamp {
   const seconds = nanoseconds / 1_000_000_000n;
-  return { $typeName: "google.protobuf.Timestamp", seconds, nanos: Number(nanoseconds - seconds * 1_000_000_000n) };
+  return { $typeName: "google.protobuf.Timestamp", seconds, nanos: Number(nanoseconds % 1_000_000_000n) };
 }
 
 const POLICY_DENIED = 133;
@@ -57,7 +57,26 @@ function macText(mac: Uint8Array): string {
   return `${at(0)}:${at(1)}:${at(2)}:${at(3)}:${at(4)}:${at(5)}`;
 }
 
-const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+function isZero(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte !== 0) return false;
+  return true;
+}
+
+/** Of IPv4 addresses, by their number: few are seen often. */
+const addressTexts = new Map<number, string>();
+const ADDRESS_TEXTS = 8192;
+
+function addressText(address: Address): string {
+  if (address.family !== 4) return formatAddress(address);
+  const [a = 0, b = 0, c = 0, d = 0] = address.bytes;
+  const key = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  let text = addressTexts.get(key);
+  if (text === undefined) {
+    if (addressTexts.size >= ADDRESS_TEXTS) addressTexts.clear();
+    addressTexts.set(key, (text = `${a}.${b}.${c}.${d}`));
+  }
+  return text;
+}
 
 function ethernetOf(event: DatapathEvent): flow.Ethernet | undefined {
   if (isZero(event.sourceMac) && isZero(event.destinationMac)) return undefined;
@@ -72,16 +91,25 @@ function ipOf(event: DatapathEvent): flow.IP | undefined {
   if (event.ethertype !== 0x0800 && event.ethertype !== 0x86dd) return undefined;
   return {
     $typeName: "flow.IP",
-    source: formatAddress(event.source),
+    source: addressText(event.source),
     sourceXlated: "",
-    destination: formatAddress(event.destination),
+    destination: addressText(event.destination),
     ipVersion: event.ethertype === 0x0800 ? flow.IPVersion.IPv4 : flow.IPVersion.IPv6,
     encrypted: false,
   };
 }
 
+/** Flows of the same end share its message: nobody changes one. */
+const endpoints = new WeakMap<EndpointInfo, flow.Endpoint>();
+
 function endpointOf(info: EndpointInfo | null): flow.Endpoint | undefined {
   if (!info) return undefined;
+  let message = endpoints.get(info);
+  if (!message) endpoints.set(info, (message = endpointMessage(info)));
+  return message;
+}
+
+function endpointMessage(info: EndpointInfo): flow.Endpoint {
   return {
     $typeName: "flow.Endpoint",
     ID: info.id,
@@ -100,7 +128,15 @@ const serviceOf = (service: ServiceName): flow.Service => ({
   namespace: service.namespace,
 });
 
-const policiesOf = (policies: readonly PolicyName[]): flow.Policy[] =>
+const policyLists = new WeakMap<readonly PolicyName[], flow.Policy[]>();
+
+function policiesOf(policies: readonly PolicyName[]): flow.Policy[] {
+  let messages = policyLists.get(policies);
+  if (!messages) policyLists.set(policies, (messages = policyMessages(policies)));
+  return messages;
+}
+
+const policyMessages = (policies: readonly PolicyName[]): flow.Policy[] =>
   policies.map(({ name, namespace, labels, revision, kind }) => ({
     $typeName: "flow.Policy",
     name,
@@ -117,8 +153,14 @@ interface Decisions {
   readonly ingressDenied: readonly PolicyName[];
 }
 
+const NO_POLICIES: readonly PolicyName[] = [];
+const NO_DECISIONS: Decisions = {
+  ...{ egressAllowed: NO_POLICIES, ingressAllowed: NO_POLICIES },
+  ...{ egressDenied: NO_POLICIES, ingressDenied: NO_POLICIES },
+};
+
 function decisionsOf(event: DatapathEvent, facts: FlowFacts): Decisions {
-  const none = { egressAllowed: [], ingressAllowed: [], egressDenied: [], ingressDenied: [] };
+  const none = NO_DECISIONS;
   const { egressPolicies, ingressPolicies } = facts;
   const code = dropCode(event);
   if (verdictOf(event) === flow.Verdict.AUDIT) {

@@ -66,13 +66,15 @@ class EventRecord implements FlowRecord, FlowFacts {
   readonly interfaceName: string;
   readonly #event: DatapathEvent;
   readonly #context: FlowContext;
+  readonly #sequence: number | undefined;
   #flow: flow.Flow | null = null;
 
-  constructor(event: DatapathEvent, context: FlowContext) {
+  constructor(event: DatapathEvent, context: FlowContext, place: RecordPlace | null) {
     const ip = isIp(event);
     this.#event = event;
     this.#context = context;
-    this.time = context.wallTime(event.time);
+    this.#sequence = place?.sequence;
+    this.time = place?.time ?? context.wallTime(event.time);
     this.nodeName = context.nodeName;
     this.nodeLabels = context.nodeLabels;
     const peer = (identity: number, address: DatapathEvent["source"]): EndpointInfo | null =>
@@ -114,14 +116,21 @@ class EventRecord implements FlowRecord, FlowFacts {
   }
 
   get flow(): flow.Flow {
-    this.#flow ??= buildFlow(this.#event, this, this.#context.uuid());
+    this.#flow ??= buildFlow(this.#event, this, this.#context.uuid(this.#sequence));
     return this.#flow;
   }
 }
 
+/** Where an event stands that was kept as it came: its message is the same whenever it is made. */
+export interface RecordPlace {
+  /** Nanoseconds since 1970. */
+  readonly time: bigint;
+  readonly sequence: number;
+}
+
 /** Takes an event in: what its numbers mean is looked up now, its message is made later. */
-export function recordOf(event: DatapathEvent, context: FlowContext): FlowRecord {
-  return new EventRecord(event, context);
+export function recordOf(event: DatapathEvent, context: FlowContext, place: RecordPlace | null = null): FlowRecord {
+  return new EventRecord(event, context, place);
 }
 
 /** A record of a flow that came as a message: from a file, or from another node. */
