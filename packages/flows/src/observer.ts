@@ -136,6 +136,8 @@ export class Observer implements FlowServer {
   #seen = 0;
   #lost = 0n;
   #skipped = 0;
+  /** Places in the ring of what is no flow, from the first that was not looked at. */
+  readonly #others: number[] = [];
   /** Skipped and not told yet. */
   #untold = 0;
   #teller: NodeJS.Timeout | null = null;
@@ -225,7 +227,11 @@ export class Observer implements FlowServer {
       const last = Math.min(end, this.#looked + 128);
       while (this.#looked < last) {
         const entry = this.ring.at(this.#looked++);
-        if (!entry || !("flow" in entry)) continue;
+        if (!entry) continue;
+        if (!("flow" in entry)) {
+          this.#others.shift();
+          continue;
+        }
         this.#note(entry);
         onFlow?.(entry);
       }
@@ -240,8 +246,12 @@ export class Observer implements FlowServer {
     if (record.destination) this.#noteNamespace(record.destination, record.time);
   }
 
-  #skip(count: number): void {
-    this.#looked += count;
+  /** Places of the ring that were overwritten; not all of them were flows. */
+  #skip(places: number): void {
+    this.#looked += places;
+    const others = this.#others.findIndex((at) => at >= this.#looked);
+    const count = places - this.#others.splice(0, others < 0 ? Infinity : others).length;
+    if (count === 0) return;
     this.#skipped += count;
     this.#untold += count;
     this.#options.onLoss?.(flow.LostEventSource.OBSERVER_EVENTS_QUEUE, BigInt(count));
@@ -255,13 +265,17 @@ export class Observer implements FlowServer {
     if (this.#untold === 0) return;
     const lost = BigInt(this.#untold);
     this.#untold = 0;
-    this.ring.push({ time: this.#options.now(), source: flow.LostEventSource.OBSERVER_EVENTS_QUEUE, lost });
-    this.#schedule();
+    this.#pushLoss(flow.LostEventSource.OBSERVER_EVENTS_QUEUE, lost);
   }
 
   addLoss(source: flow.LostEventSource, lost: bigint): void {
     this.#lost += lost;
     this.#options.onLoss?.(source, lost);
+    this.#pushLoss(source, lost);
+  }
+
+  #pushLoss(source: flow.LostEventSource, lost: bigint): void {
+    this.#others.push(this.ring.next);
     this.ring.push({ time: this.#options.now(), source, lost });
     this.#schedule();
   }

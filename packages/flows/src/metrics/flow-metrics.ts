@@ -21,6 +21,13 @@ const MAX_SERIES = 10_000;
 /** Between the label values of one series; no name may have it. */
 const SEPARATOR = "\u0000";
 
+interface Series {
+  readonly child: ReturnType<Counter["labels"]>;
+  readonly pods: readonly string[];
+  /** Counted since the counter was read last: to count there for each flow costs more than all the rest. */
+  fresh: number;
+}
+
 class CountedMetric {
   readonly #handler: Handler;
   readonly #context: ContextLabels;
@@ -28,10 +35,7 @@ class CountedMetric {
   readonly #refused: Counter;
   readonly #maxSeries: number;
   /** Each series by its values: its counter, and the workloads that it names. */
-  readonly #series = new Map<
-    string,
-    { readonly child: ReturnType<Counter["labels"]>; readonly pods: readonly string[] }
-  >();
+  readonly #series = new Map<string, Series>();
 
   constructor(text: string, { registry, maxSeries = MAX_SERIES }: FlowMetricsOptions, refused: Counter) {
     const options = parseMetric(text);
@@ -40,7 +44,8 @@ class CountedMetric {
     this.#refused = refused;
     this.#maxSeries = maxSeries;
     const { metric, help } = this.#handler;
-    this.#counter = new Counter({ name: metric, help, labelNames: this.#names(), registers: [registry] });
+    const collect = (): void => this.#tell();
+    this.#counter = new Counter({ name: metric, help, labelNames: this.#names(), registers: [registry], collect });
   }
 
   #names(): string[] {
@@ -50,18 +55,27 @@ class CountedMetric {
   add(message: flow.Flow): void {
     const own = this.#handler.count(message);
     if (!own) return;
-    const values = [...own, ...this.#context.values(message)];
-    const key = values.join(SEPARATOR);
+    const values = this.#context.names.length === 0 ? own : [...own, ...this.#context.values(message)];
+    let key = values[0] ?? "";
+    for (let at = 1; at < values.length; at++) key += SEPARATOR + (values[at] ?? "");
     const series = this.#series.get(key) ?? this.#open(key, values, message);
-    if (series) series.child.inc();
+    if (series) series.fresh += 1;
     else this.#refused.inc({ metric: this.#handler.metric });
+  }
+
+  #tell(): void {
+    for (const series of this.#series.values()) {
+      if (series.fresh === 0) continue;
+      series.child.inc(series.fresh);
+      series.fresh = 0;
+    }
   }
 
   #open(key: string, values: readonly string[], message: flow.Flow) {
     if (this.#series.size >= this.#maxSeries) return null;
     const names = this.#names();
     const child = this.#counter.labels(Object.fromEntries(names.map((name, at) => [name, values[at] ?? ""])));
-    const series = { child, pods: this.#context.podsOf(message) };
+    const series = { child, pods: this.#context.podsOf(message), fresh: 0 };
     this.#series.set(key, series);
     return series;
   }
