@@ -41,7 +41,10 @@ export function agentPageRoutes(agent: Agent, flows: Observer, address = ""): Pa
   return (router) => {
     agentRoutes(router, agent, flows);
     observerRoutes(router, flows, { address, services: [skep.Agent, skep.Flows] });
-    flowRoutes(router, flows, { now: () => BigInt(Math.round(clock.now() * 1_000_000)) });
+    flowRoutes(router, flows, {
+      now: () => BigInt(Math.round(clock.now() * 1_000_000)),
+      ring: () => ({ flows: flows.ring.size, bytes: flows.ring.bytes }),
+    });
   };
 }
 
