@@ -18,6 +18,7 @@ import {
 } from "./define/tools.ts";
 import { defineTables } from "./define/tables.ts";
 import { defineUi } from "./define/ui.ts";
+import { defineTrace } from "./define/trace.ts";
 import { defineVm } from "./define/vm.ts";
 import { setRunner } from "./kernel/runner.ts";
 import { defineVerify } from "./define/verify.ts";
@@ -44,6 +45,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   definePolicyTools(definePolicy(program, finish), finish);
   defineObserve(program, finish, observeFlags);
   defineWhy(program, finish, observeFlags);
+  defineTrace(program, finish);
   defineMonitor(program, finish);
   defineListOf(program, finish);
   defineUi(program, finish);

@@ -4,4 +4,7 @@ export type * from "./datapath.ts";
 export { decodeEvent, decodeEventAt, EVENT_SIZE } from "./events.ts";
 export { LayoutError } from "./layouts.ts";
 export { openDatapath, type DatapathOptions, type FlowLifetimes } from "./open.ts";
+export { CONFIG_MAP, LayoutError } from "./layouts.ts";
+export { openDatapath, type DatapathOptions } from "./open.ts";
+export { datapathCalls, datapathMaps, datapathObject, openDatapathMap, readConfig } from "./program.ts";
 export { datapathTables, type DatapathTable, type TableCell, type TableRow } from "./tables/index.ts";

@@ -19,6 +19,10 @@ export class LayoutError extends Error {
 /** Map name to the hash of its layout. */
 const LAYOUTS = "skep_layouts";
 
+/** The read-only data of the programs in force, and the name that it is pinned under. */
+export const CONFIG_MAP = ".rodata";
+export const CONFIG_PIN = "config";
+
 export const mapPin = (pins: string, name: string): string => `${pins}/maps/${name}`;
 
 /** The map of layouts; null where nothing is pinned. To be closed. */

@@ -36,7 +36,7 @@ import {
 } from "./encode.ts";
 import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
-import { checkLayout, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
+import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { replaceKeys, sync } from "./sync.ts";
 
@@ -192,6 +192,7 @@ class KernelDatapath implements Datapath {
     this.#loadBalancer = new LoadBalancerMaps({ bpf: machine.bpf, map: (name) => this.#map(name), table });
     try {
       this.#pinNew(pinned);
+      this.#pinConfig();
       this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
       for (const [place, name] of CALLED) this.#map("skep_calls").setProgram(encodeU32(place), this.#program(name));
       for (const [place, name] of XDP_CALLED)
@@ -262,6 +263,14 @@ class KernelDatapath implements Datapath {
     } finally {
       layouts.close();
     }
+  }
+
+  /** Of the programs that are loaded now, for those who look on. */
+  #pinConfig(): void {
+    const { bpf } = this.#machine;
+    const pin = mapPin(this.#options.pins, CONFIG_PIN);
+    if (bpf.pins(`${this.#options.pins}/maps`).includes(CONFIG_PIN)) bpf.unpin(pin);
+    this.#map(CONFIG_MAP).pin(pin);
   }
 
   // ---- links ----

@@ -1,4 +1,5 @@
 import type { Code } from "./code.ts";
+import type { SourceLine } from "./error.ts";
 import type { Memory, Region } from "./memory.ts";
 
 /** What runs a program, as helpers see it: their arguments, and what they may ask of it. */
@@ -19,10 +20,15 @@ export interface Cpu {
   tailCall(code: Code): boolean;
   /** Ends the whole run when the helper returns; its result is the program's. */
   end(): void;
+  /** Line of the call; the interpreter knows it. */
+  source?(): SourceLine | null;
 }
 
 /** A helper: reads its arguments from `cpu`, gives r0. A number is a signed value or an address. */
 export type HelperFunction = (cpu: Cpu) => number | bigint;
+
+/** Stands around every call of a helper: calls it, or answers itself. Kernel functions have numbers below zero. */
+export type HelperWatch = (call: { readonly id: number; readonly cpu: Cpu; run(): number | bigint }) => number | bigint;
 
 /** One of the ways to run programs. All pass the same tests. */
 export interface Engine {

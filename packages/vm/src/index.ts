@@ -3,7 +3,7 @@ export type { Code, CodeOptions } from "./code.ts";
 export { Interpreter } from "./interpreter/interpreter.ts";
 export { Jit } from "./jit/engine.ts";
 export type { JitOptions } from "./jit/engine.ts";
-export type { Cpu, CpuOptions, Engine, EngineName, HelperFunction } from "./cpu.ts";
+export type { Cpu, CpuOptions, Engine, EngineName, HelperFunction, HelperWatch } from "./cpu.ts";
 export { ubpfHelpers } from "./conformance-helpers.ts";
 export * from "./error.ts";
 export { Memory, Region } from "./memory.ts";

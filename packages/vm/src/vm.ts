@@ -1,7 +1,7 @@
 import type { BtfTypes, BtfView, MapSpec, ObjectSpec } from "@skep/object";
 import { FUNCTION_BASE, MAP_BASE } from "./code.ts";
 import type { Code } from "./code.ts";
-import type { Engine, EngineName, HelperFunction } from "./cpu.ts";
+import type { Engine, EngineName, HelperFunction, HelperWatch } from "./cpu.ts";
 import { LoadError, MapError, Trap, errno } from "./error.ts";
 import { standardHelpers } from "./helpers/all.ts";
 import { kernelFunctions } from "./helpers/kfuncs.ts";
@@ -50,6 +50,8 @@ export interface VmOptions {
   readonly host?: Host;
   /** A kernel's types: objects are laid out by them, CO-RE relocations resolved against them where `load` is given no others. */
   readonly kernelTypes?: BtfTypes | BtfView;
+  /** For those who look on. With it no helper is inlined. */
+  readonly onHelper?: HelperWatch;
 }
 
 export interface VmLoadOptions {
@@ -181,9 +183,11 @@ export class Vm {
     };
     const standard = standardHelpers(this.machine);
     const own = options.helpers ?? new Map<number, HelperFunction>();
-    const inlines = new Set([...standard.keys()].filter((id) => !own.has(id)));
+    const { onHelper } = options;
+    const inlines = new Set(onHelper ? [] : [...standard.keys()].filter((id) => !own.has(id)));
     const helpers = new Map([...standard, ...own]);
     this.addKernelFunctions(helpers);
+    if (onHelper) for (const [id, run] of helpers) helpers.set(id, (cpu) => onHelper({ id, cpu, run: () => run(cpu) }));
     this.helpers = helpers;
     this.engines = this.makeEngines(helpers, inlines);
   }

@@ -2,7 +2,7 @@ import { LDDW, atomicImm, insnClass, jmpBits, modeBits, pseudoCall } from "@skep
 import { FUNCTION_BASE, emptyCode } from "../code.ts";
 import type { Code } from "../code.ts";
 import type { Cpu, CpuOptions, Engine, HelperFunction } from "../cpu.ts";
-import { Trap, VmError } from "../error.ts";
+import { type SourceLine, Trap, VmError } from "../error.ts";
 import { FRAME_BYTES, FRAME_STRIDE, MAX_FRAMES, MAX_LOOPS, MAX_TAIL_CALLS, cells } from "../layout.ts";
 import type { Memory, Region } from "../memory.ts";
 import { alu32, alu64, unknownOpcode } from "./alu.ts";
@@ -131,6 +131,10 @@ export class Interpreter implements Cpu, Engine {
     this.tailCalls++;
     this.pendingTail = code;
     return true;
+  }
+
+  source(): SourceLine | null {
+    return this.code.source(this.pc);
   }
 
   /** From a helper: ends the whole run when it returns; its result is the program's. */
