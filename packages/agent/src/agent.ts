@@ -166,11 +166,12 @@ export class Agent {
   #datapathBalancing(): NonNullable<DatapathOptions["loadBalancer"]> {
     const { algorithm, maglevTableSize, nodePortRange } = this.world.loadBalancer.config;
     const [first, last] = nodePortRange;
-    const { lbAcceleration: xdp = "disabled", lbNoBackend: noBackend } = this.options;
+    const { lbAcceleration: xdp = "disabled", lbNoBackend: noBackend, lbDispatch: dispatch } = this.options;
     return {
       ...{ algorithm, maglevSize: maglevTableSize, nodePorts: { first, last } },
       ...(xdp === "disabled" ? {} : { xdp }),
       ...(noBackend ? { noBackend } : {}),
+      ...(dispatch ? { dispatch } : {}),
     };
   }
 

@@ -29,6 +29,8 @@ export interface HostWays {
   readonly neighbours: readonly Neighbour[];
   /** MAC addresses of Ethernet interfaces by number: with them packets can leave before the kernel sees them. */
   readonly macs: ReadonlyMap<number, Mac>;
+  /** Their longest packets, by number. */
+  readonly mtus?: ReadonlyMap<number, number>;
   /** Interfaces that lead nowhere else, such as the wires of the host's workloads. */
   readonly without: ReadonlySet<number>;
 }
@@ -50,7 +52,7 @@ function longest(routes: ReadonlyMap<string, Route>, lengths: readonly number[],
 }
 
 /** One row for each route, with the router's MAC address where it is known, and one for each known neighbour that a route without a router leads to. */
-export function nextHopRows({ routes, neighbours, macs, without }: HostWays): NextHopRow[] {
+export function nextHopRows({ routes, neighbours, macs, mtus, without }: HostWays): NextHopRow[] {
   const rows = new Map<string, NextHopRow>();
   const known = new Map(neighbours.map(({ index, address, mac }) => [neighbourKey(index, address), mac]));
   const inForce = new Map<string, Route>();
@@ -61,7 +63,8 @@ export function nextHopRows({ routes, neighbours, macs, without }: HostWays): Ne
   }
   const add = (prefix: Prefix, index: number, destination: Mac | undefined): void => {
     const source = macs.get(index);
-    const row = { prefix, interfaceIndex: index };
+    const mtu = mtus?.get(index);
+    const row = { prefix, interfaceIndex: index, ...(mtu ? { mtu } : {}) };
     rows.set(formatPrefix(prefix), source && destination ? { ...row, macs: { source, destination } } : row);
   };
   for (const { destination, gateway, interface: index } of inForce.values())
@@ -102,6 +105,7 @@ export class NextHops {
       routes: host.routes(),
       neighbours: host.neighbours(),
       macs: new Map(ethernet.map(({ index, mac }) => [index, mac])),
+      mtus: new Map(ethernet.map(({ index, mtu }) => [index, mtu])),
       without,
     });
     const text = rows.map(textOf).sort().join("\n");
@@ -114,5 +118,5 @@ export class NextHops {
   }
 }
 
-const textOf = ({ prefix, interfaceIndex, macs }: NextHopRow): string =>
-  `${formatPrefix(prefix)} ${interfaceIndex} ${macs ? `${macs.source.join(":")} ${macs.destination.join(":")}` : ""}`;
+const textOf = ({ prefix, interfaceIndex, macs, mtu = 0 }: NextHopRow): string =>
+  `${formatPrefix(prefix)} ${interfaceIndex} ${mtu} ${macs ? `${macs.source.join(":")} ${macs.destination.join(":")}` : ""}`;

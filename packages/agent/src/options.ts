@@ -46,6 +46,8 @@ export interface AgentOptions {
   readonly loadBalancer?: Partial<LoadBalancerConfig>;
   /** Whether services are forwarded before the kernel has the packet, by XDP at the devices. Default disabled: at tc. */
   readonly lbAcceleration?: "disabled" | "native" | "generic";
+  /** How what a backend answers itself (`loadBalancer.mode`) gets to its node. Default option. */
+  readonly lbDispatch?: "option" | "ipip";
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly lbNoBackend?: "reject" | "drop";
   /** Every question to a policy leaves a flow. Default false. */

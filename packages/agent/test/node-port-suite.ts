@@ -78,7 +78,12 @@ const portsOf = (packet: ParsedPacket): Ends => {
   return layer;
 };
 
-function modeSuite(ground: () => ClusterGround, lbAcceleration: NonNullable<AgentOptions["lbAcceleration"]>): void {
+interface Mode {
+  readonly lbAcceleration: NonNullable<AgentOptions["lbAcceleration"]>;
+  readonly mode: NonNullable<AgentOptions["loadBalancer"]>["mode"];
+}
+
+function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat" }: Mode): void {
   let cluster: Cluster;
   const pods: Partial<Record<keyof typeof PORTS, ClusterPod>> = {};
 
@@ -87,7 +92,7 @@ function modeSuite(ground: () => ClusterGround, lbAcceleration: NonNullable<Agen
   beforeAll(() => {
     cluster = new Cluster(ground(), 2, {
       documents: { "cluster.yaml": documents.map((each) => JSON.stringify(each)).join("\n---\n") },
-      agent: (at) => ({ lbAcceleration, devices: ["out0", `n${1 - at}`] }),
+      agent: (at) => ({ lbAcceleration, devices: ["out0", `n${1 - at}`], loadBalancer: { mode } }),
     });
     pods.here = cluster.addPod(0, "here");
     pods.there = cluster.addPod(1, "there");
@@ -118,11 +123,16 @@ function modeSuite(ground: () => ClusterGround, lbAcceleration: NonNullable<Agen
             isSegment(packet, kind, { destinationPort: TARGET }, false),
           );
           if (!asked) throw new Error("nothing got to the backend");
-          const source = place === "here" ? CLIENT[family] : self;
+          const isDirect = place === "there" && (mode === "dsr" || (mode === "hybrid" && kind === "tcp"));
+          const source = place === "here" || isDirect ? CLIENT[family] : self;
           expect(endsOf(asked)).toBe(`${source} > ${addressOf(pod, family)}`);
           expect(isRight(asked)).toBe(true);
           const { sourcePort } = portsOf(asked);
-          if (place === "here") expect(sourcePort).toBe(ports.sourcePort);
+          // What told the backend's node stays with it.
+          expect(asked.layers.map((each) => each.kind)).not.toContain("ipv6-options");
+          const header = findLayer(asked, "ipv4");
+          if (family === 4) expect(header && (header.options ?? [])).toEqual([]);
+          if (place === "here" || isDirect) expect(sourcePort).toBe(ports.sourcePort);
           else expect(sourcePort).toBeGreaterThanOrEqual(FIRST_SNAT);
 
           // What XDP sends on is not the kernel's to show.
@@ -131,18 +141,20 @@ function modeSuite(ground: () => ClusterGround, lbAcceleration: NonNullable<Agen
 
           const back = { sourcePort: TARGET, destinationPort: sourcePort };
           cluster.send(pod, layersOf(family, addressOf(pod, family), source), ...segment(kind, back, true));
-          const answer = await cluster.arrival(host.outer, (packet) =>
+          const answering = isDirect ? 1 : 0;
+          const answer = await cluster.arrival(cluster.hosts[answering]?.outer ?? host.outer, (packet) =>
             isSegment(packet, kind, { destinationPort: ports.sourcePort }, true),
           );
           expect(answer && endsOf(answer)).toBe(`${self} > ${CLIENT[family]}`);
           expect(answer && portsOf(answer).sourcePort).toBe(ports.destinationPort);
           expect(answer && isRight(answer)).toBe(true);
           const ethernet = answer && findLayer(answer, "ethernet");
-          expect(ethernet && [...ethernet.destination]).toEqual([...cluster.outerMac(0)]);
+          expect(ethernet && [...ethernet.destination]).toEqual([...cluster.outerMac(answering)]);
         });
 }
 
 export function nodePortSuite(ground: () => ClusterGround): void {
-  describe("at tc", () => modeSuite(ground, "disabled"));
-  describe("at XDP", () => modeSuite(ground, "generic"));
+  describe("hybrid, at tc", () => modeSuite(ground, { lbAcceleration: "disabled", mode: "hybrid" }));
+  for (const mode of ["snat", "dsr"] as const)
+    describe(`${mode}, at XDP`, () => modeSuite(ground, { lbAcceleration: "generic", mode }));
 }

@@ -5,6 +5,8 @@ const flags: Parameters<typeof balancingOf>[0] = {
   lbAlgorithm: "random",
   maglevTableSize: "16381",
   lbMode: "snat",
+  lbDsrDispatch: "opt",
+  routing: "native",
   lbAcceleration: "disabled",
   lbNoBackend: "reject",
   nodePortRange: "30000,32767",
@@ -23,16 +25,17 @@ describe("what skep up is told about services", () => {
       }),
     ).toEqual({
       loadBalancer: { algorithm: "random", maglevTableSize: 16_381, mode: "dsr", nodePortRange: [20_000, 20_999] },
-      ...{ lbAcceleration: "generic", lbNoBackend: "drop" },
+      ...{ lbAcceleration: "generic", lbNoBackend: "drop", lbDispatch: "option" },
     });
+    expect(balancingOf({ ...flags, lbDsrDispatch: "ipip" }).lbDispatch).toBe("ipip");
   });
 
   test.each(["30000", "30000-32767", "32767,30000", "0,5", "1,65536", "a,b", ""])("no range: %j", (nodePortRange) => {
     expect(() => balancingOf({ ...flags, nodePortRange })).toThrow(/--node-port-range/);
   });
 
-  test("XDP is at devices, and tunnels are made there", () => {
+  test("XDP is at devices, and what was asked is told on native ways", () => {
     expect(() => balancingOf({ ...flags, lbAcceleration: "native" })).toThrow(/needs --devices/);
-    expect(() => balancingOf({ ...flags, lbMode: "dsr" })).toThrow(/needs --lb-acceleration/);
+    expect(() => balancingOf({ ...flags, lbMode: "dsr", routing: "vxlan" })).toThrow(/needs --routing native/);
   });
 });

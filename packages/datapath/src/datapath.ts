@@ -76,6 +76,8 @@ export interface Datapath {
 export interface NextHopRow {
   readonly prefix: Prefix;
   readonly interfaceIndex: number;
+  /** The longest packet that the interface takes: what becomes longer than that on its way is refused. */
+  readonly mtu?: number;
   readonly macs?: { readonly source: Uint8Array; readonly destination: Uint8Array };
 }
 

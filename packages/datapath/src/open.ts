@@ -10,7 +10,8 @@ import type { IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } fro
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
-import { Deny4Key, Deny6Key, XDP_ENCAPSULATE, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
+import { DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
+import { Deny4Key, Deny6Key, XDP_DIRECT, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
 import { readCounters } from "./counters.ts";
@@ -95,8 +96,11 @@ export interface LoadBalancerOptions {
   readonly xdp?: "native" | "generic";
   /** Packets from denied prefixes are dropped there (`syncDenied`). Default false. */
   readonly prefilter?: boolean;
-  /** `snat`: with the node's own address. `dsr`: in a tunnel, to be answered by the backend itself. Default snat. */
-  readonly mode?: "snat" | "dsr";
+  /**
+   * How what a backend answers itself (services with SERVICE_FLAG.DSR) gets to its node: with an option (IPv4) or extension header (IPv6) that
+   * says what was asked, which the other node's datapath reads; or in an IP packet to the backend, which has the service's address. Default option.
+   */
+  readonly dispatch?: "option" | "ipip";
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly noBackend?: "reject" | "drop";
 }
@@ -116,11 +120,14 @@ export const CALLED = [
   [maps.CALL_NODEPORT, "skep_nodeport"],
   [maps.CALL_NODEPORT_REPLY, "skep_nodeport_r"],
   [maps.CALL_NODEPORT_REFUSE, "skep_nodeport_x"],
+  [maps.CALL_DIRECT, "skep_direct"],
+  [maps.CALL_DIRECT_ARRIVED, "skep_direct_in"],
+  [maps.CALL_DIRECT_TOO_LONG, "skep_direct_long"],
 ] as const;
 export const XDP_CALLED = [
   [XDP_FORWARD, "skep_xdp_lb"],
   [XDP_REPLY, "skep_xdp_reply"],
-  [XDP_ENCAPSULATE, "skep_xdp_encap"],
+  [XDP_DIRECT, "skep_xdp_direct"],
 ] as const;
 const XDP_PROGRAM = "skep_xdp";
 const OVERLAY_HOOKS = [
@@ -144,7 +151,7 @@ function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number
     nodeport_first: options.nodePorts?.first ?? 30_000,
     nodeport_last: options.nodePorts?.last ?? 32_767,
     lb_reject: options.noBackend === "drop" ? 0 : 1,
-    lb_dsr: options.mode === "dsr" ? 1 : 0,
+    lb_dispatch: options.dispatch === "ipip" ? DISPATCH_IPIP : DISPATCH_OPTION,
     prefilter: options.prefilter ? 1 : 0,
   };
 }
@@ -392,7 +399,7 @@ class KernelDatapath implements Datapath {
       const key = encodeIpcacheKey(row.prefix);
       const none = new Uint8Array(6);
       const value = NextHop.encode({
-        ...{ ifindex: row.interfaceIndex, hasMacs: row.macs ? 1 : 0 },
+        ...{ ifindex: row.interfaceIndex, hasMacs: row.macs ? 1 : 0, mtu: row.mtu ?? 0 },
         ...{
           source: { bytes: [...(row.macs?.source ?? none)] },
           destination: { bytes: [...(row.macs?.destination ?? none)] },

@@ -8,7 +8,15 @@ import type { UpOptions } from "./up.ts";
 
 type Flags = Pick<
   UpOptions,
-  "devices" | "lbAlgorithm" | "maglevTableSize" | "lbMode" | "lbAcceleration" | "lbNoBackend" | "nodePortRange"
+  | "devices"
+  | "routing"
+  | "lbAlgorithm"
+  | "maglevTableSize"
+  | "lbMode"
+  | "lbDsrDispatch"
+  | "lbAcceleration"
+  | "lbNoBackend"
+  | "nodePortRange"
 >;
 
 /** `30000,32767` to its ends. */
@@ -20,15 +28,17 @@ function portRange(text: string): [first: number, last: number] {
 }
 
 /** Throws usage errors. */
-export function balancingOf(flags: Flags): Pick<AgentOptions, "loadBalancer" | "lbAcceleration" | "lbNoBackend"> {
+export function balancingOf(
+  flags: Flags,
+): Pick<AgentOptions, "loadBalancer" | "lbAcceleration" | "lbDispatch" | "lbNoBackend"> {
   const { lbAlgorithm: algorithm, lbMode: mode, lbAcceleration, lbNoBackend } = flags;
   const nodePortRange = portRange(flags.nodePortRange);
   if (lbAcceleration !== "disabled" && (flags.devices ?? "") === "")
     throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
-  if (mode === "dsr" && lbAcceleration === "disabled")
-    throw usageError("--lb-mode dsr needs --lb-acceleration native or generic: XDP makes its tunnels");
+  if (mode !== "snat" && flags.routing === "vxlan")
+    throw usageError(`--lb-mode ${mode} needs --routing native: tunnels to other nodes do not bear what was asked`);
   return {
     loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
-    ...{ lbAcceleration, lbNoBackend },
+    ...{ lbAcceleration, lbNoBackend, lbDispatch: flags.lbDsrDispatch === "ipip" ? "ipip" : "option" },
   };
 }

@@ -42,7 +42,8 @@ export interface UpOptions {
   readonly hubbleMetrics?: readonly string[];
   readonly lbAlgorithm: "random" | "maglev";
   readonly maglevTableSize: string;
-  readonly lbMode: "snat" | "dsr";
+  readonly lbMode: "snat" | "dsr" | "hybrid";
+  readonly lbDsrDispatch: "opt" | "ipip";
   readonly lbAcceleration: "disabled" | "native" | "generic";
   readonly lbNoBackend: "reject" | "drop";
   readonly nodePortRange: string;

@@ -36,10 +36,18 @@ export function defineUp(program: Command, finish: Finish): void {
     .addOption(
       new Option(
         "--lb-mode <mode>",
-        "how what comes for a service goes to other nodes: with this node's address, or in a tunnel for the backend to answer itself",
+        "how what comes for a service goes to other nodes: with this node's address, or with the client's, which the other node answers; hybrid: TCP is answered there",
       )
-        .choices(["snat", "dsr"])
+        .choices(["snat", "dsr", "hybrid"])
         .default("snat"),
+    )
+    .addOption(
+      new Option(
+        "--lb-dsr-dispatch <how>",
+        "how the other node is told what the client has asked: in an option of the IP header, or the packet goes as it is in another",
+      )
+        .choices(["opt", "ipip"])
+        .default("opt"),
     )
     .addOption(
       new Option("--lb-acceleration <mode>", "forward to other nodes by XDP at the devices")

@@ -29,14 +29,14 @@ const Unreachable4 = struct("Unreachable4", {
   type: u8,
   code: u8,
   checksum: u16,
-  unused: u32,
+  rest: be32,
   quoted: struct("Quoted4", { words: array(u32, 7) }),
 });
 const Unreachable6 = struct("Unreachable6", {
   type: u8,
   code: u8,
   checksum: u16,
-  unused: u32,
+  rest: be32,
   quoted: struct("Quoted6", { words: array(u32, 12) }),
 });
 /** A TCP header whose checksum is as it is in memory. */
@@ -123,10 +123,11 @@ function sumOf<T>(part: T, seed: u32): u16 {
   return ~foldChecksum(u32(csumDiff(null, part, seed)));
 }
 
-function unreachable4(ctx: TcContext, packet: Packet): boolean {
+function unreachable4(ctx: TcContext, packet: Packet, mtu: u32): boolean {
   const answer = Unreachable4.zero();
   answer.type = 3;
-  answer.code = 3;
+  answer.code = mtu === 0 ? 3 : 4;
+  answer.rest = mtu;
   if (skbLoadBytes(ctx, Ethernet.size, answer.quoted) < 0n) return false;
   answer.checksum = sumOf(answer, 0);
   return (
@@ -135,10 +136,11 @@ function unreachable4(ctx: TcContext, packet: Packet): boolean {
   );
 }
 
-function unreachable6(ctx: TcContext, packet: Packet): boolean {
+function unreachable6(ctx: TcContext, packet: Packet, mtu: u32): boolean {
   const answer = Unreachable6.zero();
-  answer.type = 1;
-  answer.code = 4;
+  answer.type = mtu === 0 ? 1 : 2;
+  answer.code = mtu === 0 ? 4 : 0;
+  answer.rest = mtu;
   if (skbLoadBytes(ctx, Ethernet.size, answer.quoted) < 0n) return false;
   answer.checksum = sumOf(answer, pseudoSum(packet, PROTOCOL.ICMPV6, Unreachable6.size));
   return (
@@ -151,5 +153,11 @@ function unreachable6(ctx: TcContext, packet: Packet): boolean {
 export function refuse(ctx: TcContext, packet: Packet): boolean {
   if (packet.fragment === FRAGMENT_LATER || packet.related !== 0) return false;
   if (packet.protocol === PROTOCOL.TCP) return reset(ctx, packet);
-  return packet.isIpv6 !== 0 ? unreachable6(ctx, packet) : unreachable4(ctx, packet);
+  return packet.isIpv6 !== 0 ? unreachable6(ctx, packet, 0) : unreachable4(ctx, packet, 0);
+}
+
+/** The sender is told that `mtu` bytes are the most (RFC 1191, RFC 8201). As `refuse`. */
+export function refuseLength(ctx: TcContext, packet: Packet, mtu: u32): boolean {
+  if (packet.fragment === FRAGMENT_LATER || packet.related !== 0) return false;
+  return packet.isIpv6 !== 0 ? unreachable6(ctx, packet, mtu) : unreachable4(ctx, packet, mtu);
 }

@@ -2,7 +2,7 @@
 import { config, struct, u16, u32, type Of, type TcContext } from "@skep/bpf";
 import { jhashWords } from "@skep/bpf/hash";
 import { PROTOCOL } from "@skep/bpf/net";
-import { CT_LOOPBACK, CT_SERVICE } from "./connection-map.bpf.ts";
+import { CT_DIRECT, CT_LOOPBACK, CT_SERVICE } from "./connection-map.bpf.ts";
 import { openService, touchService } from "./connection.bpf.ts";
 import {
   Address,
@@ -17,7 +17,7 @@ import {
   type Connection,
   type Service,
 } from "./maps.bpf.ts";
-import { Translation } from "./nat.bpf.ts";
+import { askedOf, Translation } from "./nat.bpf.ts";
 import { DROP, sameAddress, STATE_REPLY, type Packet } from "./packet.bpf.ts";
 import { rewriteDestination, rewriteQuotedDestination, rewriteSource } from "./rewrite.bpf.ts";
 import { affinityKey, backendOf, choose, draw, keep, keptBackend, lookupAny, SERVICE } from "./services.bpf.ts";
@@ -173,19 +173,25 @@ export function isLoopbackReply(packet: Packet, connection: Connection | null): 
 
 /** An answer of a backend becomes the service's. 0 or a drop code. */
 export function restore(ctx: TcContext, packet: Packet, connection: Connection | null): u32 {
-  if (!connection || connection.service === 0 || (packet.state & STATE_REPLY) === 0) return 0;
-  const frontend = frontends.get(connection.service);
-  // Its service is gone: nobody waits for the answer.
-  if (!frontend || frontend.port === 0) return 0;
+  if (!connection || (packet.state & STATE_REPLY) === 0) return 0;
   const to = Translation.zero();
-  if ((connection.flags & CT_LOOPBACK) !== 0) {
-    to.address = packet.source;
-    to.port = packet.destinationPort;
-    const refused = rewriteDestination(ctx, packet, to);
-    if (refused !== 0) return refused;
+  if (connection.service === 0) {
+    if ((connection.flags & CT_DIRECT) === 0) return 0;
+    // Another node has sent the client here.
+    if (!askedOf(packet, to, connection.expires)) return DROP.NO_NAT_MAPPING;
+  } else {
+    const frontend = frontends.get(connection.service);
+    // Its service is gone: nobody waits for the answer.
+    if (!frontend || frontend.port === 0) return 0;
+    if ((connection.flags & CT_LOOPBACK) !== 0) {
+      to.address = packet.source;
+      to.port = packet.destinationPort;
+      const refused = rewriteDestination(ctx, packet, to);
+      if (refused !== 0) return refused;
+    }
+    to.address = frontend.address;
+    to.port = frontend.port;
   }
-  to.address = frontend.address;
-  to.port = frontend.port;
   // A router's word about the backend stays the router's.
   if (packet.related !== 0 && !sameAddress(packet.source, packet.innerDestination))
     return rewriteQuotedDestination(ctx, packet, to);

@@ -25,7 +25,7 @@ export const CT_OPENED_BY_SECOND = 16;
 export const CT_SERVICE = 32;
 /** Of a workload with itself, through a service. */
 export const CT_LOOPBACK = 64;
-/** To a service whose backends answer its clients themselves. */
+/** To a service whose backends answer its clients themselves; to such a backend, from another node: what was asked stands with the mappings. */
 export const CT_DIRECT = 128;
 
 /** Closed, or never answered: what a full table does without before it refuses. Nothing that both ends have spoken in. */

@@ -219,6 +219,7 @@ export function open(packet: Packet, allowed: Allowed, services: u32, now: u32, 
   fresh.generation = services;
   if (packet.loopback !== 0) fresh.flags |= CT_LOOPBACK;
   fresh.tcpFlags = packet.tcpFlags;
+  if (packet.direct !== 0 && packet.service === 0) fresh.flags |= CT_DIRECT;
   fresh.packets = length === 0 ? 0n : 1n;
   fresh.bytes = u64(length);
   packet.state |= STATE_NEW;

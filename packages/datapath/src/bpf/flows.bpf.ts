@@ -69,6 +69,9 @@ export const Flow = struct("Flow", {
   service: u32,
   backend: u32,
   backendGeneration: u32,
+  /** Of what goes in another packet: so long is not too long. */
+  limit: u32,
+  pad: u32,
   packets: u64,
   bytes: u64,
 });
@@ -133,7 +136,9 @@ function usable(ctx: XdpContext, flow: Flow | null, pending: Pending, transport:
       now - flow.tick < (protocol === PROTOCOL.TCP ? LASTS_TCP : LASTS) &&
       flow.generation === state.generation &&
       flow.ways === state.ways &&
-      flow.ingress === ctx.ingressIfindex;
+      flow.ingress === ctx.ingressIfindex &&
+      // What is longer than the flow's packets were has to be measured.
+      (flow.kind !== ENCAPSULATE || ctx.length <= flow.limit);
     if (holds && (flags & ENDS) === 0) return true;
     pending.packets = flow.packets;
     pending.bytes = flow.bytes;
@@ -423,12 +428,13 @@ export function rememberRewrite(ctx: XdpContext, next: NextHop, protocol: u8): v
   store(ctx, pending, next);
 }
 
-/** The packet is as it leaves: in a packet to the backend. */
-export function rememberTunnel(ctx: XdpContext, next: NextHop): void {
+/** The packet is as it leaves: in a packet to the backend. `length`: what it was, which has been found not to be too long. */
+export function rememberTunnel(ctx: XdpContext, next: NextHop, length: u32): void {
   const pending = pendingFlow.get(0);
   if (!pending || pending.isKept === 0) return;
   const { flow } = pending;
   flow.kind = ENCAPSULATE;
+  flow.limit = length;
   if (pending.isIpv6 !== 0) {
     const ip = ctx.header(Ip6, IP);
     if (!ip) return;

@@ -8,7 +8,9 @@ import { find } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { devices } from "./device.bpf.ts";
+import { readOption } from "./direct.bpf.ts";
 import {
+  CALL_DIRECT_ARRIVED,
   CALL_NODEPORT,
   CALL_NODEPORT_REFUSE,
   CALL_NODEPORT_REPLY,
@@ -122,6 +124,10 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
     return verdict;
   }
   const to = Translation.zero();
+  if (readOption(ctx, packet, to) && endpointsByAddress.get(packet.destination)) {
+    calls.tailCall(ctx, CALL_DIRECT_ARRIVED);
+    return refuse(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS);
+  }
   if (mapBack(packet, to, now) !== 0) return TC.OK;
   if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;
   const failed = rewriteDestination(ctx, packet, to);

@@ -7,8 +7,10 @@ import { Address } from "./maps.bpf.ts";
 
 export const OUT = 0;
 export const BACK = 1;
+/** What a client has asked that another node has sent on: where answers come from. */
+export const ASKED = 2;
 
-/** A packet as it comes to the translation: of the flow (direction 0), or of its answers (1). */
+/** A packet as it comes to the translation: of the flow (direction 0), of its answers (1), or of the answers to what was asked elsewhere (2). */
 export const NatKey = struct("NatKey", {
   source: Address,
   destination: Address,
@@ -20,7 +22,7 @@ export const NatKey = struct("NatKey", {
 });
 export type NatKey = Of<typeof NatKey>;
 
-/** What takes the place of its source (0), or of its destination (1). */
+/** What takes the place of its source (0 and 2), or of its destination (1). */
 export const NatEntry = struct("NatEntry", {
   address: Address,
   port: u16,

@@ -1,11 +1,12 @@
 // Source NAT: which address and port take the place of a packet's source, and what an answer is given back to. Both families, TCP, UDP,
 // SCTP, echo requests, and ICMP errors about them. What is written into packets stands in rewrite.bpf.ts.
-import { config, loop, struct, u16, u32, u8, type Of } from "@skep/bpf";
+import { config, loop, percpuArray, struct, u16, u32, u8, type Of } from "@skep/bpf";
 import { jhashWords } from "@skep/bpf/hash";
 import { PROTOCOL } from "@skep/bpf/net";
 import { Address } from "./maps.bpf.ts";
 import {
   ANSWERED,
+  ASKED,
   BACK,
   FIN_BACK,
   FIN_OUT,
@@ -22,6 +23,9 @@ import { DROP, sameAddress, TCP_FIN, TCP_RST, type Packet } from "./packet.bpf.t
 /** Ports that may take a source port's place, first and last: above the node ports, as Cilium's (bpf/lib/nodeport.h). */
 export const natFirstPort = config("nat_first_port", u16, 32_768);
 export const natLastPort = config("nat_last_port", u16, 65_535);
+
+/** For programs whose stack is full. */
+export const natKey = percpuArray("skep_nat_key", { value: NatKey, maxEntries: 1 });
 
 /** The address and port to write into a packet. */
 export const Translation = struct("Translation", { address: Address, port: u16, pad: u16 });
@@ -170,6 +174,46 @@ export function mapOut(packet: Packet, to: Translation, now: u32): u32 {
   if (nat.set(key, entry) < 0n) return DROP.NO_NAT_MAPPING;
   to.port = port;
   return 0;
+}
+
+/**
+ * What a client has asked of a service, and another node has sent on to the packet's destination: answers come from there. `expires`: of the
+ * connection. False where there is no room.
+ */
+export function noteAsked(packet: Packet, asked: Translation, expires: u32, now: u32): boolean {
+  const key = NatKey.zero();
+  key.direction = ASKED;
+  key.source = packet.destination;
+  key.destination = packet.source;
+  key.sourcePort = packet.destinationPort;
+  key.destinationPort = packet.sourcePort;
+  key.protocol = packet.protocol;
+  const known = nat.get(key);
+  if (known && known.port === asked.port && sameAddress(known.address, asked.address)) {
+    known.expires = expires;
+    return true;
+  }
+  const entry = NatEntry.zero();
+  entry.address = asked.address;
+  entry.port = asked.port;
+  entry.flags = ANSWERED;
+  entry.expires = expires;
+  if (nat.set(key, entry) >= 0n) return true;
+  makeNatRoom(now);
+  return nat.set(key, entry) >= 0n;
+}
+
+/** Where an answer comes from, as its client sees it: false where that is not known. */
+export function askedOf(packet: Packet, to: Translation, expires: u32): boolean {
+  const key = natKey.get(0);
+  if (!key) return false;
+  fill(key, packet, ASKED);
+  const entry = nat.get(key);
+  if (!entry) return false;
+  if (entry.expires !== expires) entry.expires = expires;
+  to.address = entry.address;
+  to.port = entry.port;
+  return true;
 }
 
 /** What the destination of an answer, or of an ICMP error about the flow, becomes. 0, or 167 where it is about nothing that is translated. */

@@ -1,12 +1,24 @@
 // Services from outside at the host's interfaces, packet by packet at tc. These programs go on with the packet that `fromNetwork` has looked at.
 import { redirectNeigh, tc, TC, u8, type i32, type TcContext } from "@skep/bpf";
-import { refuse as answer } from "./answer.bpf.ts";
+import { refuse as answer, refuseLength } from "./answer.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
+import { CT_DIRECT } from "./connection-map.bpf.ts";
 import { find, open, touch } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
+import {
+  addOption,
+  bearsOption,
+  dispatch,
+  DISPATCH_IPIP,
+  encapsulateTc,
+  lengthOf,
+  readOption,
+  takeOption,
+  tooLong,
+} from "./direct.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
-import { endpointsByAddress } from "./maps.bpf.ts";
-import { mapOut, Translation } from "./nat.bpf.ts";
+import { CALL_DIRECT, CALL_DIRECT_TOO_LONG, calls, endpointsByAddress, type Address } from "./maps.bpf.ts";
+import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
 import { askedFrontend, hop, MARK_TRANSLATED, nextHop, nodeAddress, toBackend } from "./nodeport.bpf.ts";
 import { DROP, scratch, type Packet } from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
@@ -20,12 +32,24 @@ function drop(ctx: TcContext, packet: Packet, reason: number): i32 {
 }
 
 /** On its way: by the interface that leads there, else by the one that it came from. */
+function goOn(ctx: TcContext, destination: Address): i32 {
+  ctx.mark = MARK_TRANSLATED;
+  const next = nextHop(destination);
+  return redirectNeigh(next ? next.ifindex : ctx.ifindex);
+}
+
 function sendOn(ctx: TcContext, packet: Packet): i32 {
   const expired = hop(ctx, packet);
-  if (expired !== 0) return drop(ctx, packet, expired);
-  ctx.mark = MARK_TRANSLATED;
-  const next = nextHop(packet.destination);
-  return redirectNeigh(next ? next.ifindex : ctx.ifindex);
+  return expired === 0 ? goOn(ctx, packet.destination) : drop(ctx, packet, expired);
+}
+
+/** The packet is an answer to its sender. */
+function turnBack(ctx: TcContext, packet: Packet): i32 {
+  const { source, destination } = packet;
+  const client = { w0: source.w0, w1: source.w1, w2: source.w2, w3: source.w3 };
+  packet.source = destination;
+  packet.destination = client;
+  return sendOn(ctx, packet);
 }
 
 /** To the backend that was chosen: up the stack where it is local, else on with the node's own address. */
@@ -34,6 +58,10 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
   if (!packet) return TC.SHOT;
   const backend = backendOf(packet.backend);
   if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
+  if (packet.direct !== 0 && !endpointsByAddress.get(backend.address)) {
+    calls.tailCall(ctx, CALL_DIRECT);
+    return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
+  }
   const to = Translation.zero();
   to.address = backend.address;
   to.port = backend.port;
@@ -59,6 +87,75 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
   return failed === 0 ? sendOn(ctx, packet) : drop(ctx, packet, failed);
 });
 
+/** To a backend of another node that answers the client itself. */
+export const nodePortDirect = tc("skep_direct", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return TC.SHOT;
+  const backend = backendOf(packet.backend);
+  if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
+  if (tooLong(packet, lengthOf(ctx, packet), nextHop(backend.address)) !== 0) {
+    calls.tailCall(ctx, CALL_DIRECT_TOO_LONG);
+    return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
+  }
+  const to = Translation.zero();
+  if (dispatch.value === DISPATCH_IPIP) {
+    if (!nodeAddress(packet, ctx.ifindex, to)) return drop(ctx, packet, DROP.NO_NAT_MAPPING);
+    const failed = encapsulateTc(ctx, packet, to.address, backend.address);
+    if (failed !== 0) return drop(ctx, packet, failed);
+    return goOn(ctx, backend.address);
+  }
+  const asked = Translation.zero();
+  asked.address = packet.destination;
+  asked.port = packet.destinationPort;
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestination(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, packet, refused);
+  toBackend(packet, backend);
+  const expired = hop(ctx, packet);
+  if (expired !== 0) return drop(ctx, packet, expired);
+  if (bearsOption(packet)) {
+    const failed = addOption(ctx, packet, asked);
+    if (failed !== 0) return drop(ctx, packet, failed);
+  }
+  return goOn(ctx, backend.address);
+});
+
+/** The client is told how long its packets may be. */
+export const nodePortTooLong = tc("skep_direct_long", (ctx) => {
+  const packet = scratch.get(0);
+  const backend = packet ? backendOf(packet.backend) : null;
+  if (!packet || !backend) return TC.SHOT;
+  const verdict = drop(ctx, packet, DROP.FRAGMENTATION_NEEDED);
+  const mtu = tooLong(packet, lengthOf(ctx, packet), nextHop(backend.address));
+  if (mtu === 0 || !refuseLength(ctx, packet, mtu)) return verdict;
+  return turnBack(ctx, packet);
+});
+
+/** Another node has sent a client's packet to a workload of this one. */
+export const directArrived = tc("skep_direct_in", (ctx) => {
+  const packet = scratch.get(0);
+  const asked = Translation.zero();
+  if (!packet) return TC.SHOT;
+  if (!readOption(ctx, packet, asked)) return TC.OK;
+  const now = clock();
+  packet.state = 0;
+  packet.service = 0;
+  packet.direct = 1;
+  let connection = find(packet, now);
+  if (!connection) {
+    // The workload's own hook counts its packets.
+    const full = open(packet, { egress: 0, ingress: 0 }, servicesGeneration(), now, 0);
+    if (full !== 0) return drop(ctx, packet, full);
+    connection = find(packet, now);
+  }
+  if (!connection) return drop(ctx, packet, DROP.CT_INSERT_FAILED);
+  if ((connection.flags & CT_DIRECT) === 0) connection.flags |= CT_DIRECT;
+  if (!noteAsked(packet, asked, connection.expires, now)) return drop(ctx, packet, DROP.NO_NAT_MAPPING);
+  const failed = takeOption(ctx, packet);
+  return failed === 0 ? TC.OK : drop(ctx, packet, failed);
+});
+
 /** An answer that has its client's address again comes from the service. What is no such answer goes up the stack. */
 export const nodePortReply = tc("skep_nodeport_r", (ctx) => {
   const packet = scratch.get(0);
@@ -79,10 +176,5 @@ export const nodePortReply = tc("skep_nodeport_r", (ctx) => {
 /** The client is told that there is no backend. */
 export const nodePortRefuse = tc("skep_nodeport_x", (ctx) => {
   const packet = scratch.get(0);
-  if (!packet || !answer(ctx, packet)) return TC.SHOT;
-  const { source, destination } = packet;
-  const client = { w0: source.w0, w1: source.w1, w2: source.w2, w3: source.w3 };
-  packet.source = destination;
-  packet.destination = client;
-  return sendOn(ctx, packet);
+  return packet && answer(ctx, packet) ? turnBack(ctx, packet) : TC.SHOT;
 });

@@ -15,9 +15,6 @@ import { backendOf, lookupAny, SERVICE } from "./services.bpf.ts";
 /** Cluster addresses are served to the outside too (bpf-lb-external-clusterip). */
 export const externalClusterIp = config("lb_external_clusterip", u8, 0);
 
-/** How services without a mode of their own are forwarded: 0 with the node's address, 1 in a tunnel, to be answered directly. */
-export const directReturn = config("lb_dsr", u8, 0);
-
 /** On packets that have their final source already (Cilium's MARK_MAGIC_SNAT_DONE). */
 export const MARK_TRANSLATED = 0x0300;
 export const MARK_MASK = 0x0f00;
@@ -72,7 +69,7 @@ export function serveFlow(packet: Packet, now: u32, served: Served | null): u32 
   if (!backend) return DROP.SERVICE_BACKEND_NOT_FOUND;
   packet.service = service.id;
   packet.backend = id;
-  packet.direct = directReturn.value !== 0 || (service.flags & SERVICE.DSR) !== 0 ? 1 : 0;
+  packet.direct = (service.flags & SERVICE.DSR) !== 0 ? 1 : 0;
   const full = openService(packet, backend.generation, now);
   return full !== 0 ? full : TRANSLATED;
 }

@@ -14,3 +14,4 @@ export * from "./device.bpf.ts";
 export * from "./nodeport-tc.bpf.ts";
 export * from "./xdp.bpf.ts";
 export * from "./flows.bpf.ts";
+export * from "./direct.bpf.ts";

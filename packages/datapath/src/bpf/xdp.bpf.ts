@@ -7,22 +7,21 @@ import {
   progArray,
   redirect,
   struct,
-  u16,
+  type u16,
   u32,
   u64,
   u8,
   xdp,
-  xdpAdjustHead,
   XDP,
   be32,
   type i32,
   type XdpContext,
 } from "@skep/bpf";
-import { ipv4Checksum } from "@skep/bpf/checksum";
-import { Ethernet, Ipv4, Ipv6, PROTOCOL } from "@skep/bpf/net";
+import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
 import { find, open, touch } from "./connection.bpf.ts";
 import { again, collect, knownFlow, noteBackend, rememberRewrite, rememberTunnel, WHOLE_WAY } from "./flows.bpf.ts";
+import { addOptionXdp, bearsOption, dispatch, DISPATCH_IPIP, encapsulateXdp, tooLong } from "./direct.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count } from "./events.bpf.ts";
 import { Address, endpointsByAddress, type Backend } from "./maps.bpf.ts";
@@ -75,7 +74,7 @@ function deny(ctx: XdpContext): i32 {
 export const xdpCalls = progArray("skep_xdp_calls", { maxEntries: 8 });
 export const XDP_FORWARD = 0;
 export const XDP_REPLY = 1;
-export const XDP_ENCAPSULATE = 2;
+export const XDP_DIRECT = 2;
 
 function drop(ctx: XdpContext, reason: u32): i32 {
   count(u8(reason), DIRECTION_INGRESS, ctx.length);
@@ -96,7 +95,7 @@ export const front = xdp("skep_xdp", (ctx) => {
   const now = clock();
   const served = serveFlow(packet, now, knownFlow());
   if (served === TRANSLATED) {
-    if (packet.direct !== 0) xdpCalls.tailCall(ctx, XDP_ENCAPSULATE);
+    if (packet.direct !== 0) xdpCalls.tailCall(ctx, XDP_DIRECT);
     else xdpCalls.tailCall(ctx, XDP_FORWARD);
     return XDP.PASS;
   }
@@ -201,55 +200,40 @@ export const reply = xdp("skep_xdp_reply", (ctx) => {
   return verdict;
 });
 
-const HOPS = 64;
-
-function sendInside(ctx: XdpContext, next: NextHop): i32 {
-  const verdict = sendOn(ctx, next);
-  rememberTunnel(ctx, next);
-  return verdict;
-}
-
-/** The packet in an IP packet to the backend (RFC 2003, 2473), which answers the client itself. */
-export const encapsulate = xdp("skep_xdp_encap", (ctx) => {
+/** To a backend that answers the client itself: with what it is to know, or in an IP packet. */
+export const forwardDirect = xdp("skep_xdp_direct", (ctx) => {
   const packet = scratch.get(0);
   if (!packet) return XDP.PASS;
   const backend = backendOf(packet.backend);
   const next = backend ? wayTo(packet, backend) : null;
+  if (!backend || !next) return XDP.PASS;
+  // The client is told at tc.
+  if (tooLong(packet, ctx.length - Ethernet.size, next) !== 0) return XDP.PASS;
   const to = Translation.zero();
-  if (!backend || !next || !nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
   noteBackend(packet, backend.generation);
-  if (packet.isIpv6 !== 0) {
-    const inner: u32 = ctx.length - Ethernet.size;
-    if (xdpAdjustHead(ctx, -40) !== 0) return XDP.PASS;
-    const ethernet = ctx.header(Ethernet, 0);
-    const ip = ctx.header(Ipv6, Ethernet.size);
-    if (!ethernet || !ip) return XDP.DROP;
-    ethernet.type = ETHERTYPE_IPV6;
-    ip.versionClassFlow = 0x60000000;
-    ip.length = u16(inner);
-    ip.nextHeader = PROTOCOL.IPV6;
-    ip.hopLimit = HOPS;
-    const { address } = backend;
-    ip.source = { w0: to.address.w0, w1: to.address.w1, w2: to.address.w2, w3: to.address.w3 };
-    ip.destination = { w0: address.w0, w1: address.w1, w2: address.w2, w3: address.w3 };
-    return sendInside(ctx, next);
+  if (dispatch.value === DISPATCH_IPIP) {
+    if (!nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
+    const length = ctx.length;
+    const failed = encapsulateXdp(ctx, packet, to.address, backend.address);
+    if (failed !== 0) return drop(ctx, failed);
+    const verdict = sendOn(ctx, next);
+    rememberTunnel(ctx, next, length);
+    return verdict;
   }
-  const outer: u32 = ctx.length - Ethernet.size + Ipv4.size;
-  if (xdpAdjustHead(ctx, -20) !== 0) return XDP.PASS;
-  const ethernet = ctx.header(Ethernet, 0);
-  const ip = ctx.header(Ipv4, Ethernet.size);
-  if (!ethernet || !ip) return XDP.DROP;
-  ethernet.type = ETHERTYPE_IPV4;
-  ip.version = 4;
-  ip.ihl = 5;
-  ip.tos = 0;
-  ip.length = u16(outer);
-  ip.identification = 0;
-  ip.fragment = 0;
-  ip.ttl = HOPS;
-  ip.protocol = PROTOCOL.IPIP;
-  ip.source = to.address.w3;
-  ip.destination = backend.address.w3;
-  ip.checksum = ipv4Checksum(ip);
-  return sendInside(ctx, next);
+  const asked = Translation.zero();
+  asked.address = packet.destination;
+  asked.port = packet.destinationPort;
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestinationXdp(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, refused);
+  const expired = hop(ctx, packet);
+  if (expired !== 0) return drop(ctx, expired);
+  if (bearsOption(packet)) {
+    const failed = addOptionXdp(ctx, packet, asked);
+    return failed === 0 ? sendOn(ctx, next) : drop(ctx, failed);
+  }
+  const verdict = sendOn(ctx, next);
+  rememberRewrite(ctx, next, packet.protocol);
+  return verdict;
 });
