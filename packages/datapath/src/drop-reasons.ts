@@ -106,7 +106,6 @@ export function dropReasonText(code: number): string {
 export const dropsNotRaised: Readonly<Record<number, string>> = {
   130: "Cilium raises it no more: a workload is known by its interface, whatever MAC address it sends from",
   131: "Cilium raises it no more: what is not for the host's MAC address is the bridge's or the stack's to refuse",
-  136: "packets that are too large are answered by the host's stack, which counts them (routes bear the MTU)",
   138: "Cilium raises it no more: 155 is a table without room, 135 a header that is cut off",
   141: "raised only where the kernel has no memory to copy a shared packet",
   142: "an unknown protocol is refused where connections are looked up: 137",

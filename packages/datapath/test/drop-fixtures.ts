@@ -144,6 +144,27 @@ export const dropFixtures: readonly DropFixture[] = [
     frames: (scene) => [cut(toLocal(scene), scene.family === 4 ? 14 + 20 + 10 : 14 + 40 + 10)],
   },
   {
+    ...{
+      code: 136,
+      packet: "to a backend that answers itself, too long with what it is told",
+      program: "skep_from_net",
+    },
+    prepare: (scene) => {
+      outer(scene);
+      const backends = [backend(1, { address: scene.ends.remote, port: 8080 }, 17)];
+      const flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE | SERVICE_FLAG.DSR;
+      serve(scene, { at: { address: scene.ends.external, port: 80 }, protocol: 17, flags, backends });
+      const prefixes = ["0.0.0.0", "::"].map((any) => ({ address: ip(any), length: 0 }));
+      scene.ground.datapath.syncNextHops(prefixes.map((prefix) => ({ prefix, interfaceIndex: HERE, mtu: 1500 })));
+    },
+    // As long as the way takes, before it is told anything.
+    frames: ({ ends, family }) => {
+      const body = payload(1500 - (family === 4 ? 28 : 48));
+      return [frame(inward, network(ends.world, ends.external), segment("udp", [40_000, 80]), body)];
+    },
+    restore: ({ ground }) => ground.datapath.syncNextHops([]),
+  },
+  {
     ...{ code: 137, packet: "of a protocol that is not tracked (GRE)", program: "skep_from_ep" },
     frames: ({ ends, family }) => [
       frame(up, network(ends.pod, ends.local, 64, family === 4 ? { protocol: 47 } : { nextHeader: 47 }), anything),
