@@ -14,9 +14,9 @@ import type {
   Local,
   Predicate,
   Space,
-  Terminator,
   ValueType,
 } from "./ir.ts";
+import { newBlock, newInst, newTerminator, type InstBody, type TerminatorBody } from "./make.ts";
 
 export interface FunctionOptions {
   readonly name: string;
@@ -78,13 +78,6 @@ export interface AtomicOptions {
   readonly fetch?: boolean;
 }
 
-type InstBody = Inst extends infer I
-  ? I extends Inst
-    ? Omit<I, "id" | "type" | "args" | "loc" | "name">
-    : never
-  : never;
-type TerminatorBody = Terminator extends infer T ? (T extends Terminator ? Omit<T, "loc"> : never) : never;
-
 const WIDTH = { i32: 32, i64: 64, ptr: 64 } as const;
 
 /** Writes one function. Blocks may be filled in any order; a block ends with its terminator. */
@@ -124,7 +117,7 @@ export class FunctionBuilder {
 
   /** A new, empty block, last in the order; the current block stays. */
   block(name?: string): Block {
-    const block: Block = { id: this.#nextBlock++, insts: [], terminator: undefined, ...(name ? { name } : {}) };
+    const block = newBlock(this.#nextBlock++, name);
     this.function.blocks.push(block);
     return block;
   }
@@ -459,19 +452,13 @@ export class FunctionBuilder {
     if (this.terminated) {
       throw new Error(`block ${this.current.id} of ${this.function.name} is terminated; ${body.op} cannot follow`);
     }
-    const inst = {
-      id: this.function.nextId++,
-      type,
-      args,
-      ...(this.loc ? { loc: this.loc } : {}),
-      ...body,
-    } as Inst;
+    const inst = newInst(this.function.nextId++, type, { args, body, loc: this.loc });
     this.current.insts.push(inst);
     return inst;
   }
 
   #terminate(body: TerminatorBody): void {
     if (this.terminated) throw new Error(`block ${this.current.id} of ${this.function.name} has a terminator`);
-    this.current.terminator = { ...body, ...(this.loc ? { loc: this.loc } : {}) } as Terminator;
+    this.current.terminator = newTerminator(body, this.loc);
   }
 }

@@ -4,9 +4,9 @@
  */
 import { retarget, reversePostOrder, successors, terminatorArgs } from "./analysis/cfg.ts";
 import type { Block, Inst, IrFunction, IrModule, Loc, Predicate, Terminator, ValueType } from "./ir.ts";
+import { copyInst, makeInst, newBlock, newJump, newTerminator } from "./make.ts";
 
-type Body<I> = I extends Inst ? Omit<I, "id" | "type" | "args" | "loc" | "name"> : never;
-export type InstBody = Body<Inst>;
+export { become, makeInst, type InstBody } from "./make.ts";
 export type InstOf<Op extends Inst["op"]> = Extract<Inst, { op: Op }>;
 export type TerminatorOf<Op extends Terminator["op"]> = Extract<Terminator, { op: Op }>;
 
@@ -15,23 +15,13 @@ export function widthOf(type: ValueType | undefined): 32 | 64 {
   return type === "i32" ? 32 : 64;
 }
 
-/** An instruction of `fn` that is not in a block yet. */
-export function makeInst(
-  fn: IrFunction,
-  type: ValueType | undefined,
-  parts: { args: Inst[]; body: InstBody; loc?: Loc | undefined },
-): Inst {
-  const { args, body, loc } = parts;
-  return { id: fn.nextId++, type, args, ...(loc ? { loc } : {}), ...body } as Inst;
-}
-
 export function makeConst(fn: IrFunction, type: ValueType, value: bigint): Inst {
   return makeInst(fn, type, { args: [], body: { op: "const", value: BigInt.asUintN(widthOf(type), value) } });
 }
 
 export function makeBlock(fn: IrFunction, name?: string): Block {
   const id = fn.blocks.reduce((most, block) => Math.max(most, block.id), -1) + 1;
-  const block: Block = { id, insts: [], terminator: undefined, ...(name ? { name } : {}) };
+  const block = newBlock(id, name);
   fn.blocks.push(block);
   return block;
 }
@@ -42,25 +32,9 @@ export function makeBranch(
   targets: { yes: Block; no: Block; likely?: boolean | undefined; loc?: Loc | undefined },
 ): TerminatorOf<"branch"> {
   const { yes, no, likely, loc } = targets;
-  return {
-    op: "branch",
-    predicate,
-    args,
-    // oxlint-disable-next-line unicorn/no-thenable -- a block's name, never awaited
-    then: yes,
-    else: no,
-    ...(likely === undefined ? {} : { likely }),
-    ...(loc ? { loc } : {}),
-  };
-}
-
-/**
- * Takes everything from an instruction that is to become another. Attributes are unset, not deleted: an object that loses properties becomes
- * a hash table, and every later look at it is slow.
- */
-export function clearAttributes(inst: Inst): void {
-  const attributes = inst as unknown as Record<string, unknown>;
-  for (const key of Object.keys(inst)) attributes[key] = undefined;
+  // oxlint-disable-next-line unicorn/no-thenable -- a block's name, never awaited
+  const body = { op: "branch", predicate, args, then: yes, else: no, likely } as const;
+  return newTerminator(body, loc) as TerminatorOf<"branch">;
 }
 
 /** Replaces operands by what the map says, also through chains of replacements. */
@@ -138,8 +112,7 @@ export function splitEdge(fn: IrFunction, from: Block, to: Block): Block {
   const middle = makeBlock(fn);
   const terminator = from.terminator as Terminator;
   const edges = successors(terminator).filter((block) => block === to).length;
-  const loc = terminator.loc;
-  middle.terminator = { op: "jump", to, ...(loc ? { loc } : {}) };
+  middle.terminator = newJump(to, terminator.loc);
   retarget(terminator, to, middle);
   for (const inst of to.insts) {
     if (inst.op !== "phi") continue;
@@ -159,14 +132,14 @@ export function cloneBlocks(
   let nextBlock = into.blocks.reduce((most, block) => Math.max(most, block.id), -1) + 1;
   const of = new Map<Block, Block>();
   for (const block of blocks) {
-    of.set(block, { id: nextBlock++, insts: [], terminator: undefined, ...(block.name ? { name: block.name } : {}) });
+    of.set(block, newBlock(nextBlock++, block.name));
   }
   const copies: Inst[] = [];
   for (const block of blocks) {
     const copy = of.get(block) as Block;
     for (const inst of block.insts) {
       if (values.has(inst)) continue;
-      const twin = { ...inst, id: into.nextId++, args: [...inst.args] };
+      const twin = copyInst(inst, into.nextId++, inst.args);
       values.set(inst, twin);
       copy.insts.push(twin);
       copies.push(twin);
@@ -190,26 +163,23 @@ function cloneTerminator(terminator: Terminator, of: ReadonlyMap<Block, Block>):
   const target = (block: Block): Block => of.get(block) ?? block;
   switch (terminator.op) {
     case "jump":
-      return { ...terminator, to: target(terminator.to) };
+      return newJump(target(terminator.to), terminator.loc);
     case "branch":
-      return {
-        ...terminator,
-        args: [...terminator.args],
-        // oxlint-disable-next-line unicorn/no-thenable -- a block's name, never awaited
-        then: target(terminator.then),
-        else: target(terminator.else),
-      };
-    case "switch":
-      return {
-        ...terminator,
-        args: [...terminator.args],
-        cases: terminator.cases.map((entry) => ({ value: entry.value, to: target(entry.to) })),
-        default: target(terminator.default),
-      };
+      return makeBranch(terminator.predicate, [...terminator.args], {
+        yes: target(terminator.then),
+        no: target(terminator.else),
+        likely: terminator.likely,
+        loc: terminator.loc,
+      });
+    case "switch": {
+      const cases = terminator.cases.map((entry) => ({ value: entry.value, to: target(entry.to) }));
+      const otherwise = target(terminator.default);
+      return newTerminator({ op: "switch", args: [terminator.args[0]], cases, default: otherwise }, terminator.loc);
+    }
     case "return":
-      return { ...terminator, args: [...terminator.args] };
+      return newTerminator({ op: "return", args: [...terminator.args] }, terminator.loc);
     default:
-      return { ...terminator };
+      return newTerminator({ op: "unreachable" }, terminator.loc);
   }
 }
 

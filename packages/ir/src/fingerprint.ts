@@ -3,7 +3,8 @@
  * Digests of functions: equal for functions that differ in nothing but where in the source they stand.
  */
 import { terminatorArgs } from "./analysis/cfg.ts";
-import type { Block, Inst, IrFunction, Loc, Local, Terminator } from "./ir.ts";
+import type { Inst, IrFunction, Loc, Local, Terminator } from "./ir.ts";
+import { ATTRIBUTES } from "./make.ts";
 
 export interface Fingerprint {
   /** Of every attribute of every instruction; of places, which of them are the same one. Good within a process. */
@@ -51,14 +52,20 @@ class Reader {
   }
 
   #inst(inst: Inst): void {
-    for (const key in inst) {
-      this.#value(key);
-      const value: unknown = inst[key as keyof Inst];
-      if (key === "args") this.#args(inst.args);
-      else if (key === "loc") this.#place(value as Loc);
-      else if (key === "local") this.#local(value as Local);
-      else if (key === "blocks") for (const block of value as Block[]) this.#hash.add(block.id);
-      else this.#value(typeof value === "object" ? asText(value) : value);
+    this.#value(inst.op);
+    this.#hash.add(inst.id);
+    this.#value(inst.type);
+    this.#value(inst.name);
+    this.#args(inst.args);
+    if (inst.loc) this.#place(inst.loc);
+    if (inst.op === "local.get" || inst.op === "local.set") this.#local(inst.local);
+    else if (inst.op === "phi") for (const block of inst.blocks) this.#hash.add(block.id);
+    else {
+      const attributes = inst as unknown as Record<string, unknown>;
+      for (const key of ATTRIBUTES[inst.op]) {
+        const value = attributes[key];
+        this.#value(typeof value === "object" ? asText(value) : value);
+      }
     }
   }
 

@@ -39,9 +39,9 @@ interface Base {
   type: ValueType | undefined;
   /** Operands. */
   args: Inst[];
-  loc?: Loc;
+  loc?: Loc | undefined;
   /** A variable's name, for people. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** Instructions that are not terminators. The comment gives the operands in `args`. */
@@ -69,10 +69,10 @@ export type Inst = Base &
         offset: number;
         space: Space;
         align: number;
-        volatile?: boolean;
-        core?: CoreAccess;
+        volatile?: boolean | undefined;
+        core?: CoreAccess | undefined;
       } // [ptr]
-    | { op: "store"; size: 1 | 2 | 4 | 8; offset: number; space: Space; align: number; core?: CoreAccess } // [ptr, value]
+    | { op: "store"; size: 1 | 2 | 4 | 8; offset: number; space: Space; align: number; core?: CoreAccess | undefined } // [ptr, value]
     | {
         op: "copy";
         bytes: number;
@@ -104,10 +104,10 @@ export interface CoreAccess {
   readonly local: bigint;
 }
 
-export type Terminator = { loc?: Loc } & (
+export type Terminator = { loc?: Loc | undefined } & (
   | { op: "jump"; to: Block }
   /** Compares as `cmp` does; `likely` tells the layout which way is usual. */
-  | { op: "branch"; predicate: Predicate; args: [Inst, Inst]; then: Block; else: Block; likely?: boolean }
+  | { op: "branch"; predicate: Predicate; args: [Inst, Inst]; then: Block; else: Block; likely?: boolean | undefined }
   | { op: "switch"; args: [Inst]; cases: { value: bigint; to: Block }[]; default: Block }
   | { op: "return"; args: [] | [Inst] }
   | { op: "unreachable" }
@@ -115,7 +115,7 @@ export type Terminator = { loc?: Loc } & (
 
 export interface Block {
   readonly id: number;
-  name?: string;
+  name?: string | undefined;
   insts: Inst[];
   /** Undefined only while a front end fills the block. */
   terminator: Terminator | undefined;

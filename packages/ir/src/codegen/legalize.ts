@@ -4,9 +4,10 @@
  * accesses that the verifier wants aligned. The result is still IR.
  */
 import { predecessors, successors } from "../analysis/cfg.ts";
-import { clearAttributes, makeBlock, makeBranch, makeConst, makeInst, splitEdge, useCounts } from "../edit.ts";
+import { become, makeBlock, makeBranch, makeConst, makeInst, splitEdge, useCounts } from "../edit.ts";
 import type { InstBody, InstOf, TerminatorOf } from "../edit.ts";
 import type { Block, EmitOptions, Inst, IrFunction, Loc, Predicate, Space, Terminator, ValueType } from "../ir.ts";
+import { newJump } from "../make.ts";
 import { INVERSE } from "../predicate.ts";
 import { sinkIntoEdges } from "./sink.ts";
 
@@ -160,7 +161,7 @@ function lowerLoad(emitter: Emitter, inst: InstOf<"load">): void {
       : type === "i32"
         ? { op: "trunc" as const }
         : { op: "binary" as const, binary: "or" as const };
-  become(emitter, inst, last.op === "binary" ? [value, emitter.constant("i64", 0n)] : [value], last);
+  becomeLast(emitter, inst, last.op === "binary" ? [value, emitter.constant("i64", 0n)] : [value], last);
 }
 
 function lowerStore(emitter: Emitter, inst: InstOf<"store">): void {
@@ -179,12 +180,8 @@ function lowerStore(emitter: Emitter, inst: InstOf<"store">): void {
 }
 
 /** Gives `inst` another operation, so that its users need no change, and puts it last. */
-export function become(emitter: Emitter, inst: Inst, args: Inst[], body: InstBody): void {
-  const kept = { id: inst.id, type: inst.type, args, loc: inst.loc, name: inst.name };
-  clearAttributes(inst);
-  Object.assign(inst, kept, body);
-  if (kept.loc === undefined) delete inst.loc;
-  if (kept.name === undefined) delete inst.name;
+export function becomeLast(emitter: Emitter, inst: Inst, args: Inst[], body: InstBody): void {
+  become(inst, args, body);
   emitter.out.push(inst);
 }
 
@@ -224,7 +221,7 @@ function signedDivision(emitter: Emitter, inst: InstOf<"binary">): void {
   const result = emitter.binary(isQuotient ? "udiv" : "umod", absA, absB);
   const sign = isQuotient ? emitter.binary("xor", signA, signB) : signA;
   const flipped = emitter.binary("xor", result, sign);
-  become(emitter, inst, [flipped, sign], { op: "binary", binary: "sub" });
+  becomeLast(emitter, inst, [flipped, sign], { op: "binary", binary: "sub" });
 }
 
 /** `select` and compares whose value is wanted become branches (BPF has no conditional move). */
@@ -290,19 +287,19 @@ function lowerChoice(fn: IrFunction, block: Block, at: number): void {
   const otherwise = makeBlock(fn);
   fn.blocks.pop();
   fn.blocks.splice(fn.blocks.indexOf(rest), 0, otherwise);
-  otherwise.terminator = { op: "jump", to: rest, ...(inst.loc ? { loc: inst.loc } : {}) };
+  otherwise.terminator = newJump(rest, inst.loc);
   const targets = { yes: rest, no: otherwise, loc: inst.loc };
   const phi = new Emitter(fn, []);
   if (inst.op === "cmp") {
     const [one, zero] = [emitter.constant("i32", 1n), emitter.constant("i32", 0n)];
     block.terminator = makeBranch(inst.predicate, [inst.args[0] as Inst, inst.args[1] as Inst], targets);
-    become(phi, inst, [one, zero], { op: "phi", blocks: [block, otherwise] });
+    becomeLast(phi, inst, [one, zero], { op: "phi", blocks: [block, otherwise] });
   } else {
     const [condition, a, b] = inst.args as [Inst, Inst, Inst];
     const fused = fuseCondition(condition);
     if (fused) block.terminator = makeBranch(fused.predicate, [...fused.args], targets);
     else block.terminator = makeBranch("ne", [condition, emitter.constant("i32", 0n)], targets);
-    become(phi, inst, [a, b], { op: "phi", blocks: [block, otherwise] });
+    becomeLast(phi, inst, [a, b], { op: "phi", blocks: [block, otherwise] });
   }
   rest.insts.unshift(inst);
 }
@@ -352,7 +349,7 @@ function lowerSwitch(fn: IrFunction, block: Block, terminator: Extract<Terminato
     build(right, middle, high);
   };
   if (cases.length === 0) {
-    block.terminator = { op: "jump", to: otherwise, ...(terminator.loc ? { loc: terminator.loc } : {}) };
+    block.terminator = newJump(otherwise, terminator.loc);
     incoming.push({ to: otherwise, from: block });
   } else build(block, 0, cases.length);
   for (const to of new Set(before)) {

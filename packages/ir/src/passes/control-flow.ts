@@ -7,6 +7,7 @@ import { predecessors, retarget, successorAt, successorCount, successors } from 
 import { makeBranch, removeEdge, removeUnreachable, replaceValues, resolveValue, widthOf } from "../edit.ts";
 import type { InstOf, TerminatorOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Terminator, ValueType } from "../ir.ts";
+import { newJump } from "../make.ts";
 import { evaluatePredicate } from "../predicate.ts";
 import type { ConstantPool } from "./pool.ts";
 
@@ -85,7 +86,7 @@ function goOnly(block: Block, to: Block): void {
     if (next === to && !kept) kept = true;
     else removeEdge(block, next);
   }
-  block.terminator = { op: "jump", to, ...(terminator.loc ? { loc: terminator.loc } : {}) };
+  block.terminator = newJump(to, terminator.loc);
 }
 
 /** Drops cases that do what the default does; a single case becomes a branch. */

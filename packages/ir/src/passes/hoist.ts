@@ -6,9 +6,10 @@ import { accesses, callWrites, escapedObjects, isCall, mayAlias, placeOf } from 
 import { buildCfg, findLoops, retarget } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
 import { isPure } from "../analysis/effects.ts";
-import { makeBlock } from "../edit.ts";
+import { makeBlock, makeInst } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
 import type { BinaryOp, Block, Inst, IrFunction, Terminator } from "../ir.ts";
+import { newJump } from "../make.ts";
 
 /** More values than these alive around a loop would only be spilled. */
 const MOST_HOISTED = 6;
@@ -104,7 +105,7 @@ function preheader(fn: IrFunction, cfg: Cfg, loop: Loop): Block {
   const made = makeBlock(fn);
   fn.blocks.pop();
   fn.blocks.splice(fn.blocks.indexOf(header), 0, made);
-  made.terminator = { op: "jump", to: header };
+  made.terminator = newJump(header);
   for (const pred of entering) retarget(pred.terminator as Terminator, header, made);
   for (const phi of header.insts) {
     if (phi.op !== "phi") break;
@@ -132,7 +133,7 @@ function mergeIncoming(
   if (outer.some((incoming) => incoming.value !== value)) {
     const blocks = outer.map(({ block }) => block);
     const args = outer.map((incoming) => incoming.value);
-    value = { id: fn.nextId++, type: phi.type, args, op: "phi", blocks };
+    value = makeInst(fn, phi.type, { args, body: { op: "phi", blocks } });
     made.insts.unshift(value);
   }
   phi.blocks = [made, ...inner.map(({ block }) => block)];

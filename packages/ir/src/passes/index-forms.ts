@@ -7,7 +7,7 @@ import { possibleBits } from "../analysis/bits.ts";
 import { buildCfg, terminatorArgs } from "../analysis/cfg.ts";
 import { Ranges } from "../analysis/range.ts";
 import type { Counter } from "../analysis/range.ts";
-import { clearAttributes, makeInst, widthOf } from "../edit.ts";
+import { become, makeInst, widthOf } from "../edit.ts";
 import type { InstBody, InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, ValueType } from "../ir.ts";
 import type { ConstantPool } from "./pool.ts";
@@ -80,7 +80,7 @@ class Splitter {
     if ((a.binary === "shl" ? max << by.value : max * by.value) > 0xffff_ffffn) return false;
     const wide = makeInst(this.#fn, "i64", { args: [x], body: { op: "ext", from: 32, signed: false }, loc: inst.loc });
     out.push(wide);
-    become(inst, [wide, this.#pool.get("i64", by.value)], a.binary);
+    becomeBinary(inst, [wide, this.#pool.get("i64", by.value)], a.binary);
     return true;
   }
 
@@ -199,15 +199,13 @@ function scale({ counter, users, pool }: { counter: Counter; users: Users; pool:
     if (terminator?.op === "branch") terminator.args = [terminator.args[0], wide(constant)];
   }
   const zero = pool.get("i64", 0n);
-  for (const inst of shifted) become(inst, [phi, zero]);
-  for (const inst of extended) become(inst, [phi, zero]);
+  for (const inst of shifted) becomeBinary(inst, [phi, zero]);
+  for (const inst of extended) becomeBinary(inst, [phi, zero]);
   return true;
 }
 
-function become(inst: Inst, args: Inst[], binary: "or" | "shl" | "mul" = "or"): void {
-  const { id, type, loc } = inst;
-  clearAttributes(inst);
-  Object.assign(inst, { id, type, args, ...(loc ? { loc } : {}), op: "binary", binary });
+function becomeBinary(inst: Inst, args: Inst[], binary: "or" | "shl" | "mul" = "or"): void {
+  become(inst, args, { op: "binary", binary });
 }
 
 interface ScalePlan {

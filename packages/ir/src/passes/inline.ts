@@ -8,6 +8,7 @@ import { problem } from "../codes.ts";
 import { cloneBlocks, makeBlock, makeInst, removeUnreachable, replaceValues } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
+import { newJump } from "../make.ts";
 
 export interface InlineOptions {
   /** Whether `auto` functions are inlined where it pays. */
@@ -122,7 +123,7 @@ function inlineAt(fn: IrFunction, block: Block, site: { at: number; callee: IrFu
   const { blocks } = cloneBlocks(fn, site.callee.blocks, values);
   fn.blocks.pop();
   fn.blocks.splice(fn.blocks.indexOf(block) + 1, 0, ...blocks, rest);
-  block.terminator = { op: "jump", to: blocks[0] as Block, ...(call.loc ? { loc: call.loc } : {}) };
+  block.terminator = newJump(blocks[0] as Block, call.loc);
   returnTo(fn, { blocks, rest, call });
 }
 
@@ -132,7 +133,7 @@ function returnTo(fn: IrFunction, { blocks, rest, call }: { blocks: Block[]; res
     const terminator = block.terminator;
     if (terminator?.op !== "return") continue;
     if (terminator.args[0]) results.push({ from: block, value: terminator.args[0] });
-    block.terminator = { op: "jump", to: rest, ...(terminator.loc ? { loc: terminator.loc } : {}) };
+    block.terminator = newJump(rest, terminator.loc);
   }
   if (call.type === undefined) return;
   let value = results[0]?.value;

@@ -8,6 +8,7 @@ import { isPure } from "../analysis/effects.ts";
 import { removeEdge } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
+import { newJump } from "../make.ts";
 
 /** A test whether `root + offset` lies behind `end`. */
 interface Check {
@@ -29,8 +30,7 @@ export function mergeChecks(fn: IrFunction): boolean {
     if (!implies(second, first) || !first.passes.insts.every(isHarmless)) continue;
     if (!failsAlike(first.fails, block, first.passes)) continue;
     removeEdge(block, first.fails);
-    const loc = block.terminator?.loc;
-    block.terminator = { op: "jump", to: first.passes, ...(loc ? { loc } : {}) };
+    block.terminator = newJump(first.passes, block.terminator?.loc);
     changed = true;
   }
   return changed;

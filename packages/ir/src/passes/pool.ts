@@ -23,7 +23,7 @@ export class ConstantPool {
         if (known) duplicates.set(inst, known);
         else {
           this.#known.set(key, inst);
-          delete inst.loc;
+          inst.loc = undefined;
         }
         return false;
       });

@@ -2,7 +2,8 @@
  * @module
  * Stack objects that no address leaves become variables, a variable per place that is accessed as a whole; SSA construction does the rest.
  */
-import { clearAttributes, makeInst } from "../edit.ts";
+import { terminatorArgs } from "../analysis/cfg.ts";
+import { become, makeInst } from "../edit.ts";
 import type { InstBody, InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Local, ValueType } from "../ir.ts";
 import type { ConstantPool } from "./pool.ts";
@@ -135,9 +136,7 @@ function collect(fn: IrFunction): Map<Inst, Candidate> {
   }
   for (const block of fn.blocks) {
     for (const inst of block.insts) for (const [i, arg] of inst.args.entries()) noteUse(found, { inst, i, arg });
-    const terminator = block.terminator;
-    const args: Inst[] = terminator && "args" in terminator ? terminator.args : [];
-    for (const arg of args) spoil(found, arg);
+    for (const arg of terminatorArgs(block.terminator)) spoil(found, arg);
   }
   return found;
 }
@@ -327,9 +326,7 @@ class Promoter {
   #load(inst: InstOf<"load">, slices: Slice[], offset: number): void {
     const slice = find(slices, offset);
     const value = this.#get(slice);
-    const { id, type, loc, name, signed, size } = inst;
-    const kept = { id, type, ...(loc ? { loc } : {}), ...(name === undefined ? {} : { name }) };
-    clearAttributes(inst);
+    const { type, signed, size } = inst;
     const zero = this.#pool.get(type as ValueType, 0n);
     let body: InstBody;
     let args = [value];
@@ -342,7 +339,7 @@ class Promoter {
       body = { op: "binary", binary: "or" };
       args = [value, zero];
     }
-    Object.assign(inst, kept, { args }, body);
+    become(inst, args, body);
     this.#out.push(inst);
   }
 

@@ -3,7 +3,7 @@
  * Stack objects that are never alive together share their bytes. An object lives from the instruction that makes it to the last use of a
  * pointer into it; one whose address is stored somewhere lives as long as the function.
  */
-import { successors } from "../analysis/cfg.ts";
+import { successors, terminatorArgs } from "../analysis/cfg.ts";
 import { replaceValues } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
@@ -56,8 +56,7 @@ function usedAtEnd(block: Block, into: Pointers["into"]): Set<Stack> {
   const use = (inst: Inst): void => {
     for (const object of into.get(inst) ?? []) used.add(object);
   };
-  const { terminator } = block;
-  if (terminator && "args" in terminator) for (const arg of terminator.args) use(arg);
+  for (const arg of terminatorArgs(block.terminator)) use(arg);
   for (const next of successors(block.terminator)) {
     for (const inst of next.insts) {
       if (inst.op !== "phi") continue;

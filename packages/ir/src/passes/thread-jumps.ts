@@ -4,6 +4,7 @@
  */
 import { buildCfg, findLoops, successors } from "../analysis/cfg.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
+import { newJump } from "../make.ts";
 import { demoteOutside, duplicateFor, LocalNames, Readers } from "./duplicate.ts";
 import { constructSsa } from "./ssa.ts";
 import { evaluatePredicate } from "../predicate.ts";
@@ -62,7 +63,7 @@ function goAlways(block: Block, way: boolean): void {
   const [to, other] = way ? [terminator.then, terminator.else] : [terminator.else, terminator.then];
   if (other !== to) removeEdge(block, other);
   else return;
-  block.terminator = { op: "jump", to, ...(terminator.loc ? { loc: terminator.loc } : {}) };
+  block.terminator = newJump(to, terminator.loc);
 }
 
 function isSmall(block: Block): boolean {

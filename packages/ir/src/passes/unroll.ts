@@ -5,7 +5,7 @@
 import { buildCfg, findLoops, retarget, successors, terminatorArgs } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
 import { isCall } from "../analysis/alias.ts";
-import { cloneBlocks, makeInst, widthOf } from "../edit.ts";
+import { become, cloneBlocks, makeInst, widthOf } from "../edit.ts";
 import { evaluateBinary, extend } from "../evaluate/arithmetic.ts";
 import type { Block, Inst, IrFunction, Local, Terminator } from "../ir.ts";
 import { evaluatePredicate } from "../predicate.ts";
@@ -186,9 +186,7 @@ function demotePhis(
         append(from, makeInst(fn, undefined, { args: [phi.args[i] as Inst], body: { op: "local.set", local } }));
       }
       reads.push(phi);
-      const { id, type, name } = phi;
-      for (const key of Object.keys(phi)) delete (phi as unknown as Record<string, unknown>)[key];
-      Object.assign(phi, { id, type, args: [], ...(name === undefined ? {} : { name }), op: "local.get", local });
+      become(phi, [], { op: "local.get", local });
     }
   }
 }

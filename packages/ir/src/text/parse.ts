@@ -5,7 +5,8 @@
 import type { Diagnostic } from "@skep/isa";
 import { problem } from "../codes.ts";
 import { makeBranch } from "../edit.ts";
-import type { Block, Inst, IrFunction, Loc, Local, Terminator, ValueType } from "../ir.ts";
+import type { Block, Inst, IrFunction, Loc, Local, ValueType } from "../ir.ts";
+import { copyInst, newBlock, newInst, newTerminator, type TerminatorBody } from "../make.ts";
 import { Cursor, TextError } from "./cursor.ts";
 import { parseBody, parseId, parseIds, parsePredicate, parseType, type RawInst } from "./instruction.ts";
 
@@ -96,7 +97,7 @@ class FunctionParser {
     const id = /^b(\d+)$/.exec(text)?.[1];
     if (id === undefined) return this.#cursor(at).fail(`'${text}' is no block: b1 is`);
     if (this.#blocks.has(text)) return this.#cursor(at).fail(`${text} is there twice`);
-    const block: Block = { id: Number(id), insts: [], terminator: undefined, ...(name === undefined ? {} : { name }) };
+    const block = newBlock(Number(id), name);
     this.#blocks.set(text, block);
     return block;
   }
@@ -114,14 +115,7 @@ class FunctionParser {
     const result = this.#result(cursor);
     const raw = parseBody(cursor, this.#locals);
     cursor.end();
-    const inst = {
-      id: result?.id ?? -1,
-      type: result?.type,
-      args: [],
-      ...(loc ? { loc } : {}),
-      ...(name === undefined ? {} : { name }),
-      ...raw.body,
-    } as Inst;
+    const inst = newInst(result?.id ?? -1, result?.type, { args: [], body: raw.body, loc, name });
     if (result) this.#insts.set(inst.id, inst);
     else this.#unnamed.push({ inst, block, at: block.insts.length });
     this.#raw.set(inst, raw);
@@ -157,7 +151,7 @@ class FunctionParser {
   }
 
   #renumber(inst: Inst, id: number): Inst {
-    const numbered = { ...inst, id };
+    const numbered = copyInst(inst, id, inst.args);
     const [raw, place] = [this.#raw.get(inst), this.#places.get(inst)];
     if (raw) this.#raw.set(numbered, raw);
     if (place) this.#places.set(numbered, place);
@@ -180,12 +174,12 @@ class FunctionParser {
       if (inst.op === "phi") inst.blocks = (raw.blocks ?? []).map((name) => this.#block(name, cursor));
     }
     for (const [block, { cursor, loc }] of this.#terminators) {
-      block.terminator = { ...this.#terminator(cursor), ...(loc ? { loc } : {}) };
+      block.terminator = newTerminator(this.#terminator(cursor), loc);
       cursor.end();
     }
   }
 
-  #terminator(cursor: Cursor): Terminator {
+  #terminator(cursor: Cursor): TerminatorBody {
     switch (cursor.take(/[a-z]+/, "a terminator")) {
       case "jump":
         return { op: "jump", to: this.#target(cursor) };
@@ -207,7 +201,7 @@ class FunctionParser {
     return this.#block(cursor.word("a block"), cursor);
   }
 
-  #branch(cursor: Cursor): Terminator {
+  #branch(cursor: Cursor): TerminatorBody {
     cursor.expect(".");
     const predicate = parsePredicate(cursor);
     const a = this.#inst(parseId(cursor), cursor);
@@ -220,7 +214,7 @@ class FunctionParser {
     return makeBranch(predicate, [a, b], { yes, no, likely });
   }
 
-  #switch(cursor: Cursor): Terminator {
+  #switch(cursor: Cursor): TerminatorBody {
     const subject = this.#inst(parseId(cursor), cursor);
     const cases: { value: bigint; to: Block }[] = [];
     while (cursor.accept("[")) {

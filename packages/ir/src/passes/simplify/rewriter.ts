@@ -4,7 +4,7 @@
  */
 import { PossibleBits } from "../../analysis/bits.ts";
 import { terminatorArgs } from "../../analysis/cfg.ts";
-import { clearAttributes, makeInst, useCounts, widthOf } from "../../edit.ts";
+import { become, makeInst, useCounts, widthOf } from "../../edit.ts";
 import type { InstBody } from "../../edit.ts";
 import { evaluateBinary } from "../../evaluate/arithmetic.ts";
 import type { BinaryOp, Inst, IrFunction, Loc, Predicate, ValueType } from "../../ir.ts";
@@ -67,11 +67,9 @@ export class Rewriter {
 
   change(inst: Inst, args: Inst[], body: InstBody): Inst {
     this.#bits.forget(inst);
-    const { id, type, loc, name } = inst;
     this.#addUses(args, 1);
     this.#addUses(inst.args, -1);
-    clearAttributes(inst);
-    Object.assign(inst, { id, type, args, ...(loc ? { loc } : {}), ...(name === undefined ? {} : { name }) }, body);
+    become(inst, args, body);
     if (body.op === "cmp") for (const arg of args) noteCompared(arg, this.#compared);
     this.changed = true;
     return inst;
