@@ -14,6 +14,7 @@ import { Module } from "./module.ts";
 import { checkNames } from "./names.ts";
 import { Problems, Refused } from "./problems.ts";
 import { fill, PROBLEMS } from "./diagnostics.ts";
+import { listenTo, recall, remember } from "./recompile.ts";
 import { checkSource, type CheckedSource, type CompilerHost } from "./source.ts";
 import { structOpsSpec } from "./struct-ops.ts";
 import { sizeOf } from "./types.ts";
@@ -241,6 +242,15 @@ const emittedBefore = new EmitCache();
 
 /** Compiles a kernel module. `entry` is a path that the host reads; nothing is run, nothing else is read. */
 export function compile(entry: string, host: CompilerHost, options: CompileOptions = {}): CompileResult {
+  const known = recall(entry, host, options);
+  if (known) return known;
+  const { host: heard, answers } = listenTo(host);
+  const result = compileAnew(entry, heard, options);
+  remember(entry, options, { answers, result });
+  return result;
+}
+
+function compileAnew(entry: string, host: CompilerHost, options: CompileOptions): CompileResult {
   const { module, diagnostics, sources } = lowerModule(entry, host);
   if (!module) return { spec: null, diagnostics, sources };
   const emitted = emitModule(module, { cache: emittedBefore, ...options });

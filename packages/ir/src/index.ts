@@ -2,6 +2,7 @@ export * from "./builder.ts";
 export * from "./codes.ts";
 export * from "./emit.ts";
 export { EmitCache } from "./emit-cache.ts";
+export { wayTo } from "./codegen/line-info.ts";
 export {
   Environment,
   type EnvironmentOptions,

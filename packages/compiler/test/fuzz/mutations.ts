@@ -25,7 +25,7 @@ function replaceUses(fn: IrFunction, old: Inst, by: Inst): void {
   for (const block of fn.blocks) {
     for (const inst of block.insts) inst.args = inst.args.map((arg) => (arg === old ? by : arg));
     const { terminator } = block;
-    if (terminator && "args" in terminator) {
+    if (terminator && "args" in terminator && terminator.args) {
       terminator.args.forEach((arg, at) => {
         if (arg === old) terminator.args[at] = by;
       });
