@@ -90,6 +90,6 @@ module.exports = {
       exportsFields: ["exports"],
     },
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "generated|\\.bpf\\.ts$" },
+    exclude: { path: "generated|\\.bpf\\.ts$|^packages/ui/dist/" },
   },
 };

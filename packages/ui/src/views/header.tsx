@@ -29,10 +29,12 @@ export function Header({ view, onView, status, state, lost }: HeaderProps): Reac
   const gone = state.name === "lost" || status.problem !== null;
   return (
     <header className="top">
-      <a className="brand" href="/">
-        <Icon name="hive" size={22} />
-        <span>Skep</span>
-      </a>
+      <h1>
+        <a className="brand" href="/">
+          <Icon name="hive" size={22} />
+          <span>Skep</span>
+        </a>
+      </h1>
       <nav aria-label="Views">
         {views.map((name, index) => (
           <button

@@ -44,25 +44,31 @@ interface LabelProps extends EdgeProps {
   readonly to: string;
 }
 
+/** `denied 30/min`. */
+function labelText(edge: MapEdge): string {
+  const tone = edgeTone(edge);
+  const rate = edge.rate > 0 ? formatRate(edge.rate) : "idle";
+  if (tone === "denied") return `denied ${rate}`;
+  if (tone === "mixed") return `${formatShare(edge.dropped, edge.dropped + edge.forwarded)} denied · ${rate}`;
+  return rate;
+}
+
 export const EdgeLabel = memo(function EdgeLabel(props: LabelProps): ReactNode {
   const { edge, path, selected, faded, onSelect, from, to } = props;
   const tone = edgeTone(edge);
   const icon = toneIcons[tone];
-  const share = tone === "mixed" ? formatShare(edge.dropped, edge.dropped + edge.forwarded) : "";
   return (
     <button
       type="button"
       className={`edge-label ${tone}${selected ? " selected" : ""}${faded ? " faded" : ""}`}
       style={{ left: path.label.x, top: path.label.y }}
       aria-pressed={selected}
-      aria-label={`${from} to ${to}, ${edge.port}: ${toneNames[tone]}, ${formatRate(edge.rate)}`}
+      aria-label={`${labelText(edge)}: ${from} to ${to}, ${edge.port}, ${toneNames[tone]}`}
       data-label={edge.key}
       onClick={() => onSelect(edge.key)}
     >
       {icon === null ? null : <Icon name={icon} size={12} />}
-      {tone === "denied" ? "denied " : ""}
-      {share === "" ? "" : `${share} denied · `}
-      {edge.rate > 0 ? formatRate(edge.rate) : "idle"}
+      {labelText(edge)}
     </button>
   );
 });
