@@ -2,7 +2,14 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { basename, join } from "node:path";
-import { NotSupportedError, VerifierError, kconfigSource, kernelTypes, openLinux, type LinuxMachine } from "@skep/linux";
+import {
+  NotSupportedError,
+  VerifierError,
+  kconfigSource,
+  kernelTypes,
+  openLinux,
+  type LinuxMachine,
+} from "@skep/linux";
 import { ObjectError, readObject, resolveKconfig, type MapSpec, type ObjectSpec } from "@skep/object";
 import { verify } from "@skep/verifier";
 import { skepObject } from "../../packages/datapath/src/generated/skep-object.ts";
