@@ -9,6 +9,7 @@ import { codecOfShape } from "../src/codec/codec.ts";
 import { type Machine, type Namespace, perCpuMap, type RawMap, typedMap } from "../src/index.ts";
 
 export * from "./hooks-suite.ts";
+export * from "./redirects-suite.ts";
 export * from "./streams-suite.ts";
 
 export interface MachineUnderTest {

@@ -29,6 +29,7 @@ export function openSim(options: SimOptions = {}): SimMachine {
   const processes = new SimProcesses();
   const net = new SimNetwork(simulation, options.runFolder ?? "/run/skep");
   const bpf = new SimBpf(simulation, {
+    mtu: (index) => net.host.device(index)?.mtu ?? null,
     tcx: (index, direction) => net.host.device(index)?.tcx[direction] ?? null,
     xdp: (index) => net.host.device(index)?.xdp ?? null,
     skLookup: (path) => net.namespaceAt(path)?.skLookup ?? null,

@@ -36,6 +36,8 @@ import { PinTree } from "./pins.ts";
 /** Where programs are attached: the network and the cgroups of the machine. */
 export interface Hooks {
   /** Null where there is no such interface. */
+  mtu(interfaceIndex: number): number | null;
+  /** Null where there is no such interface. */
   tcx(interfaceIndex: number, direction: "ingress" | "egress"): HookList | null;
   xdp(interfaceIndex: number): HookSlot | null;
   /** Null where there is no such folder. Throws NotSupportedError for a hook that nothing fires. */
@@ -63,6 +65,7 @@ export class SimBpf implements BpfMachine {
   readonly #simulation: Simulation;
   readonly #hooks: Hooks;
   readonly #maps = new Map<VmMap, MapObject>();
+  readonly #programs = new Map<number, VmProgram>();
   readonly #rings = new Set<StartedRing>();
   readonly #sockMaps = new Map<VmMap, SockMapHooks>();
   #lastLink = 0;
@@ -76,6 +79,7 @@ export class SimBpf implements BpfMachine {
       host: {
         schedule: (at, run) => simulation.clock.at(at, run),
         objectOf: (kind, descriptor) => (kind === "socket" ? (hooks.socket(descriptor)?.object ?? null) : null),
+        mtu: (index) => hooks.mtu(index),
         socketCookie: (object) => (object && hooks.sockOf(object)?.cookie) ?? 0n,
         special: { sock_ops_cb_flags_set: () => -EINVAL },
       },
@@ -97,6 +101,11 @@ export class SimBpf implements BpfMachine {
         });
       }
     }
+  }
+
+  /** What maps hold of a program; null where it has ended. */
+  programById(id: number): VmProgram | null {
+    return this.#programs.get(id) ?? null;
   }
 
   // ---- objects ----
@@ -149,7 +158,7 @@ export class SimBpf implements BpfMachine {
     const programs = Object.fromEntries(
       Object.entries(loaded.programs).map(([name, program]) => [
         name,
-        new SimProgram(new ProgramObject(program, objects, () => undefined), this),
+        new SimProgram(this.#programObjectOf(program, objects), this),
       ]),
     );
     return {
@@ -159,6 +168,11 @@ export class SimBpf implements BpfMachine {
         for (const handle of [...Object.values(programs), ...Object.values(maps)]) handle.close();
       },
     };
+  }
+
+  #programObjectOf(program: VmProgram, maps: readonly MapObject[]): ProgramObject {
+    this.#programs.set(program.id, program);
+    return new ProgramObject(program, maps, () => this.#programs.delete(program.id));
   }
 
   // ---- pins ----

@@ -15,11 +15,11 @@ import { fibLookup } from "./fib.ts";
 import { SimNamespace } from "./namespace.ts";
 import { NO_MARKS, packetOf, type Packet } from "./packet.ts";
 import type { Sock } from "./sock.ts";
+import { redirectXdp, XDP, xdpContext, type XdpPaths } from "./xdp.ts";
 import { encapsulate } from "./vxlan.ts";
 
-/** include/uapi/linux/bpf.h: enum tcx_action_base, enum xdp_action. */
+/** include/uapi/linux/bpf.h: enum tcx_action_base. */
 const TC = { next: -1, ok: 0, shot: 2, redirect: 7 } as const;
-const XDP = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
 /** BPF_F_INGRESS */
 const TO_INGRESS = 1n;
 /** XMIT_RECURSION_LIMIT, net/core/dev.h: a frame that is sent in circles. */
@@ -197,9 +197,12 @@ export class SimNetwork implements NetMachine {
   /** A frame arrives: XDP, whoever listens, the ingress programs, the stack (net/core/dev.c: __netif_receive_skb_core). */
   receive(device: Device, packet: Packet): void {
     const behind = device.xdp.link ? this.#xdp(device, packet) : packet;
-    if (!behind) return;
-    this.#seen(device, behind.frame, "in");
-    const passed = this.#pass(device, "ingress", behind);
+    if (behind) this.#enter(device, behind);
+  }
+
+  #enter(device: Device, packet: Packet): void {
+    this.#seen(device, packet.frame, "in");
+    const passed = this.#pass(device, "ingress", packet);
     if (passed) device.namespace.stack.receive(device, passed);
   }
 
@@ -272,12 +275,37 @@ export class SimNetwork implements NetMachine {
     else this.transmit(target, next);
   }
 
+  #xdpPaths(device: Device): XdpPaths {
+    return {
+      device,
+      send: (target, packet) => this.#wire(target, packet),
+      lose: () => this.#lose(),
+      drop: () => {
+        this.counters.programDrops += 1;
+      },
+      run: (id, packet, egress) => {
+        const program = this.bpf.programById(id);
+        if (!program) return null;
+        const {
+          returned,
+          redirect,
+          packet: frame,
+        } = this.bpf.run(program, {
+          packet: packet.frame,
+          context: xdpContext(device.index, egress),
+          host: this.hostOf(device.namespace),
+        });
+        return { returned, redirect, packet: { ...packet, frame } };
+      },
+      // On another CPU it is no frame of XDP any more (kernel/bpf/cpumap.c: cpu_map_kthread_run).
+      toStack: (packet) => this.simulation.clock.after(0, () => device.up && this.#enter(device, packet)),
+    };
+  }
+
   #xdp(device: Device, packet: Packet): Packet | null {
     const program = device.xdp.link?.program.program;
     if (!program) return packet;
-    const context = new Uint8Array(24);
-    const view = new DataView(context.buffer);
-    view.setUint32(12, device.index, true);
+    const context = xdpContext(device.index);
     const result = this.bpf.run(program, {
       packet: packet.frame,
       context,
@@ -290,12 +318,10 @@ export class SimNetwork implements NetMachine {
       case XDP.tx:
         this.#wire(device, behind);
         return null;
-      case XDP.redirect: {
-        const target = result.redirect && device.namespace.device(result.redirect.target);
-        if (target) this.#wire(target, behind);
+      case XDP.redirect:
+        if (result.redirect) redirectXdp(this.#xdpPaths(device), result.redirect, behind);
         else this.#lose();
         return null;
-      }
       default:
         this.counters.programDrops += 1;
         return null;
