@@ -5,7 +5,7 @@
  */
 import { accesses, callWrites, escapedObjects, isCall, placeOf, type Place } from "../analysis/alias.ts";
 import { buildCfg, findLoops } from "../analysis/cfg.ts";
-import { clearAttributes, makeInst, type InstBody, type InstOf } from "../edit.ts";
+import { become, makeInst, type InstBody, type InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Local, ValueType } from "../ir.ts";
 import type { ConstantPool } from "./pool.ts";
 
@@ -205,13 +205,12 @@ class Shadower {
   /** Keeps the load's identity: its users need no change. */
   #load(inst: InstOf<"load">, { local, size }: Shadow): void {
     const value = this.#emit(local.type, [], { op: "local.get", local });
-    const { id, type, loc, name, signed } = inst;
-    clearAttributes(inst);
+    const { type, signed } = inst;
     const from = (size * 8) as 8 | 16 | 32;
     const extended = type !== local.type || (signed && size < 4);
     const body: InstBody = extended ? { op: "ext", from, signed } : { op: "binary", binary: "or" };
     const args = extended ? [value] : [value, this.#pool.get(type as ValueType, 0n)];
-    Object.assign(inst, { id, type, ...(loc ? { loc } : {}), ...(name === undefined ? {} : { name }), args }, body);
+    become(inst, args, body);
     this.#out.push(inst);
   }
 }
