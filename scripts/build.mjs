@@ -27,7 +27,7 @@ const bundleOptions = {
   format: "esm",
   conditions: ["skep-source"],
   // Native code.
-  external: ["koffi"],
+  external: ["koffi", "@duckdb/node-api"],
   banner: {
     js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
   },

@@ -3,7 +3,7 @@ export { createLogger, errorText, type Logger, type LoggerOptions } from "./log.
 export { MetricsListenError, type MetricsOptions } from "./metrics.ts";
 export { type AgentOptions, type EndpointStatus, RequestError } from "./options.ts";
 export { answers, SocketTakenError } from "./server.ts";
-export { flowContext, socketPath, startAgent, type RunningAgent } from "./start.ts";
+export { flowContext, socketPath, startAgent, type RunningAgent, type StartOptions } from "./start.ts";
 export { StateError } from "./state.ts";
 export { ApiListenError, type LoopbackOptions, type LoopbackServer, serveLoopback } from "./loopback.ts";
 export {

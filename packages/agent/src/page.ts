@@ -8,7 +8,7 @@ import http from "node:http";
 import { extname, join, relative } from "node:path";
 import type { Client, ConnectRouter } from "@connectrpc/connect";
 import { observer, skep } from "@skep/api";
-import { flowRoutes, type Observer, observerRoutes } from "@skep/flows";
+import { type FlowHistory, flowRoutes, type Observer, observerRoutes, withHistory } from "@skep/flows";
 import type { Agent } from "./agent.ts";
 import { serveLoopback } from "./loopback.ts";
 import { agentRoutes } from "./service.ts";
@@ -35,13 +35,25 @@ export interface RunningPage {
   close(): Promise<void>;
 }
 
-/** The API of an agent in this process. `address`: where a relay finds it. */
-export function agentPageRoutes(agent: Agent, flows: Observer, address = ""): PageOptions["routes"] {
+export interface AgentRoutesOptions {
+  /** Where a relay finds the agent. */
+  readonly address?: string;
+  readonly history?: FlowHistory;
+}
+
+/** The API of an agent in this process. */
+export function agentPageRoutes(
+  agent: Agent,
+  flows: Observer,
+  { address = "", history }: AgentRoutesOptions = {},
+): PageOptions["routes"] {
   const { clock } = agent.options.machine;
+  const served = history ? withHistory(flows, history) : flows;
   return (router) => {
     agentRoutes(router, agent, flows);
-    observerRoutes(router, flows, { address, services: [skep.Agent, skep.Flows] });
-    flowRoutes(router, flows, {
+    observerRoutes(router, served, { address, services: [skep.Agent, skep.Flows] });
+    flowRoutes(router, served, {
+      ...(history && { history }),
       now: () => BigInt(Math.round(clock.now() * 1_000_000)),
       ring: () => ({ flows: flows.ring.size, bytes: flows.ring.bytes }),
     });

@@ -1,7 +1,16 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow } from "@skep/api";
-import { type FlowContext, MAX_CAPACITY, Observer, uuids, wallClock, worldContext } from "@skep/flows";
+import {
+  type FlowContext,
+  History,
+  type HistoryOptions,
+  MAX_CAPACITY,
+  Observer,
+  uuids,
+  wallClock,
+  worldContext,
+} from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
@@ -90,8 +99,20 @@ async function metricsOf(agent: Agent, options: MetricsOptions): Promise<Running
   }
 }
 
+/** An agent whose history cannot be opened does not start. */
+async function historyOf(agent: Agent, options: HistoryOptions): Promise<History> {
+  try {
+    return await History.open(options);
+  } catch (error) {
+    agent.close();
+    throw error;
+  }
+}
+
 export interface StartOptions extends AgentOptions {
   readonly metrics?: MetricsOptions;
+  /** Flows are kept on disk too. */
+  readonly history?: Omit<HistoryOptions, "nodeName" | "now">;
   /** Flows kept in memory, 124 bytes each. Default 65,535. */
   readonly flowCapacity?: number;
   /** Default: the API is served on the socket alone. */
@@ -110,11 +131,20 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const context = flowContext(agent, () => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n));
   const metrics = options.metrics ? await metricsOf(agent, options.metrics) : null;
   const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
+  const history = options.history
+    ? await historyOf(agent, { ...options.history, nodeName: `default/${agent.nodeName}`, now })
+    : undefined;
   const flows = new Observer({
     ...{ nodeName: `default/${agent.nodeName}`, version: "0.1.0", now, context },
     capacity: options.flowCapacity ?? MAX_CAPACITY,
-    onFlow: (record) => metrics?.flows.add(record.flow),
-    onLoss: (source, lost) => metrics?.flows.addLoss(source, lost),
+    onFlow: (record) => {
+      metrics?.flows.add(record.flow);
+      history?.add(record.flow);
+    },
+    onLoss: (source, lost) => {
+      metrics?.flows.addLoss(source, lost);
+      history?.addLoss(source, lost);
+    },
   });
   const reader = agent.datapath.readRecords((view, at) => flows.addEvent(view, at));
   // What a dead agent did not read still lies in the ring.
@@ -128,7 +158,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     lost = now;
     for (const pod of departed()) metrics?.flows.forget(pod);
   }, LOSS_MS);
-  const routes = agentPageRoutes(agent, flows, `unix://${socket}`);
+  const routes = agentPageRoutes(agent, flows, { address: `unix://${socket}`, ...(history && { history }) });
   const server = await serve(socket, routes);
   const api = options.api ? await serveLoopback(options.api, routes) : null;
   let page: RunningPage | null = null;
@@ -139,6 +169,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     await metrics?.close();
     await Promise.all([api?.close(), page?.close()]);
     await server.close();
+    await history?.close();
   };
   if (options.page) {
     try {

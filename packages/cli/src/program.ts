@@ -3,6 +3,7 @@ import { CliError, EXIT_FAILED, EXIT_USAGE } from "./errors.ts";
 import { defineDemo, defineDown, defineRun, defineUp } from "./define/agent.ts";
 import type { Finish } from "./define/common.ts";
 import { bpftoolOrder, defineKernel } from "./define/kernel.ts";
+import { defineFlows } from "./define/flows.ts";
 import { defineMonitor, defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { definePlayground } from "./define/playground.ts";
 import { definePolicyTools } from "./define/policy.ts";
@@ -47,6 +48,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   defineWhy(program, finish, observeFlags);
   defineTrace(program, finish);
   defineMonitor(program, finish);
+  defineFlows(program, finish);
   defineListOf(program, finish);
   defineUi(program, finish);
   defineRelay(program, finish);

@@ -31,3 +31,7 @@ export { serviceMapStream, type Ticks, timelineOf } from "./service-map/stream.t
 export * from "./history/interface.ts";
 export { flowRoutes, type FlowRoutesOptions, jsonRow } from "./flow-routes.ts";
 export { FlowRing, type FlowRingOptions, SLOT_BYTES } from "./flow-ring.ts";
+export { HistoryEngineError } from "./history/duckdb.ts";
+export { History, type HistoryOptions } from "./history/store.ts";
+export { withHistory } from "./history/with-history.ts";
+export { HistoryTakenError } from "./history/segments.ts";

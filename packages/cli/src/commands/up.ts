@@ -4,11 +4,12 @@
  */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
+import { answers, createLogger, socketPath, SocketTakenError, startAgent, type StartOptions } from "@skep/agent";
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
 import { pageFiles } from "../page-files.ts";
+import { bytesOption, durationOption } from "../output/duration.ts";
 import { VERSION } from "../version.ts";
 import { balancingOf } from "./up-services.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
@@ -38,6 +39,10 @@ export interface UpOptions {
   readonly policyVerdicts?: boolean;
   readonly metricsAddr?: string;
   readonly apiAddr?: string;
+  readonly flowHistory?: string;
+  readonly flowHistorySize: string;
+  readonly flowHistoryAge: string;
+  readonly flowBuffer?: number;
   readonly uiAddr?: string;
   readonly hubbleMetrics?: readonly string[];
   readonly lbAlgorithm: "random" | "maglev";
@@ -79,13 +84,29 @@ function untilAsked(): Promise<NodeJS.Signals> {
 /** Errors that say what is wrong in their first line, and how to mend it. */
 function startError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  if (["MetricsError", "MetricsListenError", "ApiListenError"].includes(error.name))
+  if (
+    ["MetricsError", "MetricsListenError", "ApiListenError", "HistoryEngineError", "HistoryTakenError"].includes(
+      error.name,
+    )
+  )
     return usageError(error.message, { cause: error });
   if (["MissingCapabilityError", "NotSupportedError", "NoCgroupError"].includes(error.name)) {
     return new CliError(error.message, EXIT_USAGE, { cause: error });
   }
   if (error instanceof RangeError) return usageError(error.message, { cause: error });
   return error;
+}
+
+function flowOptions(options: UpOptions): Pick<StartOptions, "history" | "flowCapacity"> {
+  const { flowHistory: folder, flowBuffer } = options;
+  const limits = (): { maxBytes: number; maxAgeSeconds: number } => ({
+    maxBytes: bytesOption(options.flowHistorySize),
+    maxAgeSeconds: durationOption(options.flowHistoryAge) / 1000,
+  });
+  return {
+    ...(folder === undefined ? {} : { history: { folder: resolve(folder), ...limits() } }),
+    ...(flowBuffer === undefined ? {} : { flowCapacity: flowBuffer }),
+  };
 }
 
 export async function up(options: UpOptions): Promise<number> {
@@ -133,6 +154,7 @@ export async function up(options: UpOptions): Promise<number> {
       : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
     ...(options.apiAddr === undefined ? {} : { api: { listen: options.apiAddr } }),
     ...(options.uiAddr === undefined ? {} : { page: { listen: options.uiAddr, files: pageFiles } }),
+    ...flowOptions(options),
     ...balancing,
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,

@@ -86,6 +86,10 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
     .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")
     .option("--metrics-addr <address>", "serve Prometheus metrics there: 127.0.0.1:9962; loopback only")
+    .option("--flow-buffer <flows>", "flows kept in memory, 124 bytes each; default 65535", wholeNumber)
+    .option("--flow-history <dir>", "keep flows on disk too, below this folder")
+    .option("--flow-history-size <bytes>", "at most so much: 500MB, 10GB", "1GB")
+    .option("--flow-history-age <time>", "and not longer: 12h, 30d", "7d")
     .option("--api-addr <address>", "serve the API to pages there, to read: 127.0.0.1:4246; loopback only")
     .option(
       "--hubble-metrics <metric>",

@@ -27,7 +27,8 @@ function parseLine(line: string, where: string): flow.Flow | null {
   }
 }
 
-async function readFlows(file: string): Promise<flow.Flow[]> {
+/** Throws CliError, which names the line that is no flow. */
+export async function readFlows(file: string): Promise<flow.Flow[]> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   const flows: flow.Flow[] = [];
   let number = 0;

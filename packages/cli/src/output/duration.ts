@@ -18,6 +18,25 @@ export function durationOption(text: string): number {
   return parsed;
 }
 
+const sizes: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 1024,
+  MIB: 1 << 20,
+  GIB: 1 << 30,
+};
+
+/** `500MB`, `1GiB`, `1000000` in bytes. */
+export function bytesOption(text: string): number {
+  const [, amount, unit = "B"] = /^(\d+(?:\.\d+)?)\s*([kmgt]?i?b)?$/i.exec(text) ?? [];
+  const size = sizes[unit.toUpperCase()];
+  if (amount === undefined || size === undefined) throw usageError(`"${text}" is not a size, such as 500MB or 10GiB`);
+  return Math.round(Number(amount) * size);
+}
+
 /** A moment as milliseconds since 1970: a duration ago, a date, a date and time, or seconds since 1970. */
 export function timeOption(text: string, now: number): number {
   const ago = parseDuration(text);

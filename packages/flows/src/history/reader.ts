@@ -1,0 +1,140 @@
+/**
+ * @module
+ * Reads a history's files. Queries of others run in an engine of their own that may open nothing but the history's folder, whose settings are
+ * locked, and which is asked for SELECT alone.
+ */
+import { realpathSync } from "node:fs";
+import { flow } from "@skep/api";
+import type { Row } from "./columns.ts";
+import type { DuckDb } from "./duckdb.ts";
+import { QueryError, type QueryResult } from "./interface.ts";
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const QUERY_MS = 30_000;
+
+/** A condition that every flow meets which the filters let through; the filters themselves are asked afterwards. Null: none. */
+export function conditionOf(filters: readonly flow.FlowFilter[]): string | null {
+  const each = filters.map(conditionOfOne);
+  return each.length === 0 || each.includes(null) ? null : `(${each.join(" OR ")})`;
+}
+
+function conditionOfOne(filter: flow.FlowFilter): string | null {
+  const parts: string[] = [];
+  const among = (column: string, values: readonly string[]): void => {
+    if (values.length > 0) parts.push(`(${column} IN (${values.map(quoted).join(", ")}) OR rest IS NOT NULL)`);
+  };
+  among("uuid", filter.uuid);
+  among(
+    "verdict",
+    filter.verdict.map((each) => flow.VerdictSchema.value[each]?.name ?? String(each)),
+  );
+  const exact = (texts: readonly string[]): boolean => texts.every((text) => /^[0-9.]+$/.test(text));
+  if (exact(filter.sourceIp)) among("source_ip", filter.sourceIp);
+  if (exact(filter.destinationIp)) among("destination_ip", filter.destinationIp);
+  among("CAST(source_identity AS VARCHAR)", filter.sourceIdentity.map(String));
+  among("CAST(destination_identity AS VARCHAR)", filter.destinationIdentity.map(String));
+  return parts.length === 0 ? null : `(${parts.join(" AND ")})`;
+}
+
+export interface RowRange {
+  /** Nanoseconds since 1970, both included. */
+  readonly since: bigint;
+  readonly until: bigint;
+  readonly isBackwards: boolean;
+  readonly whitelist: readonly flow.FlowFilter[];
+}
+
+export class Reader {
+  readonly #engine: typeof DuckDb;
+  readonly #instance: DuckDb.DuckDBInstance;
+  readonly #definition: string;
+
+  private constructor(engine: typeof DuckDb, instance: DuckDb.DuckDBInstance, definition: string) {
+    this.#engine = engine;
+    this.#instance = instance;
+    this.#definition = definition;
+  }
+
+  static async open(engine: typeof DuckDb, folder: string, definition: string): Promise<Reader> {
+    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "2", memory_limit: "1GB" });
+    const connection = await instance.connect();
+    const settings = [
+      `SET allowed_directories = [${quoted(`${realpathSync(folder)}/`)}, ${quoted(`${folder}/`)}]`,
+      "SET autoinstall_known_extensions = false",
+      "SET autoload_known_extensions = false",
+      "SET temp_directory = ''",
+      "SET enable_external_access = false",
+      "SET lock_configuration = true",
+    ];
+    for (const each of settings) await connection.run(each);
+    connection.closeSync();
+    return new Reader(engine, instance, definition);
+  }
+
+  /** Throws QueryError. */
+  async query(sql: string, { maxRows, files }: { maxRows: number; files: readonly string[] }): Promise<QueryResult> {
+    const connection = await this.#instance.connect();
+    const limit = setTimeout(() => connection.interrupt(), QUERY_MS);
+    try {
+      const list = `[${files.map(quoted).join(", ")}]`;
+      const rows = files.length > 0 ? `read_parquet(${list})` : "nothing";
+      await connection.run(`CREATE TEMP TABLE nothing (${this.#definition})`);
+      await connection.run(
+        `CREATE TEMP VIEW flows AS SELECT * EXCLUDE (lost, lost_source, rest), make_timestamp_ns(time) AS at FROM ${rows} WHERE lost IS NULL`,
+      );
+      await connection.run(
+        `CREATE TEMP VIEW losses AS SELECT time, make_timestamp_ns(time) AS at, node_name, lost, lost_source FROM ${rows} WHERE lost IS NOT NULL`,
+      );
+      const statement = await this.#select(connection, sql);
+      const result = await statement.streamAndReadUntil(maxRows + 1);
+      const found = result.getRowsJson();
+      return {
+        columns: result.deduplicatedColumnNames(),
+        rows: found.slice(0, maxRows),
+        truncated: found.length > maxRows,
+      };
+    } catch (error) {
+      if (error instanceof QueryError) throw error;
+      throw new QueryError(error instanceof Error ? error.message : String(error), { cause: error });
+    } finally {
+      clearTimeout(limit);
+      connection.closeSync();
+    }
+  }
+
+  async #select(connection: DuckDb.DuckDBConnection, sql: string): Promise<DuckDb.DuckDBPreparedStatement> {
+    const statements = await connection.extractStatements(sql);
+    if (statements.count !== 1) throw new QueryError("one statement at a time");
+    const statement = await statements.prepare(0);
+    // EXPLAIN ANALYZE does what it explains.
+    if (statement.statementType !== this.#engine.StatementType.SELECT)
+      throw new QueryError("the history is only read: SELECT, FROM, WITH or DESCRIBE");
+    return statement;
+  }
+
+  /** Rows of one file in the order of their time. */
+  async *rows(path: string, range: RowRange): AsyncGenerator<Row, void, undefined> {
+    const connection = await this.#instance.connect();
+    try {
+      const condition = conditionOf(range.whitelist);
+      const where = [
+        `time BETWEEN ${range.since} AND ${range.until}`,
+        ...(condition ? [`(lost IS NOT NULL OR ${condition})`] : []),
+      ];
+      const order = range.isBackwards ? "DESC" : "ASC";
+      const result = await connection.stream(
+        `SELECT * FROM read_parquet(${quoted(path)}) WHERE ${where.join(" AND ")} ORDER BY time ${order}`,
+      );
+      const names = result.deduplicatedColumnNames();
+      for await (const rows of result.yieldRowsJs())
+        for (const row of rows) yield Object.fromEntries(names.map((name, at) => [name, row[at]])) as Row;
+    } finally {
+      connection.closeSync();
+    }
+  }
+
+  // oxlint-disable-next-line typescript/require-await -- the engine may come to want it
+  async close(): Promise<void> {
+    this.#instance.closeSync();
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * @module
+ * The history of flows on disk: rows gather in a table in memory, which becomes a Parquet file every few seconds; small files become larger ones;
+ * the oldest go when they are too many or too old. A crash loses what was not flushed, and nothing else.
+ */
+import { renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { flow, observer, skep } from "@skep/api";
+import { timestampOf } from "../decode/flow.ts";
+import { compileFilters } from "../filter/filter.ts";
+import { compileMask } from "../filter/mask.ts";
+import { type Cell, columns, flowOfRow, lossColumns, type Row, timeOf } from "./columns.ts";
+import { type DuckDb, loadEngine } from "./duckdb.ts";
+import type { FlowHistory, QueryResult } from "./interface.ts";
+import { Reader } from "./reader.ts";
+import { expired, openSegments, type Segment, segmentName, takeFolder } from "./segments.ts";
+
+export interface HistoryOptions {
+  readonly folder: string;
+  readonly nodeName: string;
+  /** Nanoseconds since 1970. */
+  readonly now: () => bigint;
+  /** Of all files. Default 1 GiB. */
+  readonly maxBytes?: number;
+  /** Default seven days. */
+  readonly maxAgeSeconds?: number;
+  /** A crash loses what came within this time. Default 5000. */
+  readonly flushMs?: number;
+  /** Rows that wait for the disk; what is beyond is lost, and counted. Default 500,000. */
+  readonly maxPending?: number;
+}
+
+const CHUNK = 2048;
+/** So many files of a flush become one. */
+const SMALL_FILES = 32;
+/** A file of this size is not made larger. */
+const LARGE_BYTES = 64 << 20;
+
+const all = [...columns.map(({ name, type }) => ({ name, type })), ...lossColumns];
+const definition = all.map(({ name, type }) => `${name} ${type}`).join(", ");
+const quoted = (path: string): string => `'${path.replaceAll("'", "''")}'`;
+
+export class History implements FlowHistory {
+  readonly #options: Required<HistoryOptions>;
+  readonly #engine: typeof DuckDb;
+  readonly #connection: DuckDb.DuckDBConnection;
+  readonly #reader: Reader;
+  readonly #types: DuckDb.DuckDBType[];
+  #segments: Segment[];
+  #cells: Cell[][] = all.map(() => []);
+  #appender: DuckDb.DuckDBAppender | null = null;
+  #table = 0;
+  #pending = 0;
+  #oldest: bigint | null = null;
+  #newest = 0n;
+  #number: number;
+  #lost = 0;
+  #error = "";
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #isClosed = false;
+  readonly #release: () => void;
+
+  private constructor(
+    options: Required<HistoryOptions>,
+    engine: typeof DuckDb,
+    parts: { connection: DuckDb.DuckDBConnection; reader: Reader; segments: Segment[]; release: () => void },
+  ) {
+    this.#options = options;
+    this.#engine = engine;
+    this.#connection = parts.connection;
+    this.#reader = parts.reader;
+    const { BIGINT, UBIGINT, VARCHAR, UTINYINT, USMALLINT, INTEGER, UINTEGER, BOOLEAN } = engine;
+    const types = { BIGINT, UBIGINT, VARCHAR, UTINYINT, USMALLINT, INTEGER, UINTEGER, BOOLEAN };
+    this.#types = all.map(({ type }) => types[type]);
+    this.#segments = parts.segments;
+    this.#release = parts.release;
+    this.#number = (this.#segments.at(-1)?.last ?? 0) + 1;
+  }
+
+  /** Throws HistoryEngineError where the engine is not installed, and what the folder's file system throws. */
+  static async open(given: HistoryOptions): Promise<History> {
+    const options = { maxBytes: 1 << 30, maxAgeSeconds: 604_800, flushMs: 5000, maxPending: 500_000, ...given };
+    const engine = await loadEngine();
+    const release = takeFolder(options.folder);
+    const segments = openSegments(options.folder);
+    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "1GB" });
+    const connection = await instance.connect();
+    for (const table of [0, 1]) await connection.run(`CREATE TABLE rows${table} (${definition})`);
+    const reader = await Reader.open(engine, options.folder, definition);
+    const history = new History(options, engine, { connection, reader, segments, release });
+    history.#appender = await connection.createAppender("rows0");
+    history.#timer = setInterval(() => void history.flush(), options.flushMs).unref();
+    return history;
+  }
+
+  add(message: flow.Flow): void {
+    if (!this.#hasRoom(1)) return;
+    for (let at = 0; at < columns.length; at++) this.#cells[at]!.push(columns[at]!.of(message));
+    for (let at = columns.length; at < all.length; at++) this.#cells[at]!.push(null);
+    this.#added(timeOf(message));
+  }
+
+  addLoss(source: flow.LostEventSource, lost: bigint): void {
+    if (!this.#hasRoom(0)) return;
+    const row: Row = { time: this.#options.now(), node_name: this.#options.nodeName, lost, lost_source: source };
+    for (let at = 0; at < all.length; at++) this.#cells[at]!.push(row[all[at]!.name] ?? null);
+    this.#added(this.#options.now());
+  }
+
+  #hasRoom(flows: number): boolean {
+    if (!this.#isClosed && this.#pending < this.#options.maxPending) return true;
+    this.#lost += flows;
+    return false;
+  }
+
+  #added(time: bigint): void {
+    this.#pending += 1;
+    if (this.#oldest === null || time < this.#oldest) this.#oldest = time;
+    if (time > this.#newest) this.#newest = time;
+    if (this.#cells[0]!.length >= CHUNK) this.#append();
+  }
+
+  #append(): void {
+    if (this.#cells[0]!.length === 0) return;
+    const chunk = this.#engine.DuckDBDataChunk.create(this.#types, this.#cells[0]!.length);
+    chunk.setColumns(this.#cells);
+    this.#appender?.appendDataChunk(chunk);
+    this.#cells = all.map(() => []);
+  }
+
+  /** Brings what was added to disk; what comes meanwhile goes with the next. */
+  flush(): Promise<void> {
+    this.#running = this.#running.then(() => this.#write());
+    return this.#running;
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await this.#flush();
+      this.#expire();
+      await this.#merge();
+      this.#error = "";
+    } catch (error) {
+      this.#error = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    this.#append();
+    const [rows, oldest, newest, table] = [this.#pending, this.#oldest, this.#newest, this.#table];
+    if (rows === 0 || oldest === null) return;
+    this.#appender?.closeSync();
+    this.#table = 1 - table;
+    this.#appender = await this.#connection.createAppender(`rows${this.#table}`);
+    // What came while the appender was made waits in the cells.
+    this.#pending -= rows;
+    [this.#oldest, this.#newest] = [null, 0n];
+    for (const time of this.#cells[0]!) if (typeof time === "bigint") this.#range(time);
+    const number = this.#number++;
+    const range = { first: number, last: number, oldest, newest, rows };
+    try {
+      this.#segments.push(await this.#copy(`SELECT * FROM rows${table} ORDER BY time`, range));
+    } catch (error) {
+      this.#lost += rows;
+      throw error;
+    } finally {
+      await this.#connection.run(`TRUNCATE rows${table}`);
+    }
+  }
+
+  #range(time: bigint): void {
+    if (this.#oldest === null || time < this.#oldest) this.#oldest = time;
+    if (time > this.#newest) this.#newest = time;
+  }
+
+  async #copy(query: string, range: Omit<Segment, "path" | "bytes">): Promise<Segment> {
+    const path = join(this.#options.folder, segmentName(range));
+    const part = `${path}.part`;
+    await this.#connection.run(
+      `COPY (${query}) TO ${quoted(part)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)`,
+    );
+    renameSync(part, path);
+    return { ...range, path, bytes: statSync(path).size };
+  }
+
+  #expire(): void {
+    const gone = new Set(expired(this.#segments, this.#options, this.#options.now()));
+    if (gone.size === 0) return;
+    this.#segments = this.#segments.filter((each) => !gone.has(each));
+    for (const { path } of gone) rmSync(path, { force: true });
+  }
+
+  /** Of the newest files those that are small, when there are enough. */
+  async #merge(): Promise<void> {
+    let from = this.#segments.length;
+    while (from > 0 && this.#segments[from - 1]!.bytes < LARGE_BYTES / SMALL_FILES) from -= 1;
+    const small = this.#segments.slice(from);
+    if (small.length < SMALL_FILES) return;
+    const files = small.map(({ path }) => quoted(path)).join(", ");
+    const merged = await this.#copy(`SELECT * FROM read_parquet([${files}]) ORDER BY time`, {
+      ...{ first: small[0]!.first, last: small.at(-1)!.last },
+      oldest: small.reduce((least, { oldest }) => (oldest < least ? oldest : least), small[0]!.oldest),
+      newest: small.reduce((most, { newest }) => (newest > most ? newest : most), 0n),
+      rows: small.reduce((sum, { rows }) => sum + rows, 0),
+    });
+    this.#segments = [...this.#segments.slice(0, from), merged];
+    for (const { path } of small) rmSync(path, { force: true });
+  }
+
+  // oxlint-disable-next-line typescript/require-await -- the interface's
+  async status(): Promise<skep.GetHistoryResponse> {
+    const sum = (of: (segment: Segment) => number): bigint =>
+      BigInt(this.#segments.reduce((all, each) => all + of(each), 0));
+    const oldest = this.#segments[0]?.oldest ?? this.#oldest;
+    const newest = this.#pending > 0 ? this.#newest : this.#segments.at(-1)?.newest;
+    return create(skep.GetHistoryResponseSchema, {
+      directory: this.#options.folder,
+      flows: sum(({ rows }) => rows),
+      bytes: sum(({ bytes }) => bytes),
+      ...(oldest !== null && { oldest: timestampOf(oldest) }),
+      ...(newest !== undefined && { newest: timestampOf(newest) }),
+      unflushed: BigInt(this.#pending),
+      lost: BigInt(this.#lost),
+      maxBytes: BigInt(this.#options.maxBytes),
+      maxAgeSeconds: BigInt(Math.round(this.#options.maxAgeSeconds)),
+      error: this.#error,
+    });
+  }
+
+  async query(sql: string, maxRows: number): Promise<QueryResult> {
+    await this.flush();
+    return this.#reader.query(sql, { maxRows, files: this.#segments.map(({ path }) => path) });
+  }
+
+  /** Throws FilterError before the first response. */
+  flows(request: observer.GetFlowsRequest, signal: AbortSignal): AsyncIterable<observer.GetFlowsResponse> {
+    const matches = compileFilters(request.whitelist, request.blacklist);
+    const mask = compileMask<flow.Flow>(flow.FlowSchema, request.fieldMask?.paths ?? []);
+    return this.#flows(request, { matches, mask, signal });
+  }
+
+  async *#flows(
+    request: observer.GetFlowsRequest,
+    how: { matches: (message: flow.Flow) => boolean; mask: (message: flow.Flow) => flow.Flow; signal: AbortSignal },
+  ): AsyncGenerator<observer.GetFlowsResponse, void, undefined> {
+    await this.flush();
+    const since = request.since ? timeOf({ time: request.since }) : 0n;
+    const until = request.until ? timeOf({ time: request.until }) : (1n << 63n) - 1n;
+    const segments = this.#segments.filter((each) => each.newest >= since && each.oldest <= until);
+    const wanted = Number(request.number);
+    const isBackwards = wanted > 0 && !request.first;
+    if (isBackwards) segments.reverse();
+    const found: observer.GetFlowsResponse[] = [];
+    let flows = 0;
+    for (const { path } of segments) {
+      const rows = this.#reader.rows(path, { since, until, isBackwards, whitelist: request.whitelist });
+      for await (const row of rows) {
+        if (how.signal.aborted) return;
+        const response = responseOf(row, how);
+        if (!response) continue;
+        if (isBackwards) found.push(response);
+        else yield response;
+        if (response.responseTypes.case === "flow") flows += 1;
+        if (wanted > 0 && flows >= wanted) return yield* found.reverse();
+      }
+    }
+    yield* found.reverse();
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.flush();
+    this.#isClosed = true;
+    this.#appender?.closeSync();
+    this.#connection.closeSync();
+    await this.#reader.close();
+    this.#release();
+  }
+}
+
+function responseOf(
+  row: Row,
+  { matches, mask }: { matches: (message: flow.Flow) => boolean; mask: (message: flow.Flow) => flow.Flow },
+): observer.GetFlowsResponse | null {
+  const nodeName = typeof row["node_name"] === "string" ? row["node_name"] : "";
+  const time = timestampOf(BigInt(row["time"] ?? 0));
+  const { lost, lost_source: source } = row;
+  if (lost !== null && lost !== undefined) {
+    const value = create(flow.LostEventSchema, {
+      source: Number(source) as flow.LostEventSource,
+      numEventsLost: BigInt(lost),
+    });
+    return create(observer.GetFlowsResponseSchema, { responseTypes: { case: "lostEvents", value }, nodeName, time });
+  }
+  const message = flowOfRow(row);
+  if (!matches(message)) return null;
+  const value = mask(message);
+  return create(observer.GetFlowsResponseSchema, { responseTypes: { case: "flow", value }, nodeName, time });
+}
