@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { World } from "@skep/control";
+import { parsePrefix } from "@skep/net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type FolderChange, WatchedFolder } from "./folder.ts";
 import { createLogger } from "./log.ts";
@@ -20,24 +22,27 @@ const record: EndpointRecord = {
   ...{ netns: "default-web", cgroup: "skep/default-web" },
 };
 
+const prefix = (text: string) => parsePrefix(text)!;
+const world = new World({ podCidr: prefix("10.244.0.0/24"), serviceCidr: prefix("10.96.0.0/24") });
+
 describe("the state folder", () => {
   it("gives back what was written, and nothing where nothing was", () => {
     const state = new StateFolder(folder);
     expect(state.readNumbers()).toBeNull();
     expect(state.readEndpoints()).toEqual([]);
-    state.writeNumbers({ version: 1 });
+    state.keepNumbers(world);
     state.writeEndpoint(record);
     state.writeEndpoint({ ...record, id: 3 });
     const again = new StateFolder(folder);
-    expect(again.readNumbers()).toEqual({ version: 1 });
+    expect(again.readNumbers()).toEqual(world.snapshot());
     expect(again.readEndpoints().map(({ id }) => id)).toEqual([3, 7]);
     again.removeEndpoint(3);
     expect(again.readEndpoints()).toEqual([record]);
   });
 
   it("leaves no half-written file, and lets only its owner read", () => {
-    new StateFolder(folder).writeNumbers({ version: 1 });
-    expect(readdirSync(folder).sort()).toEqual(["endpoints", "numbers.json"]);
+    new StateFolder(folder).keepNumbers(world);
+    expect(readdirSync(folder).sort()).toEqual(["endpoints", "numbers.1.log", "numbers.json"]);
     expect(statSync(join(folder, "numbers.json")).mode & 0o777).toBe(0o600);
   });
 

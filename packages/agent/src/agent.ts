@@ -73,7 +73,7 @@ export class Agent {
       ...(options.loadBalancer ? { loadBalancer: options.loadBalancer } : {}),
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
     });
-    const numbers = this.#state.readNumbers() as WorldSnapshot | null;
+    const numbers = this.#state.readNumbers();
     if (numbers) this.#restoreNumbers(numbers);
     this.#cgroupPath =
       options.cgroup === ""
@@ -293,7 +293,7 @@ export class Agent {
     let wire: Wire | undefined;
     try {
       // The numbers are on disk before a map knows them.
-      this.#state.writeNumbers(this.world.snapshot());
+      this.#state.keepNumbers(this.world);
       wire = createWire(this.#machine, { id: seed.id, netns, mtu: this.#mtu, ipv6: seed.address6 !== undefined });
       const cgroup = join(this.#workloadCgroups, netns);
       const cgroupPath = this.#machine.processes.createCgroup(cgroup).path;
@@ -433,6 +433,7 @@ export class Agent {
     this.collector.close();
     this.#maps.close();
     this.#documents.close();
+    this.#state.close();
     this.datapath.close();
   }
 }

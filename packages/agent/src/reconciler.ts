@@ -56,7 +56,7 @@ export class Reconciler {
     const world = this.#world;
     world.settle();
     const changes = world.loadBalancerChanges();
-    this.#options.state.writeNumbers(world.snapshot());
+    this.#options.state.keepNumbers(world);
     const failures = new Map<string, string>();
     const attempt = (what: string, run: () => void): void => {
       try {

@@ -2,28 +2,12 @@
  * @module
  * What must be on disk before a map uses it: numbers of identities, endpoints, addresses and services, and the endpoints themselves.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { changeSnapshot, type NumberChange, type WorldSnapshot } from "@skep/control";
+import { Journal, readJson, writeAtomic } from "./journal.ts";
 
-/** A file of the state folder that does not parse: the agent does not guess at numbers that maps hold. */
-export class StateError extends Error {
-  override readonly name = "StateError";
-  readonly file: string;
-  constructor(file: string, cause: unknown) {
-    super(`${file} is damaged: put back a good copy, or take the datapath down (skep down) and remove it`, { cause });
-    this.file = file;
-  }
-}
+export { StateError } from "./journal.ts";
 
 /** An endpoint as a later agent finds it again. Addresses as text. */
 export interface EndpointRecord {
@@ -50,27 +34,37 @@ export interface SettingsRecord {
   readonly auditNamespaces?: readonly string[];
 }
 
+/** What gives numbers, and tells which it has given since it was last asked. */
+export interface Numbered {
+  snapshot(): WorldSnapshot;
+  numberChanges(): NumberChange[];
+}
+
 export class StateFolder {
   readonly #folder: string;
   readonly #endpoints: string;
-  #written = "";
+  readonly #numbers: Journal;
 
   constructor(folder: string) {
     this.#folder = folder;
     this.#endpoints = join(folder, "endpoints");
+    this.#numbers = new Journal(folder, "numbers");
     mkdirSync(this.#endpoints, { recursive: true, mode: 0o700 });
   }
 
-  readNumbers(): unknown {
-    return readJson(join(this.#folder, "numbers.json"));
+  /** As they were last kept; null where they never were. Throws StateError. */
+  readNumbers(): WorldSnapshot | null {
+    const found = this.#numbers.read();
+    if (!found) return null;
+    const whole = found.whole as WorldSnapshot;
+    return found.changes.length === 0 ? whole : changeSnapshot(whole, found.changes as NumberChange[]);
   }
 
-  /** Written and synced when it returns; nothing happens where nothing changed. */
-  writeNumbers(numbers: unknown): void {
-    const text = JSON.stringify(numbers);
-    if (text === this.#written) return;
-    writeAtomic(join(this.#folder, "numbers.json"), text);
-    this.#written = text;
+  /** Written and synced when it returns: what has changed, or all of it where that is due. */
+  keepNumbers(world: Numbered): void {
+    const changes = world.numberChanges();
+    if (this.#numbers.isDue) this.#numbers.replace(world.snapshot());
+    else if (changes.length > 0) this.#numbers.append(changes);
   }
 
   readSettings(): SettingsRecord {
@@ -95,38 +89,8 @@ export class StateFolder {
   removeEndpoint(id: number): void {
     rmSync(join(this.#endpoints, `${id}.json`), { force: true });
   }
-}
 
-function readJson(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
-  }
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new StateError(file, error);
-  }
-}
-
-/** The old content or the new one, whatever happens; the folder is synced so that the name lasts too. */
-function writeAtomic(file: string, text: string): void {
-  const fresh = `${file}.new`;
-  const fd = openSync(fresh, "w", 0o600);
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(fresh, file);
-  const folder = openSync(join(file, ".."), "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
+  close(): void {
+    this.#numbers.close();
   }
 }

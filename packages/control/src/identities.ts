@@ -14,6 +14,7 @@ import {
 } from "@skep/policy";
 import { formatPrefix, parsePrefix, type Prefix } from "@skep/net";
 import type { Labels } from "./model.ts";
+import { ChangeLog } from "./number-changes.ts";
 
 const FIRST = 256;
 const LAST = 65_535;
@@ -40,6 +41,9 @@ const RESERVED: readonly PolicyIdentity[] = (Object.keys(reservedIdentities) as 
   .map((name) => ({ id: reservedIdentities[name], labels: reservedLabels(name) }));
 
 export class IdentityAllocator {
+  /** Of the snapshot's tables. */
+  readonly workloadChanges = new ChangeLog();
+  readonly prefixChanges = new ChangeLog();
   readonly #byKey = new Map<string, PolicyIdentity>();
   readonly #byId = new Map<number, PolicyIdentity>(RESERVED.map((identity) => [identity.id, identity]));
   readonly #byPrefix = new Map<string, PolicyIdentity>();
@@ -51,8 +55,7 @@ export class IdentityAllocator {
     const known = this.#byKey.get(key);
     if (known) return known;
     const identity = { id: this.#free(), labels };
-    this.#byKey.set(key, identity);
-    this.#byId.set(identity.id, identity);
+    this.#add(key, identity);
     return identity;
   }
 
@@ -62,10 +65,14 @@ export class IdentityAllocator {
     const known = this.#byKey.get(key);
     if (known) return known.id === id;
     if (this.#byId.has(id)) return id < FIRST;
-    const identity = { id, labels };
-    this.#byKey.set(key, identity);
-    this.#byId.set(id, identity);
+    this.#add(key, { id, labels });
     return true;
+  }
+
+  #add(key: string, identity: PolicyIdentity): void {
+    this.#byKey.set(key, identity);
+    this.#byId.set(identity.id, identity);
+    this.workloadChanges.note(String(identity.id), formatLabels(identity.labels));
   }
 
   /** The local number of a prefix that a policy names. */
@@ -78,6 +85,7 @@ export class IdentityAllocator {
     const identity = this.#prefixIdentity(id, prefix);
     this.#byPrefix.set(key, identity);
     this.#byId.set(id, identity);
+    this.prefixChanges.note(key, id);
     return identity;
   }
 
@@ -114,12 +122,18 @@ export class IdentityAllocator {
       if (used.ids.has(identity.id)) continue;
       this.#byKey.delete(key);
       this.#byId.delete(identity.id);
+      this.workloadChanges.note(String(identity.id), null);
     }
     for (const [key, identity] of this.#byPrefix) {
       if (used.prefixes.has(key)) continue;
       this.#byPrefix.delete(key);
       this.#byId.delete(identity.id);
+      this.prefixChanges.note(key, null);
     }
+  }
+
+  get position(): number {
+    return this.#next;
   }
 
   snapshot(): IdentitySnapshot {

@@ -14,6 +14,7 @@ import { type FrontendStatus, LoadBalancer, type LoadBalancerSnapshot } from "./
 import type { InstanceState, NodeFacts } from "./load-balancer/model.ts";
 import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
 import type { ServiceSpec, WorkloadSpec } from "./load-balancer/spec.ts";
+import type { NumberChange } from "./number-changes.ts";
 import type { BackendRow, Endpoint, ServiceRow } from "./model.ts";
 
 export interface ServiceSnapshot extends AllocationsSnapshot {
@@ -183,6 +184,17 @@ export class Services {
 
   snapshot(): ServiceSnapshot {
     return { ...this.#allocations.snapshot(), numbers: this.balancer.snapshot() };
+  }
+
+  /** Of the snapshot since this was asked last. */
+  numberChanges(): NumberChange[] {
+    const { frontends, backends } = this.balancer.numbers;
+    return [
+      ...this.#allocations.addressChanges.take("address"),
+      ...this.#allocations.nodePortChanges.take("nodePort"),
+      ...frontends.changes.take("frontend"),
+      ...backends.changes.take("backend"),
+    ];
   }
 
   /** Also what a version left that kept its numbers otherwise: then addresses alone are taken over. */

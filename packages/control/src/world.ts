@@ -35,6 +35,7 @@ import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
 import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
 import { CLUSTER_KINDS, type ClusterObjects, NodeTable, parseClusterObject } from "./nodes.ts";
+import type { NumberChange } from "./number-changes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
 import { type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
@@ -101,6 +102,8 @@ export class World {
   readonly #seeds = new Map<number, EndpointSeed>();
   #hostAddresses: readonly Address[] = [];
   #nextEndpoint = 1;
+  /** Where searches went on when changes were last asked for. */
+  readonly #positions = new Map<string, string | number>();
   /** Numbers of the cluster that mean something else here. */
   #conflicts: readonly number[] = [];
   #revision = 1;
@@ -473,6 +476,24 @@ export class World {
       ...(this.pods6 ? { nextAddress6: this.pods6.position } : {}),
       nextEndpoint: this.#nextEndpoint,
     };
+  }
+
+  /** What has changed in the snapshot since this was asked last (`changeSnapshot`). */
+  numberChanges(): NumberChange[] {
+    const { frontends, backends } = this.#services.balancer.numbers;
+    const next = {
+      ...{ identity: this.#identities.position, endpoint: this.#nextEndpoint, address: this.pods.position },
+      ...{ frontend: frontends.position, backend: backends.position },
+      ...(this.pods6 ? { address6: this.pods6.position } : {}),
+    };
+    const moved = Object.entries(next).filter(([key, value]) => this.#positions.get(key) !== value);
+    for (const [key, value] of moved) this.#positions.set(key, value);
+    return [
+      ...this.#identities.workloadChanges.take("identity"),
+      ...this.#identities.prefixChanges.take("prefix"),
+      ...this.#services.numberChanges(),
+      ...moved.map(([key, value]) => ["next", key, value] as const),
+    ];
   }
 
   restore(snapshot: WorldSnapshot): void {

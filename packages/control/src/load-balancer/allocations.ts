@@ -4,6 +4,7 @@
  */
 import { type Address, formatAddress, parseAddress, prefixContains } from "@skep/net";
 import type { AddressPool } from "../addresses.ts";
+import { ChangeLog } from "../number-changes.ts";
 import { objectKey, type ServicePort, type ServiceSpec } from "./spec.ts";
 
 /** Plain JSON. */
@@ -18,6 +19,9 @@ export class NodePortsExhaustedError extends Error {
 }
 
 export class Allocations {
+  /** Of the snapshot's tables. */
+  readonly addressChanges = new ChangeLog();
+  readonly nodePortChanges = new ChangeLog();
   readonly #pool: AddressPool;
   readonly #range: readonly [first: number, last: number];
   /** Addresses given, by service; those of the pool that services name themselves are taken too. */
@@ -45,9 +49,7 @@ export class Allocations {
 
   /** What a service no longer is or has is free again. */
   release(key: string): void {
-    const given = this.#given.get(key);
-    if (given) this.#pool.release(given);
-    this.#given.delete(key);
+    this.#giveBack(key);
     for (const address of this.#claimed.get(key) ?? []) this.#pool.release(address);
     this.#claimed.delete(key);
     for (const name of this.#nodePorts.get(key)?.keys() ?? []) this.#freePort(key, name);
@@ -56,15 +58,24 @@ export class Allocations {
   #clusterIps(spec: ServiceSpec): readonly Address[] {
     const key = objectKey(spec);
     if (spec.headless || spec.clusterIps.length > 0) {
-      const given = this.#given.get(key);
-      if (given) this.#pool.release(given);
-      this.#given.delete(key);
+      this.#giveBack(key);
       this.#claim(key, spec.clusterIps);
       return spec.clusterIps;
     }
-    const address = this.#given.get(key) ?? this.#pool.allocate();
+    const known = this.#given.get(key);
+    if (known) return [known];
+    const address = this.#pool.allocate();
     this.#given.set(key, address);
+    this.addressChanges.note(key, formatAddress(address));
     return [address];
+  }
+
+  #giveBack(key: string): void {
+    const given = this.#given.get(key);
+    if (!given) return;
+    this.#pool.release(given);
+    this.#given.delete(key);
+    this.addressChanges.note(key, null);
   }
 
   #claim(key: string, addresses: readonly Address[]): void {
@@ -104,6 +115,7 @@ export class Allocations {
   #takePort(key: string, name: string, port: number): void {
     const ports = this.#nodePorts.get(key) ?? new Map<string, number>();
     this.#nodePorts.set(key, ports.set(name, port));
+    this.nodePortChanges.note(`${key}/${name}`, port);
     const at = `${port}/${protocolOf(name)}`;
     this.#portUsers.set(at, (this.#portUsers.get(at) ?? new Set<string>()).add(key));
   }
@@ -117,7 +129,7 @@ export class Allocations {
   #freePort(key: string, name: string): void {
     const ports = this.#nodePorts.get(key);
     const at = `${ports?.get(name) ?? 0}/${protocolOf(name)}`;
-    ports?.delete(name);
+    if (ports?.delete(name)) this.nodePortChanges.note(`${key}/${name}`, null);
     if (ports?.size === 0) this.#nodePorts.delete(key);
     const users = this.#portUsers.get(at);
     users?.delete(key);

@@ -28,7 +28,7 @@ import {
   type NodeFacts,
   type Service,
 } from "./model.ts";
-import type { NumbersSnapshot } from "./numbers.ts";
+import type { Numbers, NumbersSnapshot } from "./numbers.ts";
 import { Programmer } from "./program.ts";
 import {
   REDIRECT_SUFFIX,
@@ -483,6 +483,11 @@ export class LoadBalancer {
   snapshot(): LoadBalancerSnapshot {
     const { numbers, backends } = this.#programmer;
     return { frontends: numbers.snapshot(), backends: backends.numbers.snapshot() };
+  }
+
+  /** Where they are given. */
+  get numbers(): { readonly frontends: Numbers; readonly backends: Numbers } {
+    return { frontends: this.#programmer.numbers, backends: this.#programmer.backends.numbers };
   }
 
   /** Before anything is set: who had a number gets it again. */

@@ -2,12 +2,16 @@
  * @module
  * Numbers for keys: each new key gets the next one, so that a released number rests as long as possible.
  */
+import { ChangeLog } from "../number-changes.ts";
+
 export interface NumbersSnapshot {
   readonly next: number;
   readonly ids: readonly (readonly [key: string, id: number])[];
 }
 
 export class Numbers {
+  /** Of the snapshot's `ids`. */
+  readonly changes = new ChangeLog();
   readonly #last: number;
   readonly #ids = new Map<string, number>();
   readonly #used = new Set<number>();
@@ -30,7 +34,7 @@ export class Numbers {
     if (known !== undefined) return known;
     const id = this.#remembered.get(key) ?? this.#free();
     if (id === null) return null;
-    this.#remembered.delete(key);
+    if (!this.#remembered.delete(key)) this.changes.note(key, id);
     this.#ids.set(key, id);
     this.#used.add(id);
     return id;
@@ -53,6 +57,11 @@ export class Numbers {
     if (id === undefined) return;
     this.#ids.delete(key);
     this.#used.delete(id);
+    this.changes.note(key, null);
+  }
+
+  get position(): number {
+    return this.#next;
   }
 
   snapshot(): NumbersSnapshot {
@@ -70,7 +79,10 @@ export class Numbers {
 
   /** Numbers that nobody has claimed since they were restored are free. */
   forget(): void {
-    for (const id of this.#remembered.values()) this.#used.delete(id);
+    for (const [key, id] of this.#remembered) {
+      this.#used.delete(id);
+      this.changes.note(key, null);
+    }
     this.#remembered.clear();
   }
 }
