@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Endpoint, HOST_ENDPOINT, type PolicySettings, World, type WorldSnapshot } from "@skep/control";
 import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
-import { formatAddress } from "@skep/net";
+import { type Address, formatAddress } from "@skep/net";
 import { type Diagnostic, type NamedPort } from "@skep/policy";
 import { Collector } from "./collector.ts";
 import { Documents } from "./documents.ts";
@@ -88,7 +88,7 @@ export class Agent {
       gateways: this.world.gateways(),
     });
     this.datapath = openDatapath(this.#machine, {
-      ...(overlay ? { overlay } : {}),
+      ...(overlay ? { overlay: { ...overlay, ...this.#ownAddresses() } } : {}),
       ...(options.departureTimes ? { departureTimes: true } : {}),
       pins: options.pins,
       cgroup: this.#cgroupPath,
@@ -155,6 +155,12 @@ export class Agent {
 
   #nextHops(overlay: number | null): NextHops {
     return new NextHops(this.#machine, { overlay, sync: (rows) => this.datapath.syncNextHops(rows) });
+  }
+
+  /** The host's among its workloads. */
+  #ownAddresses(): { address?: Address; address6?: Address } {
+    const [address, address6] = [4, 6].map((family) => this.world.gateways().find((each) => each.family === family));
+    return { ...(address ? { address } : {}), ...(address6 ? { address6 } : {}) };
   }
 
   #overlayIndex(): number {

@@ -11,7 +11,7 @@ import { addressOf, endsOf, isRight, layersOf } from "./masquerade-suite.ts";
 
 /** Behind the outside's router, which answers for nobody there. */
 const CLIENT = { 4: "198.51.100.7", 6: "2001:db8:beef::7" } as const;
-const PORTS = { here: 30_080, there: 30_081 } as const;
+const PORTS = { here: 30_080, there: 30_081, local: 30_082 } as const;
 const TARGET = 8080;
 const FIRST_SNAT = 32_768;
 
@@ -23,9 +23,10 @@ const node = (at: number): object => ({
   },
 });
 const protocols = ["TCP", "UDP"] as const;
-const service = (name: keyof typeof PORTS, at: number): object => ({
+const service = (name: keyof typeof PORTS, at: number, over: object = {}): object => ({
   ...{ apiVersion: "v1", kind: "Service", metadata: { name } },
   spec: {
+    ...over,
     ...{ type: "NodePort", ipFamilyPolicy: "RequireDualStack", ipFamilies: ["IPv4", "IPv6"] },
     clusterIP: `10.96.0.${20 + at}`,
     clusterIPs: [`10.96.0.${20 + at}`, `fd00:96::${20 + at}`],
@@ -41,9 +42,17 @@ const slice = (name: keyof typeof PORTS, family: 4 | 6, address: string): object
   ports: protocols.map((protocol) => ({ name: protocol.toLowerCase(), protocol, port: TARGET })),
 });
 const documents = [
-  ...[node(0), node(1), service("here", 0), service("there", 1)],
+  ...[node(0), node(1), service("here", 0), service("there", 1, { selector: { app: "there" } })],
+  service("local", 2, { selector: { app: "there" }, externalTrafficPolicy: "Local" }),
   ...[slice("here", 4, "10.1.0.2"), slice("here", 6, "fd00:1::2")],
-  ...[slice("there", 4, "10.2.0.2"), slice("there", 6, "fd00:2::2")],
+  // What a node without endpoint slices knows of another's workloads.
+  {
+    ...{ apiVersion: "cilium.io/v2", kind: "CiliumEndpoint", metadata: { name: "there", namespace: "default" } },
+    status: {
+      identity: { id: 300, labels: ["k8s:app=there", "k8s:io.kubernetes.pod.namespace=default"] },
+      networking: { addressing: [{ ipv4: "10.2.0.2", ipv6: "fd00:2::2" }], node: NODE4(1) },
+    },
+  },
 ];
 
 interface Ends {
@@ -79,24 +88,33 @@ const portsOf = (packet: ParsedPacket): Ends => {
 };
 
 interface Mode {
+  /** Default native. */
+  readonly routing?: "native" | "vxlan";
   readonly lbAcceleration: NonNullable<AgentOptions["lbAcceleration"]>;
   readonly mode: NonNullable<AgentOptions["loadBalancer"]>["mode"];
 }
 
-function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat" }: Mode): void {
+const isOfPort = (packet: ParsedPacket, port: number): boolean => {
+  const layer = findLayer(packet, "tcp", "innermost") ?? findLayer(packet, "udp", "innermost");
+  return layer?.destinationPort === port;
+};
+
+function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat", routing = "native" }: Mode): void {
   let cluster: Cluster;
-  const pods: Partial<Record<keyof typeof PORTS, ClusterPod>> = {};
+  const pods: Partial<Record<"here" | "there", ClusterPod>> = {};
 
   let wire: Port;
+  let between: Port;
 
   beforeAll(() => {
     cluster = new Cluster(ground(), 2, {
       documents: { "cluster.yaml": documents.map((each) => JSON.stringify(each)).join("\n---\n") },
-      agent: (at) => ({ lbAcceleration, devices: ["out0", `n${1 - at}`], loadBalancer: { mode } }),
+      agent: (at) => ({ lbAcceleration, devices: ["out0", `n${1 - at}`], loadBalancer: { mode }, routing }),
     });
     pods.here = cluster.addPod(0, "here");
     pods.there = cluster.addPod(1, "there");
     wire = cluster.openHost(0, "out0");
+    between = cluster.openHost(1, "n0");
   }, 60_000);
   afterAll(() => cluster?.close());
 
@@ -124,7 +142,9 @@ function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat" 
           );
           if (!asked) throw new Error("nothing got to the backend");
           const isDirect = place === "there" && (mode === "dsr" || (mode === "hybrid" && kind === "tcp"));
-          const source = place === "here" || isDirect ? CLIENT[family] : self;
+          const isTunnelled = place === "there" && routing === "vxlan";
+          const gateway = family === 4 ? "10.1.0.1" : "fd00:1::1";
+          const source = place === "here" || isDirect ? CLIENT[family] : isTunnelled ? gateway : self;
           expect(endsOf(asked)).toBe(`${source} > ${addressOf(pod, family)}`);
           expect(isRight(asked)).toBe(true);
           const { sourcePort } = portsOf(asked);
@@ -137,7 +157,15 @@ function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat" 
 
           // What XDP sends on is not the kernel's to show.
           const shown = wire.read().some((frame) => isSegment(parsePacket(frame), kind, ports, false));
-          expect(shown).toBe(place === "here" || lbAcceleration === "disabled");
+          expect(shown).toBe(place === "here" || isTunnelled || lbAcceleration === "disabled");
+          if (isTunnelled) {
+            // The client is the world to the backend's policy, though the node's address stands in its place.
+            const inside = between
+              .read()
+              .map((bytes) => parsePacket(bytes))
+              .find((packet) => findLayer(packet, "vxlan") && isOfPort(packet, TARGET));
+            expect(inside && findLayer(inside, "vxlan")).toMatchObject({ vni: 2 });
+          }
 
           const back = { sourcePort: TARGET, destinationPort: sourcePort };
           cluster.send(pod, layersOf(family, addressOf(pod, family), source), ...segment(kind, back, true));
@@ -151,9 +179,29 @@ function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat" 
           const ethernet = answer && findLayer(answer, "ethernet");
           expect(ethernet && [...ethernet.destination]).toEqual([...cluster.outerMac(answering)]);
         });
+
+  it("externalTrafficPolicy Local: a node's own backends alone, and they see their client", async () => {
+    const { there } = pods;
+    const host = cluster.hosts[0];
+    if (!there || !host) throw new Error("two hosts");
+    const ports = { sourcePort: ++clientPort, destinationPort: PORTS.local };
+    cluster.sendIn(0, layersOf(4, CLIENT[4], NODE4(0)), ...segment("tcp", ports, false));
+    const refused = await cluster.arrival(host.outer, (packet) => {
+      const tcp = findLayer(packet, "tcp");
+      return tcp?.destinationPort === ports.sourcePort && tcp.flags === (tcpFlags.rst | tcpFlags.ack);
+    });
+    expect(refused && endsOf(refused)).toBe(`${NODE4(0)} > ${CLIENT[4]}`);
+    cluster.sendIn(1, layersOf(4, CLIENT[4], NODE4(1)), ...segment("tcp", ports, false));
+    const asked = await cluster.arrival(there.port, (packet) =>
+      isSegment(packet, "tcp", { sourcePort: ports.sourcePort }, false),
+    );
+    expect(asked && endsOf(asked)).toBe(`${CLIENT[4]} > 10.2.0.2`);
+  });
 }
 
 export function nodePortSuite(ground: () => ClusterGround): void {
+  describe("with tunnels between the nodes, at XDP", () =>
+    modeSuite(ground, { lbAcceleration: "generic", mode: "snat", routing: "vxlan" }));
   describe("hybrid, at tc", () => modeSuite(ground, { lbAcceleration: "disabled", mode: "hybrid" }));
   for (const mode of ["snat", "dsr"] as const)
     describe(`${mode}, at XDP`, () => modeSuite(ground, { lbAcceleration: "generic", mode }));

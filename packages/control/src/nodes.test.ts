@@ -80,4 +80,39 @@ describe("other nodes", () => {
     expect(changed).toBe(false);
     expect(diagnostics.map(({ message }) => message)).toContain('CiliumNode: "nowhere" is no IP address');
   });
+
+  it("their workloads are backends, but of services that have endpoint slices", () => {
+    const service = `
+apiVersion: v1
+kind: Service
+metadata: { name: far }
+spec: { clusterIP: 10.96.0.7, selector: { app: far }, ports: [{ port: 80, targetPort: web }] }
+---`;
+    const slice = `
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: far-1, labels: { kubernetes.io/service-name: far } }
+addressType: IPv4
+endpoints: [{ addresses: [10.2.0.10], nodeName: two }]
+ports: [{ port: 8080 }]
+---`;
+    const named = endpoint
+      .replace("status:", `status:\n  named-ports: [{ name: web, port: 8080, protocol: TCP }]`)
+      .replace('["k8s:app=far"]', '["k8s:app=far", "k8s:io.kubernetes.pod.namespace=default"]');
+    const from = world("one");
+    const backends = (...documents: string[]): string[] => {
+      from.applyFile("all.yaml", documents.join("\n"));
+      from.settle();
+      return from
+        .services()
+        .flatMap((row) => row.backends.map(({ address, port }) => `${formatAddress(address)}:${port}`));
+    };
+    const two = node("two", 2);
+    expect(backends(service, two, named)).toEqual(["10.2.0.9:8080"]);
+    expect(backends(service, slice, two, named)).toEqual(["10.2.0.10:8080"]);
+    expect(backends(service, two, named)).toEqual(["10.2.0.9:8080"]);
+    // Nobody knows where it is.
+    expect(backends(service, named)).toEqual([]);
+    expect(backends(service, two)).toEqual([]);
+  });
 });

@@ -4,6 +4,7 @@
  */
 import { type Address, addressAt, hostPrefix, parseAddress, parsePrefix, type Prefix, prefixContains } from "@skep/net";
 import { type Diagnostic, type ForeignDocument, parseLabels, reservedIdentities, toValue } from "@skep/policy";
+import { REMOTE_WORKLOAD, type WorkloadSpec } from "./load-balancer/spec.ts";
 import type { IpcacheRow, Labels } from "./model.ts";
 
 export interface NodeRow {
@@ -20,6 +21,7 @@ export interface RemoteEndpoint {
   readonly identity: number;
   readonly labels: Labels;
   readonly addresses: readonly Address[];
+  readonly namedPorts: readonly { readonly name: string; readonly protocol: number; readonly port: number }[];
   /** An address of its node, where the object names it. */
   readonly node: Address | null;
 }
@@ -37,6 +39,8 @@ export interface ClusterObjects {
 }
 
 export const CLUSTER_KINDS: ReadonlySet<string> = new Set(["CiliumNode", "CiliumEndpoint", "CiliumIdentity"]);
+
+const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 type Json = Readonly<Record<string, unknown>>;
 const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
@@ -107,10 +111,16 @@ function readEndpoint(value: Json, wrong: string[]): RemoteEndpoint {
     .map(object)
     .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6].filter((each) => each !== undefined && each !== ""))
     .flatMap((each) => address(each, wrong));
+  const namedPorts = list(status["named-ports"])
+    .map(object)
+    .map(({ name, port, protocol }) => ({
+      ...{ name: text(name), port: Number(port), protocol: PROTOCOLS[text(protocol) || "TCP"] ?? 0 },
+    }));
   const node = networking["node"] === undefined ? [] : address(networking["node"], wrong);
   return {
     ...nameOf(value, wrong),
-    ...{ identity: id, labels: parseLabels(list(identity["labels"]).map(text)), addresses, node: node[0] ?? null },
+    ...{ identity: id, labels: parseLabels(list(identity["labels"]).map(text)), addresses, namedPorts },
+    node: node[0] ?? null,
   };
 }
 
@@ -162,6 +172,22 @@ export class NodeTable {
         ? node.podCidrs.some((prefix) => prefixContains(prefix, at))
         : node.addresses.some((each) => each.bytes.every((byte, index) => byte === named.bytes[index]));
     return this.remote().find(isAt) ?? null;
+  }
+
+  /** Workloads whose nodes are known, as services select them. */
+  workloads(): WorkloadSpec[] {
+    return this.#endpoints.flatMap((endpoint) => {
+      const { namespace, name, labels, addresses, namedPorts } = endpoint;
+      const [first] = addresses;
+      const node = first ? this.#nodeOf(endpoint, first) : null;
+      if (!node) return [];
+      return [
+        {
+          ...{ id: `${REMOTE_WORKLOAD}${namespace}/${name}`, namespace, labels, addresses, namedPorts },
+          ...{ node: node.name, terminating: false },
+        },
+      ];
+    });
   }
 
   /** Nodes are `remote-node`; an address of their prefixes that no object names is `unmanaged`. Tunnels lead to a node's first address. */

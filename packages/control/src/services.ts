@@ -33,6 +33,8 @@ export class Services {
   readonly #peers = new WeakMap<ServiceSpec, ServicePeers>();
   /** Services whose peers may be others than before. */
   readonly #touched = new Set<string>();
+  /** Other nodes' workloads, as they were last set. */
+  readonly #remote = new Map<string, string>();
   #changes: LoadBalancerChange[] = [];
   #problems = new Map<string, Diagnostic>();
 
@@ -76,6 +78,22 @@ export class Services {
 
   removeEndpoint(id: number): void {
     this.balancer.deleteWorkload(`${id}`);
+  }
+
+  /** All of other nodes' workloads that are known. */
+  setRemoteWorkloads(workloads: readonly WorkloadSpec[]): void {
+    const wanted = new Map(workloads.map((workload) => [workload.id, JSON.stringify(workload)]));
+    for (const id of this.#remote.keys()) {
+      if (wanted.has(id)) continue;
+      this.balancer.deleteWorkload(id);
+      this.#remote.delete(id);
+    }
+    for (const workload of workloads) {
+      const text = wanted.get(workload.id) ?? "";
+      if (this.#remote.get(workload.id) === text) continue;
+      this.balancer.setWorkload(workload);
+      this.#remote.set(workload.id, text);
+    }
   }
 
   /** The host's own addresses: node ports are at those that others reach it by. */

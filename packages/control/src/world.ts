@@ -184,8 +184,10 @@ export class World {
       const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
       this.#policy.setDocuments(contents.flatMap((content) => content.policies));
     }
-    if (after.cluster.length > 0 || before.cluster.length > 0)
+    if (after.cluster.length > 0 || before.cluster.length > 0) {
       this.nodes.set([...this.#files.values()].flatMap((content) => content.cluster));
+      this.#services.setRemoteWorkloads(this.nodes.workloads());
+    }
     this.#objectsChanged(before.objects, after.objects);
     this.#revision += 1;
   }

@@ -52,8 +52,11 @@ export interface DatapathOptions {
   readonly ipv6?: boolean;
   /** The outer interfaces' queues keep to the times that packets bear (fq): workloads' rates delay packets. Default false: they drop them. */
   readonly departureTimes?: boolean;
-  /** The device of tunnels to other nodes (`createVxlan`): its hooks are attached. Without one nothing is tunnelled. */
-  readonly overlay?: { readonly interfaceName: string; readonly interfaceIndex: number };
+  /**
+   * The device of tunnels to other nodes (`createVxlan`): its hooks are attached. Without one nothing is tunnelled. Its addresses are the host's
+   * among its workloads: what goes on to a service's backends behind a tunnel has them.
+   */
+  readonly overlay?: DatapathDevice;
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
   readonly hostFirewall?: boolean;
   /** Seconds that a flow is remembered after its last packet, where they are not the usual ones. */
@@ -120,6 +123,7 @@ export const CALLED = [
   [maps.CALL_NODEPORT, "skep_nodeport"],
   [maps.CALL_NODEPORT_REPLY, "skep_nodeport_r"],
   [maps.CALL_NODEPORT_REFUSE, "skep_nodeport_x"],
+  [maps.CALL_NODEPORT_TUNNEL, "skep_nodeport_t"],
   [maps.CALL_DIRECT, "skep_direct"],
   [maps.CALL_DIRECT_ARRIVED, "skep_direct_in"],
   [maps.CALL_DIRECT_TOO_LONG, "skep_direct_long"],
@@ -348,7 +352,8 @@ class KernelDatapath implements Datapath {
   setDevices(devices: readonly DatapathDevice[]): void {
     const rows = new Map<string, [Uint8Array, Uint8Array]>();
     const none = { w0: 0, w1: 0, w2: 0, w3: 0 };
-    for (const { interfaceIndex, address, address6 } of devices) {
+    const { overlay } = this.#options;
+    for (const { interfaceIndex, address, address6 } of overlay ? [...devices, overlay] : devices) {
       const key = encodeU32(interfaceIndex);
       const words = {
         address: address ? encodeAddress(address) : none,

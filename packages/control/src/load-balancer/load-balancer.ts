@@ -45,6 +45,7 @@ import { selectBackends } from "./select.ts";
 import {
   type EndpointSliceSpec,
   objectKey,
+  REMOTE_WORKLOAD,
   type PodSpec,
   type RedirectSpec,
   type ServiceSpec,
@@ -287,7 +288,13 @@ export class LoadBalancer {
   instancesOf(service: string): readonly Instance[] {
     const known = this.#merged.get(service);
     if (known) return known;
-    const merged = mergeInstances(this.#sources.get(service)?.values() ?? [], INSTANCE_STATES);
+    const sources = [...(this.#sources.get(service) ?? [])];
+    const isSliced = sources.some(([source]) => source.startsWith("slice:"));
+    const heard = sources.filter(([source]) => !isSliced || !source.startsWith(`workload:${REMOTE_WORKLOAD}`));
+    const merged = mergeInstances(
+      heard.map(([, instances]) => instances),
+      INSTANCE_STATES,
+    );
     this.#merged.set(service, merged);
     return merged;
   }

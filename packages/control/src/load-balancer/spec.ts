@@ -155,5 +155,8 @@ export interface WorkloadSpec {
   readonly terminating: boolean;
 }
 
+/** How the ids of other nodes' workloads begin. Of a service that has endpoint slices they are no backends: the slices say more. */
+export const REMOTE_WORKLOAD = "remote:";
+
 export const objectKey = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string =>
   `${namespace}/${name}`;

@@ -245,6 +245,7 @@ export const CALL_NODEPORT_REFUSE = 3;
 export const CALL_DIRECT = 8;
 export const CALL_DIRECT_ARRIVED = 9;
 export const CALL_DIRECT_TOO_LONG = 10;
+export const CALL_NODEPORT_TUNNEL = 11;
 
 // ---- events and counters ----
 

@@ -1,5 +1,5 @@
 // Services from outside at the host's interfaces, packet by packet at tc. These programs go on with the packet that `fromNetwork` has looked at.
-import { redirectNeigh, tc, TC, u8, type i32, type TcContext } from "@skep/bpf";
+import { redirect, redirectNeigh, tc, TC, u8, type i32, type TcContext } from "@skep/bpf";
 import { refuse as answer, refuseLength } from "./answer.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
 import { CT_DIRECT } from "./connection-map.bpf.ts";
@@ -17,11 +17,19 @@ import {
   tooLong,
 } from "./direct.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
-import { CALL_DIRECT, CALL_DIRECT_TOO_LONG, calls, endpointsByAddress, type Address } from "./maps.bpf.ts";
+import {
+  CALL_DIRECT,
+  CALL_DIRECT_TOO_LONG,
+  CALL_NODEPORT_TUNNEL,
+  calls,
+  endpointsByAddress,
+  type Address,
+} from "./maps.bpf.ts";
 import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
 import { askedFrontend, hop, MARK_TRANSLATED, nextHop, nodeAddress, toBackend } from "./nodeport.bpf.ts";
 import { DROP, scratch, type Packet } from "./packet.bpf.ts";
-import { DIRECTION_INGRESS } from "./policy.bpf.ts";
+import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
+import { DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
 import { backendOf } from "./services.bpf.ts";
 
@@ -30,6 +38,10 @@ function drop(ctx: TcContext, packet: Packet, reason: number): i32 {
   report(ctx, packet, { type: EVENT_DROP, reason: u8(reason), direction: DIRECTION_INGRESS, endpoint: 0, flags: 0 });
   return TC.SHOT;
 }
+
+const WORLD = 2;
+/** From here on identities are of prefixes, and each node numbers them itself. */
+const LOCAL_IDENTITIES = 1 << 24;
 
 /** On its way: by the interface that leads there, else by the one that it came from. */
 function goOn(ctx: TcContext, destination: Address): i32 {
@@ -62,6 +74,10 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
     calls.tailCall(ctx, CALL_DIRECT);
     return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
   }
+  if (overlayInterface.value !== 0 && !endpointsByAddress.get(backend.address) && tunnelOf(backend.address)) {
+    calls.tailCall(ctx, CALL_NODEPORT_TUNNEL);
+    return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
+  }
   const to = Translation.zero();
   to.address = backend.address;
   to.port = backend.port;
@@ -85,6 +101,40 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
   if (full !== 0) return drop(ctx, packet, full);
   const failed = rewriteSource(ctx, packet, to);
   return failed === 0 ? sendOn(ctx, packet) : drop(ctx, packet, failed);
+});
+
+/** To a backend behind a tunnel: with the node's address among its workloads, to which answers come back by the tunnel; the client stays who it is. */
+export const nodePortTunnel = tc("skep_nodeport_t", (ctx) => {
+  const packet = scratch.get(0);
+  const backend = packet ? backendOf(packet.backend) : null;
+  const remote = backend ? tunnelOf(backend.address) : null;
+  if (!packet || !backend || !remote) return TC.SHOT;
+  const client = identityOf(packet.source);
+  const to = Translation.zero();
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestination(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, packet, refused);
+  toBackend(packet, backend);
+  const now = clock();
+  packet.state = 0;
+  const connection = find(packet, now);
+  if (connection) {
+    touch(packet, connection, now, ctx.length);
+  } else {
+    const full = open(packet, { egress: 0, ingress: 0 }, servicesGeneration(), now, ctx.length);
+    if (full !== 0) return drop(ctx, packet, full);
+  }
+  if (!nodeAddress(packet, overlayInterface.value, to)) return drop(ctx, packet, DROP.NO_NAT_MAPPING);
+  const full = mapOut(packet, to, now);
+  if (full !== 0) return drop(ctx, packet, full);
+  const failed = rewriteSource(ctx, packet, to);
+  if (failed !== 0) return drop(ctx, packet, failed);
+  const expired = hop(ctx, packet);
+  if (expired !== 0) return drop(ctx, packet, expired);
+  // Numbers of prefixes are this node's own.
+  const lost = intoTunnel(ctx, remote, client >= LOCAL_IDENTITIES ? WORLD : client);
+  return lost === 0 ? redirect(overlayInterface.value, 0n) : drop(ctx, packet, lost);
 });
 
 /** To a backend of another node that answers the client itself. */

@@ -18,10 +18,12 @@ import { restore } from "./balance.bpf.ts";
 import { LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { find } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
+import { devices } from "./device.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT } from "./events.bpf.ts";
-import { type Address, endpointsByAddress, ipcache } from "./maps.bpf.ts";
-import { DROP, ETHERTYPE_ARP, freshPacket, isZero, parse } from "./packet.bpf.ts";
+import { type Address, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
+import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
+import { DROP, ETHERTYPE_ARP, freshPacket, isZero, type Packet, parse, sameAddress } from "./packet.bpf.ts";
 import {
   admit,
   DIRECTION_EGRESS,
@@ -31,6 +33,7 @@ import {
   identityOf,
   type Question,
 } from "./policy.bpf.ts";
+import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
 
 /** The device that all tunnels share; 0: none. */
 export const overlayInterface = config("overlay_interface", u32, 0);
@@ -93,6 +96,19 @@ export function intoTunnel(ctx: TcContext, remote: Address, identity: u32): u32 
   return skbSetTunnelKey(ctx, key, isIpv4 ? NO_CHECKSUM : IPV6) < 0n ? DROP.TUNNEL_KEY : 0;
 }
 
+/** The host's own connections step aside for a port that a client of its services has. 0 or a drop code. */
+function giveWay(ctx: TcContext, packet: Packet): u32 {
+  const device = devices.get(overlayInterface.value);
+  if (!device || packet.related !== 0 || packet.sourcePort < natFirstPort.value) return 0;
+  const to = Translation.zero();
+  if (packet.isIpv6 !== 0) to.address = device.address6;
+  else to.address = device.address;
+  if (!sameAddress(packet.source, to.address)) return 0;
+  // What is no connection, and what finds no room, keeps its port.
+  if (mapOut(packet, to, clock()) !== 0 || to.port === packet.sourcePort) return 0;
+  return rewriteSource(ctx, packet, to);
+}
+
 /** What the host's own stack sends to other nodes' workloads: ingress of nothing, egress of the overlay's device. */
 export const toOverlay = tc("skep_to_ovl", (ctx) => {
   const ethernet = ctx.header(Ethernet, 0);
@@ -107,6 +123,8 @@ export const toOverlay = tc("skep_to_ovl", (ctx) => {
   if (!remote) return drop(ctx, packet, DROP.NO_TUNNEL_ENDPOINT, DIRECTION_EGRESS, 0);
   const lost = intoTunnel(ctx, remote, packet.sourceIdentity);
   if (lost !== 0) return drop(ctx, packet, lost, DIRECTION_EGRESS, 0);
+  const failed = giveWay(ctx, packet);
+  if (failed !== 0) return drop(ctx, packet, failed, DIRECTION_EGRESS, 0);
   count(0, DIRECTION_EGRESS, ctx.length);
   return TC.OK;
 });
@@ -125,8 +143,16 @@ export const fromOverlay = tc("skep_from_ovl", (ctx) => {
   packet.sourceIdentity = key.id === IDENTITY_HOST ? IDENTITY_REMOTE_NODE : key.id;
   if (key.id === 0) return drop(ctx, packet, DROP.INVALID_IDENTITY, DIRECTION_INGRESS, 0);
   const target = endpointsByAddress.get(packet.destination);
-  // The host itself, or what it passes on.
-  if (!target) return TC.OK;
+  // The host itself, or what it passes on; and what answers its services' clients.
+  if (!target) {
+    const to = Translation.zero();
+    if (mapBack(packet, to, clock()) !== 0) return TC.OK;
+    if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;
+    const failed = rewriteDestination(ctx, packet, to);
+    if (failed !== 0) return drop(ctx, packet, failed, DIRECTION_INGRESS, 0);
+    calls.tailCall(ctx, CALL_NODEPORT_REPLY);
+    return drop(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS, 0);
+  }
   packet.destinationEndpoint = target.id;
   packet.destinationIdentity = target.identity;
   const length = ctx.length;
