@@ -2,6 +2,7 @@ export type * from "./api.ts";
 export * from "./runtime.ts";
 export { i16, i32, i64, i8, u16, u32, u64, u8 } from "./runtime.ts";
 export * from "./helpers.ts";
+export { text } from "./text.ts";
 export {
   KernelOnlyError,
   type MapDescriptor,

@@ -509,6 +509,9 @@ export declare const SK: { readonly DROP: 0; readonly PASS: 1 };
 
 // ---- statements ----
 
+/** A text as bytes (UTF-8), with zeros up to `length`: `text("eth0", 16)`. Known at compile time. */
+export declare function text<const N extends number>(value: string, length: N): FixedArray<u8, N>;
+
 /** The numbers from 0 (or `from`) up to, and without, `to`. */
 export declare function range(to: u32): Iterable<u32>;
 export declare function range(from: u32, to: u32): Iterable<u32>;

@@ -49,6 +49,8 @@ export class Module implements Unit {
   readonly programs = new Map<string, ProgramDecl>();
   readonly assigned = new Set<ts.Symbol>();
   readonly assignedProperties = new Set<string>();
+  /** Lists of which an element is assigned. */
+  readonly assignedElements = new Set<ts.Symbol>();
   readonly callSites = new Map<ts.Symbol, number>();
   readonly optional = new Set<ts.Symbol>();
   readonly structOps = new Map<string, StructOpsDecl>();
@@ -118,6 +120,10 @@ export class Module implements Unit {
       const symbol = this.checker.getSymbolAtLocation(node);
       if (symbol) this.assigned.add(symbol);
     } else if (ts.isPropertyAccessExpression(node)) this.assignedProperties.add(node.name.text);
+    else if (ts.isElementAccessExpression(node) && ts.isIdentifier(node.expression)) {
+      const symbol = this.checker.getSymbolAtLocation(node.expression);
+      if (symbol) this.assignedElements.add(symbol);
+    }
   }
 
   // ---- values ----
@@ -152,8 +158,9 @@ export class Module implements Unit {
     const file = declaration.getSourceFile();
     if (isPrelude(file) && file.fileName.endsWith("/kernel.ts")) return this.#builtin(symbol.name, declaration);
     if (ts.isFunctionDeclaration(declaration)) {
-      if (!declaration.body) return { kind: "kfunc", node: declaration, name: symbol.name };
-      return { kind: "function", node: declaration, env: new Env(null), name: symbol.name };
+      const node = symbol.declarations?.filter(ts.isFunctionDeclaration).find((one) => one.body) ?? declaration;
+      if (!node.body) return { kind: "kfunc", node, name: symbol.name };
+      return { kind: "function", node, env: new Env(null), name: symbol.name };
     }
     if (ts.isVariableDeclaration(declaration)) return this.#variable(declaration, use);
     return this.problems.refuse(use, "unknownName", [symbol.name]);

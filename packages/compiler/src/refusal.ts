@@ -26,6 +26,15 @@ const CODE = "SKEP3001";
 
 const MENDS: readonly (readonly [RegExp, string])[] = [
   [/_or_null'?/, "it may be null here: check it before it is used"],
+  [
+    /inside bpf_spin_lock-ed region|bpf_spin_unlock is missing/,
+    "give the lock back on every way out: try { ... } finally { spinUnlock(lock) }",
+  ],
+  [/^(release .*expects|R1 must be referenced)|type=scalar expected=/, "it is gone: it was given back before"],
+  [
+    /invalid mem access 'scalar'/,
+    "it points to nothing any more: it was given back before, or what it was in has moved",
+  ],
   [/reference leak|Unreleased reference/, "release it on every way out: try { ... } finally { ... }"],
   [
     /outside of the (allowed memory range|packet)|invalid access to (map value|packet|memory)/,
@@ -33,7 +42,7 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
   ],
   [/unbounded memory access|R\d+ unbounded/, "bound it first, such as by & or a comparison"],
   [
-    /back-edge|infinite loop|too many jumps|program is too large|BPF program is too large/,
+    /back-edge|infinite loop|too complex|too many jumps|program is too large|BPF program is too large/,
     "bound the loop by a constant, or use loop(times, body)",
   ],
   [

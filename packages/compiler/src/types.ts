@@ -130,7 +130,7 @@ export function arrayType(element: MemoryType, length: number): ArrayT {
   return { kind: "array", name: `${element.name}[${length}]`, element, length };
 }
 
-interface NamedType {
+export interface NamedType {
   readonly name: string;
   readonly type: MemoryType;
 }

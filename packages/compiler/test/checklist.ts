@@ -16,7 +16,9 @@ import { canUseBpf } from "./privilege.ts";
 export function withImports(text: string): string {
   const used = (names: readonly string[]): string =>
     names.filter((name) => new RegExp(`(?<![.\\w"])${name}\\b(?!:)`).test(text)).join(", ");
-  const types = ["Of", "FixedArray", "XdpContext", "TcContext", "BpfMap"].map((name) => `type ${name}`).join(", ");
+  const types = ["Of", "FixedArray", "XdpContext", "TcContext", "BpfMap", "Fields", "StructType", "StructOf", "IntType"]
+    .map((name) => `type ${name}`)
+    .join(", ");
   const license = text.includes("const license") ? "" : 'export const license = "GPL";';
   return `import { ${used(Object.keys(language))}, ${types} } from "@skep/bpf"; import { ${used(Object.keys(headers))} } from "@skep/bpf/net"; ${license}\n${text}`;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { VerifierError } from "@skep/linux";
 import { formatDiagnostic, refusalDiagnostic } from "../src/index.ts";
+import { withImports } from "./checklist.ts";
 import { bpf, ENTRY, specOf } from "./harness.ts";
 import { canUseBpf } from "./privilege.ts";
 
@@ -94,5 +95,128 @@ export const license = "GPL";
 });`);
     expect(shown[0]).toMatch(/^main\.bpf\.ts:10:\d+: error SKEP3001: .*bpf_spin_lock at off=0 must be held/);
     expect(shown[1]).toBe("10 |   if (tree) rbtreeAdd(tree.root, node, (a, b) => a.key < b.key);");
+  });
+});
+
+/** Kinds of refusals: the kernel's words, the line that is shown, the value that mattered, the hint. */
+interface Kind {
+  readonly name: string;
+  readonly text: string;
+  readonly says: RegExp;
+  readonly line: string;
+  readonly value: RegExp | null;
+  readonly hint: RegExp | null;
+}
+
+const MAP =
+  'const V = struct("V", { lock: SpinLock, n: u32, list: array(u32, 8) }); export const m = array("m", { value: V, maxEntries: 1 });';
+const program = (body: string, kind = "tc"): string =>
+  `${MAP}\nexport const main = ${kind}("main", (ctx) => {\nconst v = m.get(0); if (!v) return 0;\n${body}\n});`;
+
+const KINDS: readonly Kind[] = [
+  {
+    name: "a signed index without a lower bound",
+    text: program("const i = i32(ctx.mark);\nif (i > 7) return 1;\nreturn v.list[u32(i)]!;"),
+    says: /unbounded memory access|max value is outside|invalid access to map value/,
+    line: "return v.list[u32(i)]!;",
+    value: /r\d is map_value\(/,
+    hint: /bound/,
+  },
+  {
+    name: "a header that the author vouched for",
+    text: program("const e = ctx.header(Ethernet, 0)!;\nreturn e.type;"),
+    says: /invalid access to packet|outside of the packet|invalid mem access/,
+    line: "return e.type;",
+    value: /r\d is /,
+    hint: /bound the index|may be null/,
+  },
+  {
+    name: "a loop that never ends",
+    text: program("let n: u32 = 1;\nwhile (n !== 0) { n |= ctx.mark; n |= 1; }\nreturn n;"),
+    says: /infinite loop|too large|too complex/,
+    line: "while (n !== 0)",
+    value: null,
+    hint: /loop\(times, body\)/,
+  },
+  {
+    name: "a call under a lock",
+    text: program("spinLock(v.lock);\nconst now = ktimeGetNs();\nspinUnlock(v.lock); return u32(now);"),
+    says: /function calls are not allowed while holding a lock/,
+    line: "const now = ktimeGetNs();",
+    value: null,
+    hint: /nothing is called/,
+  },
+  {
+    name: "a lock that is not given back",
+    text: program("spinLock(v.lock);\nv.n += 1;\nif (v.n === 3) return 1;\nspinUnlock(v.lock); return 0;"),
+    says: /lock/,
+    line: "if (v.n === 3) return 1;",
+    value: null,
+    hint: /spinUnlock|release/,
+  },
+  {
+    name: "a lock that is taken twice",
+    text: program("spinLock(v.lock);\nspinLock(v.lock);\nspinUnlock(v.lock); return 0;"),
+    says: /lock/,
+    line: "spinLock(v.lock);",
+    value: null,
+    hint: /spinUnlock/,
+  },
+  {
+    name: "a socket that is given back twice",
+    text: program(
+      "const s = skLookupUdp(ctx, Ipv4Tuple.zero(), 0n, 0n); if (!s) return 0;\nskRelease(s);\nskRelease(s);\nreturn 1;",
+    ),
+    says: /release|reference|type=scalar/,
+    line: "skRelease(s);",
+    value: /r1 is scalar/,
+    hint: /given back before/,
+  },
+  {
+    name: "a socket that is read after it was given back",
+    text: program(
+      "const s = skLookupUdp(ctx, Ipv4Tuple.zero(), 0n, 0n); if (!s) return 0;\nskRelease(s);\nreturn s.mark;",
+    ),
+    says: /invalid mem access 'scalar'/,
+    line: "return s.mark;",
+    value: /r\d is scalar/,
+    hint: /given back before/,
+  },
+  {
+    name: "a ring's record that is submitted twice",
+    text: `const W = struct("W", { n: u32 }); export const ring = ringBuf("ring", W, { bytes: 4096 });\nexport const main = xdp("main", () => {\nconst r = ring.reserve(); if (!r) return 0;\nring.submit(r);\nring.submit(r);\nreturn 1;\n});`,
+    says: /type=scalar expected=ringbuf_mem|release/,
+    line: "ring.submit(r);",
+    value: /r1 is scalar/,
+    hint: /given back before/,
+  },
+  {
+    name: "calls that are too deep",
+    text: `${Array.from({ length: 8 }, (_, at) => `const f${8 - at} = subprogram((n: u32): u32 => ${at === 0 ? "n + 1" : `f${9 - at}(n + 1) + 1`});`).join("\n")}\nexport const main = xdp("main", (ctx) => f1(ctx.length));`,
+    says: /frames is too deep/,
+    line: "const f",
+    value: null,
+    hint: null,
+  },
+  {
+    name: "more rounds than the verifier walks",
+    text: program(
+      "let at: u32 = 0;\nfor (const _ of range(100000)) { if (v.list[at & 7] === 77) break; at = at * 5 + v.n; v.list[at & 7] = at; }\nreturn at;",
+    ),
+    says: /too large|too complex|infinite/,
+    line: "for (const _ of range(100000))",
+    value: null,
+    hint: /loop\(times, body\)/,
+  },
+];
+
+describe.skipIf(!canUseBpf())("kinds of refusals", () => {
+  it.each(KINDS)("$name", ({ text, says, line, value, hint }) => {
+    const { shown } = refusal(withImports(text));
+    expect(shown[0]).toMatch(/^main\.bpf\.ts:\d+:\d+: error SKEP3001: the kernel refuses main: /);
+    expect(shown[0]).toMatch(says);
+    expect(shown[1]).toContain(line);
+    if (value) expect(shown.join("\n")).toMatch(value);
+    if (hint) expect(shown.find((one) => one.startsWith("  hint:")) ?? "").toMatch(hint);
   });
 });

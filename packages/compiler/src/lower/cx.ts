@@ -90,6 +90,7 @@ export interface Unit {
   readonly callSites: Map<ts.Symbol, number>;
   /** Names of properties that are assigned anywhere. */
   readonly assignedProperties: Set<string>;
+  readonly assignedElements: Set<ts.Symbol>;
   /** The value of a declaration at the top level of a module. */
   moduleValue(symbol: ts.Symbol, use: ts.Node): Value;
   readonly kernel: KernelTypes;

@@ -12,6 +12,7 @@ import { materialize, materializeExpression, memberName, stripParens } from "./l
 import { asBool, present } from "./memory.ts";
 import { elementAt } from "./elements.ts";
 import { member } from "./places.ts";
+import { listInMemory } from "./tables.ts";
 
 export function declaredTypeOf(cx: Cx, annotation: ts.TypeNode | undefined): DeclaredType | null {
   return annotation ? cx.unit.declaredType(cx.unit.checker.getTypeFromTypeNode(annotation)) : null;
@@ -87,8 +88,17 @@ export function isAssigned(cx: Cx, name: ts.Identifier): boolean {
   return symbol !== undefined && cx.unit.assigned.has(symbol);
 }
 
+function elementsAssigned(cx: Cx, name: ts.Identifier): boolean {
+  const symbol = cx.unit.checker.getSymbolAtLocation(name);
+  return symbol !== undefined && cx.unit.assignedElements.has(symbol);
+}
+
 /** Gives a name its value: for good, or in a variable where it is assigned later. */
 export function declareName(cx: Cx, name: ts.Identifier, value: Value, declared: DeclaredType | null): void {
+  if (value.kind === "list" && cx.builder !== null && !isAssigned(cx, name) && elementsAssigned(cx, name)) {
+    const memory = listInMemory(cx, value, name);
+    if (memory) return cx.declare(name, { kind: "value", value: memory });
+  }
   if (value.kind === "poison" || !isAssigned(cx, name)) {
     cx.declare(name, { kind: "value", value });
     return;
@@ -143,6 +153,8 @@ export function patternElement(cx: Cx, value: Value, index: number, node: ts.Nod
     if (index >= value.type.length) cx.refuse(node, "outOfRange", [String(index), String(value.type.length)]);
     return elementAt(cx, value, index, node);
   }
+  if (value.kind === "ref" && value.type.kind === "struct" && value.type.fields.some((one) => one.name === "0"))
+    return member(cx, value, String(index), node);
   return cx.refuse(node, "notIterable", [describe(value)]);
 }
 

@@ -9,7 +9,6 @@ import {
   constInt,
   UNDEFINED,
   type IntValue,
-  type ListValue,
   type RefValue,
   type SliceValue,
   type Value,
@@ -134,42 +133,4 @@ export function sliceElement(cx: Cx, slice: SliceValue, index: IntValue, node: t
 /** The element at an index that was checked. */
 export function elementInside(cx: Cx, array: RefValue, index: IntValue, node: ts.Node): Value {
   return readElement(cx, array, index, { asserted: true, node });
-}
-
-const SIZES = [INTS.u8, INTS.u16, INTS.u32] as const;
-
-/** A list of integers that is indexed at run time becomes a table in `.rodata`. */
-export function tableOf(cx: Cx, list: ListValue, node: ts.Node): RefValue {
-  const ints = list.elements.map((element) => {
-    if (element.kind !== "int" || element.const === undefined)
-      return cx.refuse(node, "notConstant", ["an element of the list"]);
-    return element;
-  });
-  const min = ints.map((int) => int.min).reduce((a, b) => (a < b ? a : b), 0n);
-  const max = ints.map((int) => int.max).reduce((a, b) => (a > b ? a : b), 0n);
-  const big = ints.some((int) => int.big);
-  const signed = min < 0n;
-  const fitting = SIZES.find((type) => !signed && max < 1n << BigInt(type.bits));
-  const type = big ? (signed ? INTS.i64 : INTS.u64) : signed ? INTS.i32 : (fitting ?? INTS.u64);
-  const bytes = new Uint8Array(ints.length * sizeOf(type));
-  ints.forEach((int, at) => {
-    let value = BigInt.asUintN(type.bits, int.const ?? 0n);
-    for (let byte = 0; byte < sizeOf(type); byte++) {
-      bytes[at * sizeOf(type) + byte] = Number(value & 0xffn);
-      value >>= 8n;
-    }
-  });
-  const array: ArrayT = { kind: "array", name: `${type.name}[${ints.length}]`, element: type, length: ints.length };
-  const { section, offset } = cx.unit.table(array, bytes);
-  const ptr = cx.emit(node).data(section, offset);
-  return {
-    kind: "ref",
-    type: array,
-    ptr,
-    offset: 0,
-    space: "data",
-    align: sizeOf(type),
-    nullable: false,
-    readOnly: true,
-  };
 }

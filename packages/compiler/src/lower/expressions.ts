@@ -381,6 +381,14 @@ function not(cx: Cx, node: ts.PrefixUnaryExpression): Value {
   return conditionValue(cx, node);
 }
 
+/** `2 ** 10`: of constants alone. */
+function power(cx: Cx, node: ts.BinaryExpression): Value {
+  const [base, by] = [node.left, node.right].map((side) => asInt(cx, cx.lower.value(cx, side), side));
+  if (base?.const === undefined || by?.const === undefined || by.const < 0n || by.const > 64n)
+    return cx.refuse(node, "notConstant", ["a power"]);
+  return constInt(base.const ** by.const, null, base.big);
+}
+
 function binary(cx: Cx, node: ts.BinaryExpression, expected?: MemoryType): Value {
   const { kind } = node.operatorToken;
   const operator = OPERATORS.get(kind);
@@ -389,6 +397,7 @@ function binary(cx: Cx, node: ts.BinaryExpression, expected?: MemoryType): Value
     const right = asInt(cx, cx.lower.value(cx, node.right), node.right);
     return arithmetic(cx, operator, [left, right], node);
   }
+  if (kind === ts.SyntaxKind.AsteriskAsteriskToken) return power(cx, node);
   const comparison = comparisonOf(node);
   if (comparison) return comparisonValue(cx, node, comparison);
   if (kind === ts.SyntaxKind.EqualsToken) return assignment(cx, node);

@@ -37,6 +37,21 @@ function kernelVersion(cx: Cx, node: ts.CallExpression): Value {
   return constInt((major << 16n) + (minor << 8n) + (patch > 255n ? 255n : patch), INTS.u32);
 }
 
+/** `text("eth0", 16)`: the bytes, and zeros behind them. */
+function text(cx: Cx, node: ts.CallExpression): Value {
+  const [textNode, lengthNode] = node.arguments;
+  if (!textNode || !lengthNode) return cx.refuse(node, "notCallableSo", ["text"]);
+  const given = cx.lower.value(cx, textNode);
+  const length = asInt(cx, cx.lower.value(cx, lengthNode), lengthNode).const;
+  if (given.kind !== "string") return cx.refuse(textNode, "notConstant", ["a text"]);
+  if (length === undefined) return cx.refuse(lengthNode, "notConstant", ["the length of a text"]);
+  const bytes = new TextEncoder().encode(given.text);
+  if (BigInt(bytes.length) > length)
+    return cx.refuse(textNode, "literalDoesNotFit", [`"${given.text}"`, `${length} bytes`]);
+  const elements = Array.from({ length: Number(length) }, (_, at) => constInt(BigInt(bytes[at] ?? 0), INTS.u8));
+  return { kind: "list", elements };
+}
+
 /** `raise(cookie)`: the program ends at once, also out of functions that it has called (bpf_throw). */
 function raise(cx: Cx, node: ts.CallExpression): Value {
   const [argument] = node.arguments;
@@ -54,6 +69,7 @@ function currentContext(cx: Cx, node: ts.CallExpression): Value {
 const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Value>> = {
   assert: assertion,
   kernelVersion,
+  text,
   raise,
   currentContext,
 };

@@ -25,7 +25,12 @@ export function stripParens(node: ts.Expression): ts.Expression {
 
 export function memberName(cx: Cx, name: ts.PropertyName): string {
   if (ts.isIdentifier(name) || ts.isStringLiteral(name) || ts.isNumericLiteral(name)) return name.text;
-  return cx.refuse(name, "unsupported", ["a computed name"]);
+  if (ts.isComputedPropertyName(name)) {
+    const value = cx.lower.value(cx, name.expression);
+    if (value.kind === "string") return value.text;
+    if (value.kind === "int" && value.const !== undefined) return String(value.const);
+  }
+  return cx.refuse(name, "notConstant", ["a computed name"]);
 }
 
 interface Into {

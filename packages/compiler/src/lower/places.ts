@@ -18,7 +18,7 @@ import {
 } from "../values.ts";
 import { Refused } from "../problems.ts";
 import { assignBinding, readBinding } from "./bindings.ts";
-import { locate, readElement, tableOf } from "./elements.ts";
+import { locate, readElement } from "./elements.ts";
 import { coerce, instOf, typed } from "./ints.ts";
 import { writeExpression, writeValue, stripParens } from "./literals.ts";
 import { alignAt, asInt, checkFresh, interior, read, writeScalar } from "./memory.ts";
@@ -26,6 +26,7 @@ import { excerpt, type Cx } from "./cx.ts";
 import { dynptrMember, isDynptr } from "./dynptr.ts";
 import { kernelElement, kernelMember, kernelPlace, loadKernel, storeKernel } from "./kernel.ts";
 import { isMapMethod } from "./maps.ts";
+import { tableOf } from "./tables.ts";
 import { packetLength } from "./packet.ts";
 
 // ---- variables in data sections ----
@@ -179,6 +180,8 @@ export function element(
     if (at.const === undefined) return readElement(cx, tableOf(cx, object, node), at, place);
     return object.elements[Number(at.const)] ?? { kind: "undefined" };
   }
+  if (object.kind === "ref" && object.type.kind === "struct" && at.const !== undefined)
+    return member(cx, object, String(at.const), node);
   if (object.kind !== "ref" || object.type.kind !== "array")
     cx.refuse(node, "noMember", [describe(object), indexNode.getText()]);
   return readElement(cx, object, at, place);
@@ -186,16 +189,19 @@ export function element(
 
 // ---- assignment ----
 
+function fieldPlace(cx: Cx, object: RefValue, name: string, node: ts.Expression): Place {
+  if (object.type.kind === "array") return cx.refuse(node, "noPlace", [excerpt(node)]);
+  const field = object.type.fields.find((one) => one.name === name);
+  if (!field) return cx.refuse(node, "noMember", [object.type.name, name]);
+  if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
+  const base = { ...interior(object, { ...object.type }, field.offset), align: alignAt(object.align, field.offset) };
+  return { kind: "memory", base, type: field.type, shift: field.shift, node };
+}
+
 function memberPlace(cx: Cx, node: ts.PropertyAccessExpression): Place {
   const object = cx.lower.value(cx, node.expression);
   const name = node.name.text;
-  if (object.kind === "ref" && object.type.kind !== "array") {
-    const field = object.type.fields.find((one) => one.name === name);
-    if (!field) return cx.refuse(node.name, "noMember", [object.type.name, name]);
-    if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
-    const base = { ...interior(object, { ...object.type }, field.offset), align: alignAt(object.align, field.offset) };
-    return { kind: "memory", base, type: field.type, shift: field.shift, node };
-  }
+  if (object.kind === "ref" && object.type.kind !== "array") return fieldPlace(cx, object, name, node);
   if (object.kind === "record") {
     const binding = object.fields.get(name);
     if (!binding) return cx.refuse(node.name, "noMember", ["an object", name]);
@@ -221,6 +227,9 @@ function elementPlace(cx: Cx, node: ts.ElementAccessExpression, skip: () => Retu
     const field = contextElement(cx, object, index, node);
     return { kind: "context", context: object.context, field, name: object.name };
   }
+  const name = index.kind === "string" ? index.text : index.kind === "int" ? index.const?.toString() : undefined;
+  if (object.kind === "ref" && object.type.kind !== "array" && name !== undefined)
+    return fieldPlace(cx, object, name, node);
   if (object.kind !== "ref" || object.type.kind !== "array") return cx.refuse(node, "noPlace", [excerpt(node)]);
   if (object.readOnly) cx.refuse(node, "readOnly", [excerpt(node)]);
   const at = asInt(cx, index, node.argumentExpression);

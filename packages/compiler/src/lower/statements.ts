@@ -11,7 +11,7 @@ import { excerpt, jump, type Cx, type Finally, type Loop, type Target } from "./
 import { declareTarget, declareVariable, fitDeclared, poisonNames } from "./declare.ts";
 import { convert, defaultType, instOf, typed, unify } from "./ints.ts";
 import { mergeEpochs } from "./join.ts";
-import { boolInst, asInt } from "./memory.ts";
+import { boolInst, asInt, read } from "./memory.ts";
 import { elementAt, elementInside, sliceElement } from "./elements.ts";
 import { startIteration, type IteratorValue } from "./iterators.ts";
 import { checkProgramReturn } from "./returns.ts";
@@ -401,6 +401,13 @@ function forOfStatement(cx: Cx, node: ts.ForOfStatement, label: string | null): 
     );
     return;
   }
+  if (value.kind === "ref" && value.type.kind === "struct" && value.type.fields.some((one) => one.name === "0")) {
+    const parts = value.type.fields.map((field) =>
+      read(cx, value, field.type, { offset: field.offset, shift: field.shift, node }),
+    );
+    unroll(cx, { node, label, declaration }, parts);
+    return;
+  }
   if (value.kind === "list") {
     unroll(cx, { node, label, declaration }, value.elements);
     return;
@@ -530,13 +537,14 @@ function unrollLazily(cx: Cx, shape: Unrolled, elements: readonly (() => Value)[
 
 /** The clauses as chains of bodies: constants become a switch of the IR. */
 function switchStatement(cx: Cx, node: ts.SwitchStatement, label: string | null): void {
-  const subject = asInt(cx, cx.lower.value(cx, node.expression), node.expression);
+  const value = cx.lower.value(cx, node.expression);
   const exit = cx.target("exit", node);
   const { clauses } = node.caseBlock;
   const targets = clauses.map(() => cx.target("case", node));
   const fallback = clauses.findIndex((clause) => ts.isDefaultClause(clause));
   const otherwise = targets[fallback] ?? exit;
-  dispatch(cx, node, subject, { targets, otherwise });
+  if (value.kind === "bool" && value.const !== undefined) dispatchTests(cx, node, value.const, { targets, otherwise });
+  else dispatch(cx, node, asInt(cx, value, node.expression), { targets, otherwise });
   const { epoch } = cx;
   const frame: Loop = { label, breakTo: exit, continueTo: null, breakEpochs: [], continueEpochs: [] };
   if (exit.reached) frame.breakEpochs.push(epoch);
@@ -557,6 +565,25 @@ function switchStatement(cx: Cx, node: ts.SwitchStatement, label: string | null)
     jump(cx, exit, node);
   }
   goOn(cx, exit, frame.breakEpochs, node);
+}
+
+/** `switch (true)`: the first case that holds. */
+function dispatchTests(
+  cx: Cx,
+  node: ts.SwitchStatement,
+  wanted: boolean,
+  ways: { targets: readonly Target[]; otherwise: Target },
+): void {
+  node.caseBlock.clauses.forEach((clause, index) => {
+    const to = ways.targets[index];
+    if (ts.isDefaultClause(clause) || !to || cx.dead) return;
+    const next = cx.target("next", clause);
+    if (wanted) lowerCondition(cx, clause.expression, to, next);
+    else lowerCondition(cx, clause.expression, next, to);
+    cx.dead = !next.reached;
+    if (next.reached) cx.emit(clause).at(next.block);
+  });
+  if (!cx.dead) jump(cx, ways.otherwise, node);
 }
 
 function dispatch(

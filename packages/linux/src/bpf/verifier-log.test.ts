@@ -50,6 +50,12 @@ describe("logs", () => {
     expect(entries.at(-1)?.kind).toBe("statistics");
   });
 
+  test("the states that an endless loop is told with are not the sentence", () => {
+    const log =
+      "0: (b7) r0 = 1 ; R0_w=1\n1: (05) goto pc-1\ninfinite loop detected at insn 1\ncur state: R0=1 R10=fp0\nold state: R0=1 R10=fp0\n";
+    expect(summarizeLog(log).message).toBe("infinite loop detected at insn 1");
+  });
+
   test("of a recent kernel: the sentence, the place and the registers before it", () => {
     const summary = summarizeLog(recent);
     expect(summary.message).toBe("R0 invalid mem access 'map_value_or_null'");

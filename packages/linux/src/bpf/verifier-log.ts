@@ -53,6 +53,8 @@ const sourceAt = /^(.*) @ (\S+):(\d+)$/;
 const statistics =
   /^(processed \d+ insns|verification time |stack depth |mark_read |max_states_per_insn |insn processed|total_states )/;
 const precision = /^(mark_precise: |last_idx \d|regs=\S+ stack=|parent (state|already had|didn't have) )/;
+/** The two states behind "infinite loop detected" (is_state_visited). */
+const states = /^(cur|old) state:/;
 const liveness = /_[rwDd]+$/;
 
 /** Splits `R1=ctx() R10=fp0 fp-8=mmmm????` at spaces outside brackets. */
@@ -134,7 +136,7 @@ function parseLine(line: string): LogEntry {
     const registers = parseRegisters(state[3] ?? "");
     return { kind: "state", slot: Number(state[1]), frame: Number(state[2] ?? 0), registers };
   }
-  if (precision.test(line)) return { kind: "precision", text: line };
+  if (precision.test(line) || states.test(line)) return { kind: "precision", text: line };
   return { kind: statistics.test(line) ? "statistics" : "message", text: line };
 }
 
