@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { RingMap, Vm, someKernelTypes } from "@skep/vm";
 import type { EngineName, Host, TaskInfo, VmObject, VmProgram } from "@skep/vm";
+import { SimError, openSim, readSysctl, writeSysctl } from "@skep/sim";
 import { specOf } from "./corpus.ts";
 import { playerOf } from "./machine.ts";
 import { scenarios } from "./scenarios.ts";
@@ -233,6 +234,64 @@ describe.each(engines)("in the machine, %s", (engine) => {
     const call = (before: number, f_pos: number) =>
       vm.run(programOf(object, "file_open"), { arguments: [vm.makeObject("file", { f_pos }), before] }).returned | 0;
     expect([call(0, 0), call(0, 8), call(-13, 0)]).toEqual([-1, 0, -13]);
+  });
+});
+
+describe("at the hooks of a simulated machine's cgroups", () => {
+  function attached(name: string, config: Record<string, number> = {}) {
+    const sim = openSim();
+    const { path } = sim.processes.createCgroup("app");
+    const loaded = sim.bpf.load(specOf(name), { config });
+    for (const program of Object.values(loaded.programs)) sim.bpf.attach(program, { hook: "cgroup", path });
+    const cgroup = sim.processes.cgroup(path);
+    if (!cgroup) throw new Error("no cgroup");
+    return { sim, cgroup, loaded };
+  }
+  const code = (run: () => unknown): unknown => {
+    try {
+      return run();
+    } catch (error) {
+      return error instanceof SimError ? error.code : error;
+    }
+  };
+
+  it("cgroup-options: a limit for one option, none of another, and an answer for a third", () => {
+    const { sim, cgroup } = attached("cgroup-options", { largest: 8192 });
+    const [SOL_SOCKET, SO_RCVBUF, SO_PRIORITY, SO_MARK] = [1, 8, 12, 36];
+    const word = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);
+    const value = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    for (const socket of [
+      sim.net.host.stack.udp.socket({ family: 4, cgroup }),
+      sim.net.host.stack.tcp.socket({ family: 4, cgroup }),
+    ]) {
+      const set = (option: number, to: number) => code(() => socket.setOption({ level: SOL_SOCKET, option }, word(to)));
+      const get = (option: number) => code(() => value(socket.option({ level: SOL_SOCKET, option })));
+      set(SO_RCVBUF, 1 << 20);
+      // The kernel doubles what is asked for.
+      expect(get(SO_RCVBUF)).toBe(16_384);
+      expect([set(SO_MARK, 1), set(SO_PRIORITY, 3), get(SO_PRIORITY)]).toEqual(["EPERM", undefined, 3]);
+      expect(code(() => socket.option({ level: SOL_SOCKET, option: 999 }))).toBe("EINVAL");
+    }
+    // Of another cgroup: nobody is asked.
+    const other = sim.net.host.stack.udp.socket({ family: 4 });
+    other.setOption({ level: SOL_SOCKET, option: SO_MARK }, word(7));
+    expect(value(other.option({ level: SOL_SOCKET, option: SO_MARK }))).toBe(7);
+  });
+
+  it("cgroup-sysctl: may be read, not written", () => {
+    const { sim, cgroup, loaded } = attached("cgroup-sysctl");
+    const { host } = sim.net;
+    host.setSysctl("net/core/somaxconn", "4096");
+    const write = (name: string, to: string) => code(() => writeSysctl(host, name, { value: to, cgroup }));
+    expect(readSysctl(host, "net/core/somaxconn", cgroup)).toBe("4096");
+    expect(write("net/core/somaxconn", "1")).toBe("EPERM");
+    expect([write("net/core/rmem_max", "1"), host.sysctl("net/core/rmem_max")]).toEqual([undefined, "1"]);
+    writeSysctl(host, "net/core/somaxconn", { value: "8", cgroup: null });
+    expect([host.sysctl("net/core/somaxconn"), code(() => readSysctl(host, "net/core/nothing", cgroup))]).toEqual([
+      ...["8", "ENOENT"],
+    ]);
+    const counts = [...(loaded.maps["counts"]?.entries() ?? [])].map(([, value]) => value[0]);
+    expect(counts).toEqual([1, 1]);
   });
 });
 

@@ -12,5 +12,7 @@ export { Stack } from "./net/stack.ts";
 export { TcpConnection } from "./net/tcp-connection.ts";
 export { UdpSocket, type Datagram } from "./net/udp.ts";
 export { type Endpoint, Sock } from "./net/sock.ts";
+export { type SocketOption } from "./net/sock-options.ts";
+export { readSysctl, writeSysctl } from "./net/sysctls.ts";
 export { TcpSocket } from "./net/tcp-socket.ts";
 export { SimBpf } from "./bpf/machine.ts";

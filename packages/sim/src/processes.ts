@@ -9,7 +9,7 @@ import { SimError, NotSupportedError } from "./error.ts";
 
 /** Hooks that something in this machine fires. */
 const FIRED =
-  /^cgroup_(?:inet[46]_(?:connect|getpeername|getsockname|bind|post_bind)|udp[46]_(?:sendmsg|recvmsg)|inet_sock_(?:create|release)|inet_(?:in|e)gress|sock_ops)$/;
+  /^cgroup_(?:inet[46]_(?:connect|getpeername|getsockname|bind|post_bind)|udp[46]_(?:sendmsg|recvmsg)|inet_sock_(?:create|release)|inet_(?:in|e)gress|sock_ops|[gs]etsockopt|sysctl)$/;
 
 export class Cgroup {
   readonly path: string;

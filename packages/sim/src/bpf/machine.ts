@@ -51,6 +51,14 @@ export interface Hooks {
 }
 
 const EINVAL = 22;
+/** Helpers that only the hooks which have them answer. */
+const HOOK_HELPERS = [
+  "sock_ops_cb_flags_set",
+  "sysctl_get_name",
+  "sysctl_get_current_value",
+  "sysctl_get_new_value",
+  "sysctl_set_new_value",
+];
 
 interface StartedRing {
   readonly map: RingMap;
@@ -81,7 +89,7 @@ export class SimBpf implements BpfMachine {
         objectOf: (kind, descriptor) => (kind === "socket" ? (hooks.socket(descriptor)?.object ?? null) : null),
         mtu: (index) => hooks.mtu(index),
         socketCookie: (object) => (object && hooks.sockOf(object)?.cookie) ?? 0n,
-        special: { sock_ops_cb_flags_set: () => -EINVAL },
+        special: Object.fromEntries(HOOK_HELPERS.map((name) => [name, () => -EINVAL])),
       },
     });
   }

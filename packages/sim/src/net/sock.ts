@@ -191,6 +191,9 @@ export class Sock {
     if (level === SOL_SOCKET && !isWord) return -EINVAL;
     if (level === SOL_SOCKET && option === SO.mark) this.mark = number;
     else if (level === SOL_SOCKET && option === SO.priority) this.priority = number;
+    else if (level === SOL_SOCKET && (option === SO.sendBuffer || option === SO.receiveBuffer))
+      // The kernel doubles what is asked for (__sock_set_rcvbuf).
+      this.options.set(`${level} ${option}`, new Uint8Array(Uint32Array.of(number * 2).buffer));
     else if (level === IPPROTO_TCP && option === TCP_CALLBACKS) this.callbacks = number & 0x7f;
     else this.options.set(`${level} ${option}`, value.slice());
     return 0;
@@ -220,7 +223,7 @@ export class Sock {
 
 const EINVAL = 22;
 const [SOL_SOCKET, IPPROTO_IP, IPPROTO_TCP, IPPROTO_IPV6] = [1, 0, 6, 41];
-const SO = { mark: 36, priority: 12 } as const;
+const SO = { mark: 36, priority: 12, sendBuffer: 7, receiveBuffer: 8 } as const;
 /** TCP_BPF_SOCK_OPS_CB_FLAGS */
 const TCP_CALLBACKS = 1008;
 /** Options that programs may name (net/core/filter.c: sol_socket_sockopt, sol_tcp_sockopt, sol_ip_sockopt, sol_ipv6_sockopt). */

@@ -10,6 +10,7 @@ import { OP, runSockOps, setState } from "./sock-ops.ts";
 import { bindSock, checkDestination, nameOf, runRelease, runSockAddr } from "./socket-hooks.ts";
 import type { TcpLayer } from "./tcp.ts";
 import type { TcpConnection } from "./tcp-connection.ts";
+import { getOption, setOption, type SocketOption } from "./sock-options.ts";
 
 export class TcpSocket {
   readonly sock: Sock;
@@ -30,6 +31,14 @@ export class TcpSocket {
   /** What getsockname shows. */
   get name(): Endpoint {
     return nameOf(this.sock, "getsockname");
+  }
+
+  /** setsockopt and getsockopt, past the cgroup's programs. Throw what the kernel or a program answers. */
+  setOption(which: SocketOption, value: Uint8Array): void {
+    setOption(this.sock, which, value);
+  }
+  option(which: SocketOption, size = 4): Uint8Array {
+    return getOption(this.sock, which, size);
   }
 
   /** What getpeername shows. Throws ENOTCONN. */

@@ -11,6 +11,7 @@ import type { Problem } from "./icmp.ts";
 import { Ports } from "./ports.ts";
 import { runSkLookup } from "./sk-lookup.ts";
 import { ANY, type Endpoint, isAny, KIND, onWire, Sock, STATE, shownTo } from "./sock.ts";
+import { getOption, setOption, type SocketOption } from "./sock-options.ts";
 import { bindSock, checkDestination, nameOf, runCreate, runRelease, runSockAddr } from "./socket-hooks.ts";
 import type { Delivered, Stack } from "./stack.ts";
 
@@ -42,6 +43,14 @@ export class UdpSocket {
   /** What getsockname shows. */
   get name(): Endpoint {
     return nameOf(this.sock, "getsockname");
+  }
+
+  /** setsockopt and getsockopt, past the cgroup's programs. Throw what the kernel or a program answers. */
+  setOption(which: SocketOption, value: Uint8Array): void {
+    setOption(this.sock, which, value);
+  }
+  option(which: SocketOption, size = 4): Uint8Array {
+    return getOption(this.sock, which, size);
   }
 
   /** What getpeername shows. Throws ENOTCONN. */
