@@ -14,9 +14,9 @@ import { removeDead } from "./codegen/liveness.ts";
 import { selectFunction } from "./codegen/select.ts";
 import { shareSpillSlots } from "./codegen/share-slots.ts";
 import { problem } from "./codes.ts";
-import { cloneModule, removeUnreachable } from "./edit.ts";
+import { cloneFunction, removeUnreachable } from "./edit.ts";
 import { cacheKeys, references } from "./emit-cache.ts";
-import type { EmittedFunction } from "./emit-cache.ts";
+import type { CacheKey, EmittedFunction } from "./emit-cache.ts";
 import type { EmitOptions, IrFunction, IrModule } from "./ir.ts";
 import { inlineCalls } from "./passes/inline.ts";
 import { shareStack } from "./passes/share-stack.ts";
@@ -38,13 +38,14 @@ const MOST_STACK = 512;
  */
 export function emitModule(module: IrModule, options: EmitOptions = {}): EmitResult {
   const byteOrder = options.byteOrder ?? "little";
-  const diagnostics = verifyModule(module);
+  const known = fromCache(module, options);
+  const diagnostics = verifyModule(module, new Set(known.emitted.keys()));
   const records = { maps: byName(module.maps, module.data), programs: {}, functions: {} };
   const btf = module.btf.types.length > 0 ? { btf: module.btf } : {};
   const spec = { license: module.license, byteOrder, ...records, ...btf };
   if (diagnostics.length > 0) return { spec, diagnostics };
 
-  const emitted = emitFunctions(module, options, diagnostics);
+  const emitted = emitFunctions(module, options, { known, diagnostics });
   if (diagnostics.some((found) => found.severity === "error")) return { spec, diagnostics };
   const programs: Record<string, ProgramSpec> = {};
   const subprograms: Record<string, FunctionSpec> = {};
@@ -58,22 +59,35 @@ export function emitModule(module: IrModule, options: EmitOptions = {}): EmitRes
   return { spec: { ...spec, programs, functions: subprograms }, diagnostics };
 }
 
-/** Code of the functions that the module's programs reach, in the module's order. */
-function emitFunctions(
-  module: IrModule,
-  options: EmitOptions,
-  diagnostics: Diagnostic[],
-): Map<IrFunction, EmittedFunction> {
+/** Functions that were compiled before, by name, and those of them that no other looks at. */
+interface Known {
+  readonly keys: ReadonlyMap<IrFunction, CacheKey> | null;
+  readonly emitted: Map<string, EmittedFunction>;
+  readonly apart: ReadonlySet<string>;
+}
+
+function fromCache(module: IrModule, options: EmitOptions): Known {
   const { cache } = options;
   const keys = cache ? cacheKeys(module, options) : null;
-  const known = new Map<string, EmittedFunction>();
+  const emitted = new Map<string, EmittedFunction>();
   const apart = new Set<string>();
   for (const [fn, key] of keys ?? []) {
     const found = cache?.get(key);
     if (!found) continue;
-    known.set(fn.name, found);
+    emitted.set(fn.name, found);
     if (key.apart) apart.add(fn.name);
   }
+  return { keys, emitted, apart };
+}
+
+/** Code of the functions that the module's programs reach, in the module's order. */
+function emitFunctions(
+  module: IrModule,
+  options: EmitOptions,
+  before: { known: Known; diagnostics: Diagnostic[] },
+): Map<IrFunction, EmittedFunction> {
+  const { diagnostics } = before;
+  const { keys, emitted: known, apart } = before.known;
   const isKnown = (fn: IrFunction): boolean => known.has(fn.name);
   const roots = rootsOf(module.functions);
   if (!roots.every(isKnown)) {
@@ -84,7 +98,7 @@ function emitFunctions(
       const emitted = emitFunction(fn, options);
       known.set(fn.name, emitted);
       const key = keys?.get(byName.get(fn.name) as IrFunction);
-      if (key) cache?.put(key, emitted);
+      if (key) options.cache?.put(key, emitted);
     }
   }
   const live = new Set(roots.map(({ name }) => name));
@@ -103,7 +117,7 @@ function byName(...lists: (readonly MapSpec[])[]): Record<string, MapSpec> {
   return Object.fromEntries(lists.flat().map((map) => [map.name, map]));
 }
 
-/** What need not be compiled again, by name: functions that are known, and those of them that no other looks at. */
+/** What need not be compiled again. */
 interface Compiled {
   readonly known: ReadonlyMap<string, EmittedFunction>;
   readonly apart: ReadonlySet<string>;
@@ -116,20 +130,24 @@ export function optimizeModule(
   diagnostics: Diagnostic[],
   { known, apart }: Compiled = { known: new Map(), apart: new Set() },
 ): IrFunction[] {
-  const { functions } = cloneModule(module);
+  const isDone = ({ name }: IrFunction): boolean => known.has(name) && apart.has(name);
+  const functions = module.functions.filter((fn) => !isDone(fn)).map(cloneFunction);
   const level = options.optimize ?? 2;
   const passes = { byteOrder: options.byteOrder ?? "little" };
+  const clean = new Set<IrFunction>();
   for (const fn of functions) {
     removeUnreachable(fn);
     constructSsa(fn);
     // A callee's size is known only when it is tidy.
-    if (level === 2 && !apart.has(fn.name)) cleanUp(fn, passes);
+    if (level === 2 && cleanUp(fn, passes)) clean.add(fn);
   }
-  diagnostics.push(...inlineCalls(functions, { auto: level === 2 }));
+  const onInlined = (into: IrFunction): unknown => clean.delete(into);
+  diagnostics.push(...inlineCalls(functions, { auto: level === 2, onInlined }));
   if (diagnostics.length > 0) return functions;
-  const kept = reachable(functions).filter((fn) => !known.has(fn.name));
+  const asked = module.functions.filter(isDone).flatMap(({ name }) => known.get(name)?.references ?? []);
+  const kept = reachable(functions, asked).filter((fn) => !known.has(fn.name));
   for (const fn of kept) {
-    if (level > 0) optimizeFunction(fn, passes);
+    if (level > 0) optimizeFunction(fn, passes, clean.has(fn));
     shareStack(fn);
   }
   return kept;
@@ -140,9 +158,10 @@ function rootsOf(functions: readonly IrFunction[]): IrFunction[] {
   return programs.length > 0 ? programs : functions.filter((fn) => fn.linkage === "global");
 }
 
-function reachable(functions: readonly IrFunction[]): IrFunction[] {
+/** What the roots reach, and what others reach that are not among the functions: those ask for names. */
+function reachable(functions: readonly IrFunction[], asked: readonly string[]): IrFunction[] {
   const known = new Map(functions.map((fn) => [fn.name, fn]));
-  const live = new Set(rootsOf(functions));
+  const live = new Set([...rootsOf(functions), ...asked.flatMap((name) => known.get(name) ?? [])]);
   for (const fn of live) {
     for (const name of references(fn)) {
       const callee = known.get(name);

@@ -13,6 +13,8 @@ import { newJump } from "../make.ts";
 export interface InlineOptions {
   /** Whether `auto` functions are inlined where it pays. */
   readonly auto: boolean;
+  /** Told of each function that takes in another. */
+  readonly onInlined?: (into: IrFunction) => unknown;
 }
 
 /** Instructions of a callee that is inlined at each of its calls. */
@@ -34,8 +36,9 @@ export function inlineCalls(functions: readonly IrFunction[], options: InlineOpt
         const callee = byName.get(inst.function);
         return callee !== undefined && callee !== fn && !cycles.has(callee) && isWorth(callee, { fn, sites, options });
       });
-      if (at >= 0)
-        inlineAt(fn, block, { at, callee: byName.get((block.insts[at] as InstOf<"call">).function) as IrFunction });
+      if (at < 0) continue;
+      inlineAt(fn, block, { at, callee: byName.get((block.insts[at] as InstOf<"call">).function) as IrFunction });
+      options.onInlined?.(fn);
     }
     // A callee that never returns leaves what follows the call unreachable.
     removeUnreachable(fn);

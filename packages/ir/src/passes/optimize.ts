@@ -34,8 +34,11 @@ const MOST_ROUNDS = 8;
 const MOST_THREADED = 6;
 const MOST_UNROLLED = 2;
 
-/** Simplifies until nothing changes any more. `derive`: see `decideByDominators`. */
-export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false): void {
+/**
+ * Simplifies until nothing changes any more, and gives whether that was reached: then another time would change nothing. `derive`: see
+ * `decideByDominators`.
+ */
+export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false): boolean {
   const pool = new ConstantPool(fn);
   const passes = [
     () => simplifyInstructions(fn, pool, options),
@@ -51,13 +54,15 @@ export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false
     // What is dead keeps values from being used once only.
     if (run % passes.length === passes.length - 1 && removeDeadCode(fn)) left = Math.max(left, 1);
   }
-  removeDeadCode(fn);
+  return !removeDeadCode(fn) && left === 0;
 }
 
-/** All passes on one function, whose calls are inlined. */
-export function optimizeFunction(fn: IrFunction, options: OptimizeOptions): void {
-  removeUnreachable(fn);
-  cleanUp(fn, options);
+/** All passes on one function, whose calls are inlined. `isClean`: it comes from `cleanUp` as it is. */
+export function optimizeFunction(fn: IrFunction, options: OptimizeOptions, isClean = false): void {
+  if (!isClean) {
+    removeUnreachable(fn);
+    cleanUp(fn, options);
+  }
   const promoted = promoteStack(fn, new ConstantPool(fn));
   const shadowed = shadowCounters(fn, new ConstantPool(fn));
   if (promoted || shadowed) {

@@ -16,6 +16,7 @@ export class ConstantPool {
     this.#fn = fn;
     const duplicates = new Map<Inst, Inst>();
     for (const block of fn.blocks) {
+      if (!block.insts.some(({ op }) => op === "const")) continue;
       block.insts = block.insts.filter((inst) => {
         if (inst.op !== "const") return true;
         const key = keyOf(inst);

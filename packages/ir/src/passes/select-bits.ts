@@ -6,6 +6,7 @@
 import { predecessors, retarget } from "../analysis/cfg.ts";
 import { makeInst, removeEdge, removeUnreachable, useCounts, widthOf, type InstBody, type InstOf } from "../edit.ts";
 import type { BinaryOp, Block, Inst, IrFunction, ValueType } from "../ir.ts";
+import { newJump } from "../make.ts";
 import type { ConstantPool } from "./pool.ts";
 
 interface Choice {
@@ -152,7 +153,7 @@ function rewrite(fn: IrFunction, pool: ConstantPool, choice: Choice, { base, op,
     if (arm !== join) removeEdge(arm, join);
     retarget(end, arm, join);
   }
-  block.terminator = { op: "jump", to: join, ...(loc ? { loc } : {}) };
+  block.terminator = newJump(join, loc);
   phi.args = [value];
   phi.blocks = [block];
 }
