@@ -17,7 +17,7 @@ const allowed = {
   api: [],
   flows: ["net", "api", "datapath", "control"],
   agent: ["net", "machine", "policy", "control", "datapath", "flows", "api"],
-  ui: ["net", "api", "policy", "flows"],
+  ui: ["net", "api", "policy"],
   cli: [
     "isa",
     "object",

@@ -198,7 +198,7 @@ export async function buildPlayground() {
 }
 
 /** What the page of `skep ui` is made of, besides its own package. */
-const uiPackages = ["net", "policy", "flows"];
+const uiPackages = ["net", "policy"];
 
 /** Builds the page of `skep ui` where it is missing or older than its sources; gives its folder. */
 export async function buildPage() {
@@ -227,6 +227,7 @@ export async function buildPage() {
     resolve: { conditions: ["skep-source", "module", "browser", "production"] },
     build: {
       ...{ outDir: fresh, emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false } },
+      rolldownOptions: { checks: { pluginTimings: false } },
       ...{ chunkSizeWarningLimit: 1000, reportCompressedSize: false, assetsInlineLimit: 0 },
     },
   });

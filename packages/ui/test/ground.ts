@@ -35,16 +35,19 @@ export async function playExample(): Promise<Ground> {
   const url = await new Promise<string>((resolve, reject) => {
     const write = process.stdout.write.bind(process.stdout);
     let text = "";
+    const restore = (): void => {
+      process.stdout.write = write;
+    };
     // The example talks to a terminal.
     process.stdout.write = ((chunk: string | Uint8Array): boolean => {
       text += typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk);
       const found = /See it:\S* (http:\S+)/.exec(text);
-      if (found?.[1] !== undefined) resolve(found[1]);
+      if (found?.[1] !== undefined) {
+        restore();
+        resolve(found[1]);
+      }
       return true;
     }) as typeof process.stdout.write;
-    const restore = (): void => {
-      process.stdout.write = write;
-    };
     played = demo({ once: false, run: "", example, sim: true, uiAddr: "127.0.0.1:0", signal: stop.signal });
     played.then(
       (code) => reject(new Error(`the example ended with ${code}:\n${text}`)),

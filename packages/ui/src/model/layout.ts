@@ -159,7 +159,7 @@ function pathBetween(from: Box, to: Box, row: number): Course {
     { x: end.x - bend, y: end.y },
   ];
   const path = `M${start.x},${start.y} C${out.x},${out.y} ${into.x},${into.y} ${end.x},${end.y}`;
-  const spots = [0.5, 0.36, 0.64, 0.28, 0.72].map((t) => pointAt([start, out, into, end], t));
+  const spots = [0.5, 0.42, 0.58, 0.36, 0.64].map((t) => pointAt([start, out, into, end], t));
   return { from: start, to: end, path, spots };
 }
 

@@ -157,8 +157,8 @@ function PolicyHead(props: {
       <h2>
         {policyName(rule)} <span className="quiet">{rule.kind}</span>
       </h2>
-      <p className="quiet">
-        {rule.file}, line {rule.line}
+      <p className="quiet" title={rule.file}>
+        {rule.file.split("/").slice(-2).join("/")}, line {rule.line}
       </p>
       <p className="selects">
         Selects{" "}
