@@ -1,7 +1,7 @@
 // Time from source to object: the tutorial's program, beside clang on its twin in C; and the largest program, the datapath, beside clang on
 // all twins of bench/compiler (a process each: there is no datapath in C here). Warm is a further compilation in one process, by the compiler as
-// it is shipped, after an edit: of a comment, of every line's number, or of a constant in one file after the other, which changes the code of
-// what that file is inlined into. Each case has two lines: the time that passes, and the processor's time of all threads, which another
+// it is shipped, after an edit: of a comment or of every line's number, for which the object that is known gets new line info, or of a constant
+// in one file after the other, which changes the code of what that file is inlined into. Each case has two lines: the time that passes, and the processor's time of all threads, which another
 // process beside does not lengthen as much.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
