@@ -17,6 +17,7 @@ import { type AgentOptions, type EndpointStatus, RequestError } from "./options.
 import { Reconciler } from "./reconciler.ts";
 import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
+import { DeniedFile } from "./denied.ts";
 import { forwardPackets, outerDevices } from "./devices.ts";
 import { NextHops } from "./next-hops.ts";
 import { innerMtu, NodeRoutes, openOverlay, OVERLAY_INTERFACE } from "./nodes.ts";
@@ -56,6 +57,9 @@ export class Agent {
   #reaper: NodeJS.Timeout | undefined;
 
   /** Loads or adopts the datapath and brings it to what the folder says now. Throws where that cannot be. */
+  readonly #denied: DeniedFile | null;
+  #deniedProblem = "";
+
   constructor(options: AgentOptions) {
     this.options = options;
     this.#machine = options.machine;
@@ -96,6 +100,11 @@ export class Agent {
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
+    const { prefilterFile } = options;
+    this.#denied =
+      prefilterFile === undefined
+        ? null
+        : new DeniedFile(prefilterFile, (prefixes) => this.datapath.syncDenied(prefixes));
     this.#maps = new Reconciler({
       ...{
         world: this.world,
@@ -133,6 +142,8 @@ export class Agent {
     this.datapath.syncNonMasquerade(nonMasqueradeCidrs.map(cidr));
     this.datapath.setDevices(outerDevices(this.#machine, devices, { masquerade: this.options.masquerade ?? true }));
     if (devices.length > 0) forwardPackets(this.#machine);
+    // Wrong from the start ends the start.
+    this.#denied?.refresh();
     const gone = this.#adopt();
     this.#documents.start();
     this.world.restored();
@@ -145,6 +156,7 @@ export class Agent {
     this.#reaper = setInterval(() => {
       this.#reap();
       this.#maps.lookForWays();
+      this.#refreshDenied();
     }, REAP_MS);
     this.#log.info(this.datapath.adopted.restarted ? "adopted the datapath" : "loaded the datapath", {
       endpoints: this.world.endpoints().length,
@@ -155,6 +167,18 @@ export class Agent {
 
   #nextHops(overlay: number | null): NextHops {
     return new NextHops(this.#machine, { overlay, sync: (rows) => this.datapath.syncNextHops(rows) });
+  }
+
+  /** What the file said before stays in force while it is wrong. */
+  #refreshDenied(): void {
+    try {
+      if (this.#denied?.refresh()) this.#log.info("other prefixes are denied", {});
+      this.#deniedProblem = "";
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== this.#deniedProblem) this.#log.error("the denied prefixes stay as they were", { error: text });
+      this.#deniedProblem = text;
+    }
   }
 
   /** The host's among its workloads. */
@@ -178,6 +202,7 @@ export class Agent {
       ...(xdp === "disabled" ? {} : { xdp }),
       ...(noBackend ? { noBackend } : {}),
       ...(dispatch ? { dispatch } : {}),
+      ...(this.options.prefilterFile === undefined ? {} : { prefilter: true }),
     };
   }
 

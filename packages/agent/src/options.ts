@@ -48,6 +48,8 @@ export interface AgentOptions {
   readonly lbAcceleration?: "disabled" | "native" | "generic";
   /** How what a backend answers itself (`loadBalancer.mode`) gets to its node. Default option. */
   readonly lbDispatch?: "option" | "ipip";
+  /** A file of prefixes, one a line: what comes from them by the devices is dropped before all else. Read again when it changes. */
+  readonly prefilterFile?: string;
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly lbNoBackend?: "reject" | "drop";
   /** Every question to a policy leaves a flow. Default false. */

@@ -38,4 +38,11 @@ describe("what skep up is told about services", () => {
     expect(() => balancingOf({ ...flags, lbAcceleration: "native" })).toThrow(/needs --devices/);
     expect(() => balancingOf({ ...flags, lbMode: "dsr", routing: "vxlan" })).toThrow(/needs --routing native/);
   });
+
+  test("prefixes are denied at devices", () => {
+    expect(() => balancingOf({ ...flags, prefilterCidrs: "bad.txt" })).toThrow(/--prefilter-cidrs needs --devices/);
+    expect(balancingOf({ ...flags, devices: "eth0", prefilterCidrs: "/etc/bad.txt" }).prefilterFile).toBe(
+      "/etc/bad.txt",
+    );
+  });
 });

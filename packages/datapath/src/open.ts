@@ -11,7 +11,8 @@ import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
 import { DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
-import { Deny4Key, Deny6Key, XDP_DIRECT, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
+import { Deny4Key, Deny6Key, PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
+import { XDP_DIRECT, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
 import { readCounters } from "./counters.ts";
@@ -97,7 +98,7 @@ export interface LoadBalancerOptions {
   readonly nodePorts?: { readonly first: number; readonly last: number };
   /** Programs before the packet's path in the kernel at the host's outer interfaces. Default: none. */
   readonly xdp?: "native" | "generic";
-  /** Packets from denied prefixes are dropped there (`syncDenied`). Default false. */
+  /** Packets from denied prefixes are dropped there, without XDP at tc (`syncDenied`). Default false. */
   readonly prefilter?: boolean;
   /**
    * How what a backend answers itself (services with SERVICE_FLAG.DSR) gets to its node: with an option (IPv4) or extension header (IPv6) that
@@ -156,7 +157,7 @@ function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number
     nodeport_last: options.nodePorts?.last ?? 32_767,
     lb_reject: options.noBackend === "drop" ? 0 : 1,
     lb_dispatch: options.dispatch === "ipip" ? DISPATCH_IPIP : DISPATCH_OPTION,
-    prefilter: options.prefilter ? 1 : 0,
+    prefilter: options.prefilter ? (options.xdp ? PREFILTER_XDP : PREFILTER_TC) : 0,
   };
 }
 

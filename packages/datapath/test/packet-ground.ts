@@ -70,7 +70,7 @@ export class PacketGround {
       maxEntries,
       config: {
         maglev_size: SMALL.loadBalancer.maglevSize,
-        prefilter: options.loadBalancer?.prefilter ? 1 : 0,
+        prefilter: options.loadBalancer?.prefilter ? 3 : 0,
         departure_times: options.departureTimes ? 1 : 0,
         ...config,
       },

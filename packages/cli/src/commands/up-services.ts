@@ -2,6 +2,7 @@
  * @module
  * What `skep up` is told about services, as the agent takes it.
  */
+import { resolve } from "node:path";
 import type { AgentOptions } from "@skep/agent";
 import { usageError } from "../errors.ts";
 import type { UpOptions } from "./up.ts";
@@ -14,6 +15,7 @@ type Flags = Pick<
   | "maglevTableSize"
   | "lbMode"
   | "lbDsrDispatch"
+  | "prefilterCidrs"
   | "lbAcceleration"
   | "lbNoBackend"
   | "nodePortRange"
@@ -30,14 +32,18 @@ function portRange(text: string): [first: number, last: number] {
 /** Throws usage errors. */
 export function balancingOf(
   flags: Flags,
-): Pick<AgentOptions, "loadBalancer" | "lbAcceleration" | "lbDispatch" | "lbNoBackend"> {
+): Pick<AgentOptions, "loadBalancer" | "lbAcceleration" | "lbDispatch" | "lbNoBackend" | "prefilterFile"> {
   const { lbAlgorithm: algorithm, lbMode: mode, lbAcceleration, lbNoBackend } = flags;
   const nodePortRange = portRange(flags.nodePortRange);
   if (lbAcceleration !== "disabled" && (flags.devices ?? "") === "")
     throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
   if (mode !== "snat" && flags.routing === "vxlan")
     throw usageError(`--lb-mode ${mode} needs --routing native: tunnels to other nodes do not bear what was asked`);
+  const { prefilterCidrs } = flags;
+  if (prefilterCidrs !== undefined && (flags.devices ?? "") === "")
+    throw usageError("--prefilter-cidrs needs --devices: it is at them");
   return {
+    ...(prefilterCidrs === undefined ? {} : { prefilterFile: resolve(prefilterCidrs) }),
     loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
     ...{ lbAcceleration, lbNoBackend, lbDispatch: flags.lbDsrDispatch === "ipip" ? "ipip" : "option" },
   };

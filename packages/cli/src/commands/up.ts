@@ -49,6 +49,7 @@ export interface UpOptions {
   readonly maglevTableSize: string;
   readonly lbMode: "snat" | "dsr" | "hybrid";
   readonly lbDsrDispatch: "opt" | "ipip";
+  readonly prefilterCidrs?: string;
   readonly lbAcceleration: "disabled" | "native" | "generic";
   readonly lbNoBackend: "reject" | "drop";
   readonly nodePortRange: string;

@@ -59,6 +59,10 @@ export function defineUp(program: Command, finish: Finish): void {
         .choices(["reject", "drop"])
         .default("reject"),
     )
+    .option(
+      "--prefilter-cidrs <file>",
+      "prefixes, one a line, whose packets are dropped at the devices before all else; read again when it changes",
+    )
     .option("--node-port-range <first,last>", "ports of the node for services", "30000,32767")
     .option(
       "--devices <names>",

@@ -8,6 +8,7 @@ import { find } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { devices } from "./device.bpf.ts";
+import { countDenied, isDenied, prefilter, PREFILTER_TC } from "./denied.bpf.ts";
 import { readOption } from "./direct.bpf.ts";
 import {
   CALL_DIRECT_ARRIVED,
@@ -108,6 +109,10 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
   const device = devices.get(ctx.ifindex);
   const ethernet = ctx.header(Ethernet, 0);
   if (!device || !ethernet) return TC.OK;
+  if ((prefilter.value & PREFILTER_TC) !== 0 && isDenied(ctx, ethernet.type)) {
+    countDenied(ctx);
+    return TC.SHOT;
+  }
   const packet = freshPacket();
   if (!packet) return TC.SHOT;
   if (parse(ctx, packet, ethernet.type) !== 0 || isTunnel(packet)) return TC.OK;

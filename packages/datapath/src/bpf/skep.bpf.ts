@@ -15,3 +15,4 @@ export * from "./nodeport-tc.bpf.ts";
 export * from "./xdp.bpf.ts";
 export * from "./flows.bpf.ts";
 export * from "./direct.bpf.ts";
+export * from "./denied.bpf.ts";

@@ -21,6 +21,7 @@ import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
 import { find, open, touch } from "./connection.bpf.ts";
 import { again, collect, knownFlow, noteBackend, rememberRewrite, rememberTunnel, WHOLE_WAY } from "./flows.bpf.ts";
+import { countDenied, isDenied, prefilter, PREFILTER_XDP } from "./denied.bpf.ts";
 import { addOptionXdp, bearsOption, dispatch, DISPATCH_IPIP, encapsulateXdp, tooLong } from "./direct.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count } from "./events.bpf.ts";
@@ -32,41 +33,6 @@ import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, freshPacket, parse, sameAddress, scratc
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
 import { rewriteDestinationXdp, rewriteSourceXdp } from "./rewrite.bpf.ts";
 import { backendOf } from "./services.bpf.ts";
-
-// ---- the list of denied prefixes ----
-
-/** Prefixes are looked for: off where the lists are empty. */
-export const prefilter = config("prefilter", u8, 0);
-
-export const Deny4Key = struct("Deny4Key", { prefixLength: u32, address: be32 });
-export const Deny6Key = struct("Deny6Key", { prefixLength: u32, address: Address });
-export const denied4 = lpmTrie("skep_deny4", { key: Deny4Key, value: u8, maxEntries: 1_048_576 });
-export const denied6 = lpmTrie("skep_deny6", { key: Deny6Key, value: u8, maxEntries: 1_048_576 });
-/** What the lists have dropped, by CPU. */
-export const Denied = struct("Denied", { packets: u64, bytes: u64 });
-export const deniedCount = percpuArray("skep_denied", { value: Denied, maxEntries: 1 });
-
-function isDenied(ctx: XdpContext, type: u16): boolean {
-  if (type === ETHERTYPE_IPV4) {
-    const ip = ctx.header(Ipv4, Ethernet.size);
-    return ip !== null && denied4.ref({ prefixLength: 32, address: ip.source }) !== null;
-  }
-  if (type !== ETHERTYPE_IPV6) return false;
-  const ip = ctx.header(Ipv6, Ethernet.size);
-  if (!ip) return false;
-  const { source } = ip;
-  const address = { w0: source.w0, w1: source.w1, w2: source.w2, w3: source.w3 };
-  return denied6.ref({ prefixLength: 128, address }) !== null;
-}
-
-function deny(ctx: XdpContext): i32 {
-  const denied = deniedCount.get(0);
-  if (denied) {
-    denied.packets += 1n;
-    denied.bytes += u64(ctx.length);
-  }
-  return XDP.DROP;
-}
 
 // ---- services ----
 
@@ -86,7 +52,10 @@ export const front = xdp("skep_xdp", (ctx) => {
   const ethernet = ctx.header(Ethernet, 0);
   if (!ethernet) return XDP.PASS;
   const type = ethernet.type;
-  if (prefilter.value !== 0 && isDenied(ctx, type)) return deny(ctx);
+  if ((prefilter.value & PREFILTER_XDP) !== 0 && isDenied(ctx, type)) {
+    countDenied(ctx);
+    return XDP.DROP;
+  }
   const known = again(ctx, type);
   if (known !== WHOLE_WAY) return known;
   const packet = freshPacket();
