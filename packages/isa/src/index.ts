@@ -12,3 +12,4 @@ export * from "./assemble.ts";
 export * from "./disassemble.ts";
 export { formatInstruction } from "./notation/format.ts";
 export type { FormatNames } from "./notation/format.ts";
+export { mapTypesSince, programTypesSince } from "./tables/since.ts";

@@ -43,7 +43,7 @@ export interface VerifyOptions {
   readonly contents?: ReadonlyMap<string, Uint8Array>;
   /** CPUs of the machine that the program is for; default: as many as any may have, 8,192. */
   readonly cpus?: number;
-  /** Instructions that may be walked; default 1,000,000. */
+  /** Instructions that may be walked; default 1,000,000, for kernels before 5.2 131,072. */
   readonly budget?: number;
 }
 
@@ -74,6 +74,11 @@ export function verify(object: ObjectSpec, name: string, options: VerifyOptions 
     linked = relocate(linked, { local: object.btf, target: kernelTypes });
   }
   return verifyLoaded({ program, linked, object }, options);
+}
+
+/** BPF_COMPLEXITY_LIMIT_INSNS: of kernels before 5.2 less. */
+function budgetOfKernel(version: number): number {
+  return version < 5002 ? 131_072 : BUDGET;
 }
 
 /** Verifies a program that is linked already. */
@@ -185,7 +190,12 @@ class Verifying {
       done.push(explored);
       env.exceptionEntry = index > 0 && index === env.exceptionSubprogram;
       env.state = this.entry(env, index);
-      walk(env, { explored, prune: points.prune, malformed: problems, budget: this.options.budget ?? BUDGET });
+      walk(env, {
+        explored,
+        prune: points.prune,
+        malformed: problems,
+        budget: this.options.budget ?? budgetOfKernel(env.kind.kernel),
+      });
     }
     checkStackDepth(env);
   }
