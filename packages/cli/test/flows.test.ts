@@ -114,7 +114,7 @@ describe("the agent's history", () => {
         [0n, 1n],
         [1n, 0n],
       ]);
-      const wrong = client.queryHistory({ sql: "DROP TABLE x" })[Symbol.asyncIterator]();
+      const wrong = client.queryHistory({ sql: "DROP VIEW flows" })[Symbol.asyncIterator]();
       await expect(wrong.next()).rejects.toThrow(/only read/);
     } finally {
       await history.close();
