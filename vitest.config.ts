@@ -30,7 +30,9 @@ export default defineConfig({
           exclude: ["**/*.kernel.test.ts", "**/node_modules/**"],
           // Modules are read once per worker, not once per file: a third of the time.
           isolate: false,
-          testTimeout: 30_000,
+          // CI has two cores for two runs at once: a time-out tells of what hangs, not of what is slow.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
       },

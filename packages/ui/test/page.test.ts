@@ -44,7 +44,8 @@ describe.skipIf(command === null)("the page", () => {
   beforeAll(async () => {
     [ground, browser] = await Promise.all([playExample(), openBrowser(command ?? "")]);
     page = await browser.newPage({ viewport: { width: 1360, height: 850 } });
-    page.setDefaultTimeout(10_000);
+    // A machine that does other things too.
+    page.setDefaultTimeout(60_000);
     heard = listen(page);
   }, 120_000);
   afterAll(async () => {
@@ -67,7 +68,7 @@ describe.skipIf(command === null)("the page", () => {
   };
   /** Asks until it is true; the page's own policy does not let playwright ask in the page. */
   const until = async (expression: string): Promise<void> => {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 1200; i++) {
       if (await page.evaluate<boolean>(expression)) return;
       await page.waitForTimeout(50);
     }
