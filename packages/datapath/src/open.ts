@@ -11,10 +11,11 @@ import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
 import { DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
-import { Deny4Key, Deny6Key, PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
+import { PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
 import { XDP_DIRECT, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
+import { syncDeniedMap } from "./denied.ts";
 import { readCounters } from "./counters.ts";
 import type {
   Counter,
@@ -40,7 +41,7 @@ import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
-import { replaceKeys, sync } from "./sync.ts";
+import { sync } from "./sync.ts";
 
 export interface DatapathOptions {
   /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
@@ -422,8 +423,10 @@ class KernelDatapath implements Datapath {
   }
 
   syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
-    const wanted = [4, 6].map((family) => new Map(prefixes.flatMap((prefix) => deniedEntry(prefix, family))));
-    const results = wanted.map((rows, at) => replaceKeys(this.#map(at === 0 ? "skep_deny4" : "skep_deny6"), rows));
+    const results = [
+      syncDeniedMap(this.#map("skep_deny4"), prefixes, 4),
+      syncDeniedMap(this.#map("skep_deny6"), prefixes, 6),
+    ];
     return {
       changed: results.reduce((sum, { changed }) => sum + changed, 0),
       deleted: results.reduce((sum, { deleted }) => sum + deleted, 0),
@@ -678,16 +681,6 @@ class KernelDatapath implements Datapath {
 /** The front's own, not the programs that it goes on in. */
 function isXdpLink(name: string): boolean {
   return name.startsWith(`${XDP_PROGRAM}-`);
-}
-
-function deniedEntry({ address, length }: Prefix, family: number): [string, [Uint8Array, Uint8Array]][] {
-  if (address.family !== family) return [];
-  const words = encodeAddress(address);
-  const key =
-    family === 4
-      ? Deny4Key.encode({ prefixLength: length, address: words.w3 })
-      : Deny6Key.encode({ prefixLength: length, address: words });
-  return [[keyText(key), [key, Uint8Array.of(1)]]];
 }
 
 function isZero(words: { w0: number; w1: number; w2: number; w3: number }): boolean {

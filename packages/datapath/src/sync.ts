@@ -24,14 +24,6 @@ export function prune(map: RawMap, wanted: Rows): number {
   return stale.length;
 }
 
-/** As `sync` for a map whose values are all the same: written in batches, without a look at each. */
-export function replaceKeys(map: RawMap, wanted: Rows): { changed: number; deleted: number } {
-  const held = new Set([...map.entries()].map(([key]) => keyText(key)));
-  const fresh = [...wanted].flatMap(([text, entry]) => (held.has(text) ? [] : [entry]));
-  map.setAll(fresh);
-  return { changed: fresh.length, deleted: prune(map, wanted) };
-}
-
 export function sync(map: RawMap, wanted: Rows): { changed: number; deleted: number } {
   return { changed: write(map, wanted), deleted: prune(map, wanted) };
 }
