@@ -11,6 +11,18 @@ export const main = xdp("main", (ctx) => {
   return ctx.length << 40 ? XDP.DROP : XDP.PASS;
 });
 `;
+/** What `tsc` takes without a word: a width, something outside of the subset, a header from before the packet moved. */
+const THREE = `import { type u8, xdp, XDP, xdpAdjustHead } from "@skep/bpf";
+import { Ethernet } from "@skep/bpf/net";
+export const main = xdp("main", (ctx) => {
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return XDP.DROP;
+  const short: u8 = ctx.length * 2;
+  for (const key in { a: 1 }) return XDP.PASS;
+  xdpAdjustHead(ctx, 4);
+  return ethernet.type === short ? XDP.TX : XDP.PASS;
+});
+`;
 const RIGHT = WRONG.replace("const short: u8 = ctx.length * 2;", "const short = ctx.length;").replace("<< 40", "<< 4");
 
 const kernel = join(import.meta.dirname, "../../bpf/kernel/index.ts");
@@ -23,7 +35,7 @@ const OPTIONS = {
   strict: true,
   allowImportingTsExtensions: true,
   noEmit: true,
-  paths: { "@skep/bpf": [kernel] },
+  paths: { "@skep/bpf": [kernel], "@skep/bpf/net": [join(import.meta.dirname, "../../bpf/src/net.bpf.ts")] },
   plugins: [{ name: "@skep/compiler/plugin" }],
 };
 
@@ -33,6 +45,7 @@ describe("the editor's plugin", () => {
     folder = mkdtempSync(join(tmpdir(), "skep-plugin-"));
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: OPTIONS, include: ["*.ts"] }));
     writeFileSync(join(folder, "main.bpf.ts"), WRONG);
+    writeFileSync(join(folder, "three.bpf.ts"), THREE);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -135,5 +148,25 @@ describe("the editor's plugin", () => {
       [1101, "skep"],
       [1106, "skep"],
     ]);
+    const three = join(folder, "three.bpf.ts");
+    session.executeCommand({
+      seq: 3,
+      type: "request",
+      command: "open" as never,
+      arguments: { file: three },
+    } as ts.server.protocol.OpenRequest);
+    const answer = session.executeCommand({
+      seq: 4,
+      type: "request",
+      command: "semanticDiagnosticsSync" as never,
+      arguments: { file: three },
+    } as ts.server.protocol.SemanticDiagnosticsSyncRequest).response as typeof found & { start: { line: number } }[];
+    const lines = THREE.split("\n");
+    expect(answer.map(({ code, source, start }) => [code, source, lines[start.line - 1]?.trim()])).toEqual([
+      [1101, "skep", "const short: u8 = ctx.length * 2;"],
+      [1001, "skep", "for (const key in { a: 1 }) return XDP.PASS;"],
+      [1409, "skep", "return ethernet.type === short ? XDP.TX : XDP.PASS;"],
+    ]);
+    expect(answer[2]?.text).toContain("hint: read the header again after xdpAdjustHead");
   });
 });
