@@ -54,6 +54,8 @@ export interface RefValue {
   /** Of a packet: which layout of the packet it belongs to. */
   readonly epoch?: number;
   readonly readOnly?: boolean;
+  /** Of a dynptr: it is of a packet, whose views are stale when it has moved. */
+  readonly ofPacket?: boolean;
 }
 
 /** An integer or boolean that may be absent. */

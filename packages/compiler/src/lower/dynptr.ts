@@ -90,7 +90,8 @@ function view(cx: Cx, dynptr: RefValue, name: string, node: ts.CallExpression): 
   const offset = integer(cx, node.arguments[1], INTS.u32, node);
   const kfunc = name === "slice" ? "bpf_dynptr_slice" : "bpf_dynptr_slice_rdwr";
   const ptr = callKernel(cx, kfunc, [base, offset, b.null(), b.i32(type.size)], node);
-  return { ...place, ptr, ...(name === "slice" ? { readOnly: true } : {}) };
+  const epoch = dynptr.ofPacket ? { epoch: cx.epoch } : {};
+  return { ...place, ptr, ...epoch, ...(name === "slice" ? { readOnly: true } : {}) };
 }
 
 export function dynptrMethod(cx: Cx, dynptr: RefValue, name: string, node: ts.CallExpression): Value {
@@ -114,7 +115,7 @@ export function dynptrMethod(cx: Cx, dynptr: RefValue, name: string, node: ts.Ca
     case "clone": {
       const copy = stackRef(cx, DYNPTR, node);
       callKernel(cx, "bpf_dynptr_clone", [pointerOf(cx, dynptr, node), copy.ptr], node);
-      return copy;
+      return dynptr.ofPacket ? { ...copy, ofPacket: true } : copy;
     }
     default:
       return view(cx, dynptr, name, node);
@@ -131,7 +132,7 @@ function fromContext(cx: Cx, node: ts.CallExpression, kfunc: string): Value {
   }
   const made = stackRef(cx, DYNPTR, node);
   callKernel(cx, kfunc, [context.ptr, cx.emit(node).i64(0), made.ptr], node);
-  return made;
+  return { ...made, ofPacket: true };
 }
 
 function fromMemory(cx: Cx, node: ts.CallExpression): Value {
