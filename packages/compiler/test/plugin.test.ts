@@ -160,7 +160,9 @@ describe("the editor's plugin", () => {
       type: "request",
       command: "semanticDiagnosticsSync" as never,
       arguments: { file: three },
-    } as ts.server.protocol.SemanticDiagnosticsSyncRequest).response as typeof found & { start: { line: number } }[];
+    } as ts.server.protocol.SemanticDiagnosticsSyncRequest).response as (ts.server.protocol.Diagnostic & {
+      readonly source?: string;
+    })[];
     const lines = THREE.split("\n");
     expect(answer.map(({ code, source, start }) => [code, source, lines[start.line - 1]?.trim()])).toEqual([
       [1101, "skep", "const short: u8 = ctx.length * 2;"],
