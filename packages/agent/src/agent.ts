@@ -136,11 +136,10 @@ export class Agent {
   }
 
   #start(): void {
-    this.world.setHostAddresses(this.#machine.net.host.addresses().map(({ prefix }) => prefix.address));
+    this.#lookAtAddresses();
     if (this.options.routing === "vxlan") this.#machine.net.host.setUp(this.#overlayIndex(), true);
     const { devices = [], nonMasqueradeCidrs = [] } = this.options;
     this.datapath.syncNonMasquerade(nonMasqueradeCidrs.map(cidr));
-    this.datapath.setDevices(outerDevices(this.#machine, devices, { masquerade: this.options.masquerade ?? true }));
     if (devices.length > 0) forwardPackets(this.#machine);
     // Wrong from the start ends the start.
     this.#denied?.refresh();
@@ -155,6 +154,7 @@ export class Agent {
     this.#maps.lookForWays();
     this.#reaper = setInterval(() => {
       this.#reap();
+      this.#followAddresses();
       this.#maps.lookForWays();
       this.#refreshDenied();
     }, REAP_MS);
@@ -185,6 +185,45 @@ export class Agent {
   #ownAddresses(): { address?: Address; address6?: Address } {
     const [address, address6] = [4, 6].map((family) => this.world.gateways().find((each) => each.family === family));
     return { ...(address ? { address } : {}), ...(address6 ? { address6 } : {}) };
+  }
+
+  /** What the host's addresses were when they were last looked at. */
+  #addressText = "";
+  #addresses: readonly Address[] = [];
+
+  get hostAddresses(): readonly Address[] {
+    return this.#addresses;
+  }
+
+  /** Whether they have changed; then control and the devices' hooks know them. Throws DeviceError. */
+  #lookAtAddresses(): boolean {
+    const { devices = [], masquerade = true } = this.options;
+    const { host } = this.#machine.net;
+    const rows = host.addresses();
+    // A device that was made anew has another number.
+    const numbers = devices.map((name) => host.interface(name)?.index ?? 0);
+    const own = rows.map(({ index, prefix }) => `${index} ${formatAddress(prefix.address)}`);
+    const text = [...numbers, ...own].join(",");
+    if (text === this.#addressText) return false;
+    this.datapath.setDevices(outerDevices(this.#machine, devices, { masquerade }));
+    this.#addresses = rows.map(({ prefix }) => prefix.address);
+    this.world.setHostAddresses(this.#addresses);
+    this.#addressText = text;
+    return true;
+  }
+
+  #addressProblem = "";
+
+  #followAddresses(): void {
+    try {
+      if (this.#lookAtAddresses()) this.#maps.apply();
+      this.#addressProblem = "";
+    } catch (error) {
+      const text = errorText(error);
+      if (text !== this.#addressProblem)
+        this.#log.error("the host's addresses have changed, and what was before stays in force", { error: text });
+      this.#addressProblem = text;
+    }
   }
 
   #overlayIndex(): number {

@@ -25,6 +25,9 @@ export interface ReconcilerOptions {
   readonly onApplied: () => void;
 }
 
+/** Among what is not in force. */
+export const ROUTES = "the routes to other nodes";
+
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
 
@@ -70,7 +73,7 @@ export class Reconciler {
     // A new identity is in the policies before an address has it; a gone one leaves its address first.
     if (this.#options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
     for (const endpoint of world.endpoints()) attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
-    attempt("the routes to other nodes", () => {
+    attempt(ROUTES, () => {
       if (this.#options.nodeRoutes.sync(world.nodes.remote())) this.lookForWays();
     });
     attempt("ipcache", () => void this.#datapath.syncIpcache(world.ipcache()));

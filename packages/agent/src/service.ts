@@ -11,6 +11,7 @@ import type { Endpoint } from "@skep/control";
 import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy";
 import type { Agent } from "./agent.ts";
 import { type EndpointStatus, RequestError } from "./options.ts";
+import { nodeMessages } from "./node-list.ts";
 import { serviceMessages } from "./service-list.ts";
 
 const VERSION = "0.1.0";
@@ -75,6 +76,7 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
       edge(() => ({
         identities: agent.world.identities().map(({ id, labels }) => ({ id, labels: formatLabels(labels) })),
       })),
+    listNodes: () => edge(() => ({ nodes: nodeMessages(agent) })),
     listServices: () => edge(() => ({ services: serviceMessages(agent.world) })),
     getPolicy: ({ endpoint }) => edge(() => policy(agent, endpoint)),
     getSettings: () =>
@@ -149,6 +151,9 @@ function status(agent: Agent, flows: Observer): ReturnType<typeof create<typeof 
       hint: hint ?? "",
     }));
   const failures = [...agent.failures].map(([what, error]) => `${what} is not in force: ${error}`);
+  const conflicts = world
+    .identityConflicts()
+    .map((id) => `the cluster's identity ${id} is not taken over: its number or its labels are another's on this node`);
   return create(skep.GetStatusResponseSchema, {
     version: VERSION,
     nodeName: agent.nodeName,
@@ -169,7 +174,7 @@ function status(agent: Agent, flows: Observer): ReturnType<typeof create<typeof 
     })),
     pid: process.pid,
     directory: options.directory,
-    warnings: [...agent.warnings, ...failures],
+    warnings: [...agent.warnings, ...failures, ...conflicts],
   });
 }
 

@@ -4,9 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { World } from "@skep/control";
-import type { DatapathEvent } from "@skep/datapath";
-import { findLayer, formatAddress, type ParsedPacket, parsePrefix } from "@skep/net";
+import { type DatapathEvent, datapathTables } from "@skep/datapath";
+import { findLayer, formatAddress, hostPrefix, type ParsedPacket, parsePrefix } from "@skep/net";
 import { Cluster, type ClusterGround, type ClusterPod, NODE4, NODE6 } from "./cluster-lab.ts";
+import { nodeMessages } from "../src/node-list.ts";
+import { ip } from "./packet-lab.ts";
 import { addressOf, echo, endsOf, isReply, isRight } from "./masquerade-suite.ts";
 
 const IDENTITIES = { client: 300, stranger: 301, server: 302 } as const;
@@ -150,10 +152,50 @@ function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): vo
   });
 }
 
+function tellSuite(ground: () => ClusterGround): void {
+  let cluster: Cluster;
+  let pins: string;
+  beforeAll(() => {
+    const made = ground();
+    cluster = new Cluster(made, 2, {
+      documents: { "cluster.yaml": documents(node(0), node(1), ...identities, endpoint("server", 1, 2)) },
+      agent: () => ({ routing: "vxlan", devices: ["out0"] }),
+    });
+    pins = cluster.hosts[0]!.agent.options.pins;
+  }, 60_000);
+  afterAll(() => cluster?.close());
+
+  it("nodes: this one, and the other with its tunnel and workloads", () => {
+    const [own, other, ...rest] = nodeMessages(cluster.hosts[0]!.agent) as Record<string, unknown>[];
+    expect(own).toMatchObject({ name: "h0", local: true });
+    expect(other).toMatchObject({ name: "h1", local: false, routing: "vxlan", tunnelEndpoint: NODE4(1), endpoints: 1 });
+    expect(other!["problem"]).toBe("");
+    expect(rest).toEqual([]);
+  });
+
+  it("prefixes behind the other node", () => {
+    const { machine } = cluster.hosts[0]!;
+    const rows = datapathTables.find(({ name }) => name === "tunnel")!.read(machine, pins)!;
+    expect(rows).toContainEqual(expect.objectContaining({ prefix: "10.2.0.0/24", tunnel: NODE4(1) }));
+    for (const { tunnel } of rows) expect(tunnel).toBe(NODE4(1));
+  });
+
+  it("an address that comes later is the host's, and its device's", async () => {
+    const { machine, agent } = cluster.hosts[0]!;
+    const late = ip("198.51.100.77");
+    const identity = (): unknown =>
+      agent.world.ipcache().find(({ prefix }) => formatAddress(prefix.address) === formatAddress(late))?.identity;
+    expect(identity()).toBeUndefined();
+    machine.net.host.addAddress(machine.net.host.interface("out0")!.index, hostPrefix(late));
+    await expect.poll(identity, { timeout: 10_000, interval: 100 }).toBe(1);
+  });
+}
+
 const isAbout = (packet: ParsedPacket, wanted: number): boolean =>
   packet.layers.some((layer) => "rest" in layer && layer.rest === wanted);
 
 export function nodesSuite(ground: () => ClusterGround): void {
   describe("native routing", () => modeSuite(ground, "native"));
   describe("VXLAN", () => modeSuite(ground, "vxlan"));
+  describe("tells", () => tellSuite(ground));
 }

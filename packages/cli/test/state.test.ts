@@ -47,6 +47,16 @@ beforeAll(async () => {
       warnings: ["something is odd"],
     }),
     listEndpoints: () => ({ endpoints: [endpoint, broken] }),
+    listNodes: () => ({
+      nodes: [
+        { name: "endor", local: true, addresses: ["192.0.2.1"], podCidrs: ["10.244.0.0/24"], endpoints: 2 },
+        {
+          ...{ name: "hoth", addresses: ["192.0.2.2"], podCidrs: ["10.244.1.0/24"], endpoints: 1 },
+          ...{ routing: "vxlan", tunnelEndpoint: "192.0.2.2", labels: { zone: "ice" } },
+        },
+        { name: "dagobah", addresses: ["192.0.2.9"], routing: "vxlan", problem: "dagobah (192.0.2.9) is no neighbour" },
+      ],
+    }),
     listIdentities: () => ({ identities: [{ id: 700, labels: ["k8s:class=xwing", "k8s:org=alliance"] }] }),
     listServices: () => ({
       services: [
@@ -150,6 +160,18 @@ describe("lists", () => {
     const json = JSON.parse((await ask("service", "get", "1", "-o", "json")).stdout) as unknown[];
     expect(json).toMatchObject([{ name: "deathstar", flags: ["non-routable"], internal_scope: false }]);
     expect(await ask("service", "get", "alderaan")).toMatchObject({ status: 2 });
+  });
+
+  it("of nodes, with what keeps one from being reached; of one", async () => {
+    const { stdout } = await skep("node", "list", "--run", agent.run);
+    expect(stdout).toMatch(/^NAME +ADDRESSES +POD PREFIXES +ENDPOINTS +ROUTING +TUNNEL +PATH$/m);
+    expect(stdout).toMatch(/^endor +192\.0\.2\.1 +10\.244\.0\.0\/24 +2 +this node$/m);
+    expect(stdout).toMatch(/^hoth +192\.0\.2\.2 +10\.244\.1\.0\/24 +1 +vxlan +192\.0\.2\.2 +routes stand$/m);
+    expect(stdout).toMatch(/^dagobah .* dagobah \(192\.0\.2\.9\) is no neighbour$/m);
+    const one = await skep("node", "get", "hoth", "--run", agent.run);
+    expect(one.stdout).toMatch(/^Labels:? +zone=ice$/m);
+    const none = await skep("node", "get", "naboo", "--run", agent.run);
+    expect(none).toMatchObject({ status: 1, stderr: "skep: no node naboo: endor, hoth, dagobah are\n" });
   });
 
   it("refuse another format", async () => {

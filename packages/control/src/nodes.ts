@@ -148,6 +148,11 @@ export class NodeTable {
     this.#identities = objects.flatMap(({ identities }) => identities);
   }
 
+  /** Workloads of other nodes. */
+  endpoints(): readonly RemoteEndpoint[] {
+    return this.#endpoints;
+  }
+
   all(): readonly NodeRow[] {
     return this.#nodes;
   }

@@ -28,7 +28,27 @@ export function defineStatus(program: Command, finish: Finish): void {
   examples(status, ["skep status", "skep status -o json"]);
 }
 
+function defineNodes(program: Command, finish: Finish): void {
+  const node = program.command("node").summary("nodes").description("This node and the others of its cluster.");
+  const commands = () => import("../commands/node.ts");
+  examples(
+    listed(node.command("list"))
+      .summary("list nodes")
+      .description("Lists nodes with their addresses, prefixes and tunnels, and whether the routes to them stand.")
+      .action((options: ListOptions) => finish(async () => (await commands()).nodeList(options))),
+    ["skep node list", "skep node list -o json"],
+  );
+  examples(
+    listed(node.command("get").argument("<name>", "name of a node"))
+      .summary("show one node")
+      .description("Shows one node.")
+      .action((name: string, options: ListOptions) => finish(async () => (await commands()).nodeGet(name, options))),
+    ["skep node get worker-2"],
+  );
+}
+
 export function defineLists(program: Command, finish: Finish): void {
+  defineNodes(program, finish);
   const endpoint = program.command("endpoint").summary("workloads").description("Workloads on this node.");
   examples(
     listed(endpoint.command("list"))

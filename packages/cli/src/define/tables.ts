@@ -10,6 +10,7 @@ const NOUNS = [
   ["ct", "connections", "Connections: the opener is the source."],
   ["endpoint", "local workloads", "Local workloads by interface."],
   ["ipcache", "identities of addresses", "Prefixes and the identity that their addresses have."],
+  ["tunnel", "prefixes behind other nodes", "Prefixes and the address that the tunnel to them ends at."],
   ["lb", "services and their backends", "Frontends, slot by slot, with the backend of each."],
   ["nat", "mappings of source NAT", "Mappings of source NAT, both directions."],
   ["metrics", "packets by verdict", "Packets and bytes, forwarded or dropped, by reason and direction."],

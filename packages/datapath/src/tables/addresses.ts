@@ -26,6 +26,25 @@ export const ipcache = table({
   },
 });
 
+/** Prefixes behind other nodes. */
+export const tunnels = table({
+  name: "tunnel",
+  summary: "prefixes behind other nodes",
+  map: "skep_ipcache",
+  columns: [
+    ["PREFIX", text("prefix")],
+    ["TUNNEL ENDPOINT", text("tunnel")],
+    ["IDENTITY", text("identity")],
+  ],
+  *rows(map) {
+    for (const [key, value] of map.entries()) {
+      const { tunnel, identity } = maps.IpcacheEntry.decode(value);
+      const to = addressText(tunnel);
+      if (to !== "") yield { prefix: prefixOf(maps.IpcacheKey.decode(key)), tunnel: to, identity };
+    }
+  },
+});
+
 export const endpoints = table({
   name: "endpoint",
   summary: "local workloads by interface",

@@ -1,4 +1,4 @@
-import { endpoints, ipcache } from "./addresses.ts";
+import { endpoints, ipcache, tunnels } from "./addresses.ts";
 import { connections, nat } from "./connections.ts";
 import { metrics } from "./metrics.ts";
 import { policies } from "./policy.ts";
@@ -9,5 +9,5 @@ export type { DatapathTable, TableCell, TableRow } from "./table.ts";
 
 /** Every table, by its name. */
 export const datapathTables: readonly DatapathTable[] = [
-  ...[connections, endpoints, ipcache, services, metrics, nat, policies],
+  ...[connections, endpoints, ipcache, tunnels, services, metrics, nat, policies],
 ];
