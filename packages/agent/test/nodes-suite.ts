@@ -187,7 +187,7 @@ function tellSuite(ground: () => ClusterGround): void {
       agent.world.ipcache().find(({ prefix }) => formatAddress(prefix.address) === formatAddress(late))?.identity;
     expect(identity()).toBeUndefined();
     machine.net.host.addAddress(machine.net.host.interface("out0")!.index, hostPrefix(late));
-    await expect.poll(identity, { timeout: 10_000, interval: 100 }).toBe(1);
+    await expect.poll(identity, { timeout: 60_000, interval: 100 }).toBe(1);
   });
 }
 

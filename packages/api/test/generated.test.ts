@@ -27,5 +27,5 @@ describe("the generated code", () => {
     });
     expect(status, stderr).toBe(0);
     expect(tree(join(fresh, "generated"))).toEqual(tree(join(home, "src/generated")));
-  });
+  }, 180_000);
 });
