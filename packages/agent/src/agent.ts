@@ -18,7 +18,7 @@ import { Reconciler } from "./reconciler.ts";
 import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { DeniedFile } from "./denied.ts";
-import { forwardPackets, outerDevices } from "./devices.ts";
+import { forwardPackets, outerDevices, ownInterfaces } from "./devices.ts";
 import { NextHops } from "./next-hops.ts";
 import { innerMtu, NodeRoutes, openOverlay, OVERLAY_INTERFACE } from "./nodes.ts";
 import {
@@ -76,6 +76,7 @@ export class Agent {
       nodeName: this.nodeName,
       ...(options.loadBalancer ? { loadBalancer: options.loadBalancer } : {}),
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
+      ...(options.egressGateway ? { egressGateway: true } : {}),
     });
     const numbers = this.#state.readNumbers();
     if (numbers) this.#restoreNumbers(numbers);
@@ -98,6 +99,7 @@ export class Agent {
       cgroup: this.#cgroupPath,
       loadBalancer: this.#datapathBalancing(),
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
+      ...(options.egressGateway ? { egressGateway: true } : {}),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
     const { prefilterFile } = options;
@@ -116,6 +118,7 @@ export class Agent {
       },
       nextHops: (options.devices ?? []).length === 0 ? null : this.#nextHops(overlay?.interfaceIndex ?? null),
       hostFirewall: options.hostFirewall ?? false,
+      interfaces: options.egressGateway ? () => ownInterfaces(this.#machine, options.devices ?? []) : null,
       onApplied: () => this.onApplied?.(),
     });
     this.collector = new Collector({ datapath: this.datapath, clock: this.#machine.clock, log: this.#log });

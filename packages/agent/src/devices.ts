@@ -37,6 +37,20 @@ export function outerDevices(
   });
 }
 
+/** Every interface with its global addresses: `first` before the others. */
+export function ownInterfaces(
+  { net }: Machine,
+  first: readonly string[],
+): { readonly name: string; readonly addresses: readonly Address[] }[] {
+  const addresses = net.host.addresses();
+  const rows = net.host.interfaces().map(({ name, index }) => {
+    const own = addresses.filter((each) => each.index === index).map(({ prefix }) => prefix.address);
+    return { name, addresses: own.filter((each) => each.family === 4 || !isLinkLocal(each)) };
+  });
+  const isFirst = ({ name }: { name: string }): boolean => first.includes(name);
+  return [...rows.filter(isFirst), ...rows.filter((row) => !isFirst(row) && row.name !== "lo")];
+}
+
 function isLinkLocal({ bytes }: Address): boolean {
   return bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
 }

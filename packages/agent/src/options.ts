@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly nodeLabels?: Readonly<Record<string, string>>;
   /** Policies with a nodeSelector are in force between the host and its workloads. Default false. */
   readonly hostFirewall?: boolean;
+  /** CiliumEgressGatewayPolicies are in force; between nodes they need `routing: "vxlan"`. Default false. */
+  readonly egressGateway?: boolean;
   /** Until the settings that were last set are read. Default `default`. */
   readonly enforcement?: Enforcement;
   /** False: the folder is read again only by `rescan`. Default true. */

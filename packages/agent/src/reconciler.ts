@@ -21,6 +21,8 @@ export interface ReconcilerOptions {
   /** Null: nothing comes in from outside. */
   readonly nextHops: NextHops | null;
   readonly hostFirewall: boolean;
+  /** The node's interfaces and their addresses, those that packets leave by first; null: nothing is asked of them. */
+  readonly interfaces: (() => Parameters<World["setInterfaces"]>[0]) | null;
   /** Called after every attempt. */
   readonly onApplied: () => void;
 }
@@ -77,6 +79,13 @@ export class Reconciler {
       if (this.#options.nodeRoutes.sync(world.nodes.remote())) this.lookForWays();
     });
     attempt("ipcache", () => void this.#datapath.syncIpcache(world.ipcache()));
+    const { interfaces } = this.#options;
+    if (interfaces) {
+      attempt("egress gateways", () => {
+        world.setInterfaces(interfaces());
+        this.#datapath.syncEgress(world.egress());
+      });
+    }
     attempt("services", () => this.#applyLoadBalancer(changes));
     this.#settleFailures(failures);
     this.#options.onApplied();

@@ -20,18 +20,18 @@ function labelsOf(app: string): Readonly<Record<string, string>> {
   return new World({ podCidr, serviceCidr }).workloadLabels("default", { app });
 }
 
-const node = (at: number): object => ({
-  ...{ apiVersion: "cilium.io/v2", kind: "CiliumNode", metadata: { name: `h${at}` } },
+export const node = (at: number, labels: Readonly<Record<string, string>> = {}): object => ({
+  ...{ apiVersion: "cilium.io/v2", kind: "CiliumNode", metadata: { name: `h${at}`, labels } },
   spec: {
     addresses: [NODE4(at), NODE6(at)].map((ip) => ({ type: "InternalIP", ip })),
     ipam: { podCIDRs: [`10.${at + 1}.0.0/24`, `fd00:${at + 1}::/112`] },
   },
 });
-const identities = Object.entries(IDENTITIES).map(([app, id]) => ({
+export const identities = Object.entries(IDENTITIES).map(([app, id]) => ({
   ...{ apiVersion: "cilium.io/v2", kind: "CiliumIdentity", metadata: { name: `${id}` } },
   "security-labels": labelsOf(app),
 }));
-const endpoint = (app: keyof typeof IDENTITIES, at: number, number: number): object => ({
+export const endpoint = (app: keyof typeof IDENTITIES, at: number, number: number): object => ({
   ...{ apiVersion: "cilium.io/v2", kind: "CiliumEndpoint", metadata: { name: app, namespace: "default" } },
   status: {
     identity: { id: IDENTITIES[app], labels: Object.entries(labelsOf(app)).map(([key, value]) => `${key}=${value}`) },
@@ -48,7 +48,7 @@ const policy = {
     ingress: [{ fromEndpoints: [{ matchLabels: { app: "client" } }] }],
   },
 };
-const documents = (...objects: readonly object[]): string =>
+export const documents = (...objects: readonly object[]): string =>
   objects.map((each) => JSON.stringify(each)).join("\n---\n");
 
 function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): void {

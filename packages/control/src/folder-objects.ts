@@ -3,6 +3,7 @@
  * The objects of the watched folder that are no policies: read by kind, with their errors.
  */
 import { type Diagnostic, type ForeignDocument, type Span } from "@skep/policy";
+import { type EgressPolicySpec, parseEgressPolicy } from "./egress/parse.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import { parseEndpointSlice } from "./load-balancer/parse/endpoint-slice.ts";
 import { parsePod } from "./load-balancer/parse/pod.ts";
@@ -25,7 +26,8 @@ export type FolderObject =
   | (Base & { readonly kind: "Service"; readonly spec: ServiceSpec })
   | (Base & { readonly kind: "EndpointSlice"; readonly spec: EndpointSliceSpec })
   | (Base & { readonly kind: "Pod"; readonly spec: PodSpec })
-  | (Base & { readonly kind: "CiliumLocalRedirectPolicy"; readonly spec: RedirectSpec });
+  | (Base & { readonly kind: "CiliumLocalRedirectPolicy"; readonly spec: RedirectSpec })
+  | (Base & { readonly kind: "CiliumEgressGatewayPolicy"; readonly spec: EgressPolicySpec });
 
 interface Read {
   readonly object: FolderObject | null;
@@ -65,6 +67,13 @@ const KINDS: Readonly<Record<string, { readonly group: string; readonly read: Re
         spec && { kind: "CiliumLocalRedirectPolicy", key: objectKey(spec), span: spec.span, spec },
         diagnostics,
       );
+    },
+  },
+  CiliumEgressGatewayPolicy: {
+    group: "cilium.io",
+    read: (document, file) => {
+      const { policy: spec, diagnostics } = parseEgressPolicy(document, file);
+      return found(spec && { kind: "CiliumEgressGatewayPolicy", key: spec.name, span: spec.span, spec }, diagnostics);
     },
   },
 };
@@ -117,12 +126,15 @@ export function givenTwice(
 
 /** Services go another way: they may be given addresses first. */
 export function putObject(balancer: LoadBalancer, object: Exclude<FolderObject, { kind: "Service" }>): void {
+  // Its rows are made anew each time.
+  if (object.kind === "CiliumEgressGatewayPolicy") return;
   if (object.kind === "EndpointSlice") balancer.setEndpointSlice(object.spec);
   else if (object.kind === "Pod") balancer.setPod(object.spec);
   else balancer.setRedirect(object.spec);
 }
 
 export function takeObject(balancer: LoadBalancer, { kind, key }: Pick<FolderObject, "kind" | "key">): void {
+  if (kind === "CiliumEgressGatewayPolicy") return;
   if (kind === "Service") balancer.deleteService(key);
   else if (kind === "EndpointSlice") balancer.deleteEndpointSlice(key);
   else if (kind === "Pod") balancer.deletePod(key);

@@ -8,3 +8,5 @@ export { changeSnapshot, type NumberChange } from "./number-changes.ts";
 export type { ServiceSnapshot } from "./services.ts";
 export { HOST_ENDPOINT, type PolicyChange, type PolicySettings } from "./policy-state.ts";
 export * from "./world.ts";
+export type { EgressRow } from "./egress/egress.ts";
+export type { EgressPolicySpec } from "./egress/parse.ts";

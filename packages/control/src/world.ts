@@ -37,6 +37,8 @@ import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./m
 import { CLUSTER_KINDS, type ClusterObjects, NodeTable, parseClusterObject } from "./nodes.ts";
 import type { NumberChange } from "./number-changes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
+import { egressProblems, type EgressRow, egressRows, type EgressState } from "./egress/egress.ts";
+import type { EgressPolicySpec } from "./egress/parse.ts";
 import { type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
@@ -56,6 +58,8 @@ export interface WorldOptions {
   /** Of the node itself: what a nodeSelector selects, and its zone. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
   readonly loadBalancer?: Partial<LoadBalancerConfig>;
+  /** CiliumEgressGatewayPolicies are in force. Default false. */
+  readonly egressGateway?: boolean;
 }
 
 /** What must be on disk before a map uses it. Plain JSON. */
@@ -101,6 +105,7 @@ export class World {
   readonly #endpoints = new Map<number, Endpoint>();
   readonly #seeds = new Map<number, EndpointSeed>();
   #hostAddresses: readonly Address[] = [];
+  #interfaces: EgressState["interfaces"] = [];
   #nextEndpoint = 1;
   /** Where searches went on when changes were last asked for. */
   readonly #positions = new Map<string, string | number>();
@@ -342,7 +347,37 @@ export class World {
     this.#services.setHostAddresses(addresses, this.gateways());
   }
 
+  /** Of this node: those that packets leave by come first. */
+  setInterfaces(interfaces: EgressState["interfaces"]): void {
+    this.#interfaces = interfaces;
+  }
+
   // ---- rows ----
+
+  #egressPolicies(): EgressPolicySpec[] {
+    const objects = [...this.#files.values()].flatMap((content) => content.objects);
+    return objects.flatMap((object) => (object.kind === "CiliumEgressGatewayPolicy" ? [object.spec] : []));
+  }
+
+  /** By which nodes what workloads send to the world leaves. */
+  egress(): EgressRow[] {
+    const policies = this.#options.egressGateway ? this.#egressPolicies() : [];
+    if (policies.length === 0) return [];
+    const { nodeName: own = "", nodeLabels = {} } = this.#options;
+    const known = this.nodes.own();
+    const local = this.endpoints().map(({ address, address6, labels }) => {
+      return { addresses: address6 ? [address, address6] : [address], labels, node: own };
+    });
+    return egressRows(policies, {
+      workloads: [...local, ...this.nodes.workloads()],
+      nodes: [
+        ...this.nodes.remote(),
+        { name: own, labels: { ...known?.labels, ...nodeLabels }, addresses: known?.addresses ?? this.#hostAddresses },
+      ],
+      own,
+      interfaces: this.#interfaces,
+    });
+  }
 
   /** Brings identities in line with workloads and policies. Call before rows are taken; numbers may be new afterwards. */
   settle(): void {
@@ -453,7 +488,8 @@ export class World {
   /** What keeps policies and services from being in force as they are written. */
   problems(): Diagnostic[] {
     const policies = this.#policy.problems(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
-    return [...policies, ...this.#services.problems()];
+    const egress = egressProblems(this.#egressPolicies(), this.egress(), this.#options.egressGateway ?? false);
+    return [...policies, ...this.#services.problems(), ...egress];
   }
 
   /** The rules behind a policy entry. */

@@ -1,5 +1,5 @@
 import type { Address, Prefix } from "@skep/net";
-import type { Endpoint, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
+import type { EgressRow, Endpoint, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 
 /** What the maps hold of an endpoint. The host's own has interface 0. */
@@ -49,6 +49,8 @@ export interface Datapath {
   syncLoadBalancer(change: LoadBalancerChange): { changed: number; deleted: number };
   /** The ways on for what comes in for a service: without one the host's routes are asked, and XDP leaves the packet to tc. */
   syncNextHops(rows: readonly NextHopRow[]): { changed: number; deleted: number };
+  /** By which nodes what workloads send to the world leaves (where `egressGateway` is on): exactly these rows. */
+  syncEgress(rows: readonly EgressRow[]): { changed: number; deleted: number };
   /** Sources whose packets are dropped before all else (where `prefilter` is on): exactly these. */
   syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number };
   /** Brings the load balancer's maps to exactly these rows: after a start, or when a step has failed. */

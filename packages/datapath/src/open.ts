@@ -6,7 +6,7 @@ import type { Collection, Link, Machine, RawMap } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { Address, Prefix } from "@skep/net";
 import { ALGORITHM } from "@skep/control";
-import type { IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
+import type { EgressRow, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
@@ -41,6 +41,7 @@ import { decodeEvent } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
+import { egressEntry } from "./egress.ts";
 import { sync } from "./sync.ts";
 
 export interface DatapathOptions {
@@ -59,6 +60,8 @@ export interface DatapathOptions {
    * among its workloads: what goes on to a service's backends behind a tunnel has them.
    */
   readonly overlay?: DatapathDevice;
+  /** What certain workloads send to the world leaves by certain nodes (`syncEgress`). Default false. */
+  readonly egressGateway?: boolean;
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
   readonly hostFirewall?: boolean;
   /** Seconds that a flow is remembered after its last packet, where they are not the usual ones. */
@@ -192,6 +195,7 @@ class KernelDatapath implements Datapath {
         ipv6_enabled: options.ipv6 === false ? 0 : 1,
         departure_times: options.departureTimes ? 1 : 0,
         overlay_interface: options.overlay?.interfaceIndex ?? 0,
+        egress_gateway: options.egressGateway ? 1 : 0,
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,
         host_netns: machine.net.host.cookie,
@@ -431,6 +435,10 @@ class KernelDatapath implements Datapath {
       changed: results.reduce((sum, { changed }) => sum + changed, 0),
       deleted: results.reduce((sum, { deleted }) => sum + deleted, 0),
     };
+  }
+
+  syncEgress(rows: readonly EgressRow[]): { changed: number; deleted: number } {
+    return sync(this.#map("skep_egress"), new Map(rows.map(egressEntry)));
   }
 
   syncNonMasquerade(prefixes: readonly Prefix[]): { changed: number; deleted: number } {

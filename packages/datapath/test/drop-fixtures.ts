@@ -2,7 +2,7 @@
  * @module
  * For each drop code that the datapath can raise: the packet that raises it, and the state that it needs.
  */
-import { SERVICE_FLAG } from "@skep/control";
+import { type EgressRow, SERVICE_FLAG } from "@skep/control";
 import type { LayerSpec } from "@skep/net";
 import { Connection, ConnectionKey } from "../src/bpf/maps.bpf.ts";
 import { Device } from "../src/bpf/device.bpf.ts";
@@ -53,7 +53,7 @@ export const SETTINGS = {
   narrow: { config: { nat_first_port: 40_000, nat_last_port: 40_000 } },
   paced: { departureTimes: true },
   small: { maxEntries: { skep_ct: 64 } },
-  host: { config: { host_firewall: 1 } },
+  gateway: { egressGateway: true },
 } as const satisfies Record<string, Setting>;
 
 export interface Scene {
@@ -108,6 +108,12 @@ const external = ({ ends }: Scene, flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FL
 function outer({ ground }: Scene): void {
   const device = { address: encodeAddress(ip(ADDRESSES[4].node)), address6: encodeAddress(ip(ADDRESSES[6].node)) };
   ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
+}
+
+/** A policy sends what the workload has for the world this way. */
+function through({ ground, ends, family }: Scene, way: EgressRow["way"]): void {
+  const destination = { address: ip(family === 4 ? "0.0.0.0" : "::"), length: 0 };
+  ground.datapath.syncEgress([{ source: ip(ends.pod), destination, way, policy: "fixture" }]);
 }
 
 /** Connections that both ends have spoken in, until there is room for none. */
@@ -306,6 +312,12 @@ export const dropFixtures: readonly DropFixture[] = [
     frames: (scene) => [toLocal(scene)],
   },
   {
+    ...{ code: 194, packet: "that a policy sends through a gateway, and no node is one", program: "skep_from_ep" },
+    setting: "gateway",
+    prepare: (scene) => through(scene, { kind: "none" }),
+    frames: (scene) => [toWorld(scene)],
+  },
+  {
     ...{ code: 196, packet: "whose hops end here", program: "skep_from_ep" },
     frames: ({ ends }) => [frame(up, network(ends.pod, ends.local, 1), syn())],
   },
@@ -318,6 +330,15 @@ export const dropFixtures: readonly DropFixture[] = [
     ...{ code: 203, packet: "of an interface that is no workload's", program: "skep_from_ep" },
     prepare: ({ ground }) => ground.datapath.removeEndpoint(client),
     frames: (scene) => [toLocal(scene)],
+  },
+  {
+    ...{ code: 204, packet: "at its gateway, which has not the address that the policy names", program: "skep_to_net" },
+    setting: "gateway",
+    prepare: (scene) => {
+      outer(scene);
+      through(scene, { kind: "here", address: null });
+    },
+    frames: (scene) => [toWorld(scene)],
   },
 ];
 

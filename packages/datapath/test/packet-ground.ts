@@ -71,6 +71,7 @@ export class PacketGround {
       config: {
         maglev_size: SMALL.loadBalancer.maglevSize,
         prefilter: options.loadBalancer?.prefilter ? 3 : 0,
+        egress_gateway: options.egressGateway ? 1 : 0,
         departure_times: options.departureTimes ? 1 : 0,
         ...config,
       },

@@ -10,7 +10,7 @@ export { parseYaml, type YamlDocument } from "./source/yaml.ts";
 export * from "./parse/documents.ts";
 export type { ParseOptions } from "./parse/options.ts";
 export { parseMetadata, type Metadata } from "./parse/metadata.ts";
-export { parseSelector, plainSelector } from "./parse/selectors.ts";
+export { namespaceRequirements, parseSelector, plainSelector } from "./parse/selectors.ts";
 export * from "./selector-cache.ts";
 export * from "./repository.ts";
 export * from "./cookies.ts";

@@ -34,6 +34,7 @@ export interface UpOptions {
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
+  readonly egressGateway?: boolean;
   readonly hostFirewall?: boolean;
   readonly nodeLabel?: readonly string[];
   readonly policyVerdicts?: boolean;
@@ -149,6 +150,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
+    ...(options.egressGateway === true ? { egressGateway: true } : {}),
     ...(options.policyVerdicts === true ? { verdictEvents: true } : {}),
     ...(options.metricsAddr === undefined
       ? {}

@@ -86,6 +86,7 @@ export function defineUp(program: Command, finish: Finish): void {
         "until `skep config set` says otherwise: which workloads are default-deny",
       ).choices(["default", "always", "never"]),
     )
+    .option("--egress-gateway", "CiliumEgressGatewayPolicies are in force (between nodes: with --routing vxlan)")
     .option("--host-firewall", "policies with a nodeSelector are in force between the host and its workloads")
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
     .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")

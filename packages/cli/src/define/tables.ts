@@ -13,6 +13,7 @@ const NOUNS = [
   ["tunnel", "prefixes behind other nodes", "Prefixes and the address that the tunnel to them ends at."],
   ["lb", "services and their backends", "Frontends, slot by slot, with the backend of each."],
   ["nat", "mappings of source NAT", "Mappings of source NAT, both directions."],
+  ["egress", "egress gateways", "By which node, and with which address, what workloads send to a prefix leaves."],
   ["metrics", "packets by verdict", "Packets and bytes, forwarded or dropped, by reason and direction."],
 ] as const;
 

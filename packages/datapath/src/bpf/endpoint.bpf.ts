@@ -9,9 +9,18 @@ import { clock } from "./lifetimes.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
 import { CALL_REFUSE, calls, endpointsByAddress, endpointsByInterface, type Endpoint } from "./maps.bpf.ts";
+import { EGRESS_HERE, EGRESS_NONE, egressGateway, egressOf } from "./egress.bpf.ts";
 import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
-import { DROP, ETHERTYPE_ARP, freshPacket, type Packet, parse, sameAddress } from "./packet.bpf.ts";
-import { admit, DIRECTION_EGRESS, DIRECTION_INGRESS, IDENTITY_HOST, identityOf, type Question } from "./policy.bpf.ts";
+import { DROP, ETHERTYPE_ARP, freshPacket, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
+import {
+  admit,
+  DIRECTION_EGRESS,
+  DIRECTION_INGRESS,
+  IDENTITY_HOST,
+  identityOf,
+  isWorld,
+  type Question,
+} from "./policy.bpf.ts";
 
 /** Policies that select the node are in force between it and its workloads. */
 export const hostFirewall = config("host_firewall", u8, 0);
@@ -105,7 +114,15 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   if (refused !== 0) return drop(ctx, packet, refused, DIRECTION_EGRESS, endpoint.id);
 
   if (!target) {
-    const tunnel = overlayInterface.value === 0 ? null : tunnelOf(packet.destination);
+    let tunnel = overlayInterface.value === 0 ? null : tunnelOf(packet.destination);
+    if (egressGateway.value !== 0 && !tunnel && isWorld(packet.destinationIdentity)) {
+      const way = (packet.state & STATE_REPLY) === 0 ? egressOf(packet) : null;
+      if (way && way.kind !== EGRESS_HERE) {
+        if (way.kind === EGRESS_NONE || overlayInterface.value === 0)
+          return drop(ctx, packet, DROP.NO_EGRESS_GATEWAY, DIRECTION_EGRESS, endpoint.id);
+        tunnel = way.gateway;
+      }
+    }
     if (tunnel) {
       if ((endpoint.flags & LIMITED_EGRESS) !== 0) {
         // A departure time does not outlive the tunnel.

@@ -7,6 +7,7 @@ import { LIMITED_EGRESS, shape } from "./bandwidth.bpf.ts";
 import { find } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
+import { EGRESS_HERE, egressGateway, egressOf } from "./egress.bpf.ts";
 import { devices } from "./device.bpf.ts";
 import { countDenied, isDenied, prefilter, PREFILTER_TC } from "./denied.bpf.ts";
 import { readOption } from "./direct.bpf.ts";
@@ -24,23 +25,11 @@ import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
 import { MARK_MASK, MARK_TRANSLATED, serve } from "./nodeport.bpf.ts";
 import { overlayInterface } from "./overlay.bpf.ts";
 import { DROP, freshPacket, isZero, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
-import { DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
+import { DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf, isWorld } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
 
 /** Destinations that see workloads' own addresses (ip-masq-agent's nonMasqueradeCIDRs). */
 export const nonMasquerade = lpmTrie("skep_nomasq", { key: IpcacheKey, value: u32, maxEntries: 16_384 });
-
-const WORLD = 2;
-const WORLD_IPV4 = 9;
-const WORLD_IPV6 = 10;
-/** Identities of prefixes are numbered from here (pkg/identity/numericidentity.go: IdentityScopeLocal). */
-const PREFIXES = 1 << 24;
-
-function isWorld(identity: u32): boolean {
-  return (
-    identity === WORLD || identity === WORLD_IPV4 || identity === WORLD_IPV6 || identity >>> 24 === PREFIXES >>> 24
-  );
-}
 
 function refuse(ctx: TcContext, packet: Packet, reason: u32, direction: u8): i32 {
   count(u8(reason), direction, ctx.length);
@@ -87,13 +76,24 @@ export const toNetwork = tc("skep_to_net", (ctx) => {
       if (excess !== 0) return refuse(ctx, packet, excess, DIRECTION_EGRESS);
     }
   }
-  if (isZero(to.address)) return TC.OK;
   const now = clock();
-  const isHosts = sameAddress(packet.source, to.address);
+  let isChosen = false;
+  if (egressGateway.value !== 0) {
+    const way = egressOf(packet);
+    if (way && way.kind === EGRESS_HERE) {
+      // Who reached the workload by its own address is answered from it.
+      find(packet, now);
+      isChosen = (packet.state & STATE_REPLY) === 0 || packet.related !== 0;
+      if (isChosen) to.address = way.address;
+      if (isChosen && isZero(to.address)) return refuse(ctx, packet, DROP.NO_EGRESS_IP, DIRECTION_EGRESS);
+    }
+  }
+  if (isZero(to.address)) return TC.OK;
+  const isHosts = !isChosen && sameAddress(packet.source, to.address);
   if (isHosts) {
     // The host's own connections give way to those that have their port already.
     if (packet.related === 0 && packet.sourcePort < natFirstPort.value) return TC.OK;
-  } else if (!endpoint || !isMasqueraded(packet, now)) return TC.OK;
+  } else if (!isChosen && (!endpoint || !isMasqueraded(packet, now))) return TC.OK;
   const refused = mapOut(packet, to, now);
   if (refused !== 0) {
     if (isHosts || packet.related !== 0) return TC.OK;

@@ -30,7 +30,9 @@ import {
   DIRECTION_INGRESS,
   IDENTITY_HOST,
   IDENTITY_REMOTE_NODE,
+  IDENTITY_WORLD,
   identityOf,
+  isWorld,
   type Question,
 } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
@@ -119,6 +121,8 @@ export const toOverlay = tc("skep_to_ovl", (ctx) => {
   if (!packet) return TC.SHOT;
   if (ethernet.type === ETHERTYPE_ARP || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
   packet.sourceIdentity = identityOf(packet.source);
+  // Numbers of prefixes are this node's own.
+  if (isWorld(packet.sourceIdentity)) packet.sourceIdentity = IDENTITY_WORLD;
   const remote = tunnelOf(packet.destination);
   if (!remote) return drop(ctx, packet, DROP.NO_TUNNEL_ENDPOINT, DIRECTION_EGRESS, 0);
   const lost = intoTunnel(ctx, remote, packet.sourceIdentity);
@@ -142,6 +146,11 @@ export const fromOverlay = tc("skep_from_ovl", (ctx) => {
   // Another node's host is not this one.
   packet.sourceIdentity = key.id === IDENTITY_HOST ? IDENTITY_REMOTE_NODE : key.id;
   if (key.id === 0) return drop(ctx, packet, DROP.INVALID_IDENTITY, DIRECTION_INGRESS, 0);
+  if (key.id === IDENTITY_WORLD) {
+    // Through another node: which part of the world it is, this one knows.
+    const part = identityOf(packet.source);
+    if (isWorld(part)) packet.sourceIdentity = part;
+  }
   const target = endpointsByAddress.get(packet.destination);
   // The host itself, or what it passes on; and what answers its services' clients.
   if (!target) {

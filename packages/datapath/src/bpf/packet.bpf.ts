@@ -39,9 +39,11 @@ export const DROP = {
   LB_SOURCE_RANGE: 177,
   PROXY_UNKNOWN_PROTOCOL: 180,
   POLICY_DENY: 181,
+  NO_EGRESS_GATEWAY: 194,
   TTL_EXCEEDED: 196,
   RATE_LIMITED: 198,
   ENDPOINT_NOT_READY: 203,
+  NO_EGRESS_IP: 204,
 } as const;
 
 /** Connection tracking and policy look at this; IPv4 addresses are mapped. */

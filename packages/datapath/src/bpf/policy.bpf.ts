@@ -15,6 +15,21 @@ export const IDENTITY_REMOTE_NODE = 6;
 const ENTRY_DENY = 1;
 const ENTRY_AUDIT = 2;
 
+const WORLD_IPV4 = 9;
+const WORLD_IPV6 = 10;
+/** Identities of prefixes are numbered from here (pkg/identity/numericidentity.go: IdentityScopeLocal). */
+const PREFIXES = 1 << 24;
+
+/** Nobody of the cluster. */
+export function isWorld(identity: u32): boolean {
+  return (
+    identity === IDENTITY_WORLD ||
+    identity === WORLD_IPV4 ||
+    identity === WORLD_IPV6 ||
+    identity >>> 24 === PREFIXES >>> 24
+  );
+}
+
 /** Identity of an address: the longest prefix of the ipcache, else the world. */
 export function identityOf(address: Address): u32 {
   const entry = ipcache.get({ prefixLength: 128, address });

@@ -6,6 +6,7 @@ export * from "./connection-map.bpf.ts";
 export * from "./nat-map.bpf.ts";
 export * from "./nat.bpf.ts";
 export * from "./endpoint.bpf.ts";
+export * from "./egress.bpf.ts";
 export * from "./host.bpf.ts";
 export * from "./bandwidth.bpf.ts";
 export * from "./overlay.bpf.ts";

@@ -1,5 +1,6 @@
 import { endpoints, ipcache, tunnels } from "./addresses.ts";
 import { connections, nat } from "./connections.ts";
+import { egress } from "./egress.ts";
 import { metrics } from "./metrics.ts";
 import { policies } from "./policy.ts";
 import { services } from "./services.ts";
@@ -9,5 +10,5 @@ export type { DatapathTable, TableCell, TableRow } from "./table.ts";
 
 /** Every table, by its name. */
 export const datapathTables: readonly DatapathTable[] = [
-  ...[connections, endpoints, ipcache, tunnels, services, metrics, nat, policies],
+  ...[connections, endpoints, ipcache, tunnels, services, metrics, nat, egress, policies],
 ];
