@@ -40,6 +40,8 @@ interface Case {
   readonly verdict: number;
   /** The wrapper's case whose cost is taken off. */
   readonly base: "nothing_tc" | "nothing_xdp" | "grow_xdp";
+  /** How many bytes longer the packet becomes; default 0. */
+  readonly grows?: number;
   /** Measured with new flows and with many, too. */
   readonly hasFlows?: boolean;
 }
@@ -65,8 +67,28 @@ const CASES: readonly Case[] = [
     ...{ packet: from(OUTSIDE, SNAT_VIP), verdict: TX, hasFlows: true },
   },
   {
-    ...{ name: "XDP: in a tunnel, established", program: "skep_xdp", base: "grow_xdp" },
+    ...{ name: "XDP: node's address, once in a second of a flow", program: "skep_xdp", base: "nothing_xdp" },
+    // What opens goes the whole way each time, as a flow's packet does once in a while.
+    ...{ packet: { ...from(OUTSIDE, SNAT_VIP), flags: SYN }, verdict: TX },
+  },
+  {
+    ...{ name: "XDP: remote backend that answers itself, established", program: "skep_xdp", base: "nothing_xdp" },
     ...{ packet: from(OUTSIDE, DSR_VIP), verdict: TX, hasFlows: true },
+  },
+  {
+    ...{ name: "XDP: that, opening: an option is added", program: "skep_xdp", base: "grow_xdp" },
+    ...{ packet: { ...from(OUTSIDE, DSR_VIP), flags: SYN }, verdict: TX, grows: 8 },
+  },
+];
+/** With backends that get packets in packets. */
+const IN_TUNNELS: readonly Case[] = [
+  {
+    ...{ name: "XDP: in a tunnel, established", program: "skep_xdp", base: "grow_xdp" },
+    ...{ packet: from(OUTSIDE, DSR_VIP), verdict: TX, hasFlows: true, grows: 20 },
+  },
+  {
+    ...{ name: "XDP: in a tunnel, once in a second of a flow", program: "skep_xdp", base: "grow_xdp" },
+    ...{ packet: { ...from(OUTSIDE, DSR_VIP), flags: SYN }, verdict: TX, grows: 20 },
   },
 ];
 
@@ -179,10 +201,16 @@ class Wrapper {
   }
 }
 
-function measure(programs: Collection, twins: Collection, maps: Readonly<Record<string, RawMap>>): void {
+interface Subject {
+  readonly programs: Collection;
+  readonly twins: Collection;
+  readonly maps: Readonly<Record<string, RawMap>>;
+}
+
+function measure({ programs, twins, maps }: Subject, cases: readonly Case[]): void {
   const wrapper = new Wrapper(twins);
   const samples = new Samples();
-  const frames = CASES.map((each) => ({
+  const frames = cases.map((each) => ({
     ...each,
     data: padded(tcpPacket(each.packet)),
     opening: padded(tcpPacket({ ...each.packet, flags: SYN })),
@@ -191,12 +219,17 @@ function measure(programs: Collection, twins: Collection, maps: Readonly<Record<
     if (returned !== each.verdict) throw new Error(`${each.name}: verdict ${returned} instead of ${each.verdict}`);
   };
   const sample = (each: Case, name: string, options: Parameters<Wrapper["run"]>[2]): void => {
-    samples.add(each.base, wrapper.run(twins, each.base, { ...options, next: 0 }).duration);
+    for (const base of new Set([each.base, each.base === "grow_xdp" ? "nothing_xdp" : each.base]))
+      samples.add(base, wrapper.run(twins, base, { ...options, next: 0 }).duration);
     const { returned, duration } = wrapper.run(programs, each.program, options);
     right(each, returned);
     samples.add(name, duration);
   };
-  for (const { program, opening } of frames) programs.programs[program]?.test({ data: opening });
+  for (const { name, program, opening, data, grows = 0 } of frames) {
+    programs.programs[program]?.test({ data: opening });
+    const length = programs.programs[program]?.test({ data }).data.length ?? 0;
+    if (length !== data.length + grows) throw new Error(`${name}: ${length} bytes of ${data.length}`);
+  }
   for (let round = 0; round < ROUNDS; round++) for (const each of frames) sample(each, each.name, { data: each.data });
   const flows = frames.filter(({ hasFlows }) => hasFlows);
   for (const each of flows) {
@@ -235,8 +268,14 @@ function padded(frame: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function run(machine: Machine, pins: string, cgroup: string): void {
-  const datapath = openDatapath(machine, { pins, cgroup });
+interface Place {
+  readonly pins: string;
+  readonly cgroup: string;
+}
+
+function run(machine: Machine, { pins, cgroup }: Place, dispatch: "option" | "ipip"): void {
+  const cases = dispatch === "ipip" ? IN_TUNNELS : CASES;
+  const datapath = openDatapath(machine, { pins, cgroup, loadBalancer: { dispatch } });
   const opened: { close(): void }[] = [];
   try {
     const names = machine.bpf.pins(join(pins, "maps")).filter((name) => name !== "skep_layouts");
@@ -252,11 +291,11 @@ function run(machine: Machine, pins: string, cgroup: string): void {
     const outer = spec.maps["skep_maglev"];
     const inner = maps["skep_maglev"] && outer?.inner ? { ...outer.inner, valueSize: 16_381 * 4 } : undefined;
     const fitting = outer && inner ? { ...spec, maps: { ...spec.maps, skep_maglev: { ...outer, inner } } } : spec;
-    const programs = machine.bpf.load(fitting, { maps, programs: [...new Set(CASES.map(({ program }) => program))] });
+    const programs = machine.bpf.load(fitting, { maps, programs: [...new Set(cases.map(({ program }) => program))] });
     opened.push(programs);
     const twins = machine.bpf.load(readObject(compiled("bench/twins/wrap.bpf.ts")));
     opened.push(twins);
-    measure(programs, twins, maps);
+    measure({ programs, twins, maps }, cases);
   } finally {
     for (const each of opened.reverse()) each.close();
     datapath.destroy();
@@ -269,7 +308,9 @@ await withFolder(async (folder) => {
   const name = `skep-bench-${process.pid}`;
   const { mountPoint } = machine.bpf.preparePins(pins) as { mountPoint?: string };
   try {
-    run(machine, pins, machine.processes.createCgroup(name).path);
+    const place = { pins, cgroup: machine.processes.createCgroup(name).path };
+    run(machine, place, "option");
+    run(machine, place, "ipip");
   } finally {
     if (mountPoint !== undefined) unmountPins(mountPoint);
     if (machine.processes.cgroupProcesses(name)) await machine.processes.deleteCgroup(name);

@@ -368,6 +368,20 @@ export function nodePortSuite(open: () => PacketMachine): void {
             becomes(enter(packet), PASS, packet);
           });
 
+          test("a flow that is for no service goes up at once, until services change", () => {
+            ground.datapath.replaceLoadBalancer(NO_ROWS);
+            const packet = frame(inward, network(client, vip), segment("tcp", [44_200, 80], FLAG.ACK));
+            const passed = (): number =>
+              [...ground.map("skep_xdp_pass").entries()].filter(([, value]) => value.some((byte) => byte !== 0)).length;
+            const before = passed();
+            for (let at = 0; at < 3; at++) becomes(enter(packet), PASS, packet);
+            expect(passed()).toBe(before + 1);
+            ground.datapath.replaceLoadBalancer(rows({}));
+            for (let at = 0; at < 3; at++) expect(enter(packet).verdict).toBe(TX);
+            ground.datapath.replaceLoadBalancer(NO_ROWS);
+            for (let at = 0; at < 3; at++) becomes(enter(packet), PASS, packet);
+          });
+
           test("a flow that goes on is known by one entry, until its way changes", () => {
             ground.datapath.replaceLoadBalancer(rows({}));
             const flows = ground.map(family === 4 ? "skep_flow4" : "skep_flow6");

@@ -1,7 +1,6 @@
 // What the front has done with a flow's packets, so that the next ones are done with it by one lookup: no other map is asked while a tick lasts and
 // neither services nor ways change. Then one packet goes the whole way again, which keeps the flow's entries elsewhere alive and counted.
 import {
-  jiffies64,
   lruHash,
   percpuArray,
   redirect,
@@ -22,6 +21,7 @@ import type { NextHop } from "./device.bpf.ts";
 import { count } from "./events.bpf.ts";
 import { loadBalancerState, type Connection } from "./maps.bpf.ts";
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, TCP_FIN, TCP_RST, TCP_SYN, type Packet } from "./packet.bpf.ts";
+import { isPassed, mixed, notePassed, tick } from "./passed.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
 
 // Fields as they are in memory, whatever the order of their bytes: they are compared and copied, and their checksums do not mind (RFC 1071).
@@ -86,6 +86,9 @@ const Pending = struct("PendingFlow", {
   key6: Flow6Key,
   isKept: u32,
   isIpv6: u32,
+  /** Of its ends. */
+  hash: u32,
+  pad: u32,
   ipChecksum: u16,
   checksum: u16,
   service: u32,
@@ -104,11 +107,6 @@ export const WHOLE_WAY = -1;
 /** How many ticks an entry lasts: an entry elsewhere that lives a minute is kept alive to the second, one that lives for hours is not. */
 const LASTS_TCP = 4;
 const LASTS = 1;
-
-/** About a second, more or less with the kernel's clock. */
-function tick(): u32 {
-  return u32(jiffies64() >> 8n);
-}
 
 function change(before: u16, after: u16): u16 {
   return foldChecksum(u32(u16(~after)) + u32(before));
@@ -258,6 +256,8 @@ function again4(ctx: XdpContext, pending: Pending): i32 {
     ports = udp.ports;
   } else return WHOLE_WAY;
   const key = { source: ip.source, destination: ip.destination, ports, protocol: u32(protocol) };
+  pending.hash = mixed(key.source, key.destination, ports);
+  if ((flags & ENDS) === 0 && isPassed(pending.hash)) return XDP.PASS;
   const flow = flows4.get(key);
   if (usable(ctx, flow, pending, { flags, protocol }) && flow)
     return flow.kind === ENCAPSULATE ? encapsulate4(ctx, flow) : rewrite4(ctx, flow, protocol);
@@ -332,6 +332,13 @@ function again6(ctx: XdpContext, pending: Pending): i32 {
   pending.key6.destination = ip.destination;
   pending.key6.ports = ports;
   pending.key6.protocol = u32(protocol);
+  const { source, destination } = pending.key6;
+  const [near, far]: readonly [u32, u32] = [
+    source.w1 ^ source.w2 ^ source.w3,
+    destination.w1 ^ destination.w2 ^ destination.w3,
+  ];
+  pending.hash = mixed(near, far, ports);
+  if ((flags & ENDS) === 0 && isPassed(pending.hash)) return XDP.PASS;
   const flow = flows6.get(pending.key6);
   if (usable(ctx, flow, pending, { flags, protocol }) && flow)
     return flow.kind === ENCAPSULATE ? encapsulate6(ctx, flow) : rewrite6(ctx, flow, protocol);
@@ -350,6 +357,13 @@ export function again(ctx: XdpContext, type: u16): i32 {
 }
 
 // ---- what is remembered ----
+
+/** The packet goes up to the stack, and the flow's next ones as well. */
+export function passOn(): i32 {
+  const pending = pendingFlow.get(0);
+  if (pending && pending.isKept !== 0) notePassed(pending.hash);
+  return XDP.PASS;
+}
 
 /** Adds to the connection what its flow's entry has counted. */
 export function collect(connection: Connection, isReply: boolean): void {

@@ -20,7 +20,16 @@ import {
 import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
 import { find, open, touch } from "./connection.bpf.ts";
-import { again, collect, knownFlow, noteBackend, rememberRewrite, rememberTunnel, WHOLE_WAY } from "./flows.bpf.ts";
+import {
+  again,
+  collect,
+  knownFlow,
+  noteBackend,
+  passOn,
+  rememberRewrite,
+  rememberTunnel,
+  WHOLE_WAY,
+} from "./flows.bpf.ts";
 import { countDenied, isDenied, prefilter, PREFILTER_XDP } from "./denied.bpf.ts";
 import { addOptionXdp, bearsOption, dispatch, DISPATCH_IPIP, encapsulateXdp, tooLong } from "./direct.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
@@ -68,9 +77,9 @@ export const front = xdp("skep_xdp", (ctx) => {
     else xdpCalls.tailCall(ctx, XDP_FORWARD);
     return XDP.PASS;
   }
-  if (served !== 0) return XDP.PASS;
+  if (served !== 0) return passOn();
   const to = Translation.zero();
-  if (mapBack(packet, to, now) !== 0 || endpointsByAddress.get(to.address)) return XDP.PASS;
+  if (mapBack(packet, to, now) !== 0 || endpointsByAddress.get(to.address)) return passOn();
   // Not an error: what an error is about has no use here, and its place holds where the answer goes.
   packet.innerDestination = to.address;
   packet.innerDestinationPort = to.port;
@@ -101,8 +110,9 @@ export const forward = xdp("skep_xdp_lb", (ctx) => {
   if (!packet) return XDP.PASS;
   const backend = backendOf(packet.backend);
   const next = backend ? wayTo(packet, backend) : null;
+  if (!backend || !next) return passOn();
   const to = Translation.zero();
-  if (!backend || !next || !nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
+  if (!nodeAddress(packet, ctx.ingressIfindex, to)) return XDP.PASS;
   noteBackend(packet, backend.generation);
   const now = clock();
   const length = ctx.length;
@@ -136,7 +146,7 @@ export const reply = xdp("skep_xdp_reply", (ctx) => {
   const packet = scratch.get(0);
   if (!packet) return XDP.PASS;
   const next = nextHop(packet.innerDestination);
-  if (!next || next.hasMacs === 0) return XDP.PASS;
+  if (!next || next.hasMacs === 0) return passOn();
   noteBackend(packet, 0);
   const to = Translation.zero();
   const node = Translation.zero();
@@ -175,7 +185,7 @@ export const forwardDirect = xdp("skep_xdp_direct", (ctx) => {
   if (!packet) return XDP.PASS;
   const backend = backendOf(packet.backend);
   const next = backend ? wayTo(packet, backend) : null;
-  if (!backend || !next) return XDP.PASS;
+  if (!backend || !next) return passOn();
   // The client is told at tc.
   if (tooLong(packet, ctx.length - Ethernet.size, next) !== 0) return XDP.PASS;
   const to = Translation.zero();
