@@ -136,4 +136,10 @@ function suite(makeGround: () => Ground): void {
     expect(differences.slice(0, 10)).toEqual([]);
     expect(sent).toBeGreaterThan(50_000);
   }, 120_000);
+
+  it("every drop that the datapath counted is among the flows, or told as lost", async () => {
+    const { counted, flows, lost } = await lab.accounts();
+    expect(flows).toBeGreaterThan(10_000n);
+    expect(flows + lost).toBe(counted);
+  });
 }

@@ -1,5 +1,5 @@
 // The agent's metrics as Prometheus scrapes them, on the simulated machine.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,6 +41,19 @@ describe("metrics of an agent", () => {
     });
     return running;
   };
+
+  it("are all that the dashboard asks for", async () => {
+    const { metrics } = await start({ flows: ["drop", "flow", "tcp", "icmp", "port-distribution", "policy"] });
+    const text = await (await fetch(`http://${metrics ?? ""}/metrics`)).text();
+    const known = new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name));
+    const dashboard = readFileSync(new URL("../../../docs/grafana/skep.json", import.meta.url), "utf8");
+    const { panels } = JSON.parse(dashboard) as { panels: { targets: { expr: string }[] }[] };
+    const names = panels.flatMap(({ targets }) =>
+      targets.flatMap(({ expr }) => expr.match(/(?:hubble|cilium|skep)_\w+/g) ?? []),
+    );
+    expect(names.length).toBeGreaterThan(15);
+    for (const name of names) expect(known).toContain(name);
+  });
 
   it("tell how full the tables of flows are, and what was taken out of them", async () => {
     const { agent, metrics } = await start();

@@ -3,7 +3,8 @@
  * Workloads with wires of their own around a host namespace, and everything else behind one more wire: packets are put on the wires and
  * looked for at the other end.
  */
-import { openDatapath, type Datapath, type DatapathEvent, type DatapathOptions } from "@skep/datapath";
+import { decodeEventAt, openDatapath, type Datapath, type DatapathEvent, type DatapathOptions } from "@skep/datapath";
+import { type FlowContext, Observer } from "@skep/flows";
 import type { Machine, Namespace } from "@skep/machine";
 import {
   buildPacket,
@@ -74,6 +75,14 @@ interface Wired extends Pod {
   readonly port: Port;
 }
 
+const nameless: FlowContext = {
+  ...{ nodeName: "n", nodeLabels: [], wallTime: (time) => time, endpoint: () => null, service: () => null },
+  peer: (identity) => ({
+    ...{ id: 0, identity, namespace: "", labels: [], podName: "", workloads: [], clusterName: "" },
+  }),
+  ...{ names: () => [], policies: () => [], matchType: () => 0, interfaceName: () => "", uuid: () => "" },
+};
+
 const CHUNK = 256;
 const FIRST_PORT = 1024;
 const [ICMP, TCP, UDP, ICMPV6, SCTP] = [1, 6, 17, 58, 132];
@@ -90,6 +99,12 @@ export class PacketLab {
   private readonly drops = new Map<string, DatapathEvent>();
   private readonly arrived = new Set<string>();
   private nextPort = FIRST_PORT;
+  private dropFlows = 0;
+  /** What the agent keeps of the same events. */
+  private readonly store = new Observer({
+    ...{ nodeName: "n", version: "0", now: () => 0n, capacity: 511, context: nameless },
+    onFlow: ({ flow: { eventType } }) => (this.dropFlows += eventType?.type === 1 ? 1 : 0),
+  });
 
   constructor(ground: Ground, options: Pick<DatapathOptions, "hostFirewall" | "verdictEvents"> = {}) {
     this.ground = ground;
@@ -115,7 +130,9 @@ export class PacketLab {
     this.outside = ground.port(outside, peer.index);
     const cgroup = this.machine.processes.createCgroup(ground.cgroup).path;
     this.datapath = openDatapath(this.machine, { pins: ground.pins, cgroup, ...options });
-    this.reader = this.datapath.readEvents((event) => {
+    this.reader = this.datapath.readRecords((view, at) => {
+      this.store.addEvent(view, at);
+      const event = decodeEventAt(view, at);
       if (event.type === 1 && !event.reply) this.drops.set(keyOf(event), event);
     });
   }
@@ -148,6 +165,17 @@ export class PacketLab {
       ...{ id, identity: 1, address: ip("192.0.2.1"), interfaceName: "", interfaceIndex: 0 },
       ...{ mac: nobody, hostMac: nobody },
     });
+  }
+
+  /** Drops by the datapath's counters, those among the flows, and what was lost on the way from the one to the other. */
+  async accounts(): Promise<{ readonly counted: bigint; readonly flows: bigint; readonly lost: bigint }> {
+    this.reader.drain();
+    await Promise.resolve();
+    const counted = this.datapath
+      .counters()
+      .filter(({ reason }) => reason !== 0)
+      .reduce((sum, { packets }) => sum + packets, 0n);
+    return { counted, flows: BigInt(this.dropFlows), lost: this.datapath.lostEvents() + this.store.skipped };
   }
 
   /** Sends every probe and waits until each has arrived or its drop was told. Throws where one is neither. */
