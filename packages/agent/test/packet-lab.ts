@@ -103,6 +103,8 @@ export class PacketLab {
   /** What the agent keeps of the same events. */
   private readonly store = new Observer({
     ...{ nodeName: "n", version: "0", now: () => 0n, capacity: 511, context: nameless },
+    // All of them are looked at, however long that takes: what is skipped is counted, but not whether it was a drop.
+    budgetMs: Infinity,
     onFlow: ({ flow: { eventType } }) => (this.dropFlows += eventType?.type === 1 ? 1 : 0),
   });
 
@@ -167,7 +169,7 @@ export class PacketLab {
     });
   }
 
-  /** Drops by the datapath's counters, those among the flows, and what was lost on the way from the one to the other. */
+  /** Drops by the datapath's counters, those among the flows, and the events that were lost on the way from the one to the other. */
   async accounts(): Promise<{ readonly counted: bigint; readonly flows: bigint; readonly lost: bigint }> {
     this.reader.drain();
     await Promise.resolve();
