@@ -32,6 +32,10 @@ export interface HistoryOptions {
 }
 
 const CHUNK = 2048;
+/** So many rows go to disk before their time: they take about two kilobytes each until then. */
+const FLUSH_ROWS = 30_000;
+/** Rows that a file's writer gathers in memory. */
+const GROUP_ROWS = 32_768;
 /** So many files of a flush become one. */
 const SMALL_FILES = 32;
 /** A file of this size is not made larger. */
@@ -60,6 +64,7 @@ export class History implements FlowHistory {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #isFlushing = false;
   readonly #release: () => void;
 
   private constructor(
@@ -85,7 +90,7 @@ export class History implements FlowHistory {
     const engine = await loadEngine();
     const release = takeFolder(options.folder);
     const segments = openSegments(options.folder);
-    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "1GB" });
+    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "512MB" });
     const connection = await instance.connect();
     for (const table of [0, 1]) await connection.run(`CREATE TABLE rows${table} (${definition})`);
     const reader = await Reader.open(engine, options.folder, definition);
@@ -120,6 +125,7 @@ export class History implements FlowHistory {
     if (this.#oldest === null || time < this.#oldest) this.#oldest = time;
     if (time > this.#newest) this.#newest = time;
     if (this.#cells[0]!.length >= CHUNK) this.#append();
+    if (this.#pending >= FLUSH_ROWS && !this.#isFlushing) void this.flush();
   }
 
   #append(): void {
@@ -137,6 +143,7 @@ export class History implements FlowHistory {
   }
 
   async #write(): Promise<void> {
+    this.#isFlushing = true;
     try {
       await this.#flush();
       this.#expire();
@@ -144,6 +151,8 @@ export class History implements FlowHistory {
       this.#error = "";
     } catch (error) {
       this.#error = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#isFlushing = false;
     }
   }
 
@@ -179,7 +188,7 @@ export class History implements FlowHistory {
     const path = join(this.#options.folder, segmentName(range));
     const part = `${path}.part`;
     await this.#connection.run(
-      `COPY (${query}) TO ${quoted(part)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)`,
+      `COPY (${query}) TO ${quoted(part)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${GROUP_ROWS})`,
     );
     renameSync(part, path);
     return { ...range, path, bytes: statSync(path).size };
@@ -199,7 +208,8 @@ export class History implements FlowHistory {
     const small = this.#segments.slice(from);
     if (small.length < SMALL_FILES) return;
     const files = small.map(({ path }) => quoted(path)).join(", ");
-    const merged = await this.#copy(`SELECT * FROM read_parquet([${files}]) ORDER BY time`, {
+    // In the order of the files, which is nearly that of time: sorting would take all of them into memory.
+    const merged = await this.#copy(`SELECT * FROM read_parquet([${files}])`, {
       ...{ first: small[0]!.first, last: small.at(-1)!.last },
       oldest: small.reduce((least, { oldest }) => (oldest < least ? oldest : least), small[0]!.oldest),
       newest: small.reduce((most, { newest }) => (newest > most ? newest : most), 0n),
