@@ -144,11 +144,33 @@ function suite(open: () => { readonly target: string; readonly credentials: grpc
     }
   });
 
+  const getFlows = observer.Observer.methods.find(({ name }) => name === "GetFlows")!;
+
+  it.each([
+    ["an allow list", { whitelist: [{ uuid: ["b"] }] }, ["b", "lost 3"]],
+    ["a deny list", { blacklist: [{ uuid: ["b"] }] }, ["a", "lost 3"]],
+    ["two fields of one filter", { whitelist: [{ uuid: ["a", "b"], sourcePod: ["n/"] }] }, ["a", "b", "lost 3"]],
+    ["an expression", { whitelist: [{ experimental: { celExpression: ["_flow.uuid == 'a'"] } }] }, ["a", "lost 3"]],
+    ["the first", { number: 1n, first: true }, ["a"]],
+    ["the last", { number: 1n }, ["b", "lost 3"]],
+    ["a time", { since: { seconds: 1n, nanos: 0 } }, ["lost 3"]],
+    ["a field mask", { number: 1n, first: true, fieldMask: { paths: ["source"] } }, [""]],
+  ])("GetFlows with %s", async (_what, input, expected) => {
+    const { target, credentials } = open();
+    const client = clientOf(observer.Observer, target, credentials);
+    const { code, messages } = await call(client, getFlows, { input });
+    client.close();
+    expect(code).toBe(OK);
+    const seen = (messages as observer.GetFlowsResponse[]).map(({ responseTypes: { case: kind, value } }) =>
+      kind === "flow" ? value.uuid : kind === "lostEvents" ? `lost ${value.numEventsLost}` : kind,
+    );
+    expect(seen).toEqual(expected);
+  });
+
   it("refuses a filter that cannot be", async () => {
     const { target, credentials } = open();
     const client = clientOf(observer.Observer, target, credentials);
-    const [getFlows] = observer.Observer.methods.filter(({ name }) => name === "GetFlows");
-    const { code } = await call(client, getFlows!, { input: { whitelist: [{ sourceIp: ["x"] }] } });
+    const { code } = await call(client, getFlows, { input: { whitelist: [{ sourceIp: ["x"] }] } });
     client.close();
     expect(code).toBe(grpc.status.INVALID_ARGUMENT);
   });
