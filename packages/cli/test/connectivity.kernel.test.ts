@@ -14,6 +14,8 @@ const NAMES = [
   "client-ingress-icmp",
   "echo-ingress",
   "host-firewall-ingress",
+  "egress-gateway",
+  "egress-gateway-excluded-cidrs",
 ];
 
 describe.skipIf(!privileged)("skep connectivity test", () => {

@@ -13,6 +13,7 @@ import {
   CAST,
   type CastMember,
   type Drop,
+  EGRESS,
   EXTERNAL,
   EXTERNAL_OTHER,
   HTTP,
@@ -37,6 +38,7 @@ export function wireOutside(host: Namespace, outside: Namespace): void {
   host.setSysctl("net/ipv4/ip_forward", "1");
   const { host: near, peer } = host.createVeth("out0", { namespace: outside, name: "eth0" });
   host.addAddress(near.index, { address: addressOf(NODE), length: 24 });
+  host.addAddress(near.index, { address: addressOf(EGRESS), length: 32 });
   for (const text of [EXTERNAL, EXTERNAL_OTHER])
     outside.addAddress(peer.index, { address: addressOf(text), length: 24 });
   host.setUp(near.index, true);
@@ -79,6 +81,7 @@ export class AgentGround {
       ...{ machine: this.#machine, directory: this.#policies, run: this.folder, state: join(this.folder, "state") },
       ...{ ...this.#place, podCidr: POD_CIDR, serviceCidr: "10.96.0.0/16", nodeName: "node1", watch: false, log },
       ...{ hostFirewall: true, nodeLabels: { "kubernetes.io/hostname": "node1" } },
+      ...{ devices: ["out0"], masquerade: false, egressGateway: true },
     });
   }
 

@@ -62,6 +62,8 @@ export const CAST: readonly CastMember[] = [
 export const EXTERNAL = "192.0.2.2";
 export const EXTERNAL_OTHER = "192.0.2.3";
 export const NODE = "192.0.2.1";
+/** Of the host too: what an egress gateway gives. */
+export const EGRESS = "192.0.2.10";
 export const SERVICE = "10.96.0.50";
 
 export const SERVICE_DOCUMENT = `apiVersion: v1

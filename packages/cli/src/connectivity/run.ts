@@ -36,6 +36,9 @@ function refusalOf(drop: Drop): string {
   return `${drop.direction} dropped, reason ${drop.reason}`;
 }
 
+/** Of a socket of both families. */
+const bare = (address = ""): string => address.replace(/^::ffff:/, "");
+
 const portText = ({ port }: Probe): string => (port === null ? "echo" : String(port));
 const probeText = (probe: Probe): string => `${probe.from} -> ${probe.to}:${portText(probe)}`;
 
@@ -93,12 +96,14 @@ export class ConnectivityTest {
     return findings;
   }
 
-  async #ask({ from, to, port, expect }: Probe): Promise<boolean | string> {
+  async #ask({ from, to, port, expect, seenAs }: Probe): Promise<boolean | string> {
     const actor = this.#ground.actor(from);
     const host = this.#addressOf(to);
     const timeout = expect === "ok" ? ARRIVES_MS : this.#ground.patience;
     if (port !== null) {
       const answer = await actor.request(host, { port, timeout });
+      if (answer.ok && seenAs !== undefined && bare(answer.seenAs) !== this.#addressOf(seenAs))
+        return `seen as ${bare(answer.seenAs)}`;
       return answer.ok || answer.text;
     }
     if (!actor.ping) throw new Error(`${from} cannot send an echo`);

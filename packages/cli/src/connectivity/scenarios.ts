@@ -3,7 +3,17 @@
  * The scenarios of Cilium's connectivity test that this version covers, under Cilium's names (cilium-cli, connectivity/builder): policies, who
  * asks whom, and what must come of it.
  */
-import { EXTERNAL, EXTERNAL_OTHER, HTTP, NAMESPACE, NODE, OTHER_HTTP, OTHER_NAMESPACE, SERVICE } from "./ground.ts";
+import {
+  EGRESS,
+  EXTERNAL,
+  EXTERNAL_OTHER,
+  HTTP,
+  NAMESPACE,
+  NODE,
+  OTHER_HTTP,
+  OTHER_NAMESPACE,
+  SERVICE,
+} from "./ground.ts";
 
 /** What comes of a probe: an answer, or a drop for a reason in a direction. */
 export type Expectation = "ok" | Refusal;
@@ -17,6 +27,8 @@ export interface Probe {
   /** TCP port of an HTTP request; null: an ICMP echo. */
   readonly port: number | null;
   readonly expect: Expectation;
+  /** By which the other end sees it: an actor's name, or an address. */
+  readonly seenAs?: string;
 }
 
 export interface Scenario {
@@ -433,4 +445,39 @@ const host: readonly Scenario[] = [
   },
 ];
 
-export const scenarios: readonly Scenario[] = [...open, ...ingress, ...egress, ...host];
+const gateway = (excluded: string): string =>
+  document({
+    kind: "CiliumEgressGatewayPolicy",
+    name: "client",
+    spec: `  selectors: [{podSelector: {matchLabels: {name: client}}}]
+  destinationCIDRs: ["0.0.0.0/0"]
+${excluded}  egressGateway:
+    nodeSelector: {matchLabels: {"kubernetes.io/hostname": node1}}
+    egressIP: ${EGRESS}
+`,
+  });
+const seen = (from: string, target: string, seenAs: string): Probe => ({
+  ...{ from, to: target, port: HTTP, expect: "ok", seenAs },
+});
+
+const gateways: readonly Scenario[] = [
+  {
+    name: "egress-gateway",
+    summary: "client leaves with the gateway's address, client2 with its own",
+    policies: [gateway("")],
+    probes: [
+      seen("client", EXTERNAL, EGRESS),
+      seen("client", EXTERNAL_OTHER, EGRESS),
+      seen("client2", EXTERNAL, "client2"),
+      seen("client", ECHO, "client"),
+    ],
+  },
+  {
+    name: "egress-gateway-excluded-cidrs",
+    summary: "to prefixes that are excluded client goes as itself",
+    policies: [gateway(`  excludedCIDRs: [${EXTERNAL_OTHER}/32]\n`)],
+    probes: [seen("client", EXTERNAL, EGRESS), seen("client", EXTERNAL_OTHER, "client")],
+  },
+];
+
+export const scenarios: readonly Scenario[] = [...open, ...ingress, ...egress, ...host, ...gateways];

@@ -12,7 +12,7 @@ import { jsonLine, Observer, recordOf } from "@skep/flows";
 import { formatAddress, parseAddress } from "@skep/net";
 import { type Cgroup, openSim, type SimMachine, type SimNamespace, type TcpConnection } from "@skep/sim";
 import { VERSION } from "../version.ts";
-import type { Labels, Player, SeenFlow, Theatre } from "./theatre.ts";
+import { type Labels, type Player, SEEN_AS, type SeenFlow, type Theatre } from "./theatre.ts";
 import type { Answer, Order } from "./workload.ts";
 
 /** What an agent on a real folder takes to see a change. */
@@ -166,7 +166,8 @@ export function serve(name: string, connection: TcpConnection): void {
     for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
       const stays = /\r\nconnection: keep-alive/i.test(text.slice(0, end));
       text = text.slice(end + 4);
-      connection.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+      const seenAs = `${SEEN_AS}: ${formatAddress(connection.remote.address)}`;
+      connection.write(`HTTP/1.1 200 OK\r\n${seenAs}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
       if (!stays) connection.end();
     }
   };
@@ -214,6 +215,7 @@ export class SimulatedPilot implements Player {
         ok: answer.startsWith("HTTP/1.1 200"),
         text: (answer.split("\r\n\r\n")[1] ?? "").trim(),
         peer: shown,
+        seenAs: answer.split(`${SEEN_AS}: `)[1]?.split("\r\n")[0] ?? "",
       };
     } catch (error) {
       return { id, ok: false, text: (error as { code?: string }).code ?? String(error) };

@@ -5,6 +5,9 @@
 import type { PageOptions } from "@skep/agent";
 import type { Answer, Order } from "./workload.ts";
 
+/** Header of an answer: the address that the server saw. */
+export const SEEN_AS = "x-seen-as";
+
 /** What the example reads of a line of `skep observe -o json`. */
 export interface SeenFlow {
   readonly verdict?: string;

@@ -6,6 +6,7 @@
 import http from "node:http";
 import net from "node:net";
 import readline from "node:readline";
+import { SEEN_AS } from "./theatre.ts";
 
 export interface Order {
   readonly id: number;
@@ -28,6 +29,8 @@ export interface Answer {
   readonly text: string;
   /** What getpeername shows. */
   readonly peer?: string;
+  /** The address that the server saw. */
+  readonly seenAs?: string;
 }
 
 /** The second port is open and in no policy: what reaches it is not the rule's doing. */
@@ -42,6 +45,7 @@ function serve(name: string): void {
           return;
         }
         response.setHeader("connection", request.headers.connection ?? "close");
+        response.setHeader(SEEN_AS, request.socket.remoteAddress ?? "");
         response.end(`${name}: ship landed\n`);
       })
       .listen(port, "0.0.0.0");
@@ -58,7 +62,8 @@ function stream(response: http.ServerResponse): void {
 function request(order: Order): Promise<Answer> {
   return new Promise((resolve) => {
     let peer: string | undefined;
-    const answer = (ok: boolean, text: string): void => resolve({ id: order.id, ok, text, ...(peer ? { peer } : {}) });
+    const answer = (ok: boolean, text: string, seenAs?: string | string[]): void =>
+      resolve({ id: order.id, ok, text, ...(peer ? { peer } : {}), ...(seenAs ? { seenAs: String(seenAs) } : {}) });
     const call = http.get(
       {
         host: order.host,
@@ -72,7 +77,8 @@ function request(order: Order): Promise<Answer> {
         let body = "";
         response.setEncoding("utf8");
         response.on("data", (chunk: string) => (body += chunk));
-        response.on("end", () => answer(response.statusCode === 200, body.trim()));
+        const seenAs = response.headers[SEEN_AS];
+        response.on("end", () => answer(response.statusCode === 200, body.trim(), seenAs));
       },
     );
     call.on("socket", (socket) =>
