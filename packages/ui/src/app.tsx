@@ -1,3 +1,4 @@
+import type { ConnectError } from "@connectrpc/connect";
 import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { skep } from "@skep/api";
 import type { Clients } from "./api/clients.ts";
@@ -5,8 +6,9 @@ import { ChipError } from "./model/chip-fields.ts";
 import { type Chip, type FlowFilters, filtersOf, formatChip } from "./model/chips.ts";
 import type { View } from "./model/location.ts";
 import { type Sample, sampleOf, withSample } from "./model/samples.ts";
+import { Boundary } from "./parts/boundary.tsx";
 import { FlowFeed } from "./state/feed.ts";
-import { useFeed, usePolled } from "./state/hooks.ts";
+import { isAway, useFeed, usePolled } from "./state/hooks.ts";
 import { usePlace } from "./state/place.ts";
 import { useShortcuts } from "./state/shortcuts.ts";
 import { FlowControls, FlowsView, type FlowsViewProps } from "./views/flows-view.tsx";
@@ -37,7 +39,12 @@ function useSamples(status: skep.GetStatusResponse | null): readonly Sample[] {
   return samples;
 }
 
-function viewOf(view: View, shared: FlowsViewProps, samples: readonly Sample[]): ReactNode {
+interface Told {
+  readonly samples: readonly Sample[];
+  readonly problem: ConnectError | null;
+}
+
+function viewOf(view: View, shared: FlowsViewProps, { samples, problem }: Told): ReactNode {
   switch (view) {
     case "map":
     case "flows":
@@ -56,7 +63,7 @@ function viewOf(view: View, shared: FlowsViewProps, samples: readonly Sample[]):
     case "identities":
       return <Listing view={<IdentitiesView {...shared} />} />;
     case "metrics":
-      return <MetricsView {...shared} samples={samples} />;
+      return <MetricsView {...shared} samples={samples} problem={problem} />;
     case "playground":
       return <PlaygroundView />;
   }
@@ -85,11 +92,20 @@ export function App({ clients }: { readonly clients: Clients }): ReactNode {
     onPause: () => feed.pause(!snapshot.paused),
   });
   const samples = useSamples(status.value);
-  const shared = { clients, place, go, feed, snapshot, status: status.value, input, problem, filters };
+  const shared = { ...{ clients, place, go, feed, snapshot, input, problem, filters }, status: status.value };
   return (
     <div className="app">
       <Header view={place.view} onView={show} status={status} state={snapshot.state} lost={snapshot.lost} />
-      <Suspense fallback={<main className="waiting" />}>{viewOf(place.view, shared, samples)}</Suspense>
+      {place.view !== "playground" && status.value && isAway(status) ? (
+        <p className="notice bad" role="status">
+          The agent does not answer. What is shown is from before; the page asks again until it does.
+        </p>
+      ) : null}
+      <Boundary name={place.view}>
+        <Suspense fallback={<main className="waiting" />}>
+          {viewOf(place.view, shared, { samples, problem: status.problem })}
+        </Suspense>
+      </Boundary>
     </div>
   );
 }

@@ -4,8 +4,13 @@
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type RunningPage, servePage } from "@skep/agent";
+import { flow, observer, skep } from "@skep/api";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { demo } from "../../cli/src/demo/demo.ts";
+import { pageFiles } from "../../cli/src/page-files.ts";
 
 /** The installed browser; null where there is none. */
 export function findBrowser(): string | null {
@@ -73,4 +78,50 @@ export function listen(page: Page): { readonly requests: string[]; readonly erro
     if (message.type() === "error") heard.errors.push(message.text());
   });
   return heard;
+}
+
+/** The flow number `i`: of one of 20 clients to one of 10 servers, one in 17 dropped. `time`: milliseconds since 1970. */
+export function flowMessage(i: number, time: number): observer.GetFlowsResponse {
+  const end = (name: string): object => ({
+    ...{ ID: 1, identity: 1000, namespace: "default", podName: name, labels: [`k8s:app=${name}`] },
+  });
+  const tcp = { sourcePort: 1024 + (i % 60_000), destinationPort: 80, flags: { SYN: true } };
+  const value = create(flow.FlowSchema, {
+    uuid: `u-${i}`,
+    time: timestampFromMs(time),
+    source: end(`client-${i % 20}`),
+    destination: end(`web-${i % 10}`),
+    IP: { source: "10.0.0.1", destination: "10.0.0.2" },
+    l4: { protocol: { case: "TCP", value: tcp } },
+    verdict: i % 17 === 0 ? flow.Verdict.DROPPED : flow.Verdict.FORWARDED,
+  });
+  return create(observer.GetFlowsResponseSchema, { responseTypes: { case: "flow", value } });
+}
+
+export interface ServedFlows {
+  readonly flows: number;
+  /** With the agent's service beside Hubble's. */
+  readonly status: boolean;
+  readonly listen?: string;
+}
+
+/** The page of a server with so many flows, which then stays silent. */
+export function serveFlows({ flows, status, listen: at = "127.0.0.1:0" }: ServedFlows): Promise<RunningPage> {
+  const now = Date.now();
+  const messages = Array.from({ length: flows }, (_, i) => flowMessage(i, now - (flows - i) * 5));
+  return servePage({
+    listen: at,
+    files: pageFiles,
+    routes: (router) => {
+      // Behind a server of Hubble's API alone these answer that they do not know the question.
+      router.service(skep.Flows, {});
+      router.service(skep.Agent, status ? { getStatus: () => ({ nodeName: "bench" }), listEndpoints: () => ({}) } : {});
+      router.service(observer.Observer, {
+        async *getFlows(_request, { signal }) {
+          yield* messages;
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        },
+      });
+    },
+  });
 }

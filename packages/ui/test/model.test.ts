@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { appName } from "../src/model/ends.ts";
 import { buildMap, edgeTone, MapBuilder, type MapEdge } from "../src/model/graph.ts";
 import { Held } from "../src/model/held.ts";
-import { layoutMap, nodeHeight, shapeOf } from "../src/model/layout.ts";
+import { labelWidth, layoutMap, nodeHeight, shapeOf } from "../src/model/layout.ts";
 import { formatPlace, parsePlace, type Place } from "../src/model/location.ts";
 import { ratesOf, sampleOf, withSample, MOST_SAMPLES } from "../src/model/samples.ts";
 import { formatBytes, formatCount, formatRate, formatShare, formatSpan } from "../src/model/text.ts";
@@ -117,9 +117,10 @@ describe("the layout", () => {
       expect(box.x + box.width).toBeLessThan(width);
       expect(box.y + box.height).toBeLessThan(height);
     }
-    const labels = [...edges.values()].map(({ label }) => label);
+    const labels = map.edges.map((edge) => ({ room: labelWidth(edge), ...edges.get(edge.key)!.label }));
     for (const [i, a] of labels.entries())
-      for (const b of labels.slice(i + 1)) expect(Math.abs(a.x - b.x) >= 120 || Math.abs(a.y - b.y) >= 24).toBe(true);
+      for (const b of labels.slice(i + 1))
+        expect(Math.abs(a.x - b.x) >= (a.room + b.room) / 2 || Math.abs(a.y - b.y) >= 24).toBe(true);
   });
 
   it("knows when nothing has moved", () => {

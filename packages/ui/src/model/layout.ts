@@ -3,7 +3,7 @@
  * Places the boxes of the map: callers left, those that are asked right, namespaces in frames. Pixels from the top left.
  */
 import { Graph, layout as dagreLayout } from "@dagrejs/dagre";
-import type { MapNode, ServiceMap } from "./graph.ts";
+import { type EdgeTone, edgeTone, type MapEdge, type MapNode, type ServiceMap } from "./graph.ts";
 
 export const NODE_WIDTH = 208;
 export const HEAD_HEIGHT = 54;
@@ -51,7 +51,7 @@ export function nodeHeight(node: MapNode): number {
 /** Says whether two maps stand in the same places. */
 export function shapeOf({ nodes, edges }: ServiceMap): string {
   const boxes = nodes.map(({ key, ports }) => `${key}[${ports.map(({ name }) => name).join()}]`);
-  return `${boxes.join(";")} ${edges.map(({ key }) => key).join(";")}`;
+  return `${boxes.join(";")} ${edges.map((edge) => `${edge.key} ${edgeTone(edge)}`).join(";")}`;
 }
 
 export function layoutMap(map: ServiceMap): MapLayout {
@@ -62,17 +62,13 @@ export function layoutMap(map: ServiceMap): MapLayout {
   const top = Math.min(0, ...all.map(({ y }) => y));
   const move = <T extends Box>(box: T): T => ({ ...box, x: box.x - left, y: box.y - top });
   const nodes = new Map([...boxes].map(([key, box]) => [key, move(box)]));
-  const edges = new Map<string, EdgePath>();
-  const labels: Point[] = [];
+  const courses = new Map<string, LabelledCourse>();
   for (const edge of map.edges) {
     const [from, to] = [nodes.get(edge.from), nodes.get(edge.to)];
     const row = map.nodes.find(({ key }) => key === edge.to)?.ports.findIndex(({ name }) => name === edge.port) ?? 0;
-    if (!from || !to) continue;
-    const place = pathBetween(from, to, Math.max(0, row));
-    const label = freeSpot(place.spots, labels);
-    labels.push(label);
-    edges.set(edge.key, { from: place.from, to: place.to, path: place.path, label });
+    if (from && to) courses.set(edge.key, { ...pathBetween(from, to, Math.max(0, row)), room: labelWidth(edge) });
   }
+  const edges = withLabels(courses);
   return {
     width: Math.max(0, ...all.map(({ x, width }) => x + width)) - left,
     height: Math.max(0, ...all.map(({ y, height }) => y + height)) - top,
@@ -123,15 +119,45 @@ function framesOf({ nodes }: ServiceMap, boxes: ReadonlyMap<string, Box>): Frame
 interface Course extends Omit<EdgePath, "label"> {
   /** Where its label may stand, best first. */
   readonly spots: readonly Point[];
+  /** Points of the line. */
+  readonly line: readonly Point[];
 }
 
-const LABEL_WIDTH = 120;
+interface LabelledCourse extends Course {
+  /** Width of its label. */
+  readonly room: number;
+}
+
 const LABEL_HEIGHT = 24;
+const labelWidths: Readonly<Record<EdgeTone, number>> = { good: 72, denied: 116, mixed: 160, audited: 92, error: 92 };
+
+/** At most, in pixels. */
+export const labelWidth = (edge: MapEdge): number => labelWidths[edgeTone(edge)];
+
+interface Label extends Point {
+  readonly room: number;
+}
+
+/** Each label on its own line, where the fewest lines of others run below it. */
+function withLabels(courses: ReadonlyMap<string, LabelledCourse>): Map<string, EdgePath> {
+  const taken: Label[] = [];
+  const edges = new Map<string, EdgePath>();
+  for (const [key, { from, to, path, spots, room }] of courses) {
+    const others = [...courses].filter(([other]) => other !== key).flatMap(([, { line }]) => line);
+    const hidden = ({ x, y }: Point): number =>
+      others.filter((point) => Math.abs(point.x - x) < room / 2 && Math.abs(point.y - y) < LABEL_HEIGHT / 2).length;
+    const best = spots.map((spot) => ({ spot, cost: hidden(spot) })).sort((a, b) => a.cost - b.cost);
+    const label = freeSpot({ spots: best.map(({ spot }) => spot), room }, taken);
+    taken.push({ ...label, room });
+    edges.set(key, { from, to, path, label });
+  }
+  return edges;
+}
 
 /** The first that is free; where none is, below what stands at the best. */
-function freeSpot(spots: readonly Point[], taken: readonly Point[]): Point {
+function freeSpot({ spots, room }: Pick<LabelledCourse, "spots" | "room">, taken: readonly Label[]): Point {
   const isFree = ({ x, y }: Point): boolean =>
-    taken.every((other) => Math.abs(other.x - x) >= LABEL_WIDTH || Math.abs(other.y - y) >= LABEL_HEIGHT);
+    taken.every((other) => Math.abs(other.x - x) >= (other.room + room) / 2 || Math.abs(other.y - y) >= LABEL_HEIGHT);
   const best = spots.find(isFree);
   if (best) return best;
   const [first = { x: 0, y: 0 }] = spots;
@@ -147,6 +173,8 @@ function pointAt([a, b, c, d]: readonly [Point, Point, Point, Point], t: number)
   return { x: u * a.x + v * b.x + w * c.x + z * d.x, y: u * a.y + v * b.y + w * c.y + z * d.y };
 }
 
+const steps = Array.from({ length: 25 }, (_, i) => i / 24);
+
 /** From the head of a box to a row of ports of the other. */
 function pathBetween(from: Box, to: Box, row: number): Course {
   const start = { x: from.x + from.width, y: from.y + HEAD_HEIGHT / 2 };
@@ -159,8 +187,9 @@ function pathBetween(from: Box, to: Box, row: number): Course {
     { x: end.x - bend, y: end.y },
   ];
   const path = `M${start.x},${start.y} C${out.x},${out.y} ${into.x},${into.y} ${end.x},${end.y}`;
-  const spots = [0.5, 0.42, 0.58, 0.36, 0.64].map((t) => pointAt([start, out, into, end], t));
-  return { from: start, to: end, path, spots };
+  const along = (t: number): Point => pointAt([start, out, into, end], t);
+  const spots = [0.5, 0.45, 0.55, 0.4, 0.6, 0.35, 0.65, 0.3, 0.7].map(along);
+  return { from: start, to: end, path, spots, line: steps.map(along) };
 }
 
 /** Backwards, or to itself: below both boxes. */
@@ -171,5 +200,5 @@ function pathAround(start: Point, end: Point, below: number): Course {
     `M${start.x},${start.y} C${right},${start.y} ${right},${below} ${middle.x},${below}`,
     `S${left},${end.y} ${end.x},${end.y}`,
   ].join(" ");
-  return { from: start, to: end, path, spots: [middle] };
+  return { from: start, to: end, path, spots: [middle], line: [start, middle, end] };
 }

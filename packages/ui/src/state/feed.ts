@@ -17,6 +17,8 @@ const BACKLOG = 10_000n;
 /** Rows that come are shown together, this often at most. */
 const SHOW_MS = 120;
 const RETRY_MS = [500, 1000, 2000, 4000];
+/** A server's answer begins with its first flow. One that is silent for so long is asked whether it is there. */
+const SILENCE_MS = 500;
 
 export type FeedState =
   | { readonly name: "connecting" }
@@ -127,8 +129,14 @@ export class FlowFeed {
     const begin = (): void => {
       if (begun) return;
       begun = true;
+      clearTimeout(silence);
       this.#begin();
+      if (!period) this.#tell({ state: { name: "live" } });
     };
+    const over = new AbortController();
+    const silence = setTimeout(() => {
+      if (!period) void this.#answers(AbortSignal.any([signal, over.signal])).then((here) => here && begin());
+    }, SILENCE_MS);
     try {
       const request = { ...range, ...times, whitelist: filters.allow, blacklist: filters.deny };
       const responses = this.#clients.observer.getFlows(request, {
@@ -137,7 +145,6 @@ export class FlowFeed {
         onHeader: () => {
           onOpen();
           begin();
-          if (!period) this.#tell({ state: { name: "live" } });
         },
       });
       for await (const { responseTypes } of responses) {
@@ -148,6 +155,19 @@ export class FlowFeed {
       return period ? null : new ConnectError("the agent ended the stream", Code.Unavailable);
     } catch (error) {
       return ConnectError.from(error);
+    } finally {
+      clearTimeout(silence);
+      over.abort();
+    }
+  }
+
+  /** Also one that does not know the question is there. */
+  async #answers(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#clients.observer.serverStatus({}, { signal });
+      return !signal.aborted;
+    } catch (error) {
+      return !signal.aborted && ConnectError.from(error).code === Code.Unimplemented;
     }
   }
 

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import type { Grouping } from "../model/ends.ts";
 import { MapBuilder, type ServiceMap } from "../model/graph.ts";
@@ -62,9 +63,17 @@ export function useServiceMap(snapshot: FeedSnapshot, grouping: Grouping, period
   return map;
 }
 
+/** An agent that has not answered by then is away. */
+const ANSWER_MS = 10_000;
+
 export interface Polled<T> {
   readonly value: T | null;
-  readonly problem: string | null;
+  readonly problem: ConnectError | null;
+}
+
+/** Nobody answered. A server of Hubble's API alone answers that it does not know the question. */
+export function isAway({ problem }: Polled<unknown>): boolean {
+  return problem !== null && problem.code !== Code.Unimplemented;
 }
 
 /** Asks every `ms`, and at once when `key` changes. What was answered stays while nobody answers. */
@@ -77,11 +86,11 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, ms: numbe
     let timer: ReturnType<typeof setTimeout> | undefined;
     const turn = (): void => {
       latest
-        .current(stop.signal)
+        .current(AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_MS)]))
         .then(
           (value) => setPolled({ value, problem: null }),
           (error: unknown) => {
-            if (!stop.signal.aborted) setPolled(({ value }) => ({ value, problem: String(error) }));
+            if (!stop.signal.aborted) setPolled(({ value }) => ({ value, problem: ConnectError.from(error) }));
           },
         )
         .finally(() => {

@@ -4,7 +4,7 @@ import { type View, views } from "../model/location.ts";
 import { formatCount, humanName } from "../model/text.ts";
 import { Icon, type IconName } from "../parts/icon.tsx";
 import type { FeedState } from "../state/feed.ts";
-import type { Polled } from "../state/hooks.ts";
+import { isAway, type Polled } from "../state/hooks.ts";
 import { storedTheme, storeTheme, type Theme, themes } from "../state/theme.ts";
 
 interface HeaderProps {
@@ -26,7 +26,7 @@ const stateTexts: Readonly<Record<FeedState["name"], string>> = {
 
 export function Header({ view, onView, status, state, lost }: HeaderProps): ReactNode {
   const { value } = status;
-  const gone = state.name === "lost" || status.problem !== null;
+  const gone = state.name === "lost" || isAway(status);
   return (
     <header className="top">
       <h1>
@@ -47,7 +47,7 @@ export function Header({ view, onView, status, state, lost }: HeaderProps): Reac
             onClick={() => onView(name)}
           >
             <Icon name={viewIcons[name]} />
-            <span>{humanName(name)}</span>
+            <span data-name={humanName(name)}>{humanName(name)}</span>
           </button>
         ))}
       </nav>

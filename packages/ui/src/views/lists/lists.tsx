@@ -2,7 +2,7 @@ import { type ReactNode, useState } from "react";
 import type { skep } from "@skep/api";
 import { policyName } from "../../model/row.ts";
 import { formatCount } from "../../model/text.ts";
-import { Empty } from "../../parts/empty.tsx";
+import { Empty, NotTold } from "../../parts/empty.tsx";
 import type { Polled } from "../../state/hooks.ts";
 import { usePolled } from "../../state/hooks.ts";
 import { Labels } from "../flows/flow-details.tsx";
@@ -70,7 +70,7 @@ function List<T>({ title, polled, columns, keyOf, textOf }: ListProps<T>): React
             {polled.value ? (
               <Empty icon="search" title={items.length === 0 ? `There are no ${name}` : "Nothing matches"} />
             ) : (
-              <Empty icon={polled.problem === null ? "flows" : "warn"} title={polled.problem ?? "Asking the agent …"} />
+              <NotTold problem={polled.problem} what={`its ${name}`} />
             )}
           </div>
         )}

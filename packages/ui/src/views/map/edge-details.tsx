@@ -60,7 +60,7 @@ export function EdgeDetails({ edge, map, why, onClose, onFilter, onPolicy }: Edg
       {why}
       <Facts
         facts={[
-          ["Rate", formatRate(edge.rate)],
+          ["Rate", edge.rate > 0 ? formatRate(edge.rate) : "idle"],
           ["Forwarded", formatCount(edge.forwarded)],
           ["Dropped", edge.dropped === 0 ? "" : formatCount(edge.dropped)],
           ["Reasons", [...edge.reasons].map(([reason, count]) => `${reason} (${formatCount(count)})`).join(", ")],
@@ -134,7 +134,7 @@ function EdgeList({ title, edges, map, end, onEdge }: EdgeListProps): ReactNode 
             </button>{" "}
             <span className="quiet">{edge.port}</span>{" "}
             <span className={`tone ${edgeTone(edge)}`}>{toneNames[edgeTone(edge)]}</span>{" "}
-            <span className="quiet">{formatRate(edge.rate)}</span>
+            <span className="quiet">{edge.rate > 0 ? formatRate(edge.rate) : "idle"}</span>
           </li>
         ))}
       </ul>

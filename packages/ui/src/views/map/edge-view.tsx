@@ -44,11 +44,11 @@ interface LabelProps extends EdgeProps {
   readonly to: string;
 }
 
-/** `denied 30/min`. */
+/** `denied · 30/min`. */
 function labelText(edge: MapEdge): string {
   const tone = edgeTone(edge);
   const rate = edge.rate > 0 ? formatRate(edge.rate) : "idle";
-  if (tone === "denied") return `denied ${rate}`;
+  if (tone === "denied") return `denied · ${rate}`;
   if (tone === "mixed") return `${formatShare(edge.dropped, edge.dropped + edge.forwarded)} denied · ${rate}`;
   return rate;
 }

@@ -1,7 +1,9 @@
+import type { ConnectError } from "@connectrpc/connect";
 import { type ReactNode, useMemo } from "react";
 import { ratesOf, type Rates, type Sample } from "../../model/samples.ts";
 import { formatBytes, formatCount, formatSpan } from "../../model/text.ts";
 import { spans } from "../../model/timeline.ts";
+import { NotTold } from "../../parts/empty.tsx";
 import { usePolled } from "../../state/hooks.ts";
 import type { FlowsViewProps } from "../flows-view.tsx";
 import { askTimeline, BUCKETS } from "../timeline.tsx";
@@ -10,13 +12,13 @@ import { Plot } from "./plot.tsx";
 const SPAN_MS = spans[1].ms;
 const REASON_COLOURS = ["--bad-line", "--warn", "--accent", "--quiet"];
 
+type MetricsViewProps = Omit<FlowsViewProps, "problem"> & {
+  readonly samples: readonly Sample[];
+  readonly problem: ConnectError | null;
+};
+
 /** Numbers of the agent, and lines over time. */
-export function MetricsView({
-  clients,
-  filters,
-  status,
-  samples,
-}: FlowsViewProps & { readonly samples: readonly Sample[] }): ReactNode {
+export function MetricsView({ clients, filters, status, samples, problem }: MetricsViewProps): ReactNode {
   const timeline = usePolled((signal) => {
     const now = Date.now();
     return askTimeline(clients, { filters, axis: { from: now - SPAN_MS, to: now }, signal });
@@ -58,6 +60,13 @@ export function MetricsView({
           : []),
       ]
     : [];
+  if (!status) {
+    return (
+      <main className="metrics untold">
+        <NotTold problem={problem} what="its counters" />
+      </main>
+    );
+  }
   return (
     <main className="metrics" tabIndex={0}>
       <dl className="tiles">
@@ -73,11 +82,12 @@ export function MetricsView({
           title="Flows by verdict, last 15 minutes"
           rates={flows}
           colours={["--good", "--bad-line", "--quiet"]}
+          wide
           unit="/s"
         />
-        <Plot title="Packets forwarded, since the page is open" rates={forwarded} colours={["--good"]} unit="/s" />
+        <Plot title="Packets forwarded, since the page was opened" rates={forwarded} colours={["--good"]} unit="/s" />
         <Plot
-          title="Packets dropped by reason, since the page is open"
+          title="Packets dropped by reason, since the page was opened"
           rates={drops}
           colours={REASON_COLOURS}
           unit="/s"

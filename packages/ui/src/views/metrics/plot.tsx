@@ -10,6 +10,8 @@ interface PlotProps {
   /** Names of tokens, for each series. */
   readonly colours: readonly string[];
   readonly unit: string;
+  /** Over all columns. */
+  readonly wide?: boolean;
 }
 
 const HEIGHT = 220;
@@ -27,9 +29,10 @@ function token(name: string): string {
 /** `time`: seconds since 1970. */
 const clockOf = (time: number): string => formatClock(time * 1000).slice(0, 8);
 
-function optionsOf({ rates, colours, unit }: Omit<PlotProps, "title">, width: number): UPlot.Options {
+function optionsOf({ rates, colours, unit }: Omit<PlotProps, "title" | "wide">, width: number): UPlot.Options {
   const axis = { stroke: token("--quiet"), grid: { stroke: token("--line"), width: 1 }, ticks: { show: false } };
-  const format = (value: number | null): string => (value === null ? "–" : `${Number(value.toFixed(2))} ${unit}`);
+  const format = (value: number | null | undefined): string =>
+    typeof value !== "number" ? "–" : `${Number(value.toFixed(2))} ${unit}`;
   return {
     ...{ width, height: HEIGHT, legend: { live: true }, cursor: { points: { size: 6 } } },
     axes: [
@@ -38,17 +41,20 @@ function optionsOf({ rates, colours, unit }: Omit<PlotProps, "title">, width: nu
     ],
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.15)] } },
     series: [
-      { label: "Time", value: (_plot: UPlot, time: number | null) => (time === null ? "–" : clockOf(time)) },
+      {
+        label: "Time",
+        value: (_plot: UPlot, time: number | null | undefined) => (typeof time !== "number" ? "–" : clockOf(time)),
+      },
       ...rates.series.map(({ name }, i) => ({
         ...{ label: name, stroke: token(colours[i % colours.length] ?? "--text"), width: 1.6, points: { show: false } },
-        value: (_plot: UPlot, value: number | null) => format(value),
+        value: (_plot: UPlot, value: number | null | undefined) => format(value),
       })),
     ],
   };
 }
 
 /** Lines over time. Drawn anew where names or the theme change, else only given the numbers. */
-export function Plot({ title, rates, colours, unit }: PlotProps): ReactNode {
+export function Plot({ title, rates, colours, unit, wide = false }: PlotProps): ReactNode {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | null>(null);
   const names = rates.series.map(({ name }) => name).join("\n");
@@ -77,15 +83,20 @@ export function Plot({ title, rates, colours, unit }: PlotProps): ReactNode {
       plot.current = null;
     };
   }, [names, unit]);
-  useEffect(() => plot.current?.setData(data), [rates]);
+  useEffect(() => {
+    plot.current?.setData(data);
+    // Without a pointer over it the legend tells the newest.
+    if (plot.current && rates.times.length > 0 && typeof plot.current.cursor.idx !== "number")
+      plot.current.setLegend({ idx: rates.times.length - 1 });
+  }, [rates]);
+  const isCounted = rates.times.length > 1;
+  const hasLine = isCounted && rates.series.length > 0;
   const last = rates.series.map(({ name, values }) => `${name} ${Number((values.at(-1) ?? 0).toFixed(2))} ${unit}`);
   return (
-    <figure className="plot">
-      <figcaption>
-        {title}
-        {rates.times.length < 2 ? <span className="quiet"> (a moment, please)</span> : null}
-      </figcaption>
+    <figure className={`plot${wide ? " wide" : ""}`}>
+      <figcaption>{title}</figcaption>
       <div ref={place} role="img" aria-label={`${title}. Now: ${last.join(", ") || "nothing"}`} />
+      {hasLine ? null : <p className="plot-empty quiet">{isCounted ? "Nothing yet" : "A line needs two answers …"}</p>}
     </figure>
   );
 }

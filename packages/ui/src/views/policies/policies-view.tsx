@@ -3,7 +3,7 @@ import type { skep } from "@skep/api";
 import { policyName } from "../../model/row.ts";
 import { counted } from "../../model/text.ts";
 import type { SimulationResult, SuggestionResult } from "../../policy/engine.ts";
-import { Empty } from "../../parts/empty.tsx";
+import { NotTold } from "../../parts/empty.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { useDocuments, useEngine, usePolicies } from "../../state/policies.ts";
 import type { FlowsViewProps } from "../flows-view.tsx";
@@ -48,6 +48,13 @@ export function PoliciesView(props: FlowsViewProps): ReactNode {
   const simulate = (): void => {
     if (engine && documents) setResult(engine.simulateText(text, documents, snapshot.rows));
   };
+  if (!polled.value) {
+    return (
+      <div className="policies untold">
+        <NotTold problem={polled.problem} what="its policies" />
+      </div>
+    );
+  }
   return (
     <div className="policies">
       <nav className="policy-list" aria-label="Policies">
@@ -70,16 +77,14 @@ export function PoliciesView(props: FlowsViewProps): ReactNode {
             </li>
           ) : null}
         </ul>
-        {rules.length === 0 && polled.value ? (
-          <p className="quiet pad">No policy is in force: everything is allowed.</p>
-        ) : null}
+        {rules.length === 0 ? <p className="quiet pad">No policy is in force: everything is allowed.</p> : null}
         {(status?.errors ?? []).map((error) => (
           <p className="refused" key={`${error.file}:${error.line} ${error.message}`}>
             <Icon name="warn" size={14} /> {error.file}:{error.line}: {error.message}
           </p>
         ))}
         <div className="pad">
-          <button type="button" className="button" disabled={!engine} onClick={suggest}>
+          <button type="button" className="button" disabled={!engine || snapshot.rows.size === 0} onClick={suggest}>
             Suggest from {counted(snapshot.rows.size, "shown flow")}
           </button>
         </div>
@@ -114,9 +119,6 @@ export function PoliciesView(props: FlowsViewProps): ReactNode {
           <span className="quiet">Nothing is applied: put the text into the agent’s folder for that.</span>
         </div>
         {result ? <Changes result={result} /> : null}
-        {polled.problem !== null && !polled.value ? (
-          <Empty icon="warn" title="The agent does not tell its policies" />
-        ) : null}
       </section>
     </div>
   );
