@@ -11,6 +11,8 @@ if (!privileged) console.warn("skipped: the connectivity test in the kernel need
 const NAMES = [
   "no-policies",
   "no-interrupted-connections",
+  "local-redirect-policy",
+  "local-redirect-policy-skip-backend",
   "client-ingress-icmp",
   "echo-ingress",
   "host-firewall-ingress",

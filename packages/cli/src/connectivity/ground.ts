@@ -65,6 +65,7 @@ export const NODE = "192.0.2.1";
 /** Of the host too: what an egress gateway gives. */
 export const EGRESS = "192.0.2.10";
 export const SERVICE = "10.96.0.50";
+export const METADATA = "10.96.0.51";
 
 export const SERVICE_DOCUMENT = `apiVersion: v1
 kind: Service

@@ -96,7 +96,8 @@ export class ConnectivityTest {
     return findings;
   }
 
-  async #ask({ from, to, port, expect, seenAs }: Probe): Promise<boolean | string> {
+  /** True for the answer that was wanted, false for none; else what came instead. */
+  async #ask({ from, to, port, expect, seenAs, by }: Probe): Promise<boolean | string> {
     const actor = this.#ground.actor(from);
     const host = this.#addressOf(to);
     const timeout = expect === "ok" ? ARRIVES_MS : this.#ground.patience;
@@ -104,6 +105,7 @@ export class ConnectivityTest {
       const answer = await actor.request(host, { port, timeout });
       if (answer.ok && seenAs !== undefined && bare(answer.seenAs) !== this.#addressOf(seenAs))
         return `seen as ${bare(answer.seenAs)}`;
+      if (answer.ok && by !== undefined && !answer.text.startsWith(`${by}:`)) return `answer of ${answer.text}`;
       return answer.ok || answer.text;
     }
     if (!actor.ping) throw new Error(`${from} cannot send an echo`);

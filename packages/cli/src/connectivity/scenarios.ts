@@ -8,6 +8,7 @@ import {
   EXTERNAL,
   EXTERNAL_OTHER,
   HTTP,
+  METADATA,
   NAMESPACE,
   NODE,
   OTHER_HTTP,
@@ -29,6 +30,8 @@ export interface Probe {
   readonly expect: Expectation;
   /** By which the other end sees it: an actor's name, or an address. */
   readonly seenAs?: string;
+  /** The actor that is to answer; default any. */
+  readonly by?: string;
 }
 
 export interface Scenario {
@@ -159,6 +162,65 @@ const open: readonly Scenario[] = [
     policies: [allowAll],
     probes: podToService(ok),
     also: "restart",
+  },
+];
+
+/** Served by the world, until a policy has a workload serve it. */
+const metadataService = `apiVersion: v1
+kind: Service
+metadata: {name: metadata, namespace: ${NAMESPACE}}
+spec: {clusterIP: ${METADATA}, ports: [{port: ${HTTP}}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: metadata-1, namespace: ${NAMESPACE}, labels: {kubernetes.io/service-name: metadata}}
+addressType: IPv4
+endpoints: [{addresses: [${EXTERNAL}]}]
+ports: [{port: ${HTTP}}]
+`;
+
+const redirectTo = (frontend: string, skip = false): string =>
+  document({
+    ...{ kind: "CiliumLocalRedirectPolicy", name: "redirect", namespace: NAMESPACE },
+    spec: `  redirectFrontend: {${frontend}}
+  redirectBackend: {localEndpointSelector: {matchLabels: {kind: echo}}, toPorts: [{port: "${OTHER_HTTP}", protocol: TCP}]}
+  skipRedirectFromBackend: ${skip}
+`,
+  });
+const toAddress = `addressMatcher: {ip: ${EXTERNAL}, toPorts: [{port: "${HTTP}", protocol: TCP}]}`;
+const toService = `serviceMatcher: {serviceName: metadata, namespace: ${NAMESPACE}}`;
+const answered = (by: string, from: string, target: string): Probe => ({
+  ...{ from, to: target, port: HTTP, expect: "ok", by },
+});
+const clientsBy = (by: string, target: string): Probe[] => CLIENTS.map((from) => answered(by, from, target));
+
+const redirects: readonly Scenario[] = [
+  {
+    name: "local-redirect-policy",
+    summary: "an address of the world is served here, also for who serves it",
+    policies: [redirectTo(toAddress)],
+    probes: [
+      ...[...clientsBy(ECHO, EXTERNAL), ...clientsBy("external", EXTERNAL_OTHER)],
+      answered(ECHO, ECHO, EXTERNAL),
+    ],
+  },
+  {
+    name: "local-redirect-policy-skip-backend",
+    summary: "who serves it reaches the address itself",
+    policies: [redirectTo(toAddress, true)],
+    probes: [...clientsBy(ECHO, EXTERNAL), answered("external", ECHO, EXTERNAL)],
+  },
+  {
+    name: "local-redirect-policy-service",
+    summary: "a service is served here, whoever serves it elsewhere",
+    policies: [metadataService, redirectTo(toService)],
+    probes: [...clientsBy(ECHO, METADATA), answered(ECHO, ECHO, METADATA)],
+  },
+  {
+    name: "local-redirect-policy-no-backend",
+    summary: "without a workload here the service is its own",
+    policies: [metadataService, redirectTo(toService).replace("kind: echo", "kind: nobody")],
+    probes: [...clientsBy("external", METADATA), answered("external", ECHO, METADATA)],
   },
 ];
 
@@ -480,4 +542,4 @@ const gateways: readonly Scenario[] = [
   },
 ];
 
-export const scenarios: readonly Scenario[] = [...open, ...ingress, ...egress, ...host, ...gateways];
+export const scenarios: readonly Scenario[] = [...open, ...redirects, ...ingress, ...egress, ...host, ...gateways];
