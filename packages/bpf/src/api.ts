@@ -91,7 +91,10 @@ export interface ListHead<T> {
   readonly "~listHead"?: T;
 }
 
-/** An allocated object for each CPU: `thisCpuPtr` and `perCpuPtr` give a CPU's own. */
+/**
+ * An object for each CPU: `thisCpuPtr` and `perCpuPtr` give a CPU's own. Allocated, or the kernel's own variable of that name:
+ * `declare const runqueues: PerCpuObject<rq>`.
+ */
 export interface PerCpuObject<T> {
   readonly "~percpuObject"?: T;
 }

@@ -668,6 +668,26 @@ export declare function wqSetCallback<K, V>(
 ): i32;
 export declare function wqStart(queue: Of<typeof WorkQueue>): i32;
 
+/** Work that a task does itself, in its own process, where it may sleep (Linux 6.18); in a map's value. */
+export declare const TaskWork: StructType<{ readonly opaque: Type<FixedArray<u64, 1>> }>;
+/**
+ * `run`, with the key and value that hold `work`, before the task goes on in user space; it captures nothing. A task that sleeps is woken up
+ * for it. 0, or a negative errno.
+ */
+export declare function taskWorkSignal<K, V>(
+  task: object,
+  work: Of<typeof TaskWork>,
+  map: BpfMap<K, V>,
+  run: (key: K, value: V) => void,
+): i32;
+/** The same, when the task comes to it: it is not woken up. */
+export declare function taskWorkResume<K, V>(
+  task: object,
+  work: Of<typeof TaskWork>,
+  map: BpfMap<K, V>,
+  run: (key: K, value: V) => void,
+): i32;
+
 // ---- helpers: any program ----
 
 /** CLOCK_MONOTONIC in nanoseconds. */
@@ -731,8 +751,10 @@ export declare function typeId<T>(): u64;
 /** `enumValue(bpf_func_id.BPF_FUNC_loop)`: the number that the running kernel has for it. */
 export declare function enumValue(value: number | bigint): u64;
 export declare function enumExists(value: number | bigint): boolean;
-/** Whether the running kernel has a function that a `.d.ts` declares; where it has not, what stands behind the check is not verified. */
-export declare function kfuncExists(kfunc: (...args: never[]) => unknown): boolean;
+/** Whether the running kernel has a function or variable that a `.d.ts` declares; where not, what stands behind the check is not verified. */
+export declare function kfuncExists(symbol: ((...args: never[]) => unknown) | PerCpuObject<unknown>): boolean;
+/** Address of a symbol in the running kernel, such as `bpf_link_fops`; 0n where it has none. */
+export declare function ksymAddress(name: string): u64;
 /** The number of a version, to compare with `kconfig("LINUX_KERNEL_VERSION", u32)`. */
 export declare function kernelVersion(major: number, minor: number, patch?: number): u32;
 /** The same pointer as one to another structure, such as a tcp_sock behind a sock. */

@@ -35,6 +35,7 @@ export const SpinLock: typeof Kernel.SpinLock = structure("bpf_spin_lock", { val
 export const Timer: typeof Kernel.Timer = structure("bpf_timer", { opaque: fixedArray(u64, 2) });
 export const bits: typeof Kernel.bits = bitField;
 export const ResSpinLock: typeof Kernel.ResSpinLock = structure("bpf_res_spin_lock", { val: u32 });
+export const TaskWork: typeof Kernel.TaskWork = structure("bpf_task_work", { opaque: fixedArray(u64, 1) });
 export const WorkQueue: typeof Kernel.WorkQueue = structure("bpf_wq", { opaque: fixedArray(u64, 2) });
 export const ListNode: typeof Kernel.ListNode = structure("bpf_list_node", { opaque: fixedArray(u64, 3) });
 export const RbNode: typeof Kernel.RbNode = structure("bpf_rb_node", { opaque: fixedArray(u64, 4) });

@@ -17,7 +17,11 @@ export const PROBLEMS = {
     message: "{0} must be known at compile time",
     hint: "use literals, const declarations and arithmetic on them",
   },
-  unknownName: { code: "SKEP1003", message: "'{0}' has no value in a kernel program" },
+  unknownName: {
+    code: "SKEP1003",
+    message: "'{0}' has no value in a kernel program",
+    hint: 'its own: global("{0}", u32); the kernel\'s, one for each CPU: declare const {0}: PerCpuObject<T>; its address: ksymAddress("{0}")',
+  },
   notCallable: { code: "SKEP1004", message: "{0} cannot be called" },
   noMember: { code: "SKEP1005", message: "{0} has no member '{1}'" },
   recursion: {

@@ -193,7 +193,7 @@ export class Module implements Unit {
   /** `declare const A: 3`, or a table of such: the type is the value. */
   #declaredConstant(node: ts.VariableDeclaration, use: ts.Node): Value {
     const type = this.checker.getTypeAtLocation(node);
-    const literal = literalOf(type);
+    const literal = literalOf(type) ?? this.#kernelVariable(node, type);
     if (literal) return literal;
     const fields = this.checker.getPropertiesOfType(type).map((property): [string, Binding] | null => {
       const value = literalOf(this.checker.getTypeOfSymbol(property));
@@ -204,6 +204,18 @@ export class Module implements Unit {
       return this.problems.refuse(use, "unknownName", [node.name.getText()]);
     }
     return { kind: "record", fields: new Map(known), node };
+  }
+
+  /** `declare const runqueues: PerCpuObject<rq>`. */
+  #kernelVariable(node: ts.VariableDeclaration, type: ts.Type): Value | null {
+    const brand = this.checker.getPropertyOfType(type, "~percpuObject");
+    if (!brand) return null;
+    const held = this.checker.getNonNullableType(this.checker.getTypeOfSymbol(brand));
+    const name = node.name.getText();
+    const known = this.#scalarOf(held) ?? this.kernel.structOf(held);
+    return known
+      ? { kind: "kernelVariable", name, type: known, node }
+      : this.problems.refuse(node.type ?? node, "needsKernelType", [name]);
   }
 
   addMap(map: MapDecl): void {

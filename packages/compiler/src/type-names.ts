@@ -17,6 +17,7 @@ export const TYPE_NAMES: Readonly<Record<string, MemoryType>> = {
   ResSpinLock: locked("bpf_res_spin_lock"),
   Timer: opaque("bpf_timer", 2),
   WorkQueue: opaque("bpf_wq", 2),
+  TaskWork: opaque("bpf_task_work", 1),
   ListNode: opaque("bpf_list_node", 3),
   RbNode: opaque("bpf_rb_node", 4),
   Refcount: structType("struct", "bpf_refcount", [{ name: "opaque", type: arrayType(INTS.u32, 1) }]),

@@ -191,6 +191,13 @@ export type Value =
   | { readonly kind: "builtin"; readonly name: string }
   /** A function of the kernel that a `.d.ts` declares. */
   | { readonly kind: "kfunc"; readonly node: ts.FunctionDeclaration; readonly name: string }
+  /** A variable of the kernel, one for each CPU, that a `declare const` names. */
+  | {
+      readonly kind: "kernelVariable";
+      readonly name: string;
+      readonly type: KernelStruct | IntT | BoolT;
+      readonly node: ts.VariableDeclaration;
+    }
   | { readonly kind: "method"; readonly object: Value; readonly name: string }
   | { readonly kind: "contextArray"; readonly context: ContextValue; readonly name: string }
   /** An iterator of the kernel that is not started yet; `item` is what a pointer that it gives stands for. */
@@ -321,6 +328,8 @@ export function describe(value: Value): string {
       return value.root.name === "" ? "a kernel structure" : `the kernel's ${value.root.name}`;
     case "kfunc":
       return `the kernel function ${value.name}`;
+    case "kernelVariable":
+      return `the kernel's variable ${value.name}`;
     case "builtin":
     case "method":
       return value.name;

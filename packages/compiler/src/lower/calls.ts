@@ -17,6 +17,7 @@ import { convert, typed } from "./ints.ts";
 import { joinSites } from "./join.ts";
 import { callbackBuiltin, drainRing, forEachElement } from "./loops.ts";
 import { kernelBuiltin } from "./kernel.ts";
+import { symbolBuiltin } from "./kernel-variables.ts";
 import { callKfunc } from "./kfuncs.ts";
 import { dynptrBuiltin, dynptrMethod, isDynptr } from "./dynptr.ts";
 import { guardBuiltin } from "./guards.ts";
@@ -249,6 +250,7 @@ function builtin(cx: Cx, name: string, node: ts.CallExpression): Value {
   const calling =
     callbackBuiltin(name) ??
     objectBuiltin(name) ??
+    symbolBuiltin(name) ??
     kernelBuiltin(name) ??
     dynptrBuiltin(name) ??
     iteratorBuiltin(name) ??

@@ -60,6 +60,8 @@ const PROTOTYPES = [
   "int bpf_wq_init(struct bpf_wq * wq, void * p__map, u32 flags)",
   "int bpf_wq_start(struct bpf_wq * wq, u32 flags)",
   "int bpf_wq_set_callback_impl(struct bpf_wq * wq, wq_callback callback_fn, u32 flags, void * aux__ign)",
+  "int bpf_task_work_schedule_signal_impl(struct task_struct * task, struct bpf_task_work * tw, void * map__map, task_work_callback callback, void * aux__prog)",
+  "int bpf_task_work_schedule_resume_impl(struct task_struct * task, struct bpf_task_work * tw, void * map__map, task_work_callback callback, void * aux__prog)",
   "void * bpf_arena_alloc_pages(void * p__map, void * addr__ign, u32 page_cnt, int node_id, u64 flags)",
   "void bpf_arena_free_pages(void * p__map, void * ptr__ign, u32 page_cnt)",
   "int bpf_res_spin_lock(struct bpf_res_spin_lock * lock)",
@@ -69,6 +71,7 @@ const PROTOTYPES = [
 /** Types of functions that are passed: result and parameters. */
 const CALLBACKS: Readonly<Record<string, readonly string[]>> = {
   rb_less: ["bool", "struct bpf_rb_node *", "struct bpf_rb_node *"],
+  task_work_callback: ["int", "struct bpf_map *", "void *", "void *"],
   wq_callback: ["int", "void *", "int *", "void *"],
 };
 

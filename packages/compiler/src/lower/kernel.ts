@@ -309,16 +309,6 @@ function enumFact(cx: Cx, kind: number, node: ts.CallExpression): Inst {
   return cx.emit(node).core(kind, { typeId, access: String(index), local });
 }
 
-/** Whether the running kernel has a function that a `.d.ts` declares: its calls may stand behind the check. */
-function kfuncExists(cx: Cx, node: ts.CallExpression): Value {
-  const [argument] = node.arguments;
-  const value = argument ? cx.lower.value(cx, argument) : UNDEFINED;
-  if (value.kind !== "kfunc") return cx.refuse(argument ?? node, "wantsType", [describe(value), "a kernel function"]);
-  const b = cx.emit(node);
-  const { typeId } = cx.unit.kernelFunction(value.node);
-  return { kind: "bool", inst: b.cmp("ne", b.ksym(value.name, { weak: true, typeId }), b.null()) };
-}
-
 function lock(kfunc: string): (cx: Cx, node: ts.CallExpression) => Value {
   return (cx, node) => {
     callKernel(cx, kfunc, [], node);
@@ -339,7 +329,6 @@ const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Val
   typeId: (cx, node) => typed(typeFact(cx, RELOCATION.typeId, node), INTS.u64),
   enumValue: (cx, node) => typed(enumFact(cx, RELOCATION.enumValue, node), INTS.u64),
   enumExists: (cx, node) => truth(cx, enumFact(cx, RELOCATION.enumExists, node), node),
-  kfuncExists,
   cast,
   skcToTcpSock: skc("skc_to_tcp_sock"),
   skcToTcp6Sock: skc("skc_to_tcp6_sock"),

@@ -56,7 +56,7 @@ function resultType(fn: KernelFunction): "i32" | "i64" | "ptr" | undefined {
 }
 
 /** The module asks whether the kernel has it. */
-function isOptional(cx: Cx, node: ts.FunctionDeclaration): boolean {
+export function isOptional(cx: Cx, node: ts.FunctionDeclaration | ts.VariableDeclaration): boolean {
   const symbol = node.name && cx.unit.checker.getSymbolAtLocation(node.name);
   return symbol !== undefined && cx.unit.optional.has(symbol);
 }

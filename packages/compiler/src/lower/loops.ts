@@ -9,7 +9,7 @@ import { cellType, INTS, type ArrayT, type MemoryType, type StructT } from "../t
 import { describe, UNDEFINED, type FunctionValue, type MapValue, type RefValue, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import { withCallback, type CallbackParameter } from "./callbacks.ts";
-import type { Cx } from "./cx.ts";
+import { excerpt, type Cx } from "./cx.ts";
 import { coerce, instOf, typed } from "./ints.ts";
 import { checkHelper, helperId } from "./helpers.ts";
 import { kernelPointer } from "./kernel.ts";
@@ -253,6 +253,39 @@ function wqSetCallback(cx: Cx, node: ts.CallExpression): Value {
   );
 }
 
+/** Work that a task does itself, in a process, before it goes on in user space (`signal`: it is woken up for that). */
+function taskWork(kfunc: string): (cx: Cx, node: ts.CallExpression) => Value {
+  return (cx, node) => {
+    const [taskNode = node, workNode = node] = node.arguments;
+    const task = cx.lower.value(cx, taskNode);
+    if (task.kind !== "kernel" || task.path.length > 0)
+      return cx.refuse(taskNode, "wantsType", [describe(task), "the kernel's task_struct"]);
+    if (task.nullable) return cx.refuse(taskNode, "mayBeNull", [excerpt(taskNode)]);
+    const work = cx.lower.value(cx, workNode);
+    if (work.kind !== "ref" || work.type.name !== "bpf_task_work")
+      return cx.refuse(workNode, "wantsType", [describe(work), "TaskWork"]);
+    const map = mapOf(cx, node.arguments[2], node);
+    return withCallback(
+      cx,
+      closure(cx, node.arguments[3], node),
+      {
+        parameters: [pointer("map"), pointer("key"), pointer("value")],
+        captures: null,
+        bind: (inner, params) => [
+          received(inner, params[1] as Inst, map.map.key, node),
+          received(inner, params[2] as Inst, map.map.value, node),
+        ],
+        call: (outer, callback) => {
+          const inst = mapInst(outer, map, node);
+          const args = [task.ptr, pointerOf(outer, work, node), inst, callback, outer.emit(node).null()];
+          return typed(callKernel(outer, kfunc, args, node), INTS.i32);
+        },
+      },
+      node,
+    );
+  };
+}
+
 function timerStart(cx: Cx, node: ts.CallExpression): Value {
   const [timerNode, afterNode] = node.arguments;
   const timer = timerOf(cx, timerNode, node);
@@ -292,6 +325,8 @@ const BUILTINS: Readonly<Record<string, (cx: Cx, node: ts.CallExpression) => Val
   timerCancel,
   wqInit,
   wqSetCallback,
+  taskWorkSignal: taskWork("bpf_task_work_schedule_signal_impl"),
+  taskWorkResume: taskWork("bpf_task_work_schedule_resume_impl"),
   spinLock: (cx, node) => lock(cx, "spin_lock", node),
   spinUnlock: (cx, node) => lock(cx, "spin_unlock", node),
 };

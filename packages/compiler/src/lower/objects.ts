@@ -16,6 +16,7 @@ import { checkHelper, helperId } from "./helpers.ts";
 import { coerce, instOf, typed } from "./ints.ts";
 import { RELOCATION } from "./kernel-address.ts";
 import { callKernel } from "./kernel-functions.ts";
+import { variableHere, variableOn, type KernelVariable } from "./kernel-variables.ts";
 import { asInt, kptrTarget } from "./memory.ts";
 
 // ---- who may ----
@@ -131,20 +132,33 @@ function percpuArgument(cx: Cx, node: ts.CallExpression): { ptr: Inst; result: (
   return { ptr: pointerOf(cx, given, node), result };
 }
 
+function cpuArgument(cx: Cx, node: ts.CallExpression): Inst {
+  const [, cpuNode] = node.arguments;
+  if (!cpuNode) return cx.refuse(node, "wantsInteger", ["perCpuPtr()"]);
+  const cpu = coerce(cx, asInt(cx, cx.lower.value(cx, cpuNode, INTS.u32), cpuNode), INTS.u32, cpuNode);
+  return instOf(cx, cpu, INTS.u32, cpuNode);
+}
+
+/** The kernel's own variable that the call names, if it is one. */
+function variableArgument(cx: Cx, node: ts.CallExpression): KernelVariable | null {
+  const value = valueOf(cx, node.arguments[0]);
+  return value.kind === "kernelVariable" ? value : null;
+}
+
 function thisCpu(cx: Cx, node: ts.CallExpression): Value {
   checkHelper(cx, "thisCpuPtr", "this_cpu_ptr", node);
+  const variable = variableArgument(cx, node);
+  if (variable) return variableHere(cx, variable, node);
   const { ptr, result } = percpuArgument(cx, node);
   return result(cx.emit(node).helper(helperId("this_cpu_ptr"), [ptr], "ptr"), true);
 }
 
 function onCpu(cx: Cx, node: ts.CallExpression): Value {
   checkHelper(cx, "perCpuPtr", "per_cpu_ptr", node);
+  const variable = variableArgument(cx, node);
+  if (variable) return variableOn(cx, variable, { cpu: cpuArgument(cx, node), node });
   const { ptr, result } = percpuArgument(cx, node);
-  const [, cpuNode] = node.arguments;
-  if (!cpuNode) return cx.refuse(node, "wantsInteger", ["perCpuPtr()"]);
-  const cpu = coerce(cx, asInt(cx, cx.lower.value(cx, cpuNode, INTS.u32), cpuNode), INTS.u32, cpuNode);
-  const inst = instOf(cx, cpu, INTS.u32, cpuNode);
-  return result(cx.emit(node).helper(helperId("per_cpu_ptr"), [ptr, inst], "ptr"), false);
+  return result(cx.emit(node).helper(helperId("per_cpu_ptr"), [ptr, cpuArgument(cx, node)], "ptr"), false);
 }
 
 // ---- lists and trees ----
