@@ -17,7 +17,7 @@ const SAMPLES = 20;
 /** At once, with each sample: more than the ring has room for and the time of one turn allows. */
 const BURST = 200_000;
 /** Resident memory that the whole process may have. */
-const BOUND = 768 << 20;
+const BOUND = 1 << 30;
 const HISTORY_BYTES = 16 << 20;
 const ROW = 10_000;
 const TICK_MS = 20;

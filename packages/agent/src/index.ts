@@ -14,3 +14,5 @@ export {
   type RunningPage,
   servePage,
 } from "./page.ts";
+export type { FlowLogOptions } from "./flow-logs.ts";
+export type { OtlpOptions, OutputOptions } from "./outputs.ts";

@@ -11,8 +11,8 @@ import { pressureOf } from "./collector.ts";
 import type { Logger } from "./log.ts";
 
 export interface MetricsOptions {
-  /** `127.0.0.1:9962`; the port 0 is any free one. Loopback only. */
-  readonly listen: string;
+  /** `127.0.0.1:9962`; the port 0 is any free one. Loopback only. Absent: they are counted, and not served. */
+  readonly listen?: string;
   /** Hubble's metrics of flows, each with its options. */
   readonly flows: readonly string[];
   readonly version: string;
@@ -165,26 +165,39 @@ function tableMetrics(registry: Registry, agent: Agent): void {
 
 /** Throws MetricsListenError or the flows' MetricsError where the options cannot be served: asked before anything is loaded. */
 export function checkMetrics(options: MetricsOptions): void {
-  parseListen(options.listen);
+  if (options.listen !== undefined) parseListen(options.listen);
   checkFlowMetrics(options.flows);
 }
 
 export interface RunningMetrics {
+  readonly registry: Registry;
   readonly flows: FlowMetrics;
   /** With the port that was taken. */
   readonly address: string;
   close(): Promise<void>;
 }
 
-/** Serves `/metrics`. Throws MetricsListenError and the flows' MetricsError before anything listens. */
-export async function serveMetrics(agent: Agent, options: MetricsOptions, log: Logger): Promise<RunningMetrics> {
-  const { host, port } = parseListen(options.listen);
+/** All that the agent counts. Throws the flows' MetricsError. */
+export function agentRegistry(
+  agent: Agent,
+  options: Pick<MetricsOptions, "flows" | "version">,
+): Pick<RunningMetrics, "registry" | "flows"> {
   const registry = new Registry();
   const flows = new FlowMetrics({ registry, metrics: options.flows });
   packetMetrics(registry, agent);
   tableMetrics(registry, agent);
   stateMetrics(registry, agent, options.version);
   collectDefaultMetrics({ register: registry, prefix: "skep_" });
+  return { registry, flows };
+}
+
+/** Serves `/metrics`. Throws MetricsListenError before anything listens. */
+export async function serveMetrics(
+  { registry, flows }: Pick<RunningMetrics, "registry" | "flows">,
+  options: { readonly listen: string },
+  log: Logger,
+): Promise<RunningMetrics> {
+  const { host, port } = parseListen(options.listen);
   const server = http.createServer((request, response) => {
     if (request.method !== "GET" || request.url !== "/metrics") {
       response.writeHead(request.method === "GET" ? 404 : 405).end("metrics are at /metrics\n");
@@ -207,6 +220,7 @@ export async function serveMetrics(agent: Agent, options: MetricsOptions, log: L
   const taken = server.address() as AddressInfo;
   const shown = taken.family === "IPv6" ? `[${taken.address}]` : taken.address;
   return {
+    registry,
     flows,
     address: `${shown}:${taken.port}`,
     close: () =>

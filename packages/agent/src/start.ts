@@ -1,21 +1,12 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow } from "@skep/api";
-import {
-  type FlowContext,
-  History,
-  type HistoryOptions,
-  MAX_CAPACITY,
-  Observer,
-  uuids,
-  wallClock,
-  worldContext,
-} from "@skep/flows";
+import { type FlowContext, MAX_CAPACITY, Observer, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent } from "./agent.ts";
-import { checkMetrics, type MetricsOptions, type RunningMetrics, serveMetrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
 import { checkLoopback, type LoopbackOptions, serveLoopback } from "./loopback.ts";
 import type { AgentOptions } from "./options.ts";
+import { checkOutputs, type OutputOptions, Outputs } from "./outputs.ts";
 import { agentPageRoutes, type PageOptions, type RunningPage, servePage } from "./page.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 
@@ -89,30 +80,19 @@ function noticesOf(agent: Agent, flows: Observer): () => void {
   };
 }
 
-/** An agent whose metrics cannot be served does not start. */
-async function metricsOf(agent: Agent, options: MetricsOptions): Promise<RunningMetrics> {
+/** An agent whose flows cannot go where they should does not start. */
+async function outputsOf(agent: Agent, ...[options, place]: Tail<Parameters<typeof Outputs.open>>): Promise<Outputs> {
   try {
-    return await serveMetrics(agent, options, agent.options.log);
+    return await Outputs.open(agent, options, place);
   } catch (error) {
     agent.close();
     throw error;
   }
 }
 
-/** An agent whose history cannot be opened does not start. */
-async function historyOf(agent: Agent, options: HistoryOptions): Promise<History> {
-  try {
-    return await History.open(options);
-  } catch (error) {
-    agent.close();
-    throw error;
-  }
-}
+type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer Rest] ? Rest : never;
 
-export interface StartOptions extends AgentOptions {
-  readonly metrics?: MetricsOptions;
-  /** Flows are kept on disk too. */
-  readonly history?: Omit<HistoryOptions, "nodeName" | "now">;
+export interface StartOptions extends AgentOptions, OutputOptions {
   /** Flows kept in memory, 124 bytes each. Default 65,535. */
   readonly flowCapacity?: number;
   /** Default: the API is served on the socket alone. */
@@ -124,27 +104,21 @@ export interface StartOptions extends AgentOptions {
 export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const socket = socketPath(options.run);
   if (await answers(socket)) throw new SocketTakenError(socket);
-  if (options.metrics) checkMetrics(options.metrics);
+  checkOutputs(options);
   for (const served of [options.api, options.page]) if (served) checkLoopback(served.listen);
   const agent = new Agent(options);
   const clock = options.machine.clock;
   const context = flowContext(agent, () => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n));
-  const metrics = options.metrics ? await metricsOf(agent, options.metrics) : null;
   const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
-  const history = options.history
-    ? await historyOf(agent, { ...options.history, nodeName: `default/${agent.nodeName}`, now })
-    : undefined;
+  const place = { nodeName: `default/${agent.nodeName}`, version: "0.1.0", now };
+  const outputs = await outputsOf(agent, options, place);
   const flows = new Observer({
-    ...{ nodeName: `default/${agent.nodeName}`, version: "0.1.0", now, context },
+    ...place,
+    context,
     capacity: options.flowCapacity ?? MAX_CAPACITY,
-    onFlow: (record) => {
-      metrics?.flows.add(record.flow);
-      history?.add(record.flow);
-    },
-    onLoss: (source, lost) => {
-      metrics?.flows.addLoss(source, lost);
-      history?.addLoss(source, lost);
-    },
+    onFlow: (record) => outputs.add(record),
+    onLoss: (source, lost) => outputs.addLoss(source, lost),
+    onAgentEvent: (event) => outputs.addAgentEvent(event),
   });
   const reader = agent.datapath.readRecords((view, at) => flows.addEvent(view, at));
   // What a dead agent did not read still lies in the ring.
@@ -156,9 +130,13 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     const now = agent.datapath.lostEvents();
     if (now > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
     lost = now;
-    for (const pod of departed()) metrics?.flows.forget(pod);
+    for (const pod of departed()) outputs.forget(pod);
+    outputs.look();
   }, LOSS_MS);
-  const routes = agentPageRoutes(agent, flows, { address: `unix://${socket}`, ...(history && { history }) });
+  const routes = agentPageRoutes(agent, flows, {
+    address: `unix://${socket}`,
+    ...(outputs.history && { history: outputs.history }),
+  });
   const server = await serve(socket, routes);
   const api = options.api ? await serveLoopback(options.api, routes) : null;
   let page: RunningPage | null = null;
@@ -166,10 +144,9 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     clearInterval(losses);
     stopNotices();
     reader.close();
-    await metrics?.close();
     await Promise.all([api?.close(), page?.close()]);
     await server.close();
-    await history?.close();
+    await outputs.close();
   };
   if (options.page) {
     try {
@@ -183,7 +160,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   return {
     agent,
     socket,
-    ...(metrics ? { metrics: metrics.address } : {}),
+    ...(outputs.metricsAddress === null ? {} : { metrics: outputs.metricsAddress }),
     ...(api ? { api: api.address } : {}),
     ...(page ? { page: page.url } : {}),
     close: async () => {

@@ -2,6 +2,7 @@
  * @module
  * Hubble's API on a port or a unix socket: gRPC, gRPC-web and Connect, with or without TLS.
  */
+import { X509Certificate } from "node:crypto";
 import { chmodSync, readFileSync, rmSync } from "node:fs";
 import http2 from "node:http2";
 import type net from "node:net";
@@ -32,6 +33,12 @@ function read(file: string): Buffer {
     if (code === null) throw error;
     throw usageError(`${file} cannot be read: ${code}`, { cause: error });
   }
+}
+
+/** The first name that a certificate is made out to. Throws a usage error where the file cannot be read. */
+export function certificateName(file: string): string | null {
+  const { subjectAltName, subject } = new X509Certificate(read(file));
+  return /DNS:([^,\s]+)/.exec(subjectAltName ?? "")?.[1] ?? /^CN=(.+)$/m.exec(subject)?.[1] ?? null;
 }
 
 type Server = http2.Http2Server | http2.Http2SecureServer;

@@ -7,7 +7,7 @@ import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { flow, health, observer, peer, reflection, reflectionAlpha, skep } from "@skep/api";
 import { flowRoutes, Observer, observerRoutes, recordOfFlow } from "@skep/flows";
-import { type Served, serve } from "../src/serve.ts";
+import { certificateName, type Served, serve } from "../src/serve.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "skep-grpc-"));
 const services = [
@@ -125,10 +125,13 @@ const methods = services.flatMap((service) =>
   service.methods.map((method) => [`${service.typeName}/${method.name}`, service, method] as const),
 );
 
-const routes: Parameters<typeof serve>[1] = (router) => {
-  observerRoutes(router, flows, { address: "here", services: [skep.Flows] });
-  flowRoutes(router, flows, { now: () => 5_000_000_000n });
-};
+const routesOf =
+  (tlsServerName?: string): Parameters<typeof serve>[1] =>
+  (router) => {
+    const name = tlsServerName === undefined ? {} : { tlsServerName };
+    observerRoutes(router, flows, { address: "here", services: [skep.Flows], ...name });
+    flowRoutes(router, flows, { now: () => 5_000_000_000n });
+  };
 
 function suite(open: () => { readonly target: string; readonly credentials: grpc.ChannelCredentials }): void {
   it.each(methods)("%s", async (name, service, method) => {
@@ -180,7 +183,7 @@ describe("a generic gRPC client over a unix socket", () => {
   let served: Served;
   const path = `unix:${join(folder, "s.sock")}`;
   beforeAll(async () => {
-    served = await serve({ listen: path }, routes);
+    served = await serve({ listen: path }, routesOf());
   });
   afterAll(() => served.close());
   suite(() => ({ target: path, credentials: grpc.credentials.createInsecure() }));
@@ -197,11 +200,19 @@ describe.skipIf(!hasOpenssl)("a generic gRPC client over TCP with TLS", () => {
     const subject = ["-subj", "/CN=relay.test", "-addext", "subjectAltName=DNS:relay.test"];
     const made = spawnSync("openssl", ["req", "-x509", ...kind, ...subject, "-keyout", key, "-out", cert]);
     expect(made.status, String(made.stderr)).toBe(0);
-    served = await serve({ listen: "127.0.0.1:0", tlsCertFile: cert, tlsKeyFile: key }, routes);
+    const name = certificateName(cert) ?? "";
+    served = await serve({ listen: "127.0.0.1:0", tlsCertFile: cert, tlsKeyFile: key }, routesOf(name));
   });
   afterAll(async () => {
     await served?.close();
     rmSync(folder, { recursive: true, force: true });
   });
   suite(() => ({ target: served.address, credentials: grpc.credentials.createSsl(readFileSync(cert)) }));
+
+  it("is told by the peer service whom to expect in the certificate", async () => {
+    const client = clientOf(peer.Peer, served.address, grpc.credentials.createSsl(readFileSync(cert)));
+    const { messages } = await call(client, peer.Peer.methods[0]!, { input: {}, take: 1 });
+    client.close();
+    expect(messages).toMatchObject([{ name: "default/endor", tls: { serverName: "relay.test" } }]);
+  });
 });

@@ -40,6 +40,7 @@ export interface ObserverOptions {
   /** Every flow that is looked at, in order: metrics, history. */
   readonly onFlow?: (record: FlowRecord) => void;
   readonly onLoss?: (source: flow.LostEventSource, lost: bigint) => void;
+  readonly onAgentEvent?: (event: flow.AgentEvent) => void;
   /** Milliseconds of one turn in which events are looked at while others wait to be taken in. Default 25. */
   readonly budgetMs?: number;
 }
@@ -282,6 +283,7 @@ export class Observer implements FlowServer {
 
   addAgentEvent(event: flow.AgentEvent): void {
     this.agentEvents.push({ time: this.#options.now(), event });
+    this.#options.onAgentEvent?.(event);
   }
 
   /** Throws FilterError before the first response. */

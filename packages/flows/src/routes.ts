@@ -12,6 +12,8 @@ import type { FlowServer } from "./server.ts";
 export interface RoutesOptions {
   /** Where a relay finds this node: host and port, or `unix://PATH`. */
   readonly address?: string;
+  /** Name in the server's certificate, where it speaks TLS. */
+  readonly tlsServerName?: string;
   /** Further services that reflection lists: those that the caller mounts itself. */
   readonly services?: readonly DescService[];
 }
@@ -88,6 +90,7 @@ export function observerRoutes(router: ConnectRouter, flows: FlowServer, options
         name: flows.nodeName,
         address: options.address ?? "",
         type: peer.ChangeNotificationType.PEER_ADDED,
+        ...(options.tlsServerName !== undefined && { tls: { serverName: options.tlsServerName } }),
       });
       await untilAborted(signal);
     },

@@ -6,7 +6,7 @@ import { observerRoutes, Relay, type RelayPeer } from "@skep/flows";
 import { connectServer, type FlowSource } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { note } from "../output/print.ts";
-import { serve } from "../serve.ts";
+import { certificateName, serve } from "../serve.ts";
 import { VERSION } from "../version.ts";
 
 export interface RelayOptions extends Omit<FlowSource, "run" | "server"> {
@@ -47,7 +47,8 @@ export async function relay(options: RelayOptions): Promise<void> {
       ...(listenTlsClientCaFile !== undefined && { tlsClientCaFile: listenTlsClientCaFile }),
     },
     (router) => {
-      observerRoutes(router, flows, { address: listen });
+      const name = listenTlsCertFile === undefined ? null : certificateName(listenTlsCertFile);
+      observerRoutes(router, flows, { address: listen, ...(name !== null && { tlsServerName: name }) });
     },
   );
   note(`relaying ${peers.length} ${peers.length === 1 ? "node" : "nodes"} on ${server.address}`);

@@ -4,17 +4,16 @@
  */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { answers, createLogger, socketPath, SocketTakenError, startAgent, type StartOptions } from "@skep/agent";
+import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
 import { pageFiles } from "../page-files.ts";
-import { bytesOption, durationOption } from "../output/duration.ts";
-import { VERSION } from "../version.ts";
+import { type OutputFlags, outputsOf } from "./up-outputs.ts";
 import { balancingOf } from "./up-services.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
-export interface UpOptions {
+export interface UpOptions extends OutputFlags {
   readonly directory: string;
   readonly run: string;
   readonly state: string;
@@ -38,14 +37,8 @@ export interface UpOptions {
   readonly hostFirewall?: boolean;
   readonly nodeLabel?: readonly string[];
   readonly policyVerdicts?: boolean;
-  readonly metricsAddr?: string;
   readonly apiAddr?: string;
-  readonly flowHistory?: string;
-  readonly flowHistorySize: string;
-  readonly flowHistoryAge: string;
-  readonly flowBuffer?: number;
   readonly uiAddr?: string;
-  readonly hubbleMetrics?: readonly string[];
   readonly lbAlgorithm: "random" | "maglev";
   readonly maglevTableSize: string;
   readonly lbMode: "snat" | "dsr" | "hybrid";
@@ -55,9 +48,6 @@ export interface UpOptions {
   readonly lbNoBackend: "reject" | "drop";
   readonly nodePortRange: string;
 }
-
-/** Where none is chosen: those that name no workload. */
-const HUBBLE_METRICS = ["drop", "flow", "tcp", "icmp", "port-distribution", "policy"];
 
 function checkFolder(directory: string): string {
   const path = resolve(directory);
@@ -83,15 +73,16 @@ function untilAsked(): Promise<NodeJS.Signals> {
   });
 }
 
+/** What the caller asked for cannot be. */
+const REFUSED = [
+  ...["MetricsError", "MetricsListenError", "ApiListenError", "HistoryEngineError", "HistoryTakenError"],
+  ...["FlowLogError", "OtlpError"],
+];
+
 /** Errors that say what is wrong in their first line, and how to mend it. */
 function startError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  if (
-    ["MetricsError", "MetricsListenError", "ApiListenError", "HistoryEngineError", "HistoryTakenError"].includes(
-      error.name,
-    )
-  )
-    return usageError(error.message, { cause: error });
+  if (REFUSED.includes(error.name)) return usageError(error.message, { cause: error });
   if (["MissingCapabilityError", "NotSupportedError", "NoCgroupError"].includes(error.name)) {
     return new CliError(error.message, EXIT_USAGE, { cause: error });
   }
@@ -99,21 +90,10 @@ function startError(error: unknown): Error {
   return error;
 }
 
-function flowOptions(options: UpOptions): Pick<StartOptions, "history" | "flowCapacity"> {
-  const { flowHistory: folder, flowBuffer } = options;
-  const limits = (): { maxBytes: number; maxAgeSeconds: number } => ({
-    maxBytes: bytesOption(options.flowHistorySize),
-    maxAgeSeconds: durationOption(options.flowHistoryAge) / 1000,
-  });
-  return {
-    ...(folder === undefined ? {} : { history: { folder: resolve(folder), ...limits() } }),
-    ...(flowBuffer === undefined ? {} : { flowCapacity: flowBuffer }),
-  };
-}
-
 export async function up(options: UpOptions): Promise<number> {
   const directory = checkFolder(options.directory);
   const balancing = balancingOf(options);
+  const outputs = outputsOf(options);
   const missing = await doctorSummary();
   if (missing !== null) {
     process.stderr.write(`${missing}\n`);
@@ -152,12 +132,9 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
     ...(options.egressGateway === true ? { egressGateway: true } : {}),
     ...(options.policyVerdicts === true ? { verdictEvents: true } : {}),
-    ...(options.metricsAddr === undefined
-      ? {}
-      : { metrics: { listen: options.metricsAddr, flows: options.hubbleMetrics ?? HUBBLE_METRICS, version: VERSION } }),
     ...(options.apiAddr === undefined ? {} : { api: { listen: options.apiAddr } }),
     ...(options.uiAddr === undefined ? {} : { page: { listen: options.uiAddr, files: pageFiles } }),
-    ...flowOptions(options),
+    ...outputs,
     ...balancing,
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,

@@ -101,6 +101,28 @@ export function defineUp(program: Command, finish: Finish): void {
       "metric of flows with its options, as drop:labelsContext=source_pod; may be given several times",
       collect,
     )
+    .option("--hubble-export-file-path <file>", "write flows there as JSON lines, or to stdout")
+    .option("--hubble-export-file-max-size-mb <n>", "then the file is put aside", wholeNumber, 10)
+    .option("--hubble-export-file-max-backups <n>", "files that are kept beside; 0: all", wholeNumber, 5)
+    .option("--hubble-export-file-compress", "compress those with gzip")
+    .option("--hubble-export-allowlist <filters>", "only flows that one of these filters in JSON takes", collect)
+    .option("--hubble-export-denylist <filters>", "none that one of these takes", collect)
+    .option("--hubble-export-fieldmask <paths>", "only these fields: time,source.pod_name,verdict", collect)
+    .option(
+      "--hubble-flowlogs-config-path <file>",
+      "several such outputs, in Cilium's YAML; read again when it changes",
+    )
+    .option("--otlp-endpoint <url>", "send flows and metrics to a collector of OpenTelemetry: http://127.0.0.1:4318")
+    .addOption(
+      new Option("--otlp-signals <what>", "which of them")
+        .choices(["logs", "metrics", "logs,metrics"])
+        .default("logs,metrics"),
+    )
+    .option("--otlp-header <name=value>", "header of each request; may be given several times", collect)
+    .option("--otlp-metrics-interval <time>", "between two requests with metrics", "60s")
+    .option("--otlp-ca-file <file>", "authority that the collector's certificate comes from")
+    .option("--otlp-cert-file <file>", "certificate of this client")
+    .option("--otlp-key-file <file>", "key of this client")
     .option("--ui-addr <address>", "serve the page there: 127.0.0.1:12000; loopback only, to read")
     .addOption(new Option("--log-format <format>", "default text on a terminal, else json").choices(["text", "json"]))
     .action((dir: string, options: Omit<UpOptions, "directory">) =>

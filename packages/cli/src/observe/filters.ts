@@ -2,8 +2,9 @@
  * @module
  * Flags of `skep observe` to Hubble's filters. Flags are taken in the order in which they stand: `--not` turns the one after it.
  */
-import { create, fromJsonString, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { flow } from "@skep/api";
+import { FlowLogError, parseFilters } from "@skep/flows";
 import { usageError } from "../errors.ts";
 
 type Lists = {
@@ -117,12 +118,11 @@ export class FilterBuilder {
 
   /** Filters in Hubble's own JSON, one or several after each other. */
   raw(list: "allow" | "deny", json: string): void {
-    for (const each of splitJson(json)) {
-      try {
-        this.#raw[list].push(fromJsonString(flow.FlowFilterSchema, each));
-      } catch (cause) {
-        throw usageError(`"${each}" is not a flow filter in JSON, such as {"verdict":["DROPPED"]}`, { cause });
-      }
+    try {
+      this.#raw[list].push(...parseFilters(json));
+    } catch (error) {
+      if (error instanceof FlowLogError) throw usageError(error.message, { cause: error });
+      throw error;
     }
   }
 
@@ -165,28 +165,4 @@ const sharesEnd = (a: PodEnds, b: PodEnds): boolean => a.left === b.left || a.ri
 function addPod(pair: Pair, ends: PodEnds, name: string): void {
   if (ends.left) append(pair.left, ends.left, name);
   if (ends.right) append(pair.right, ends.right, name);
-}
-
-/** Objects that follow each other, with or without white space. */
-function splitJson(json: string): string[] {
-  const found: string[] = [];
-  let depth = 0;
-  let start = -1;
-  let quoted = false;
-  for (let at = 0; at < json.length; at++) {
-    const each = json[at];
-    if (quoted) {
-      if (each === "\\") at += 1;
-      else if (each === '"') quoted = false;
-    } else if (each === '"') quoted = true;
-    else if (each === "{") {
-      if (depth === 0) start = at;
-      depth += 1;
-    } else if (each === "}") {
-      depth -= 1;
-      if (depth === 0) found.push(json.slice(start, at + 1));
-    }
-  }
-  if (found.length === 0 || depth !== 0) return [json];
-  return found;
 }

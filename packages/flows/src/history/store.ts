@@ -33,9 +33,9 @@ export interface HistoryOptions {
 
 const CHUNK = 2048;
 /** So many rows go to disk before their time: they take about two kilobytes each until then. */
-const FLUSH_ROWS = 30_000;
+const FLUSH_ROWS = 20_000;
 /** Rows that a file's writer gathers in memory. */
-const GROUP_ROWS = 32_768;
+const GROUP_ROWS = 20_480;
 /** So many files of a flush become one. */
 const SMALL_FILES = 32;
 /** A file of this size is not made larger. */
@@ -90,7 +90,7 @@ export class History implements FlowHistory {
     const engine = await loadEngine();
     const release = takeFolder(options.folder);
     const segments = openSegments(options.folder);
-    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "512MB" });
+    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "256MB" });
     const connection = await instance.connect();
     for (const table of [0, 1]) await connection.run(`CREATE TABLE rows${table} (${definition})`);
     const reader = await Reader.open(engine, options.folder, definition);
