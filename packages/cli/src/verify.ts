@@ -9,6 +9,7 @@ import { formatDiagnostic } from "@skep/compiler";
 import { NotSupportedError, kconfigSource, kernelTypes } from "@skep/linux";
 import { type BtfView, type ObjectSpec, readObject, resolveKconfig } from "@skep/object";
 import { type PathStep, type Refusal, type Verification, kernelNumber, verify } from "@skep/verifier";
+import { storeOptions } from "./compile-store.ts";
 import { CliError, EXIT_FAILED, usageError } from "./errors.ts";
 import { write } from "./output/print.ts";
 import { describeInput, findInput } from "./verify-input/find.ts";
@@ -27,9 +28,8 @@ function readSpec(file: string): ObjectSpec {
   const path = resolve(file);
   if (!existsSync(path)) throw usageError(`there is no ${file}`);
   if (!path.endsWith(".ts")) return readObject(readFileSync(path));
-  const { spec, diagnostics } = compile(path, {
-    readFile: (name) => (existsSync(name) ? readFileSync(name, "utf8") : undefined),
-  });
+  const readFile = (name: string): string | undefined => (existsSync(name) ? readFileSync(name, "utf8") : undefined);
+  const { spec, diagnostics } = compile(path, { readFile }, storeOptions());
   for (const each of diagnostics) process.stderr.write(`${formatDiagnostic(each)}\n`);
   if (spec === null) throw new CliError(`${file} does not compile`, EXIT_FAILED);
   return spec;

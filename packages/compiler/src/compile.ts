@@ -4,7 +4,14 @@
  */
 import ts from "typescript";
 import type { Diagnostic } from "@skep/isa";
-import { EmitCache, emitModule, type EmitOptions, type IrModule, type JavaScriptExport } from "@skep/ir";
+import {
+  EmitCache,
+  emitModule,
+  type CompileStore,
+  type EmitOptions,
+  type IrModule,
+  type JavaScriptExport,
+} from "@skep/ir";
 import type { MapSpec, ObjectSpec } from "@skep/object";
 import { lowerExports, pureExports, type LoweredExports, type SkippedFunction } from "./lower/exports.ts";
 import { lowering } from "./lower/lower.ts";
@@ -20,7 +27,10 @@ import { structOpsSpec } from "./struct-ops.ts";
 import { sizeOf } from "./types.ts";
 import type { MapDecl, ProgramDecl } from "./values.ts";
 
-export type CompileOptions = EmitOptions;
+export interface CompileOptions extends EmitOptions {
+  /** What earlier processes have compiled is taken from here, and what is compiled now goes there. */
+  readonly store?: CompileStore;
+}
 
 export interface LowerOptions {
   /** Default true. */
@@ -240,6 +250,14 @@ function checkNotEmpty(module: Module, entry: ts.SourceFile): void {
 /** What this process has compiled: of a module that is compiled again, what has not changed is taken from there. */
 const emittedBefore = new EmitCache();
 
+const caches = new WeakMap<CompileStore, EmitCache>();
+
+function cacheOn(store: CompileStore): EmitCache {
+  const cache = caches.get(store) ?? new EmitCache(256, store);
+  caches.set(store, cache);
+  return cache;
+}
+
 /** Compiles a kernel module. `entry` is a path that the host reads; nothing is run, nothing else is read. */
 export function compile(entry: string, host: CompilerHost, options: CompileOptions = {}): CompileResult {
   const known = recall(entry, host, options);
@@ -253,7 +271,8 @@ export function compile(entry: string, host: CompilerHost, options: CompileOptio
 function compileAnew(entry: string, host: CompilerHost, options: CompileOptions): CompileResult {
   const { module, diagnostics, sources } = lowerModule(entry, host);
   if (!module) return { spec: null, diagnostics, sources };
-  const emitted = emitModule(module, { cache: emittedBefore, ...options });
+  const { store, ...rest } = options;
+  const emitted = emitModule(module, { cache: store ? cacheOn(store) : emittedBefore, ...rest });
   const all = [...diagnostics, ...emitted.diagnostics];
   const failed = all.some(({ severity }) => severity === "error");
   return { spec: failed ? null : emitted.spec, diagnostics: all, sources };

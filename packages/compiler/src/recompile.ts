@@ -1,9 +1,9 @@
 /**
  * @module
- * What this process has compiled already. A compilation is a function of what its host answers: where every answer is the same, so is the result;
+ * What this process has compiled already, and what others before it have left in a store. A compilation is a function of what its host answers: where every answer is the same, so is the result;
  * and where files differ in comments and white space alone, only line info does.
  */
-import { wayTo } from "@skep/ir";
+import { digestOf, wayTo, type CompileStore } from "@skep/ir";
 import type { FunctionSpec, LineInfo, ObjectSpec } from "@skep/object";
 import type { CompileOptions, CompileResult } from "./compile.ts";
 import type { CompilerHost } from "./source.ts";
@@ -34,6 +34,26 @@ const MOST_KEPT = 16;
 const keyOf = (entry: string, { cpu = 3, optimize = 2, byteOrder = "little" }: CompileOptions): string =>
   [entry, cpu, optimize, byteOrder].join("\0");
 
+const nameOf = (key: string): string => `module-${digestOf(key)}`;
+
+/** What is kept of a compilation with these options. */
+function lookUp(key: string, store: CompileStore | undefined): Kept | undefined {
+  const known = kept.get(key);
+  if (known || !store) return known;
+  const stored = store.get(nameOf(key)) as Omit<Kept, "tokens"> | undefined;
+  return stored && keep(key, { ...stored, tokens: new Map() });
+}
+
+function keep(key: string, found: Kept): Kept {
+  kept.delete(key);
+  kept.set(key, found);
+  for (const oldest of kept.keys()) {
+    if (kept.size <= MOST_KEPT) break;
+    kept.delete(oldest);
+  }
+  return found;
+}
+
 /** The host, and what it has been asked for. */
 export function listenTo(host: CompilerHost): { readonly host: CompilerHost; readonly answers: Answers } {
   const answers: Answers = { files: new Map(), modules: new Map() };
@@ -61,17 +81,17 @@ export function remember(
   const { answers, result } = found;
   if (!result.spec || result.diagnostics.length > 0) return;
   const key = keyOf(entry, options);
-  kept.delete(key);
-  kept.set(key, { answers, result: { ...result, spec: copySpec(result.spec) }, tokens: new Map() });
-  for (const oldest of kept.keys()) {
-    if (kept.size <= MOST_KEPT) break;
-    kept.delete(oldest);
-  }
+  const { tokens: _, ...stored } = keep(key, {
+    answers,
+    result: { ...result, spec: copySpec(result.spec) },
+    tokens: new Map(),
+  });
+  options.store?.put(nameOf(key), stored);
 }
 
 /** The result, where it is known but for line info; else null. */
 export function recall(entry: string, host: CompilerHost, options: CompileOptions): CompileResult | null {
-  const known = kept.get(keyOf(entry, options));
+  const known = lookUp(keyOf(entry, options), options.store);
   const moved = known && movedFiles(known, host);
   if (!moved) return null;
   const { spec, sources } = known.result;

@@ -1,7 +1,7 @@
 import type { Instruction } from "@skep/isa";
 import { emitModule } from "@skep/ir";
 import { writeObject } from "@skep/object";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { compile, lowerModule } from "../src/compile.ts";
 import { recall } from "../src/recompile.ts";
 
@@ -131,5 +131,51 @@ describe("a module that is compiled again", () => {
     expect(second).toEqual(expected);
     Object.assign(second?.[0] ?? {}, { dst: 9 });
     expect(compile(entry, hostOf(files)).spec?.programs["count"]?.instructions).toEqual(expected);
+  });
+});
+
+describe("a store", () => {
+  const entry = "/store/entry.bpf.ts";
+  const two = (text: string): string => `${text}
+export const other = tc("other", (ctx) => (ctx.length > 100 ? TC.SHOT : TC.OK));
+`;
+  const constant = (text: string): string => two(text).replace("slot.value += 1;", "slot.value += 2;");
+
+  /** Values as another process sees them. */
+  function kept() {
+    const values = new Map<string, unknown>();
+    const puts: string[] = [];
+    const store = {
+      get: (name: string): unknown => structuredClone(values.get(name)),
+      put: (name: string, value: unknown): void => {
+        puts.push(name.replace(/-.*/, ""));
+        values.set(name, structuredClone(value));
+      },
+    };
+    return { store, puts };
+  }
+
+  async function inNewProcess(files: Files, store: ReturnType<typeof kept>["store"]): Promise<Uint8Array> {
+    vi.resetModules();
+    const fresh = await import("../src/compile.ts");
+    const { spec } = fresh.compile(entry, hostOf(files), { store });
+    if (!spec) throw new Error("does not compile");
+    return writeObject(spec);
+  }
+
+  test("is asked for the module, then for each function", async () => {
+    const { store, puts } = kept();
+    const files = filesOf("/store", { entry: two });
+    const taken = (): string[] => puts.splice(0);
+    expect(await inNewProcess(files, store)).toEqual(afresh(entry, files));
+    expect(taken()).toEqual(["function", "function", "module"]);
+    expect(await inNewProcess(files, store)).toEqual(afresh(entry, files));
+    expect(taken()).toEqual([]);
+    const moved = filesOf("/store", { entry: (text) => `// one\n${two(text)}` });
+    expect(await inNewProcess(moved, store)).toEqual(afresh(entry, moved));
+    expect(taken()).toEqual([]);
+    const edited = filesOf("/store", { entry: constant });
+    expect(await inNewProcess(edited, store)).toEqual(afresh(entry, edited));
+    expect(taken()).toEqual(["function", "module"]);
   });
 });

@@ -5,7 +5,7 @@
  */
 import type { Diagnostic } from "@skep/isa";
 import type { FunctionSpec } from "@skep/object";
-import { fingerprint, type Fingerprint } from "./fingerprint.ts";
+import { digestOf, fingerprint, type Fingerprint } from "./fingerprint.ts";
 import type { EmitOptions, IrFunction, IrModule, Loc } from "./ir.ts";
 
 /** What emitting a function gave. */
@@ -26,20 +26,31 @@ interface Kept {
   readonly places: Int32Array;
 }
 
+/**
+ * Where results outlive the process. Values are what a structured clone can copy; a name is of letters, digits and `-`. One version of the compiler
+ * must not be given what another has put.
+ */
+export interface CompileStore {
+  get(name: string): unknown;
+  put(name: string, value: unknown): void;
+}
+
 /** Keeps what was compiled last; pass the same one to several calls of `emitModule`. */
 export class EmitCache {
   readonly #known = new Map<string, Kept>();
   readonly #most: number;
+  readonly #store: CompileStore | null;
 
-  constructor(most = 256) {
+  /** `store`: what was compiled by earlier processes. */
+  constructor(most = 256, store: CompileStore | null = null) {
     this.#most = most;
+    this.#store = store;
   }
 
   get({ key, places: table }: CacheKey): EmittedFunction | null {
-    const found = this.#known.get(key);
+    const found = this.#known.get(key) ?? (this.#store?.get(nameOf(key)) as Kept | undefined);
     if (!found) return null;
-    this.#known.delete(key);
-    this.#known.set(key, found);
+    this.#keep(key, found);
     const { emitted, places } = found;
     const locs = table();
     return { ...copy(emitted), locs: Array.from(places, (place) => (place < 0 ? undefined : locs[place])) };
@@ -48,13 +59,22 @@ export class EmitCache {
   put({ key, places: table }: CacheKey, emitted: EmittedFunction): void {
     const places = placesOf(emitted, table());
     if (places === null) return;
-    this.#known.set(key, { emitted: copy(emitted), places });
+    const kept = { emitted: { ...copy(emitted), locs: [] }, places };
+    this.#keep(key, kept);
+    this.#store?.put(nameOf(key), kept);
+  }
+
+  #keep(key: string, kept: Kept): void {
+    this.#known.delete(key);
+    this.#known.set(key, kept);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= this.#most) break;
       this.#known.delete(oldest);
     }
   }
 }
+
+const nameOf = (key: string): string => `function-${digestOf(key)}`;
 
 /** Who gets the code may change it. */
 function copy(emitted: EmittedFunction): EmittedFunction {
@@ -89,30 +109,33 @@ export interface CacheKey {
 }
 
 /**
- * A key for each function: of all that its code depends on. Whether an `auto` function is inlined depends on who else calls it: then on the
- * whole module.
+ * A key for each function: of all that its code depends on, which is itself and what may be inlined into it. Whether an `auto` function is inlined
+ * depends on who else calls it: then on the whole module.
  */
 export function cacheKeys(module: IrModule, options: EmitOptions): Map<IrFunction, CacheKey> {
   const { cpu = 3, optimize = 2, byteOrder = "little" } = options;
-  const known = new Map(module.functions.map((fn) => [fn.name, fn]));
+  const inlined = new Map(module.functions.filter(mayBeInlined).map((fn) => [fn.name, fn]));
   const own = new Map(module.functions.map((fn) => [fn, fingerprint(fn)]));
   const keys = new Map<IrFunction, CacheKey>();
   for (const fn of module.functions) {
     const below = new Set<IrFunction>([fn]);
-    for (const one of below) {
-      for (const name of references(one)) {
-        const callee = known.get(name);
-        if (callee) below.add(callee);
-      }
-    }
-    const dependsOnAll = [...below].some((one) => one !== fn && one.inline === "auto" && one.linkage === "static");
+    if (inlined.size > 0) for (const one of below) for (const name of references(one)) addTo(below, inlined.get(name));
+    const dependsOnAll = [...below].some((one) => one !== fn && one.inline === "auto");
     const others = (dependsOnAll ? module.functions : [...below]).filter((one) => one !== fn);
     const parts = [fn, ...others].map((one) => own.get(one) as Fingerprint);
-    const isInlined = !fn.program && fn.linkage === "static" && fn.inline !== "never";
     const key = [cpu, optimize, byteOrder, ...parts.map(({ digest }) => digest)].join(" ");
-    keys.set(fn, { key, apart: !dependsOnAll && !isInlined, places: () => parts.flatMap(({ locs }) => locs) });
+    keys.set(fn, { key, apart: !dependsOnAll && !mayBeInlined(fn), places: () => parts.flatMap(({ locs }) => locs) });
   }
   return keys;
+}
+
+function addTo<T>(set: Set<T>, value: T | undefined): void {
+  if (value !== undefined) set.add(value);
+}
+
+/** Whether its body may come to stand in its callers. */
+export function mayBeInlined({ program, inline, linkage }: IrFunction): boolean {
+  return !program && (inline === "always" || (inline === "auto" && linkage === "static"));
 }
 
 /** Names of the functions that it calls or takes the address of. */

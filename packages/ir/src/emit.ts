@@ -88,9 +88,8 @@ function emitFunctions(
 ): Map<IrFunction, EmittedFunction> {
   const { diagnostics } = before;
   const { keys, emitted: known, apart } = before.known;
-  const isKnown = (fn: IrFunction): boolean => known.has(fn.name);
-  const roots = rootsOf(module.functions);
-  if (!roots.every(isKnown)) {
+  const roots = rootsOf(module.functions).map(({ name }) => name);
+  if ([...reachedFrom(roots, known)].some((name) => !known.has(name))) {
     const fresh = optimizeModule(module, options, diagnostics, { known, apart });
     if (diagnostics.some((found) => found.severity === "error")) return new Map();
     const byName = new Map(module.functions.map((fn) => [fn.name, fn]));
@@ -101,8 +100,7 @@ function emitFunctions(
       if (key) options.cache?.put(key, emitted);
     }
   }
-  const live = new Set(roots.map(({ name }) => name));
-  for (const name of live) for (const below of known.get(name)?.references ?? []) live.add(below);
+  const live = reachedFrom(roots, known);
   const result = new Map<IrFunction, EmittedFunction>();
   for (const fn of module.functions) {
     const emitted = known.get(fn.name);
@@ -111,6 +109,13 @@ function emitFunctions(
     diagnostics.push(...emitted.diagnostics);
   }
   return result;
+}
+
+/** The names, and what the code behind them refers to. */
+function reachedFrom(names: readonly string[], known: ReadonlyMap<string, EmittedFunction>): Set<string> {
+  const live = new Set(names);
+  for (const name of live) for (const below of known.get(name)?.references ?? []) live.add(below);
+  return live;
 }
 
 function byName(...lists: (readonly MapSpec[])[]): Record<string, MapSpec> {
@@ -142,9 +147,10 @@ export function optimizeModule(
     if (level === 2 && cleanUp(fn, passes)) clean.add(fn);
   }
   const onInlined = (into: IrFunction): unknown => clean.delete(into);
-  diagnostics.push(...inlineCalls(functions, { auto: level === 2, onInlined }));
+  const others = module.functions.filter(isDone);
+  diagnostics.push(...inlineCalls(functions, { auto: level === 2, others, onInlined }));
   if (diagnostics.length > 0) return functions;
-  const asked = module.functions.filter(isDone).flatMap(({ name }) => known.get(name)?.references ?? []);
+  const asked = others.flatMap(({ name }) => known.get(name)?.references ?? []);
   const kept = reachable(functions, asked).filter((fn) => !known.has(fn.name));
   for (const fn of kept) {
     if (level > 0) optimizeFunction(fn, passes, clean.has(fn));

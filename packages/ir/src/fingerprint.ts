@@ -7,7 +7,7 @@ import type { Inst, IrFunction, Loc, Local, Terminator } from "./ir.ts";
 import { ATTRIBUTES } from "./make.ts";
 
 export interface Fingerprint {
-  /** Of every attribute of every instruction; of places, which of them are the same one. Good within a process. */
+  /** Of every attribute of every instruction; of places, which of them are the same one. The same in every process. */
   readonly digest: string;
   /** The places, in the order in which they are met. */
   readonly locs: readonly Loc[];
@@ -17,14 +17,25 @@ export function fingerprint(fn: IrFunction): Fingerprint {
   return new Reader(fn).result();
 }
 
-/** Numbers for what is no number, given out for good: so that equal ones have equal numbers in every function of the process. */
-const numbers = new Map<unknown, number>();
+/** Two words for what is no small number, by its kind and text. */
+const words = new Map<unknown, readonly [number, number]>();
 
-function numberOf(value: unknown): number {
-  const known = numbers.get(value);
+function wordsOf(value: unknown): readonly [number, number] {
+  const known = words.get(value);
   if (known !== undefined) return known;
-  numbers.set(value, numbers.size);
-  return numbers.size - 1;
+  const hash = new Hash();
+  hash.text(typeof value);
+  hash.text(String(value));
+  const found = [hash.word(0), hash.word(1)] as const;
+  words.set(value, found);
+  return found;
+}
+
+/** Letters and digits that stand for the text. */
+export function digestOf(text: string): string {
+  const hash = new Hash();
+  hash.text(text);
+  return hash.digest();
 }
 
 const asText = (value: unknown): string =>
@@ -33,7 +44,7 @@ const asText = (value: unknown): string =>
 class Reader {
   readonly #hash = new Hash();
   readonly #places = new Map<Loc, number>();
-  readonly #locals = new Map<Local, number>();
+  readonly #locals = new Map<Local, string>();
 
   constructor(fn: IrFunction) {
     const { blocks, loc, ...rest } = fn;
@@ -48,7 +59,7 @@ class Reader {
   }
 
   result(): Fingerprint {
-    return { digest: this.#hash.text(), locs: [...this.#places.keys()] };
+    return { digest: this.#hash.digest(), locs: [...this.#places.keys()] };
   }
 
   #inst(inst: Inst): void {
@@ -106,13 +117,17 @@ class Reader {
     if (typeof value === "number" && (value | 0) === value) {
       this.#hash.add(NUMBER);
       this.#hash.add(value);
-    } else this.#hash.add(numberOf(value));
+    } else {
+      const [first, second] = wordsOf(value);
+      this.#hash.add(first);
+      this.#hash.add(second);
+    }
   }
 
   #local(local: Local): void {
-    const known = this.#locals.get(local) ?? numberOf(asText(local));
+    const known = this.#locals.get(local) ?? asText(local);
     this.#locals.set(local, known);
-    this.#hash.add(known);
+    this.#value(known);
   }
 
   #place(loc: Loc): void {
@@ -143,7 +158,16 @@ class Hash {
     this.#length++;
   }
 
-  text(): string {
+  text(text: string): void {
+    this.add(text.length);
+    for (let i = 0; i < text.length; i++) this.add(text.charCodeAt(i));
+  }
+
+  word(index: 0 | 1): number {
+    return index === 0 ? this.#a ^ this.#c : this.#b ^ this.#d;
+  }
+
+  digest(): string {
     return [this.#a, this.#b, this.#c, this.#d, this.#length].map((word) => (word >>> 0).toString(36)).join("-");
   }
 }

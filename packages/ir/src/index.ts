@@ -1,7 +1,8 @@
 export * from "./builder.ts";
 export * from "./codes.ts";
 export * from "./emit.ts";
-export { EmitCache } from "./emit-cache.ts";
+export { EmitCache, type CompileStore } from "./emit-cache.ts";
+export { digestOf } from "./fingerprint.ts";
 export { wayTo } from "./codegen/line-info.ts";
 export {
   Environment,

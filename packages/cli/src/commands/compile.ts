@@ -14,6 +14,7 @@ import {
 } from "@skep/compiler";
 import type { Diagnostic } from "@skep/isa";
 import { type ObjectSpec, printBtf, printC, writeObject } from "@skep/object";
+import { storeOptions } from "../compile-store.ts";
 import { CliError, EXIT_FAILED, systemCode, usageError } from "../errors.ts";
 import { explainFunction, listObject, nearPath } from "../output/listing.ts";
 import { hasColor, write } from "../output/print.ts";
@@ -66,6 +67,7 @@ function report(diagnostics: readonly Diagnostic[]): void {
 function settings(options: CompileOptions): CompilerOptions {
   const CPU = { v1: 1, v2: 2, v3: 3, v4: 4 } as const;
   return {
+    ...storeOptions(),
     ...(options.cpu === undefined ? {} : { cpu: CPU[options.cpu] }),
     ...(options.optimize === false ? { optimize: 0 as const } : {}),
   };

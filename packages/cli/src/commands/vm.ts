@@ -23,6 +23,7 @@ import {
   type VmProgram,
 } from "@skep/vm";
 import { CliError, EXIT_FAILED, systemCode, usageError } from "../errors.ts";
+import { storeOptions } from "../compile-store.ts";
 import { type ListFormat, printAs, write } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
 import { contextOf, isPassing, verdictName } from "../packet-program.ts";
@@ -55,7 +56,7 @@ function readText(file: string): string | undefined {
 
 function specOf(file: string): ObjectSpec {
   if (!file.endsWith(".ts")) return readObject(readBytes(file));
-  const { spec, diagnostics } = compile(file, { readFile: readText });
+  const { spec, diagnostics } = compile(file, { readFile: readText }, storeOptions());
   for (const each of diagnostics) {
     const source = each.span ? readText(each.span.file) : undefined;
     process.stderr.write(`${formatDiagnostic(each, source)}\n`);

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { ObjectError, type ObjectSpec, readObject, writeObject } from "@skep/object";
+import { storeOptions } from "../compile-store.ts";
 import { CliError, systemCode, usageError } from "../errors.ts";
 
 /** The bytes of a file; `-` is the standard input. */
@@ -32,7 +33,7 @@ async function compiled(path: string): Promise<ObjectSpec> {
     }
   };
   readBytes(path);
-  const { spec, diagnostics } = compile(resolve(path), { readFile });
+  const { spec, diagnostics } = compile(resolve(path), { readFile }, storeOptions());
   const color = hasColor(process.stderr);
   const texts = diagnostics.map((each) =>
     formatDiagnostic(each, each.span ? readFile(each.span.file) : undefined, { color }),

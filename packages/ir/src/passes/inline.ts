@@ -13,6 +13,8 @@ import { newJump } from "../make.ts";
 export interface InlineOptions {
   /** Whether `auto` functions are inlined where it pays. */
   readonly auto: boolean;
+  /** Functions of the module that stay as they are, and are inlined nowhere. */
+  readonly others?: readonly IrFunction[];
   /** Told of each function that takes in another. */
   readonly onInlined?: (into: IrFunction) => unknown;
 }
@@ -24,10 +26,13 @@ const LARGE = 6000;
 
 /** Inlines in all functions, callees first. They must be in SSA form. */
 export function inlineCalls(functions: readonly IrFunction[], options: InlineOptions): Diagnostic[] {
-  const byName = new Map(functions.map((fn) => [fn.name, fn]));
-  const { order, cycles } = bottomUp(functions, byName);
+  const others = new Set(options.others);
+  const all = [...functions, ...others];
+  const byName = new Map(all.map((fn) => [fn.name, fn]));
+  const { order, cycles } = bottomUp(all, byName);
   const sites = countSites(functions);
   for (const fn of order) {
+    if (others.has(fn)) continue;
     // Blocks grow while they are walked: the rest of a cut block comes later.
     for (let i = 0; i < fn.blocks.length; i++) {
       const block = fn.blocks[i] as Block;
