@@ -306,7 +306,7 @@ describe.skipIf(!enabled)("programs that trace, iterate and are called", () => {
         .returned;
     expect([lease(1, 1_000_000n), lease(2, 3_600_000_000_000n)]).toEqual([0, 0]);
     expect(app.maps.leases.get(2)?.owner).toBe(5n);
-    for (let round = 0; round < 100 && app.globals.ended.value === 0n; round++)
+    for (let round = 0; round < 4000 && app.globals.ended.value === 0n; round++)
       await new Promise((resolve) => setTimeout(resolve, 5));
     expect([app.maps.leases.get(1), app.globals.ended.value]).toEqual([null, 1n]);
     expect(app.maps.leases.get(2)).not.toBeNull();

@@ -16,7 +16,7 @@ import type { AgentOptions } from "../src/options.ts";
 import { createLogger } from "../src/log.ts";
 import { ip, type Port } from "./packet-lab.ts";
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000;
 export const [NODE4, NODE6] = [(at: number) => `192.0.2.${at + 1}`, (at: number) => `2001:db8::${at + 1}`];
 export const [OUTSIDE4, OUTSIDE6] = ["203.0.113.9", "2001:db8:cafe::9"];
 

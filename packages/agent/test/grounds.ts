@@ -9,7 +9,7 @@ import { openLinux, openPacketSocket, unmountPins } from "@skep/linux";
 import { openSim } from "@skep/sim";
 import type { Ground, Port } from "./packet-lab.ts";
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** Namespaces of their own around a host namespace of their own. */
 export function linuxGround(): Ground {

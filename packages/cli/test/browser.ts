@@ -103,9 +103,9 @@ export class Browser {
     return result.value;
   }
 
-  /** Asks until the expression is true. Throws after twenty seconds. */
+  /** Asks until the expression is true. Throws after two minutes. */
   async until(expression: string): Promise<void> {
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 2400; i++) {
       if (await this.evaluate<boolean>(expression)) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -60,7 +60,7 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
   async function startAgent(): Promise<void> {
     agent = start("up", policies, ...places, "--node-name", "endor");
     agent.stderr?.on("data", (data: Buffer) => (log += data.toString()));
-    const ready = await until(15_000, async () => ((await skep("status")).code === 0 ? true : null));
+    const ready = await until(60_000, async () => ((await skep("status")).code === 0 ? true : null));
     expect(ready, log).toBe(true);
   }
 
@@ -76,7 +76,7 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
   const endpoints = async (): Promise<ListedEndpoint[]> =>
     JSON.parse((await skep("endpoint", "list", "-o", "json")).stdout) as ListedEndpoint[];
   const endpointNamed = (wanted: string): Promise<ListedEndpoint | null> =>
-    until(5000, async () => (await endpoints()).find((each) => each.name === wanted) ?? null);
+    until(60_000, async () => (await endpoints()).find((each) => each.name === wanted) ?? null);
 
   beforeAll(async () => {
     const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
@@ -151,14 +151,14 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
   it("keeps what was in force where a file is wrong, and says where", async () => {
     const file = join(policies, "landing.yaml");
     writeFileSync(file, policy("empire"));
-    expect((await skep("policy", "wait", "--timeout", "5s")).code).toBe(0);
-    const applied = await until(3000, async () =>
+    expect((await skep("policy", "wait", "--timeout", "60s")).code).toBe(0);
+    const applied = await until(60_000, async () =>
       (await skep("policy", "get")).stdout.includes("default/landing") ? true : null,
     );
     expect(applied).toBe(true);
     const before = JSON.parse((await skep("policy", "get", "-o", "json")).stdout) as { rules: { text: string }[] };
     writeFileSync(file, policy("empire").replace("fromEndpoints", "fromNowhere"));
-    const refused = await until(3000, async () => {
+    const refused = await until(60_000, async () => {
       const { stdout } = await skep("status");
       return stdout.includes("landing.yaml:7:") ? stdout : null;
     });
@@ -183,12 +183,13 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
     const end = ended(server);
     await new Promise((resolve) => server.stdout?.once("data", resolve));
     const target = await endpointNamed("deathstar");
-    const connect = `require("net").connect(80,"${target?.ipv4}",()=>process.exit(0)).on("error",()=>process.exit(1));setTimeout(()=>process.exit(5),400)`;
-    const as = (org: string): Promise<Ran> =>
-      skep("run", "--name", `ship-${org}`, "--label", `org=${org}`, "--", process.execPath, "-e", connect);
-    expect((await as("empire")).code).toBe(0);
-    expect((await as("alliance")).code).toBe(5);
-    const dropped = await until(3000, async () => {
+    const connect = (patience: number): string =>
+      `require("net").connect(80,"${target?.ipv4}",()=>process.exit(0)).on("error",()=>process.exit(1));setTimeout(()=>process.exit(5),${patience})`;
+    const as = (org: string, patience: number): Promise<Ran> =>
+      skep("run", "--name", `ship-${org}`, "--label", `org=${org}`, "--", process.execPath, "-e", connect(patience));
+    expect((await as("empire", 30_000)).code).toBe(0);
+    expect((await as("alliance", 400)).code).toBe(5);
+    const dropped = await until(60_000, async () => {
       const { stdout } = await skep("observe", "--from-pod", "ship-alliance", "--verdict", "DROPPED", "-o", "json");
       return stdout === "" ? null : stdout;
     });
@@ -244,7 +245,7 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
     if (!left) throw new Error("the workload did not come up");
     agent.kill("SIGKILL");
     running.kill("SIGKILL");
-    await until(3000, () => (agent.signalCode !== null ? true : null));
+    await until(60_000, () => (agent.signalCode !== null ? true : null));
     expect(existsSync(left.netns_path)).toBe(true);
     const { code, stderr } = await skep("down");
     expect(stderr).toBe("skep: the datapath is down\n");

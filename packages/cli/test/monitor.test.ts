@@ -27,10 +27,11 @@ describe("skep monitor", () => {
   async function listen(...args: readonly string[]): Promise<string[]> {
     const running = skep("monitor", "--run", agent.run, ...args);
     const seen = (): boolean => vi.mocked(process.stdout.write).mock.calls.length > 0;
-    await vi.waitFor(() => {
+    const heard = (): void => {
       for (const each of [sample(1, 4), sample(2, 1, 133), sample(3, 4, 3)]) agent.flows.add(recordOfFlow(each));
       expect(seen()).toBe(true);
-    });
+    };
+    await vi.waitFor(heard, { timeout: 60_000, interval: 50 });
     process.emit("SIGINT");
     const { status, stdout } = await running;
     expect(status).toBe(0);

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { flow, observer } from "@skep/api";
 import { jsonLine, recordOfFlow, timestampOf } from "@skep/flows";
 import { type FakeAgent, fakeAgent } from "./fake-agent.ts";
@@ -89,9 +89,17 @@ describe("observing an agent", () => {
 
   it("follows until it is interrupted", async () => {
     const following = ask("-f", "-o", "table", "--last", "1");
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const said = (text: string): void =>
+      expect(
+        vi
+          .mocked(process.stdout.write)
+          .mock.calls.map(([chunk]) => String(chunk))
+          .join(""),
+      ).toContain(text);
+    // The last that is there, then what comes.
+    await vi.waitFor(() => said("default/deathstar:31"), { timeout: 60_000, interval: 20 });
     agent.flows.add(recordOfFlow(sample(99)));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await vi.waitFor(() => said("default/deathstar:99"), { timeout: 60_000, interval: 20 });
     process.emit("SIGINT", "SIGINT");
     const { status, stdout } = await following;
     expect(status).toBe(0);

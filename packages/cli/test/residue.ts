@@ -31,8 +31,28 @@ export function residue(): Residue {
   };
 }
 
+/** What is there now and was not before. What has gone meanwhile is nobody's concern: others clean up, too. */
+export function addedSince(before: Residue): string[] {
+  const now = residue();
+  const added = <T>(kind: string, list: readonly T[], known: readonly T[]): string[] =>
+    list.filter((each) => !known.includes(each)).map((each) => `${kind} ${String(each)}`);
+  const [here, there] = [now.bpf, before.bpf];
+  return [
+    ...(["namespaces", "interfaces", "mounts", "cgroups", "processes"] as const).flatMap((kind) =>
+      added(kind, now[kind], before[kind]),
+    ),
+    ...(["prog", "map", "link"] as const).flatMap((kind) =>
+      here && there ? added(kind, here[kind], there[kind]) : [],
+    ),
+  ];
+}
+
+/** This user's: others run their own meanwhile. */
 function processIds(): string[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const user = process.getuid?.();
+  return readdirSync("/proc").filter(
+    (name) => /^\d+$/.test(name) && attempt(() => statSync(`/proc/${name}`).uid === user) === true,
+  );
 }
 
 /** Network namespaces that a process lives in, by inode. Those that only a mount keeps are among the mounts. */

@@ -286,7 +286,7 @@ describe("compile", () => {
     const stop = new AbortController();
     const running = compileFile({ file, output, watch: true, signal: stop.signal });
     const settled = async (done: () => boolean) => {
-      for (let round = 0; round < 200 && !done(); round++) await new Promise((resolve) => setTimeout(resolve, 25));
+      for (let round = 0; round < 2400 && !done(); round++) await new Promise((resolve) => setTimeout(resolve, 25));
       expect(done()).toBe(true);
     };
     const size = () => (existsSync(output) ? readFileSync(output).length : 0);

@@ -220,7 +220,7 @@ describe.skipIf(!enabled)("objects", () => {
   row("timers whose callback starts them again", async () => {
     const object = load(objectOf("timers"));
     expect(run(object.program("start"))).toBe(0);
-    for (let wait = 0; wait < 100 && object.number("fired") < 3; wait++)
+    for (let wait = 0; wait < 4000 && object.number("fired") < 3; wait++)
       await new Promise((done) => setTimeout(done, 5));
     expect([object.number("fired"), object.number("key_seen")]).toEqual([3, 0]);
   });

@@ -46,7 +46,7 @@ describe.skipIf(!canUseBpf() || process.getuid?.() !== 0)("a killed test", () =>
     await reapTests();
     expect([existsSync(folder), existsSync(cgroup), mounts(folder)]).toEqual([false, false, 0]);
     // The last reference of a link is dropped by a worker of the kernel's.
-    for (let attempt = 0; attempt < 50 && alive(links).includes(true); attempt++)
+    for (let attempt = 0; attempt < 1000 && alive(links).includes(true); attempt++)
       await new Promise((resolve) => setTimeout(resolve, 20));
     expect(alive(links)).toEqual([false, false, false]);
   });

@@ -17,6 +17,7 @@ export interface DemoFlags {
   readonly sim?: boolean;
   readonly seed?: number;
   readonly uiAddr?: string;
+  readonly patience?: number;
 }
 
 /** However the command was started (npx links to it): workloads of the example start from the bundle itself. */
@@ -30,7 +31,7 @@ export async function playDemo(options: DemoFlags): Promise<number> {
   if (options.sim !== true) await useDemoCommand();
   const example = join(folderWith("examples/star-wars/policy.yaml"), "examples", "star-wars");
   const seed = options.seed === undefined ? {} : { seed: options.seed };
-  const { uiAddr } = options;
-  const page = uiAddr === undefined ? {} : { uiAddr };
-  return demo({ once: options.once === true, run: options.run, example, sim: options.sim ?? null, ...seed, ...page });
+  const { uiAddr, patience } = options;
+  const more = { ...(uiAddr !== undefined && { uiAddr }), ...(patience !== undefined && { patience }) };
+  return demo({ once: options.once === true, run: options.run, example, sim: options.sim ?? null, ...seed, ...more });
 }

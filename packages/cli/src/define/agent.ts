@@ -190,6 +190,7 @@ export function defineDemo(program: Command, finish: Finish): void {
     .option("--sim", "on the simulated machine; --no-sim: on real packets or not at all")
     .addOption(new Option("--no-sim").hideHelp())
     .option("--seed <number>", "of the simulated machine: one seed, one play", wholeNumber)
+    .option("--patience <number>", "times longer than usual that everything may take: for a busy machine", wholeNumber)
     .option(
       "--ui-addr <address>",
       "loopback address of the page; default 127.0.0.1:12000, or any port where it is taken",

@@ -31,6 +31,8 @@ export interface DemoOptions {
   readonly example: string;
   /** On the simulated machine; null: where the real one is not to be had. */
   readonly sim: boolean | null;
+  /** How many times longer than usual everything may take: for a machine that does much else. Default: 1. */
+  readonly patience?: number;
   /** Of the simulated machine. */
   readonly seed?: number;
   /** Loopback address of the page, which is served while the example stays up. */
@@ -174,18 +176,22 @@ class Play {
     this.#act("And back: what is open must stop.");
     const revoked = this.#theatre.now();
     this.#theatre.writePolicy("policy.yaml", policy);
-    const stopped = await this.#theatre.until(5000, async () =>
+    const stopped = await this.#theatre.until(5000 * this.#patience, async () =>
       (await xwing.order("beat", SERVICE, { timeout: 300 })).ok ? null : this.#theatre.now() - revoked,
     );
     // The last beat waits out its 300 ms before it counts as unanswered.
     const within = stopped === null ? null : Math.max(0, stopped - 300);
     this.#check(
-      "the open connection stops within 1 s",
+      `the open connection stops within ${this.#patience} s`,
       "stopped",
-      within === null ? "still open after 5 s" : `stopped after ${Math.round(within)} ms`,
-      within !== null && within <= 1000,
+      within === null ? `still open after ${5 * this.#patience} s` : `stopped after ${Math.round(within)} ms`,
+      within !== null && within <= 1000 * this.#patience,
     );
     await this.#landing("denied after the edit is undone: xwing", xwing, false);
+  }
+
+  get #patience(): number {
+    return this.#options.patience ?? 1;
   }
 
   async #cast(): Promise<{ tiefighter: Player; xwing: Player }> {
@@ -203,7 +209,7 @@ class Play {
     const xwing = this.#theatre.pilot("xwing", { org: "alliance", class: "xwing" });
     // Both backends answer before the story begins.
     const names = new Set<string>();
-    const up = await this.#theatre.until(15_000, async () => {
+    const up = await this.#theatre.until(15_000 * this.#patience, async () => {
       names.add((await tiefighter.order("request", SERVICE)).text);
       return [...names].filter((text) => text.includes("landed")).length === 2 ? true : null;
     });
@@ -216,7 +222,7 @@ class Play {
   }
 
   async #landing(name: string, pilot: Player, allowed: boolean): Promise<void> {
-    const answer = await pilot.order("request", SERVICE, { timeout: allowed ? 2000 : 700 });
+    const answer = await pilot.order("request", SERVICE, { timeout: allowed ? 2000 * this.#patience : 700 });
     const seen = answer.ok ? `allowed (${answer.text})` : `denied (${answer.text})`;
     this.#check(name, allowed ? "allowed" : "denied", seen, answer.ok === allowed);
   }
@@ -224,17 +230,17 @@ class Play {
   /** Waits until the edit shows: enforced within a second of the file's change. */
   async #enforced(pilot: Player, allowed: boolean): Promise<void> {
     const started = this.#theatre.now();
-    const done = await this.#theatre.until(3000, async () =>
+    const done = await this.#theatre.until(3000 * this.#patience, async () =>
       (await pilot.order("request", SERVICE, { timeout: 150 })).ok === allowed ? true : null,
     );
     const took = this.#theatre.now() - started;
     // A denied request is known by its 150 ms of silence.
     const waited = Math.max(0, took - (allowed ? 0 : 150));
     this.#check(
-      "the edit is in force within 1 s",
+      `the edit is in force within ${this.#patience} s`,
       "in force",
-      done ? `in force after ${Math.round(waited)} ms` : "not in force after 3 s",
-      done !== null && waited <= 1000,
+      done ? `in force after ${Math.round(waited)} ms` : `not in force after ${3 * this.#patience} s`,
+      done !== null && waited <= 1000 * this.#patience,
     );
   }
 
@@ -268,7 +274,7 @@ class Play {
 
   async #dropSeen(from: string, port: number): Promise<void> {
     const found = await this.#theatre.until(
-      3000,
+      3000 * this.#patience,
       () =>
         this.#flows.find(
           (flow) =>
@@ -285,7 +291,7 @@ class Play {
 
   async #repliesSeen(): Promise<void> {
     const found = await this.#theatre.until(
-      3000,
+      3000 * this.#patience,
       () =>
         this.#flows.find(
           (flow) =>

@@ -161,7 +161,7 @@ export class Stage {
   }
 
   ready(): Promise<true | null> {
-    return until(15_000, async () => {
+    return until(60_000, async () => {
       if (this.#agent && this.#agent.exitCode !== null) return null;
       return (await skep(["status", "--run", this.run, "-o", "json"])).code === 0 ? true : null;
     });

@@ -59,7 +59,7 @@ describe.skipIf(!canCompare())("what happens in a namespace", () => {
     changes: readonly NetworkChange[],
     fits: (change: NetworkChange) => boolean,
   ): Promise<NetworkChange> {
-    for (let round = 0; round < 1000; round++) {
+    for (let round = 0; round < 20_000; round++) {
       const found = changes.find(fits);
       if (found) return found;
       await new Promise((resolve) => setTimeout(resolve, 1));

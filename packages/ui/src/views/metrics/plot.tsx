@@ -53,6 +53,12 @@ function optionsOf({ rates, colours, unit }: Omit<PlotProps, "title" | "wide">, 
   };
 }
 
+/** Without a pointer over it the legend tells the newest. */
+function tellNewest(plot: UPlot): void {
+  const { length } = plot.data[0];
+  if (length > 0 && typeof plot.cursor.idx !== "number") plot.setLegend({ idx: length - 1 });
+}
+
 /** Lines over time. Drawn anew where names or the theme change, else only given the numbers. */
 export function Plot({ title, rates, colours, unit, wide = false }: PlotProps): ReactNode {
   const place = useRef<HTMLDivElement>(null);
@@ -67,6 +73,7 @@ export function Plot({ title, rates, colours, unit, wide = false }: PlotProps): 
     const draw = (): void => {
       plot.current?.destroy();
       plot.current = new UPlot(optionsOf({ rates, colours, unit }, element.clientWidth), latest.current, element);
+      tellNewest(plot.current);
     };
     draw();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -85,9 +92,7 @@ export function Plot({ title, rates, colours, unit, wide = false }: PlotProps): 
   }, [names, unit]);
   useEffect(() => {
     plot.current?.setData(data);
-    // Without a pointer over it the legend tells the newest.
-    if (plot.current && rates.times.length > 0 && typeof plot.current.cursor.idx !== "number")
-      plot.current.setLegend({ idx: rates.times.length - 1 });
+    if (plot.current) tellNewest(plot.current);
   }, [rates]);
   const isCounted = rates.times.length > 1;
   const hasLine = isCounted && rates.series.length > 0;
