@@ -16,4 +16,7 @@ const child = spawn(process.execPath, [join(root, "dist", "skep.mjs"), "demo", .
 });
 // The terminal sends the signal to both; the child tidies up, and its end is ours.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+// npm that is killed does not tell its script, which would fly on alone.
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 1000).unref();
 child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));

@@ -131,7 +131,10 @@ class Stream {
   open(order: Order): Promise<Answer> {
     return new Promise((resolve) => {
       const call = http.get({ host: order.host, port: order.port, path: "/stream", agent: false }, (response) => {
-        readline.createInterface({ input: response }).on("line", (line) => {
+        const lines = readline.createInterface({ input: response });
+        // The server's end is told of by the response's own close.
+        lines.on("error", () => undefined);
+        lines.on("line", (line) => {
           if (Number(line) !== this.#lines) this.#trouble ||= `${line} after ${this.#lines - 1}`;
           this.#lines += 1;
         });
