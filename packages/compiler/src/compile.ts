@@ -67,6 +67,7 @@ function checkTopLevel(module: Module, file: ts.SourceFile): void {
       case ts.SyntaxKind.FunctionDeclaration:
       case ts.SyntaxKind.InterfaceDeclaration:
       case ts.SyntaxKind.TypeAliasDeclaration:
+      case ts.SyntaxKind.EnumDeclaration:
       case ts.SyntaxKind.EmptyStatement:
       case ts.SyntaxKind.VariableStatement:
         break;
@@ -79,6 +80,10 @@ function checkTopLevel(module: Module, file: ts.SourceFile): void {
 /** Every constant is evaluated, used or not: a mistake in it is told. */
 function evaluateTopLevel(module: Module, file: ts.SourceFile): void {
   for (const node of file.statements) {
+    if (ts.isEnumDeclaration(node)) {
+      const symbol = module.checker.getSymbolAtLocation(node.name);
+      if (symbol) module.moduleValue(symbol, node.name);
+    }
     if (!ts.isVariableStatement(node)) continue;
     for (const declaration of node.declarationList.declarations) {
       const symbol = module.checker.getSymbolAtLocation(declaration.name);

@@ -36,6 +36,8 @@ export class DeclaredTypes {
   #resolve(type: ts.Type): DeclaredType {
     if (type.flags & ts.TypeFlags.Void) return { kind: "void", nullable: false };
     if (type.flags & ts.TypeFlags.BooleanLike) return { kind: "memory", type: BOOL, nullable: false };
+    const enumeration = this.#enumeration(type);
+    if (enumeration) return { kind: "memory", type: enumeration, nullable: false };
     if (type.isUnion()) {
       const rest = type.types.filter((part) => (part.flags & ABSENT) === 0);
       if (rest.length === type.types.length) return OTHER;
@@ -54,7 +56,24 @@ export class DeclaredTypes {
     if (!first) return null;
     if (types.every((type) => type.flags & ts.TypeFlags.BooleanLike))
       return { kind: "memory", type: BOOL, nullable: false };
+    if (types.length > 1 && types.every((type) => type.flags & ts.TypeFlags.EnumLike)) {
+      const [one, ...others] = new Set(types.map((type) => this.#enumeration(type)));
+      return one && others.length === 0 ? { kind: "memory", type: one, nullable: false } : null;
+    }
     return types.length === 1 ? this.of(first) : null;
+  }
+
+  /** An enum of numbers, or one of its members: u32, or i32 where a member is negative. */
+  #enumeration(type: ts.Type): IntT | null {
+    const parts = type.isUnion() ? type.types : [type];
+    if (!parts.every((part) => part.flags & ts.TypeFlags.EnumLike)) return null;
+    const declarations = new Set(
+      parts.flatMap(({ symbol }) => symbol.declarations ?? []).map((one) => (ts.isEnumMember(one) ? one.parent : one)),
+    );
+    const members = [...declarations].flatMap((one) => (ts.isEnumDeclaration(one) ? one.members : []));
+    const values = members.map((member) => this.#checker.getConstantValue(member));
+    if (values.length === 0 || !values.every((value) => typeof value === "number")) return null;
+    return values.some((value) => value < 0) ? INTS.i32 : INTS.u32;
   }
 
   #int(type: ts.Type): IntT | null {

@@ -163,6 +163,7 @@ export class Module implements Unit {
       return { kind: "function", node, env: new Env(null), name: symbol.name };
     }
     if (ts.isVariableDeclaration(declaration)) return this.#variable(declaration, use);
+    if (ts.isEnumDeclaration(declaration)) return this.#enumeration(symbol, declaration);
     return this.problems.refuse(use, "unknownName", [symbol.name]);
   }
 
@@ -188,6 +189,23 @@ export class Module implements Unit {
       return constInt(value.const, declared.type);
     }
     return value;
+  }
+
+  /** An enum: its members are constants. Their type is what the enum's is, see `DeclaredTypes`. */
+  #enumeration(symbol: ts.Symbol, node: ts.EnumDeclaration): Value {
+    const declared = this.declaredType(this.checker.getDeclaredTypeOfSymbol(symbol)).type;
+    const type = declared?.kind === "int" ? declared : null;
+    const fields = (symbol.declarations ?? []).filter(ts.isEnumDeclaration).flatMap((one) =>
+      one.members.map((member): [string, Binding] => {
+        const value = this.checker.getConstantValue(member);
+        const name = ts.isComputedPropertyName(member.name) ? member.name.getText() : member.name.text;
+        if (value === undefined || (typeof value === "number" && !Number.isSafeInteger(value)))
+          return this.problems.refuse(member, "notConstant", [`${node.name.text}.${name}`]);
+        if (typeof value === "string") return [name, { kind: "value", value: { kind: "string", text: value } }];
+        return [name, { kind: "value", value: constInt(BigInt(value), type) }];
+      }),
+    );
+    return { kind: "record", fields: new Map(fields), node };
   }
 
   /** `declare const A: 3`, or a table of such: the type is the value. */

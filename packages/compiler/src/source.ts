@@ -6,6 +6,7 @@ import ts from "typescript";
 import type { Diagnostic, Span } from "@skep/isa";
 import { fill, PROBLEMS } from "./diagnostics.ts";
 import { PRELUDE } from "./prelude.ts";
+import { hintOf, withoutLibrary } from "./typescript-hints.ts";
 
 export interface CompilerHost {
   /** The file's text; undefined where there is none. Paths have `/`. */
@@ -205,12 +206,14 @@ export function spanOfNode(node: ts.Node): Span {
 
 function fromTypeScript(diagnostic: ts.Diagnostic): Diagnostic {
   const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n");
-  const [first = "", ...rest] = text.split("\n");
+  const [first = "", ...rest] = text.split("\n").map(withoutLibrary);
   const { file, start } = diagnostic;
+  const hint = hintOf(text);
   return {
     code: `TS${diagnostic.code}`,
     severity: "error",
     message: first,
+    ...(hint === null ? {} : { hint }),
     ...(file && start !== undefined ? { span: spanOf(file, start, diagnostic.length ?? 1) } : {}),
     ...(rest.length > 0 ? { related: rest.map((line) => ({ message: line.trim() })) } : {}),
   };

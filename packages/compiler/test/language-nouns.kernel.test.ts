@@ -426,6 +426,31 @@ const CODE: readonly Noun[] = [
     gives: 6,
   },
   {
+    name: "enums: constants, types of variables, of fields and of what may be absent",
+    top: `enum Color { Red, Green = 5, Blue }
+const enum Signed { Low = -3, High = 1 << 4 }
+enum Device { First = "eth0" }
+export enum Verdict { Pass = 2, Drop = 1, Both = Pass | Drop }
+export const last = global("last", u32, Color.Blue);
+const Row = struct("Row", { color: u8, kind: u32 });
+function pick(color: Color): Verdict {
+  switch (color) {
+    case Color.Red: return Verdict.Drop;
+    case Color.Green: return Verdict.Pass;
+    default: return Verdict.Both;
+  }
+}
+const maybe = (x: u32): Color | null => (x > 5 ? Color.Green : x > 2 ? Color.Blue : null);`,
+    body: `let color: Color = Color.Green;
+  let other = Color.Red;
+  const low: i32 = Signed.Low;
+  const row: Of<typeof Row> = { ...Row.zero(), color: Color.Blue };
+  if (io.w[0] !== Color.Red) other = last.value as Color;
+  if (io.w[7] === Color.Green) color = Color.Blue;
+  return pick(color) * 1000 + pick(other) * 100 + row.color * 10 + (maybe(io.w[6]) ?? 9) + u32(low + 3) - Device.First.length;`,
+    gives: 2361,
+  },
+  {
     name: "computed key",
     top: 'const K = "x"; const P = struct("P", { [K]: u32 });',
     body: "const p = P.zero(); p[K] = 3; return p.x;",
