@@ -20,7 +20,7 @@ import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } fro
 import { DeniedFile } from "./denied.ts";
 import { forwardPackets, outerDevices, ownInterfaces } from "./devices.ts";
 import { NextHops } from "./next-hops.ts";
-import { innerMtu, NodeRoutes, openOverlay, OVERLAY_INTERFACE } from "./nodes.ts";
+import { innerMtu, NodeRoutes, openOverlay, type Overlay } from "./nodes.ts";
 import {
   acceptServices,
   createGateway,
@@ -49,6 +49,7 @@ export class Agent {
   readonly #state: StateFolder;
   #settings: SettingsRecord;
   readonly #mtu: number;
+  readonly #overlay: Overlay | null;
   readonly #documents: Documents;
   readonly #maps: Reconciler;
   readonly collector: Collector;
@@ -77,6 +78,7 @@ export class Agent {
       ...(options.loadBalancer ? { loadBalancer: options.loadBalancer } : {}),
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
       ...(options.egressGateway ? { egressGateway: true } : {}),
+      ...(options.tunnelFamily ? { tunnelFamily: options.tunnelFamily } : {}),
     });
     const numbers = this.#state.readNumbers();
     if (numbers) this.#restoreNumbers(numbers);
@@ -85,9 +87,10 @@ export class Agent {
         ? this.#machine.processes.cgroupRoot
         : this.#machine.processes.createCgroup(options.cgroup).path;
     createGateway(this.#machine, this.world.gateways());
-    const isTunnelled = options.routing === "vxlan";
-    this.#mtu = innerMtu(this.#machine, options.devices ?? [], isTunnelled ? (options.tunnelFamily ?? 4) : null);
-    const overlay = isTunnelled ? openOverlay(this.#machine, this.#mtu) : null;
+    const { routing = "native", tunnelFamily = 4 } = options;
+    this.#mtu = innerMtu(this.#machine, options.devices ?? [], routing === "native" ? null : tunnelFamily);
+    const overlay = routing === "native" ? null : openOverlay(this.#machine, routing, this.#mtu);
+    this.#overlay = overlay;
     const nodeRoutes = new NodeRoutes(this.#machine, {
       overlay: overlay?.interfaceIndex ?? null,
       gateways: this.world.gateways(),
@@ -140,7 +143,7 @@ export class Agent {
 
   #start(): void {
     this.#lookAtAddresses();
-    if (this.options.routing === "vxlan") this.#machine.net.host.setUp(this.#overlayIndex(), true);
+    if (this.#overlay) this.#machine.net.host.setUp(this.#overlay.interfaceIndex, true);
     const { devices = [], nonMasqueradeCidrs = [] } = this.options;
     this.datapath.syncNonMasquerade(nonMasqueradeCidrs.map(cidr));
     if (devices.length > 0) forwardPackets(this.#machine);
@@ -227,12 +230,6 @@ export class Agent {
         this.#log.error("the host's addresses have changed, and what was before stays in force", { error: text });
       this.#addressProblem = text;
     }
-  }
-
-  #overlayIndex(): number {
-    const found = this.#machine.net.host.interface(OVERLAY_INTERFACE);
-    if (!found) throw new Error(`the interface ${OVERLAY_INTERFACE} is gone`);
-    return found.index;
   }
 
   #datapathBalancing(): NonNullable<DatapathOptions["loadBalancer"]> {

@@ -2,7 +2,7 @@
  * @module
  * Nodes as the agent's API tells them: this one first, then those that the folder names.
  */
-import type { NodeRow } from "@skep/control";
+import { type NodeRow, tunnelEnd } from "@skep/control";
 import { formatAddress, formatPrefix } from "@skep/net";
 import type { Agent } from "./agent.ts";
 import { ROUTES } from "./reconciler.ts";
@@ -30,12 +30,12 @@ function remoteMessage(node: NodeRow, of: { agent: Agent; behind: ReadonlyMap<st
   const { options, failures } = of.agent;
   const routing = options.routing ?? "native";
   const addresses = node.addresses.map(formatAddress);
-  const tunnel = node.addresses.find(({ family }) => family === 4) ?? node.addresses[0];
+  const tunnel = tunnelEnd(node.addresses, options.tunnelFamily ?? 4);
   const problems = failures.get(ROUTES)?.split("; ") ?? [];
   return {
     ...{ name: node.name, local: false, addresses, routing, labels: { ...node.labels } },
     podCidrs: node.podCidrs.map(formatPrefix),
-    tunnelEndpoint: routing === "vxlan" && tunnel ? formatAddress(tunnel) : "",
+    tunnelEndpoint: routing !== "native" && tunnel ? formatAddress(tunnel) : "",
     endpoints: addresses.reduce((sum, address) => sum + (of.behind.get(address) ?? 0), 0),
     problem: problems.find((each) => each.startsWith(`${node.name} (`)) ?? "",
   };

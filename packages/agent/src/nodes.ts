@@ -3,14 +3,14 @@
  * The ways to other nodes' workloads: routes to their addresses, over the nodes themselves or into the overlay's device.
  */
 import type { NodeRow } from "@skep/control";
-import type { Machine, Route } from "@skep/machine";
+import { type Machine, type Route, TUNNEL_PORTS, type TunnelProtocol } from "@skep/machine";
 import { type Address, addressAt, formatAddress, formatPrefix, hostPrefix, type Mac, prefixContains } from "@skep/net";
 
-export const OVERLAY_INTERFACE = "skep_vxlan";
-const OVERLAY_PORT = 8472;
+const TUNNELS: readonly TunnelProtocol[] = ["vxlan", "geneve"];
+const overlayName = (protocol: TunnelProtocol): string => `skep_${protocol}`;
 /** The same on every node: what comes out of a tunnel is always addressed rightly (bpf/overlay.bpf.ts). */
 const OVERLAY_MAC: Mac = Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 0x01);
-/** Bytes that VXLAN puts in front: Ethernet, IP, UDP and its own header. */
+/** Bytes that a tunnel puts in front: Ethernet, IP, UDP and its own header of eight, whether VXLAN or Geneve. */
 const OVERHEAD = { 4: 50, 6: 70 } as const;
 const DEFAULT_MTU = 1500;
 
@@ -21,15 +21,24 @@ export function innerMtu(machine: Machine, devices: readonly string[], tunnelFam
   return tunnelFamily === null ? mtu : mtu - OVERHEAD[tunnelFamily];
 }
 
-/** The device of all tunnels, up; one that an earlier agent made is taken over. */
-export function openOverlay(machine: Machine, mtu: number): { interfaceName: string; interfaceIndex: number } {
+export interface Overlay {
+  readonly interfaceName: string;
+  readonly interfaceIndex: number;
+  /** Of UDP. */
+  readonly port: number;
+}
+
+/** The device of all tunnels; one that an earlier agent made is taken over, unless it is the other protocol's. */
+export function openOverlay(machine: Machine, protocol: TunnelProtocol, mtu: number): Overlay {
   const { host } = machine.net;
+  const interfaceName = overlayName(protocol);
+  for (const other of TUNNELS) if (other !== protocol) host.deleteInterface(overlayName(other));
+  const port = TUNNEL_PORTS[protocol];
   const found =
-    host.interface(OVERLAY_INTERFACE) ??
-    host.createVxlan(OVERLAY_INTERFACE, { port: OVERLAY_PORT, mac: OVERLAY_MAC, mtu });
+    host.interface(interfaceName) ?? host.createTunnel(interfaceName, { protocol, port, mac: OVERLAY_MAC, mtu });
   for (const [key, value] of Object.entries({ accept_ra: "0", accept_dad: "0", addr_gen_mode: "1" }))
-    host.setSysctl(`net/ipv6/conf/${OVERLAY_INTERFACE}/${key}`, value);
-  return { interfaceName: OVERLAY_INTERFACE, interfaceIndex: found.index };
+    host.setSysctl(`net/ipv6/conf/${interfaceName}/${key}`, value);
+  return { interfaceName, interfaceIndex: found.index, port };
 }
 
 interface Wanted {

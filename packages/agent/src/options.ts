@@ -3,7 +3,7 @@
  * What an agent is started with, and what it answers of its endpoints.
  */
 import type { Endpoint, LoadBalancerConfig } from "@skep/control";
-import type { Machine } from "@skep/machine";
+import type { Machine, TunnelProtocol } from "@skep/machine";
 import type { Enforcement } from "@skep/policy";
 import type { Logger } from "./log.ts";
 import type { EndpointState } from "./records.ts";
@@ -31,7 +31,7 @@ export interface AgentOptions {
   /** The devices' queues are fq: rates of workloads delay packets instead of dropping them. Default false. */
   readonly departureTimes?: boolean;
   /** How packets get to other nodes' workloads: over the nodes, which must be neighbours, or in tunnels. Default native. */
-  readonly routing?: "native" | "vxlan";
+  readonly routing?: "native" | TunnelProtocol;
   /** Of the other nodes' addresses that tunnels lead to; their largest packet depends on it. Default 4. */
   readonly tunnelFamily?: 4 | 6;
   readonly nodeName?: string;
@@ -39,7 +39,7 @@ export interface AgentOptions {
   readonly nodeLabels?: Readonly<Record<string, string>>;
   /** Policies with a nodeSelector are in force between the host and its workloads. Default false. */
   readonly hostFirewall?: boolean;
-  /** CiliumEgressGatewayPolicies are in force; between nodes they need `routing: "vxlan"`. Default false. */
+  /** CiliumEgressGatewayPolicies are in force; between nodes they need tunnels. Default false. */
   readonly egressGateway?: boolean;
   /** Until the settings that were last set are read. Default `default`. */
   readonly enforcement?: Enforcement;

@@ -4,8 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { World } from "@skep/control";
+import { TUNNEL_PORTS, type TunnelProtocol } from "@skep/machine";
 import { type DatapathEvent, datapathTables } from "@skep/datapath";
-import { findLayer, formatAddress, hostPrefix, type ParsedPacket, parsePrefix } from "@skep/net";
+import { findLayer, formatAddress, hostPrefix, type ParsedPacket, parsePacket, parsePrefix } from "@skep/net";
 import { Cluster, type ClusterGround, type ClusterPod, NODE4, NODE6 } from "./cluster-lab.ts";
 import { nodeMessages } from "../src/node-list.ts";
 import { ip } from "./packet-lab.ts";
@@ -51,7 +52,13 @@ const policy = {
 export const documents = (...objects: readonly object[]): string =>
   objects.map((each) => JSON.stringify(each)).join("\n---\n");
 
-function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): void {
+interface Mode {
+  readonly routing: "native" | TunnelProtocol;
+  /** Of the nodes' addresses that tunnels lead to. */
+  readonly underlay?: 4 | 6;
+}
+
+function modeSuite(ground: () => ClusterGround, { routing, underlay = 4 }: Mode): void {
   let cluster: Cluster;
   let client: ClusterPod;
   let stranger: ClusterPod;
@@ -66,7 +73,7 @@ function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): vo
       documents: {
         "cluster.yaml": documents(node(0), node(1), ...identities, policy, ...(routing === "native" ? endpoints : [])),
       },
-      agent: (at) => ({ routing, devices: ["out0", `n${1 - at}`] }),
+      agent: (at) => ({ routing, tunnelFamily: underlay, devices: ["out0", `n${1 - at}`] }),
     });
     client = cluster.addPod(0, "client");
     stranger = cluster.addPod(0, "stranger");
@@ -123,19 +130,22 @@ function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): vo
         expect(endsOf(seen)).toBe(`${addressOf(client, family)} > ${addressOf(server, family)}`);
         return;
       }
-      const [outer] = seen.layers.filter(({ kind }) => kind === "ipv4");
-      expect(outer?.kind === "ipv4" && [outer.source, outer.destination].map(formatAddress)).toEqual([
-        NODE4(0),
-        NODE4(1),
-      ]);
-      expect(findLayer(seen, "udp")).toMatchObject({ destinationPort: 8472 });
-      expect(findLayer(seen, "vxlan")).toMatchObject({ vni: IDENTITIES.client, flags: 8 });
+      const outer = findLayer(seen, underlay === 4 ? "ipv4" : "ipv6");
+      const NODE = underlay === 4 ? NODE4 : NODE6;
+      expect(outer && [outer.source, outer.destination].map(formatAddress)).toEqual([NODE(0), NODE(1)]);
+      expect(findLayer(seen, "udp")).toMatchObject({ destinationPort: TUNNEL_PORTS[routing] });
+      expect(findLayer(seen, routing)).toMatchObject({
+        vni: IDENTITIES.client,
+        ...(routing === "vxlan" ? { flags: 8 } : { protocol: 0x6558, options: [], critical: false, control: false }),
+      });
       const inner = findLayer(seen, family === 4 ? "ipv4" : "ipv6", "innermost");
       expect(inner && [inner.source, inner.destination].map(formatAddress)).toEqual([
         addressOf(client, family),
         addressOf(server, family),
       ]);
-      expect(isRight(seen)).toBe(true);
+      // The datagram's own checksum is left to the device, where it has one: IPv6 asks for it.
+      const inside = seen.spans[seen.layers.findLastIndex(({ kind }) => kind === "ethernet")];
+      expect(isRight(underlay === 4 ? seen : parsePacket(seen.bytes.slice(inside?.offset)))).toBe(true);
     });
 
     it(`IPv${family}: the other host itself`, async () => {
@@ -148,7 +158,9 @@ function modeSuite(ground: () => ClusterGround, routing: "native" | "vxlan"): vo
 
   it("packets of workloads leave room for the tunnel", () => {
     const { machine } = cluster.hosts[0] ?? {};
-    expect(machine?.net.host.interface(client.endpoint.interfaceName)?.mtu).toBe(routing === "vxlan" ? 1450 : 1500);
+    expect(machine?.net.host.interface(client.endpoint.interfaceName)?.mtu).toBe(
+      routing === "native" ? 1500 : underlay === 4 ? 1450 : 1430,
+    );
   });
 }
 
@@ -194,8 +206,12 @@ function tellSuite(ground: () => ClusterGround): void {
 const isAbout = (packet: ParsedPacket, wanted: number): boolean =>
   packet.layers.some((layer) => "rest" in layer && layer.rest === wanted);
 
-export function nodesSuite(ground: () => ClusterGround): void {
-  describe("native routing", () => modeSuite(ground, "native"));
-  describe("VXLAN", () => modeSuite(ground, "vxlan"));
+/** `protocols`: of tunnels, that the machine has. */
+export function nodesSuite(ground: () => ClusterGround, protocols: readonly TunnelProtocol[]): void {
+  describe("native routing", () => modeSuite(ground, { routing: "native" }));
+  for (const routing of protocols) {
+    describe(routing, () => modeSuite(ground, { routing }));
+    describe(`${routing} over IPv6`, () => modeSuite(ground, { routing, underlay: 6 }));
+  }
   describe("tells", () => tellSuite(ground));
 }

@@ -3,4 +3,4 @@ import { describe } from "vitest";
 import { simCluster } from "./cluster-lab.ts";
 import { nodesSuite } from "./nodes-suite.ts";
 
-describe("on the simulated machine", () => nodesSuite(simCluster));
+describe("on the simulated machine", () => nodesSuite(simCluster, ["vxlan", "geneve"]));

@@ -136,10 +136,17 @@ export class NodeTable {
   #endpoints: readonly RemoteEndpoint[] = [];
   #identities: readonly ClusterIdentity[] = [];
   readonly #own: string;
+  readonly #tunnelFamily: 4 | 6;
 
-  /** `own`: the name of this node, whose object is not another's. */
-  constructor(own: string) {
+  /** `own`: the name of this node, whose object is not another's. `tunnelFamily`: of the addresses that tunnels lead to. */
+  constructor(own: string, tunnelFamily: 4 | 6 = 4) {
     this.#own = own;
+    this.#tunnelFamily = tunnelFamily;
+  }
+
+  #tunnelOf(addresses: readonly Address[]): { tunnel?: Address } {
+    const tunnel = tunnelEnd(addresses, this.#tunnelFamily);
+    return tunnel ? { tunnel } : {};
   }
 
   set(objects: readonly ClusterObjects[]): void {
@@ -199,7 +206,7 @@ export class NodeTable {
   ipcache(): IpcacheRow[] {
     const rows: IpcacheRow[] = [];
     for (const { addresses, podCidrs } of this.remote()) {
-      const tunnel = tunnelOf(addresses);
+      const tunnel = this.#tunnelOf(addresses);
       for (const prefix of podCidrs) {
         rows.push({ prefix, identity: reservedIdentities.unmanaged, ...tunnel });
         const gateway = addressAt(prefix, 1n);
@@ -211,15 +218,15 @@ export class NodeTable {
     for (const endpoint of this.#endpoints) {
       for (const each of endpoint.addresses) {
         const node = this.#nodeOf(endpoint, each);
-        if (node) rows.push({ prefix: hostPrefix(each), identity: endpoint.identity, ...tunnelOf(node.addresses) });
+        if (node)
+          rows.push({ prefix: hostPrefix(each), identity: endpoint.identity, ...this.#tunnelOf(node.addresses) });
       }
     }
     return rows;
   }
 }
 
-/** Where a node's tunnel ends: IPv4 where it has it. */
-function tunnelOf(addresses: readonly Address[]): { tunnel?: Address } {
-  const tunnel = addresses.find(({ family }) => family === 4) ?? addresses[0];
-  return tunnel ? { tunnel } : {};
+/** Where a node's tunnel ends: at its first address of the family, else at its first. */
+export function tunnelEnd(addresses: readonly Address[], family: 4 | 6): Address | undefined {
+  return addresses.find((each) => each.family === family) ?? addresses[0];
 }

@@ -60,6 +60,8 @@ export interface WorldOptions {
   readonly loadBalancer?: Partial<LoadBalancerConfig>;
   /** CiliumEgressGatewayPolicies are in force. Default false. */
   readonly egressGateway?: boolean;
+  /** Of the other nodes' addresses that tunnels lead to. Default 4. */
+  readonly tunnelFamily?: 4 | 6;
 }
 
 /** What must be on disk before a map uses it. Plain JSON. */
@@ -117,7 +119,7 @@ export class World {
     this.#options = options;
     this.pods = new AddressPool(options.podCidr);
     this.pods6 = options.podCidr6 ? new AddressPool(options.podCidr6) : null;
-    this.nodes = new NodeTable(options.nodeName ?? "");
+    this.nodes = new NodeTable(options.nodeName ?? "", options.tunnelFamily);
     this.#services = new Services({
       prefix: options.serviceCidr,
       node: { name: options.nodeName ?? "", labels: options.nodeLabels ?? {} },
@@ -376,6 +378,7 @@ export class World {
       ],
       own,
       interfaces: this.#interfaces,
+      tunnelFamily: this.#options.tunnelFamily ?? 4,
     });
   }
 

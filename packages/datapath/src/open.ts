@@ -56,10 +56,10 @@ export interface DatapathOptions {
   /** The outer interfaces' queues keep to the times that packets bear (fq): workloads' rates delay packets. Default false: they drop them. */
   readonly departureTimes?: boolean;
   /**
-   * The device of tunnels to other nodes (`createVxlan`): its hooks are attached. Without one nothing is tunnelled. Its addresses are the host's
+   * The device of tunnels to other nodes (`createTunnel`), and the UDP port that they end at: its hooks are attached. Without one nothing is tunnelled. Its addresses are the host's
    * among its workloads: what goes on to a service's backends behind a tunnel has them.
    */
-  readonly overlay?: DatapathDevice;
+  readonly overlay?: DatapathDevice & { readonly port: number };
   /** What certain workloads send to the world leaves by certain nodes (`syncEgress`). Default false. */
   readonly egressGateway?: boolean;
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
@@ -195,6 +195,7 @@ class KernelDatapath implements Datapath {
         ipv6_enabled: options.ipv6 === false ? 0 : 1,
         departure_times: options.departureTimes ? 1 : 0,
         overlay_interface: options.overlay?.interfaceIndex ?? 0,
+        overlay_port: options.overlay?.port ?? 0,
         egress_gateway: options.egressGateway ? 1 : 0,
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,

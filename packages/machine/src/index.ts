@@ -30,3 +30,4 @@ export {
   type TypedStorage,
 } from "./typed-map.ts";
 export { openVariable } from "./variables.ts";
+export { TUNNEL_PORTS } from "./machine.ts";

@@ -307,6 +307,19 @@ export interface Interface {
   readonly kind?: string;
 }
 
+export type TunnelProtocol = "vxlan" | "geneve";
+
+export interface TunnelOptions {
+  readonly protocol: TunnelProtocol;
+  /** Of UDP. Default 8472 for VXLAN, as Linux has it, 6081 for Geneve. */
+  readonly port?: number;
+  readonly mac?: Mac;
+  readonly mtu?: number;
+}
+
+/** UDP ports that tunnels end at where nobody says another. */
+export const TUNNEL_PORTS: Readonly<Record<TunnelProtocol, number>> = { vxlan: 8472, geneve: 6081 };
+
 export interface Namespace {
   readonly name: string;
   /** Path of the namespace file. */
@@ -321,8 +334,8 @@ export interface Namespace {
     peer: { readonly namespace: Namespace; readonly name: string; readonly mac?: Mac },
     options?: { readonly mac?: Mac; readonly mtu?: number },
   ): { host: Interface; peer: Interface };
-  /** A VXLAN device, down, whose tunnel's ends come with each packet (bpf_skb_set_tunnel_key). */
-  createVxlan(name: string, options: { readonly port: number; readonly mac?: Mac; readonly mtu?: number }): Interface;
+  /** A device of tunnels, down, whose ends come with each packet (bpf_skb_set_tunnel_key). Throws where the machine has no such protocol. */
+  createTunnel(name: string, options: TunnelOptions): Interface;
   deleteInterface(name: string): boolean;
   setUp(index: number, up: boolean): void;
   addAddress(index: number, prefix: Prefix): void;

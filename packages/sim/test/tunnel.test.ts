@@ -60,7 +60,7 @@ function overlay({ one, two }: World): { readonly keys: Uint8Array[] } {
     [two, "10.1.0.2", "192.168.0.1"],
   ] as const) {
     const { host } = machine.net;
-    const { index } = host.createVxlan("vxlan0");
+    const { index } = host.createTunnel("vxlan0", { protocol: "vxlan" });
     host.setUp(index, true);
     host.addAddress(index, { address: ip(own), length: 16 });
     const { programs, maps } = machine.bpf.load(spec, { config: { remote: word(remote) } });
@@ -93,12 +93,12 @@ describe("VXLAN", () => {
 
   it("a packet that names no tunnel goes nowhere", async () => {
     const { simulation, one } = world();
-    const { index } = one.net.host.createVxlan("vxlan0");
+    const { index } = one.net.host.createTunnel("vxlan0", { protocol: "vxlan" });
     one.net.host.setUp(index, true);
     one.net.host.addAddress(index, { address: ip("10.1.0.1"), length: 16 });
     expect(await simulation.run(one.net.host.stack.ping(ip("10.1.0.2")))).toBeNull();
     expect(one.net.counters.otherDrops).toBeGreaterThan(0);
-    expect(() => one.net.host.createVxlan("vxlan1")).toThrow("EEXIST");
+    expect(() => one.net.host.createTunnel("vxlan1", { protocol: "vxlan" })).toThrow("EEXIST");
   });
 
   it("carries TCP", async () => {

@@ -37,7 +37,7 @@ export function balancingOf(
   const nodePortRange = portRange(flags.nodePortRange);
   if (lbAcceleration !== "disabled" && (flags.devices ?? "") === "")
     throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
-  if (mode !== "snat" && flags.routing === "vxlan")
+  if (mode !== "snat" && flags.routing !== "native")
     throw usageError(`--lb-mode ${mode} needs --routing native: tunnels to other nodes do not bear what was asked`);
   const { prefilterCidrs } = flags;
   if (prefilterCidrs !== undefined && (flags.devices ?? "") === "")

@@ -29,7 +29,9 @@ export interface UpOptions extends OutputFlags {
   readonly masquerade: boolean;
   readonly nonMasqueradeCidr?: readonly string[];
   readonly departureTimes?: boolean;
-  readonly routing: "native" | "vxlan";
+  readonly routing: "native" | "tunnel" | "vxlan" | "geneve";
+  readonly tunnelProtocol: "vxlan" | "geneve";
+  readonly underlayProtocol: "ipv4" | "ipv6";
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
@@ -124,7 +126,8 @@ export async function up(options: UpOptions): Promise<number> {
     serviceCidr: options.serviceCidr,
     ...(options.devices === undefined ? {} : { devices: options.devices.split(",").filter((name) => name !== "") }),
     masquerade: options.masquerade,
-    routing: options.routing,
+    routing: options.routing === "tunnel" ? options.tunnelProtocol : options.routing,
+    tunnelFamily: options.underlayProtocol === "ipv6" ? 6 : 4,
     ...(options.departureTimes === true ? { departureTimes: true } : {}),
     nonMasqueradeCidrs: options.nonMasqueradeCidr ?? [],
     ...(nodeName === undefined ? {} : { nodeName }),

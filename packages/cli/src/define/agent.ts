@@ -76,8 +76,18 @@ export function defineUp(program: Command, finish: Finish): void {
     )
     .addOption(
       new Option("--routing <mode>", "how packets get to other nodes' workloads: over the nodes, or in tunnels")
-        .choices(["native", "vxlan"])
+        .choices(["native", "tunnel", "vxlan", "geneve"])
         .default("native"),
+    )
+    .addOption(
+      new Option("--tunnel-protocol <protocol>", "of the tunnels, with --routing tunnel")
+        .choices(["vxlan", "geneve"])
+        .default("vxlan"),
+    )
+    .addOption(
+      new Option("--underlay-protocol <family>", "of the other nodes' addresses that tunnels lead to")
+        .choices(["ipv4", "ipv6"])
+        .default("ipv4"),
     )
     .option("--node-name <name>", "name of this node in flows; default the host's name")
     .addOption(
@@ -86,7 +96,7 @@ export function defineUp(program: Command, finish: Finish): void {
         "until `skep config set` says otherwise: which workloads are default-deny",
       ).choices(["default", "always", "never"]),
     )
-    .option("--egress-gateway", "CiliumEgressGatewayPolicies are in force (between nodes: with --routing vxlan)")
+    .option("--egress-gateway", "CiliumEgressGatewayPolicies are in force (between nodes: with --routing tunnel)")
     .option("--host-firewall", "policies with a nodeSelector are in force between the host and its workloads")
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
     .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")

@@ -5,6 +5,7 @@
 import { type Address, formatAddress, formatPrefix, type Prefix } from "@skep/net";
 import { type Diagnostic, LabelSet, matchesLabels } from "@skep/policy";
 import type { Labels } from "../model.ts";
+import { tunnelEnd } from "../nodes.ts";
 import type { EgressGateway, EgressPolicySpec } from "./parse.ts";
 
 /** `excluded`: as if there were no policy. `gateway` null: no node is chosen; `here`: it is this one, and `address` what packets leave with. */
@@ -39,6 +40,8 @@ export interface EgressState {
   /** This one is among them. */
   readonly nodes: readonly EgressNode[];
   readonly own: string;
+  /** Of the addresses that tunnels lead to. Default 4. */
+  readonly tunnelFamily?: 4 | 6;
   /** Of this node: those that packets leave by come first. */
   readonly interfaces: readonly { readonly name: string; readonly addresses: readonly Address[] }[];
 }
@@ -101,8 +104,7 @@ function wayOf(
   if (!chosen?.node) return { kind: "none" };
   const { gateway, node } = chosen;
   if (node.name === state.own) return { kind: "here", address: addressOf(gateway, family, state) };
-  // Tunnels lead to a node's first address of IPv4, where it has one.
-  const tunnel = node.addresses.find((each) => each.family === 4) ?? node.addresses[0];
+  const tunnel = tunnelEnd(node.addresses, state.tunnelFamily ?? 4);
   return tunnel ? { kind: "there", gateway: tunnel } : { kind: "none" };
 }
 

@@ -1,6 +1,6 @@
 // The host's outer interfaces: what workloads send out of the cluster leaves with the node's address, and its answers come back.
 import { lpmTrie, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
-import { Ethernet, PORT, PROTOCOL } from "@skep/bpf/net";
+import { Ethernet, PROTOCOL } from "@skep/bpf/net";
 import { refusesAloud } from "./answer.bpf.ts";
 import { TRANSLATED } from "./balance.bpf.ts";
 import { LIMITED_EGRESS, shape } from "./bandwidth.bpf.ts";
@@ -23,7 +23,7 @@ import {
 } from "./maps.bpf.ts";
 import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
 import { MARK_MASK, MARK_TRANSLATED, serve } from "./nodeport.bpf.ts";
-import { overlayInterface } from "./overlay.bpf.ts";
+import { overlayPort } from "./overlay.bpf.ts";
 import { DROP, freshPacket, isZero, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
 import { DIRECTION_EGRESS, DIRECTION_INGRESS, identityOf, isWorld } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
@@ -49,8 +49,7 @@ function isMasqueraded(packet: Packet, now: u32): boolean {
 
 /** Tunnels between nodes are nobody's connections. */
 function isTunnel(packet: Packet): boolean {
-  if (overlayInterface.value === 0 || packet.protocol !== PROTOCOL.UDP) return false;
-  return packet.destinationPort === PORT.VXLAN_LINUX;
+  return overlayPort.value !== 0 && packet.protocol === PROTOCOL.UDP && packet.destinationPort === overlayPort.value;
 }
 
 /** What goes out by an outer interface. */

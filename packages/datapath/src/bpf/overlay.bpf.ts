@@ -10,6 +10,7 @@ import {
   u16,
   u32,
   u8,
+  union,
   type Of,
   type TcContext,
 } from "@skep/bpf";
@@ -21,7 +22,7 @@ import { clock } from "./lifetimes.bpf.ts";
 import { devices } from "./device.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT } from "./events.bpf.ts";
-import { type Address, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
+import { Address, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
 import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
 import { DROP, ETHERTYPE_ARP, freshPacket, isZero, type Packet, parse, sameAddress } from "./packet.bpf.ts";
 import {
@@ -39,22 +40,19 @@ import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
 
 /** The device that all tunnels share; 0: none. */
 export const overlayInterface = config("overlay_interface", u32, 0);
+/** Of UDP, where tunnels end; 0: there are none. */
+export const overlayPort = config("overlay_port", u16, 0);
 
-/** struct bpf_tunnel_key; the words of addresses are in host order. */
+/** struct bpf_tunnel_key: an IPv4 address is a number, an IPv6 one is bytes. */
+const Remote = union("Remote", { ipv4: u32, ipv6: Address });
 const TunnelKey = struct("TunnelKey", {
   id: u32,
-  remote0: u32,
-  remote1: u32,
-  remote2: u32,
-  remote3: u32,
+  remote: Remote,
   tos: u8,
   ttl: u8,
   ext: u16,
   label: u32,
-  local0: u32,
-  local1: u32,
-  local2: u32,
-  local3: u32,
+  local: Remote,
 });
 
 /** BPF_F_TUNINFO_IPV6, BPF_F_ZERO_CSUM_TX */
@@ -88,13 +86,8 @@ export function intoTunnel(ctx: TcContext, remote: Address, identity: u32): u32 
   key.id = identity;
   key.ttl = TTL;
   const isIpv4 = remote.w0 === 0 && remote.w1 === 0 && remote.w2 === MAPPED;
-  if (isIpv4) key.remote0 = remote.w3;
-  else {
-    key.remote0 = remote.w0;
-    key.remote1 = remote.w1;
-    key.remote2 = remote.w2;
-    key.remote3 = remote.w3;
-  }
+  if (isIpv4) key.remote.ipv4 = remote.w3;
+  else key.remote.ipv6 = remote;
   return skbSetTunnelKey(ctx, key, isIpv4 ? NO_CHECKSUM : IPV6) < 0n ? DROP.TUNNEL_KEY : 0;
 }
 

@@ -3,7 +3,14 @@
  * A network namespace as the machine's interface shows it, over rtnetlink.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Interface, Namespace, Neighbour, Route } from "@skep/machine";
+import {
+  type Interface,
+  type Namespace,
+  type Neighbour,
+  type Route,
+  TUNNEL_PORTS,
+  type TunnelOptions,
+} from "@skep/machine";
 import type { Address, Mac, Prefix } from "@skep/net";
 import { needCapability } from "./privilege.ts";
 import {
@@ -147,12 +154,14 @@ export class LinuxNamespace implements Namespace {
     return { host: existing(this, name), peer: existing(peer.namespace, peer.name) };
   }
 
-  createVxlan(name: string, options: { readonly port: number; readonly mac?: Mac; readonly mtu?: number }): Interface {
-    const { port, mac, mtu } = options;
-    const data = { collectMetadata: 1, port, learning: 0 };
-    this.#change("making a vxlan device", (socket) =>
-      createLink(socket, defined({ kind: "vxlan", name, mac, mtu, data })),
-    );
+  createTunnel(name: string, options: TunnelOptions): Interface {
+    const { protocol, port = TUNNEL_PORTS[protocol], mac, mtu } = options;
+    this.#change(`making a ${protocol} device`, (socket) => {
+      const link = defined({ name, mac, mtu });
+      if (protocol === "vxlan")
+        createLink(socket, { ...link, kind: protocol, data: { collectMetadata: 1, port, learning: 0 } });
+      else createLink(socket, { ...link, kind: protocol, data: { collectMetadata: true, port } });
+    });
     return existing(this, name);
   }
 

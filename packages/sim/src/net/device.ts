@@ -1,4 +1,4 @@
-import type { Interface } from "@skep/machine";
+import type { Interface, TunnelProtocol } from "@skep/machine";
 import type { Mac } from "@skep/net";
 import { HookList, HookSlot } from "../bpf/hooks.ts";
 import type { SimNamespace } from "./namespace.ts";
@@ -23,7 +23,7 @@ export class Device {
   readonly index: number;
   readonly name: string;
   readonly mac: Mac;
-  readonly kind: "veth" | "loopback" | "vxlan";
+  readonly kind: "veth" | "loopback" | TunnelProtocol;
   readonly namespace: SimNamespace;
   mtu: number;
   up = false;
@@ -31,7 +31,7 @@ export class Device {
   quality: WireQuality = {};
   /** `fq`: frames leave at the time that a program gave them (`skb->tstamp`), as net/sched/sch_fq.c lets them. */
   queue: "none" | "fq" = "none";
-  /** Of VXLAN: the port of its datagrams. */
+  /** Of tunnels: the port of its datagrams. */
   readonly tunnelPort: number | null;
   readonly tcx = { ingress: new HookList(), egress: new HookList() };
   readonly xdp = new HookSlot();

@@ -2,7 +2,14 @@
  * @module
  * A network namespace: interfaces, addresses, routes, neighbours and settings, with a stack and sockets.
  */
-import type { Interface, Namespace, Neighbour, Route } from "@skep/machine";
+import {
+  type Interface,
+  type Namespace,
+  type Neighbour,
+  type Route,
+  TUNNEL_PORTS,
+  type TunnelOptions,
+} from "@skep/machine";
 import {
   type Address,
   formatAddress,
@@ -18,11 +25,10 @@ import { HookList } from "../bpf/hooks.ts";
 import { Device } from "./device.ts";
 import type { SimNetwork } from "./network.ts";
 import { Stack } from "./stack.ts";
-import { VXLAN_PORT } from "./vxlan.ts";
 
 const DEFAULT_MTU = 1500;
 const LOOPBACK_MTU = 65_536;
-const VXLAN_MTU = 1450;
+const TUNNEL_MTU = 1450;
 const NAME_BYTES = 15;
 
 export class SimNamespace implements Namespace {
@@ -91,18 +97,15 @@ export class SimNamespace implements Namespace {
   }
 
   /**
-   * A VXLAN device whose packets carry their tunnel with them (`ip link add NAME type vxlan external`), down. `mtu`: default 1450. Throws
+   * A device whose packets carry their tunnel with them (`ip link add NAME type vxlan external`), down. `mtu`: default 1450. Throws
    * EEXIST where the name or the port is taken.
    */
-  createVxlan(
-    name: string,
-    options: { readonly port?: number; readonly mac?: Mac; readonly mtu?: number } = {},
-  ): Interface {
-    const tunnelPort = options.port ?? VXLAN_PORT;
+  createTunnel(name: string, { protocol, port, mac, mtu }: TunnelOptions): Interface {
+    const tunnelPort = port ?? TUNNEL_PORTS[protocol];
     this.#checkName(name);
     if (this.tunnelAt(tunnelPort)) throw new SimError("EEXIST", `a tunnel at UDP port ${tunnelPort}`);
-    const mac = options.mac ?? this.network.randomMac();
-    return this.#add({ name, mac, mtu: options.mtu ?? VXLAN_MTU, kind: "vxlan", tunnelPort }).info;
+    const own = mac ?? this.network.randomMac();
+    return this.#add({ name, mac: own, mtu: mtu ?? TUNNEL_MTU, kind: protocol, tunnelPort }).info;
   }
 
   /** The tunnel's device that takes datagrams of the port. */

@@ -16,7 +16,7 @@ import { SimNamespace } from "./namespace.ts";
 import { NO_MARKS, packetOf, type Packet } from "./packet.ts";
 import type { Sock } from "./sock.ts";
 import { redirectXdp, XDP, xdpContext, type XdpPaths } from "./xdp.ts";
-import { encapsulate } from "./vxlan.ts";
+import { encapsulate } from "./tunnel.ts";
 
 /** include/uapi/linux/bpf.h: enum tcx_action_base. */
 const TC = { next: -1, ok: 0, shot: 2, redirect: 7 } as const;
@@ -174,7 +174,7 @@ export class SimNetwork implements NetMachine {
       this.simulation.clock.after(0, () => this.receive(device, packet));
       return;
     }
-    if (device.kind === "vxlan") {
+    if (device.tunnelPort !== null) {
       if (!encapsulate(device, packet)) this.#lose();
       return;
     }

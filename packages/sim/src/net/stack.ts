@@ -23,7 +23,7 @@ import { packetOf, type Packet } from "./packet.ts";
 import type { Sock } from "./sock.ts";
 import { TcpLayer } from "./tcp.ts";
 import { UdpLayer } from "./udp.ts";
-import { decapsulate } from "./vxlan.ts";
+import { decapsulate } from "./tunnel.ts";
 
 const ETHERNET = 14;
 const DEFAULT_TTL = 64;
@@ -128,7 +128,7 @@ export class Stack {
         ? { tos: (ip.dscp << 2) | ip.ecn, ttl: ip.ttl }
         : { tos: ip.trafficClass, ttl: ip.hopLimit }),
     };
-    const inner = decapsulate(packet.bytes.slice(span.offset + 8, span.end), outer);
+    const inner = decapsulate(device.kind, packet.bytes.slice(span.offset + 8, span.end), outer);
     if (inner) this.namespace.network.receive(device, inner);
     else this.#counters.otherDrops += 1;
     return true;
