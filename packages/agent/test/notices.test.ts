@@ -14,6 +14,12 @@ metadata: {name: deny, namespace: default}
 spec: {endpointSelector: {matchLabels: {app: ${app}}}, ingress: [{}]}
 `;
 
+const service = `apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {selector: {app: web}, internalTrafficPolicy: Local, ports: [{port: 80, targetPort: 8080}]}
+`;
+
 const nameOf = new Map<number, string>(Object.entries(flow.AgentEventType).map(([name, number]) => [number, name]));
 
 describe("agent events", () => {
@@ -72,6 +78,33 @@ describe("agent events", () => {
     const removed = take();
     expect(removed).toContainEqual(expect.stringMatching(`^ENDPOINT_DELETED ${endpoint.id} `));
     expect(removed).toContainEqual(expect.stringMatching(/^IPCACHE_DELETED 10\.244\./));
+  });
+
+  it("tell services with their backends, and whose an address is", () => {
+    const { agent } = running;
+    take();
+    agent.createEndpoint({ namespace: "default", name: "web", labels: { app: "web" } });
+    writeFileSync(join(folder, "policies", "s.yaml"), service);
+    agent.rescan();
+    notices.look();
+    const address = seen.find(({ type }) => type === flow.AgentEventType.IPCACHE_UPSERTED)?.notification.value;
+    expect(address).toMatchObject({ namespace: "default", podName: "web" });
+    const told = seen.splice(0).filter(({ type }) => type === flow.AgentEventType.SERVICE_UPSERTED);
+    expect(told).toMatchObject([
+      {
+        notification: {
+          value: {
+            ...{ namespace: "default", name: "web", type: "ClusterIP", intTrafficPolicy: "Local" },
+            ...{ frontendAddress: { port: 80 }, extTrafficPolicy: "Cluster" },
+            backendAddresses: [{ ip: expect.stringMatching(/^10\.244\./) as string, port: 8080 }],
+          },
+        },
+      },
+    ]);
+    expect(take()).toEqual([]);
+    rmSync(join(folder, "policies", "s.yaml"));
+    agent.rescan();
+    expect(take()).toContainEqual(expect.stringMatching(/^SERVICE_DELETED \d+$/));
   });
 
   it("tell what could not be put in force", () => {

@@ -8,6 +8,8 @@ import {
   ipcacheChanged,
   jsonLine,
   policyChanged,
+  serviceDeleted,
+  serviceUpserted,
 } from "./index.ts";
 
 const xwing = { id: 3, namespace: "default", name: "xwing", labels: ["k8s:org=alliance"] };
@@ -59,6 +61,22 @@ describe("agent events", () => {
       ipcacheChanged({ prefix: "10.0.0.3/32", identity: 700, deleted: true }),
       { type: "IPCACHE_DELETED", ipcache_update: { cidr: "10.0.0.3/32", identity: 700 } },
     ],
+    [
+      serviceUpserted({
+        ...{ id: 4, namespace: "default", name: "web", type: "ClusterIP", address: "10.96.0.9", port: 80 },
+        ...{ backends: [{ address: "10.0.0.3", port: 8080 }], isExternalLocal: false, isInternalLocal: true },
+      }),
+      {
+        type: "SERVICE_UPSERTED",
+        service_upsert: {
+          ...{ id: 4, type: "ClusterIP", traffic_policy: "Cluster", name: "web", namespace: "default" },
+          frontend_address: { ip: "10.96.0.9", port: 80 },
+          backend_addresses: [{ ip: "10.0.0.3", port: 8080 }],
+          ...{ ext_traffic_policy: "Cluster", int_traffic_policy: "Local" },
+        },
+      },
+    ],
+    [serviceDeleted(4), { type: "SERVICE_DELETED", service_delete: { id: 4 } }],
   ])("%#", (event, expected) => {
     expect(JSON.parse(jsonLine(flow.AgentEventSchema, event))).toEqual(expected);
   });

@@ -87,3 +87,37 @@ export function ipcacheChanged(change: IpcacheChange): flow.AgentEvent {
   };
   return made(type, { case: "ipcacheUpdate", value });
 }
+
+export interface EventService {
+  /** Number of the frontend. */
+  readonly id: number;
+  readonly namespace: string;
+  readonly name: string;
+  /** `ClusterIP`, `NodePort`. */
+  readonly type: string;
+  readonly address: string;
+  readonly port: number;
+  readonly backends: readonly { readonly address: string; readonly port: number }[];
+  /** Only backends of this node: for clients from outside, and for those in the cluster. */
+  readonly isExternalLocal: boolean;
+  readonly isInternalLocal: boolean;
+}
+
+const policyText = (isLocal: boolean): string => (isLocal ? "Local" : "Cluster");
+
+export function serviceUpserted(service: EventService): flow.AgentEvent {
+  const { id, namespace, name, type, address: ip, port, backends, isExternalLocal, isInternalLocal } = service;
+  const value = {
+    ...{ id, namespace, name, type },
+    frontendAddress: { ip, port },
+    backendAddresses: backends.map((backend) => ({ ip: backend.address, port: backend.port })),
+    trafficPolicy: policyText(isExternalLocal),
+    extTrafficPolicy: policyText(isExternalLocal),
+    intTrafficPolicy: policyText(isInternalLocal),
+  };
+  return made(flow.AgentEventType.SERVICE_UPSERTED, { case: "serviceUpsert", value });
+}
+
+export function serviceDeleted(id: number): flow.AgentEvent {
+  return made(flow.AgentEventType.SERVICE_DELETED, { case: "serviceDelete", value: { id } });
+}

@@ -32,6 +32,8 @@ export interface ObserveOptions extends FlowSource {
   readonly printNodeName?: boolean;
   readonly printPolicyNames?: boolean;
   readonly fieldMask?: string;
+  readonly experimentalFieldMask?: string;
+  readonly silentErrors?: boolean;
   readonly printRawFilters?: boolean;
 }
 
@@ -84,7 +86,8 @@ function rangeOf(options: ObserveOptions): Range {
 
 function requestOf(options: ObserveOptions, builder: FilterBuilder): observer.GetFlowsRequest {
   const { allow, deny } = builder.build();
-  const paths = options.fieldMask === undefined ? [] : options.fieldMask.split(",").map((path) => path.trim());
+  const mask = options.fieldMask ?? options.experimentalFieldMask;
+  const paths = mask === undefined ? [] : mask.split(",").map((path) => path.trim());
   return create(observer.GetFlowsRequestSchema, {
     ...rangeOf(options),
     whitelist: allow,
@@ -114,7 +117,7 @@ async function printFlows(responses: AsyncIterable<observer.GetFlowsResponse>, o
   try {
     for await (const response of responses) {
       const { out, notice } = printer.print(response);
-      if (notice !== "") process.stderr.write(notice);
+      if (notice !== "" && options.silentErrors !== true) process.stderr.write(notice);
       await write(out);
       if (options.follow === true) timer ??= setTimeout(flush, TABLE_MS);
     }

@@ -46,9 +46,12 @@ function outputOptions(command: Command): void {
     .addOption(
       new Option("--ip-translation <yes>", "false: the same as --numeric").choices(["true", "false"]).hideHelp(),
     )
+    .addOption(new Option("-j, --json", "the same as --output json").implies({ output: "json" }).hideHelp())
+    .option("-s, --silent-errors", "say nothing of lost events and nodes that do not answer")
     .option("--print-node-name", "show the node")
     .option("--print-policy-names", "show the policies behind a policy verdict")
     .option("--field-mask <paths>", "only these fields of a flow (json): source.pod_name,verdict")
+    .addOption(new Option("--experimental-field-mask <paths>", "the same as --field-mask").hideHelp())
     .option("--print-raw-filters", "print the filters instead of flows");
 }
 

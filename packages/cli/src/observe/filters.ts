@@ -60,7 +60,8 @@ export class FilterBuilder {
   };
   readonly #expressions: { allow: string[]; deny: string[] } = { allow: [], deny: [] };
   #not = false;
-  #allNamespaces = false;
+  /** Ends of which names of pods without a namespace are of any. */
+  readonly #ofAny = new Set<"source" | "destination">();
 
   /** The next flag says what is not wanted. */
   not(): void {
@@ -112,8 +113,8 @@ export class FilterBuilder {
     this.#expressions[this.#side()].push(text);
   }
 
-  allNamespaces(): void {
-    this.#allNamespaces = true;
+  allNamespaces(end: "source" | "destination" | "either"): void {
+    for (const each of ["source", "destination"] as const) if (end === each || end === "either") this.#ofAny.add(each);
   }
 
   /** Filters in Hubble's own JSON, one or several after each other. */
@@ -145,7 +146,10 @@ export class FilterBuilder {
       const fitting = name.includes("/") ? [] : namespaces.filter(([other]) => sharesEnd(ends, other));
       for (const [, namespace] of fitting) used.add(namespace);
       const full = fitting.map(([, namespace]) => `${namespace}/${name}`);
-      const alone = this.#allNamespaces && !name.includes("/") ? `/${name}` : name;
+      const isOfAny = (Object.values(ends) as ListName[]).every((each) =>
+        this.#ofAny.has(each === "sourcePod" ? "source" : "destination"),
+      );
+      const alone = isOfAny && !name.includes("/") ? `/${name}` : name;
       for (const each of full.length > 0 ? full : [alone]) addPod(pair, ends, each);
     }
     for (const [ends, namespace] of namespaces) if (!used.has(namespace)) addPod(pair, ends, `${namespace}/`);

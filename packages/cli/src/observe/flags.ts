@@ -158,7 +158,17 @@ const switches: readonly Switch[] = [
   {
     flags: "-A, --all-namespaces",
     help: "names of pods without a namespace are of any",
-    apply: (builder) => builder.allNamespaces(),
+    apply: (builder) => builder.allNamespaces("either"),
+  },
+  {
+    flags: "--from-all-namespaces",
+    help: "those of the source",
+    apply: (builder) => builder.allNamespaces("source"),
+  },
+  {
+    flags: "--to-all-namespaces",
+    help: "those of the destination",
+    apply: (builder) => builder.allNamespaces("destination"),
   },
   { flags: "-4, --ipv4", help: "only IPv4", apply: (builder) => builder.field("ipVersion", ipVersionValue("v4")) },
   { flags: "-6, --ipv6", help: "only IPv6", apply: (builder) => builder.field("ipVersion", ipVersionValue("v6")) },
