@@ -8,7 +8,9 @@ import { readObject, type ObjectSpec } from "@skep/object";
 import { Vm, type EngineName, type VmObject, type VmProgram } from "@skep/vm";
 import { copyInto, labFrames, openLab, skbContext } from "../packages/vm/test/datapath-lab.ts";
 import { median, print } from "./_lines.ts";
-import { needRoot, root, withFolder } from "./_setup.ts";
+import { SYN, tcpPacket } from "./_packets.ts";
+import { CASES, headRow, padded, withServices, type Case, type OwnMaps } from "./_services.ts";
+import { compiled, needRoot, root, withFolder } from "./_setup.ts";
 
 const ROUNDS = 40;
 /** Of one measurement: short, since what else runs on the machine takes its turns. */
@@ -323,7 +325,7 @@ async function datapath(linux: LinuxMachine): Promise<void> {
     for (const data of frames.values()) lab.send(data);
     for (const [name, data] of frames) {
       // Those that write an event each would fill the ring.
-      if (!/established|opened|family/.test(name)) continue;
+      if (!/established|opened|known/.test(name)) continue;
       const empty = openEmpty(linux, "sched_cls", data);
       const runners: Record<string, Runner> = { "empty, kernel": empty.kernel, ...empty.vms };
       runners["kernel"] = { run: (repeat) => lab.program("skep_from_ep").test({ data, repeat }).duration };
@@ -342,11 +344,110 @@ async function datapath(linux: LinuxMachine): Promise<void> {
   }
 }
 
+/** The wrapper's program on a packet, around the program of its slot. */
+function wrapped(
+  wrapper: VmObject,
+  { vm, target, kind, data }: { vm: Vm; target: VmProgram; kind: "tc" | "xdp"; data: Uint8Array },
+): VmProgram {
+  const [program, slot, heads] = [
+    wrapper.programs[`wrap_${kind}`],
+    wrapper.maps[`${kind}_target`],
+    wrapper.maps["heads"],
+  ];
+  if (!program || !slot || !heads) throw new Error("the wrapper lacks its parts");
+  vm.setProgram(slot, 0, target);
+  heads.set(new Uint8Array(4), headRow(data));
+  return program;
+}
+
+/** Services and XDP: packets are changed, so a wrapper puts them back; its own cost is taken off. */
+async function services(linux: LinuxMachine, folder: string): Promise<void> {
+  const wrap = readObject(compiled("bench/twins/wrap.bpf.ts"));
+  await withServices(linux, folder, ({ maps, spec }) => {
+    const kernel = linux.bpf.load(spec, { maps, programs: [...new Set(CASES.map(({ program }) => program))] });
+    const openings = CASES.map(
+      ({ program, packet }) => [program, padded(tcpPacket({ ...packet, flags: SYN }))] as const,
+    );
+    for (const [program, data] of openings) kernel.programs[program]?.test({ data });
+    for (const each of CASES) servicesCase(linux, { each, kernel, wrap, openings, lab: { maps, spec } });
+    kernel.close();
+  });
+}
+
+function servicesCase(
+  linux: LinuxMachine,
+  how: {
+    each: Case;
+    kernel: ReturnType<LinuxMachine["bpf"]["load"]>;
+    wrap: ObjectSpec;
+    openings: readonly (readonly [string, Uint8Array])[];
+    lab: { maps: OwnMaps; spec: ObjectSpec };
+  },
+): void {
+  const { each, kernel, wrap, openings, lab } = how;
+  const data = padded(tcpPacket(each.packet));
+  const kind = each.program.startsWith("skep_xdp") ? "xdp" : "tc";
+  const runners: Record<string, Runner> = {};
+  const nothing = `nothing_${kind}`;
+  for (const [name, target] of [
+    ["nothing, kernel", null],
+    ["empty, kernel", null],
+    ["kernel", kernel.programs[each.program]],
+  ] as const) {
+    const wrapper = linux.bpf.load(wrap);
+    const program = wrapper.programs[`wrap_${kind}`];
+    const inside = target ?? wrapper.programs[name.startsWith("nothing") ? nothing : each.base];
+    if (!program || !inside) throw new Error(`no program ${each.program}`);
+    wrapper.maps[`${kind}_target`]?.setProgram(new Uint8Array(4), inside);
+    wrapper.maps["heads"]?.set(new Uint8Array(4), headRow(data));
+    const { returned } = program.test({ data });
+    if (target !== null && returned !== each.verdict)
+      throw new Error(`${each.name}: verdict ${returned} of the kernel`);
+    runners[name] = { run: (repeat) => program.test({ data, repeat }).duration };
+  }
+  const input = { packet: data, ...(kind === "tc" ? { context: skbContext(data) } : { context: xdpContext() }) };
+  for (const engine of engines) {
+    for (const name of [`nothing, ${engine}`, `empty, ${engine}`, engine]) {
+      const vm = newVm(linux.bpf.possibleCpus);
+      const wrapper = vm.load(wrap, { engine });
+      const object = copyInto(vm, lab, engine);
+      for (const [program, packet] of openings) {
+        const found = object.programs[program];
+        const context = program.startsWith("skep_xdp") ? xdpContext() : skbContext(packet);
+        if (found) vm.run(found, { packet, context });
+      }
+      const other = wrapper.programs[name.startsWith("nothing") ? nothing : each.base];
+      const inside = name === engine ? object.programs[each.program] : other;
+      if (!inside) throw new Error(`no program ${each.program}`);
+      const program = wrapped(wrapper, { vm, target: inside, kind, data });
+      const { returned } = vm.run(program, input);
+      if (name === engine && returned !== each.verdict) throw new Error(`${each.name}: verdict ${returned}, ${engine}`);
+      runners[name] = inVm(vm, program, input);
+    }
+  }
+  const best = measure(runners, REPEAT * 5);
+  // The twin that grows the packet has a cost of its own: half of it is the wrapper's, which makes the packet small again.
+  for (const side of ["kernel", ...engines]) {
+    best[`empty, ${side}`] = ((best[`nothing, ${side}`] ?? 0) + (best[`empty, ${side}`] ?? 0)) / 2;
+  }
+  report(`datapath: ${each.name}`, best, "datapath");
+}
+
+/** struct xdp_md of a test run: from the interface with index 1. */
+function xdpContext(): Uint8Array {
+  const context = new Uint8Array(24);
+  new DataView(context.buffer).setUint32(12, 1, true);
+  return context;
+}
+
 await withFolder(async (folder) => {
   const linux = openLinux({ runFolder: folder });
   computeKernels(linux, folder);
   lookups(linux, folder);
-  if (isWanted("datapath")) await datapath(linux);
+  if (isWanted("datapath")) {
+    await datapath(linux);
+    await services(linux, folder);
+  }
 });
 
 for (const [group, values] of ratios) {

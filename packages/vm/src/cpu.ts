@@ -12,6 +12,8 @@ export interface Cpu {
   /** An argument as a signed word. */
   s32(register: number): number;
   u64(register: number): bigint;
+  /** The upper word of an argument, unsigned: with `u32` what `u64` gives, without making it. */
+  high(register: number): number;
   /** An argument as an address. Throws a `Trap` where it cannot be one. */
   pointer(register: number): number;
   /** Calls a function of the program. Gives the low word of its r0, signed. */

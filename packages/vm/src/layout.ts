@@ -28,6 +28,9 @@ export const cells = {
   /** Where an object begins and ends (u64 each), from the host's answer to a slow access. */
   objectStart: 4184,
   objectEnd: 4192,
+  /** Answers of the clocks that tick, and how often they may still be given again before the host is asked. */
+  coarse: { value: 4224, left: 4240 },
+  jiffies: { value: 4232, left: 4244 },
 } as const;
 
 /** One block of `CONTROL_BYTES` per map, by its id: what a lookup in WebAssembly reads. */
@@ -49,6 +52,8 @@ export const MAX_FRAMES = 8;
 export const FRAME_BYTES = 512;
 /** Frames are this far apart, so that no access crosses from one into the other. */
 export const FRAME_STRIDE = 1024;
+/** How often one answer of a clock that ticks is given in a run. */
+export const COARSE_READS = 64;
 /** BPF_MAX_LOOPS (include/linux/bpf.h): what `may_goto` allows. */
 export const MAX_LOOPS = 8 * 1024 * 1024;
 /** MAX_TAIL_CALL_CNT (include/linux/bpf.h). */

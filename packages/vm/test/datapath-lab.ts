@@ -1,6 +1,6 @@
 /** The datapath in the kernel and in a `Vm`, with the same state: for tests and for the bench. */
 import { buildPacket, tcpFlags, type LayerSpec } from "@skep/net";
-import { readObject } from "@skep/object";
+import { readObject, type ObjectSpec } from "@skep/object";
 import type { LinuxMap } from "@skep/linux";
 import { CALLED, XDP_CALLED } from "../../datapath/src/open.ts";
 import { skepObject } from "../../datapath/src/generated/skep-object.ts";
@@ -42,9 +42,13 @@ export function openLab(): TestDatapath {
   return lab;
 }
 
-/** Loads the datapath's programs and gives their maps what the kernel's hold. */
-export function copyInto(vm: Vm, lab: TestDatapath, engine: EngineName): VmObject {
-  const spec = readObject(skepObject());
+/** Loads the datapath's programs and gives their maps what the kernel's hold. `spec`: where it is not the object as it was compiled. */
+export function copyInto(
+  vm: Vm,
+  lab: { readonly maps: TestDatapath["maps"]; readonly spec?: ObjectSpec },
+  engine: EngineName,
+): VmObject {
+  const spec = lab.spec ?? readObject(skepObject());
   const object = vm.load(spec, { engine });
   for (const [name, theirs] of Object.entries(lab.maps)) {
     const mine = object.maps[name];

@@ -1,5 +1,6 @@
 import type { Cpu, HelperFunction } from "../cpu.ts";
 import { Trap, errno } from "../error.ts";
+import type { Memory } from "../memory.ts";
 import type { HelperMachine, HelperRows } from "./machine.ts";
 import { mapOf } from "./machine.ts";
 
@@ -110,9 +111,9 @@ function exchangePointer(machine: HelperMachine, cpu: Cpu): bigint {
 }
 
 /** One's complement sum of 16-bit words in memory's order, 32 bits. */
-export function partialSum(bytes: Uint8Array, seed: number): number {
+export function partialSum(bytes: Uint8Array, seed: number, { from = 0, to = bytes.length } = {}): number {
   let sum = seed >>> 0;
-  for (let i = 0; i < bytes.length; i += 2) {
+  for (let i = from; i < to; i += 2) {
     sum += (bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8);
     if (sum > 0xffff_ffff) sum -= 0xffff_ffff;
   }
@@ -131,9 +132,16 @@ function checksumDifference(machine: HelperMachine, cpu: Cpu): number {
   const toSize = cpu.u32(4);
   const seed = cpu.u32(5);
   if (((fromSize | toSize) & 3) !== 0) return -errno.EINVAL;
-  const sumOf = (register: number, size: number, start: number) =>
-    size === 0 ? start : partialSum(machine.memory.read(cpu.pointer(register), size), start);
-  if (fromSize === 0) return foldSum(sumOf(3, toSize, seed));
-  if (toSize === 0) return foldSum(~sumOf(1, fromSize, ~seed >>> 0) >>> 0);
-  return foldSum(sumOf(3, toSize, seed) + (~sumOf(1, fromSize, 0) >>> 0));
+  if (fromSize === 0) return foldSum(sumAt(machine.memory, cpu.pointer(3), { size: toSize, seed }));
+  if (toSize === 0) {
+    return foldSum(~sumAt(machine.memory, cpu.pointer(1), { size: fromSize, seed: ~seed >>> 0 }) >>> 0);
+  }
+  const removed = sumAt(machine.memory, cpu.pointer(1), { size: fromSize, seed: 0 });
+  return foldSum(sumAt(machine.memory, cpu.pointer(3), { size: toSize, seed }) + (~removed >>> 0));
+}
+
+function sumAt(memory: Memory, address: number, { size, seed }: { size: number; seed: number }): number {
+  if (size === 0) return seed;
+  const from = memory.check(address, size, false);
+  return partialSum(memory.bytes, seed, { from, to: from + size });
 }

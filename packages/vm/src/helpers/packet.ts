@@ -30,11 +30,16 @@ export function packetHelpers(machine: HelperMachine): HelperRows {
     [65, (cpu) => adjustTail(machine, cpu.s32(2))],
     [68, (cpu) => loadRelative(machine, cpu)],
     [152, (cpu) => redirectNeighbour(machine, cpu)],
-    [155, (cpu) => verdict(machine, { helper: "redirect_peer", target: cpu.u32(1), flags: cpu.u64(2) }, 0n)],
+    [155, (cpu) => verdict(machine, { helper: "redirect_peer", target: cpu.u32(1), flags: flagsOf(cpu, 2) }, 0n)],
     [188, () => machine.state.length],
     [189, (cpu) => copyPacket(machine, cpu, "load")],
     [190, (cpu) => copyPacket(machine, cpu, "store")],
   ];
+}
+
+/** Most calls have none. */
+function flagsOf(cpu: Cpu, register: number): bigint {
+  return cpu.u32(register) === 0 && cpu.high(register) === 0 ? 0n : cpu.u64(register);
 }
 
 /** Flags that are not allowed make the verdict a drop. */
@@ -48,7 +53,7 @@ function verdict(machine: HelperMachine, wanted: Redirect, allowed: bigint): num
 
 function redirect(machine: HelperMachine, cpu: Cpu): number {
   const allowed = machine.state.shape?.kind === "xdp" ? 0n : INGRESS;
-  return verdict(machine, { helper: "redirect", target: cpu.u32(1), flags: cpu.u64(2) }, allowed);
+  return verdict(machine, { helper: "redirect", target: cpu.u32(1), flags: flagsOf(cpu, 2) }, allowed);
 }
 
 /** bpf_redirect_neigh: its parameters are none or whole. */
@@ -121,7 +126,7 @@ function storeBytes(machine: HelperMachine, cpu: Cpu): number {
   const { memory, state: run } = machine;
   const offset = cpu.u32(2);
   const size = cpu.u32(4);
-  if ((cpu.u64(5) & ~3n) !== 0n) return -errno.EINVAL;
+  if (cpu.high(5) !== 0 || cpu.u32(5) > 3) return -errno.EINVAL;
   const from = memory.check(cpu.pointer(3), size, false);
   if (offset > 0x7fff_ffff || run.data + offset + size > run.dataEnd) return -errno.EFAULT;
   memory.bytes.copyWithin(run.data + offset, from, from + size);
@@ -141,25 +146,25 @@ function copyPacket(machine: HelperMachine, cpu: Cpu, how: "load" | "store"): nu
   return 0;
 }
 
-const MANGLED_0 = 0x20n;
+const MANGLED_0 = 0x20;
 
 /** bpf_l3_csum_replace and bpf_l4_csum_replace: RFC 1624. */
 function replaceChecksum(machine: HelperMachine, cpu: Cpu, layer: "l3" | "l4"): number {
   const { memory, state: run } = machine;
   const offset = cpu.u32(2);
-  const flags = cpu.u64(5);
-  if ((flags & ~(layer === "l3" ? 0xfn : 0xffn)) !== 0n) return -errno.EINVAL;
+  const flags = cpu.u32(5);
+  if (cpu.high(5) !== 0 || (flags & ~(layer === "l3" ? 0xf : 0xff)) !== 0) return -errno.EINVAL;
   if (offset > 0xffff || (offset & 1) !== 0 || run.data + offset + 2 > run.dataEnd) return -errno.EFAULT;
-  const size = Number(flags & 0xfn);
+  const size = flags & 0xf;
   if (size !== 0 && size !== 2 && size !== 4) return -errno.EINVAL;
-  const from = cpu.u64(3);
-  if (size === 0 && from !== 0n) return -errno.EINVAL;
+  const from = cpu.u32(3);
+  if (size === 0 && (from !== 0 || cpu.high(3) !== 0)) return -errno.EINVAL;
   const place = run.data + offset;
   const old = memory.view.getUint16(place, true);
-  const mangled = layer === "l4" && (flags & MANGLED_0) !== 0n;
-  if (mangled && old === 0 && (flags & 0x40n) === 0n) return 0;
+  const mangled = layer === "l4" && (flags & MANGLED_0) !== 0;
+  if (mangled && old === 0 && (flags & 0x40) === 0) return 0;
   const mask = size === 2 ? 0xffff : 0xffff_ffff;
-  const removed = size === 0 ? 0 : (~Number(from & 0xffff_ffffn) & mask) >>> 0;
+  const removed = size === 0 ? 0 : (~from & mask) >>> 0;
   const added = (cpu.u32(4) & mask) >>> 0;
   const sum = ~foldSum((~old & 0xffff) + removed + added) & 0xffff;
   memory.view.setUint16(place, mangled && sum === 0 ? 0xffff : sum, true);

@@ -102,6 +102,10 @@ export class Interpreter implements Cpu, Engine {
     return BigInt.asUintN(64, toBigInt(this.lo[register] ?? 0, this.hi[register] ?? 0));
   }
 
+  high(register: number): number {
+    return (this.hi[register] ?? 0) >>> 0;
+  }
+
   /** An argument as an address. */
   pointer(register: number): number {
     if (this.hi[register] !== 0) throw new Trap("memory", `r${register} is no address`);

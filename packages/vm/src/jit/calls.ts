@@ -2,7 +2,16 @@
 import { pseudoCall } from "@skep/isa";
 import { MAP_BASE } from "../code.ts";
 import { errno } from "../error.ts";
-import { CONTROLS, CONTROL_BYTES, FRAME_STRIDE, MAX_LOOPS, MAX_MAPS, MAX_TAIL_CALLS, cells } from "../layout.ts";
+import {
+  COARSE_READS,
+  CONTROLS,
+  CONTROL_BYTES,
+  FRAME_STRIDE,
+  MAX_LOOPS,
+  MAX_MAPS,
+  MAX_TAIL_CALLS,
+  cells,
+} from "../layout.ts";
 import { control } from "../maps/shapes.ts";
 import type { VmMap } from "../maps/map.ts";
 import { op, valueType } from "../wasm/opcodes.ts";
@@ -25,7 +34,25 @@ export const known = {
   lock: 93,
   unlock: 94,
   loop: 181,
+  jiffies: 118,
+  coarseClock: 160,
 } as const;
+
+/** Helpers that neither end a run nor change anything. */
+const quiet: ReadonlySet<number> = new Set([
+  ...[known.clock, known.random, known.cpu, known.lock, known.unlock],
+  ...[known.jiffies, known.coarseClock],
+]);
+
+/**
+ * Helpers behind which every object is where it was: those that read, that write only what is there, and that leave a word for the end of the run.
+ * Others move the packet, or make and free objects.
+ */
+const keepsObjects: ReadonlySet<number> = new Set([
+  ...quiet,
+  ...[known.lookup, 2, 3, 4, 9, 10, 11, 14, 15, 16, 23, 24, 26, 28, 34, 45, 46, 47, 51, 68, 69],
+  ...[112, 113, 114, 115, 118, 122, 125, 152, 155, 188, 189, 190, 195, 208],
+]);
 
 const kinds: Readonly<Record<string, "array" | "handles" | LookupKind>> = {
   array: "array",
@@ -66,7 +93,7 @@ export function isQuiet(frame: Parameters<typeof inlineLookup>[0], pc: number, s
   const id = helperOf(frame.code, pc);
   if (id === null || !frame.module.inlines.has(id)) return false;
   if (id === known.lookup) return inlineLookup(frame, pc, state) !== null;
-  return id === known.clock || id === known.random || id === known.cpu || id === known.lock || id === known.unlock;
+  return quiet.has(id);
 }
 
 export function emitCall(frame: Frame, pc: number): void {
@@ -212,7 +239,7 @@ function emitHelper(frame: Frame, pc: number, id: number): void {
     changeDepth(frame, -1);
     takeFuel(frame);
   }
-  if (!isQuiet(frame, pc, frame.state)) forgetBounds(frame);
+  if (!isOwn || !keepsObjects.has(id)) forgetBounds(frame);
 }
 
 // ---- helpers in line ----
@@ -228,6 +255,10 @@ function emitInline(frame: Frame, pc: number, id: number): boolean {
     case known.unlock:
       body.i64(0).set(result);
       return true;
+    case known.coarseClock:
+      return emitTicking(frame, pc, { id, cell: cells.coarse });
+    case known.jiffies:
+      return emitTicking(frame, pc, { id, cell: cells.jiffies });
     case known.lookup:
       return emitLookup(frame, pc);
     case known.tailCall:
@@ -237,6 +268,25 @@ function emitInline(frame: Frame, pc: number, id: number): boolean {
     default:
       return false;
   }
+}
+
+/** A clock that ticks every few milliseconds: what the host has said is said again, so often that a loop which waits for it goes on. */
+function emitTicking(
+  frame: Frame,
+  pc: number,
+  { id, cell }: { id: number; cell: { readonly value: number; readonly left: number } },
+): boolean {
+  const { body, registers } = frame;
+  const result = registers[0] ?? 0;
+  const left = frame.scratch("i32");
+  body.i32(0).memory(op.i32Load, cell.left).tee(left).op(op.i32Eqz).if();
+  emitHelper(frame, pc, id);
+  body.i32(0).get(result).memory(op.i64Store, cell.value);
+  body.i32(COARSE_READS).set(left);
+  body.end();
+  body.i32(0).get(left).i32(1).op(op.i32Sub).memory(op.i32Store, cell.left);
+  body.i32(0).memory(op.i64Load, cell.value).set(result);
+  return true;
 }
 
 function emitLookup(frame: Frame, pc: number): boolean {

@@ -122,6 +122,7 @@ export class Jit implements Engine, Cpu {
     i32[cells.fuel >>> 2] = i32[cells.budget >>> 2] = this.budget;
     i32[cells.depth >>> 2] = 0;
     i32[cells.tailSlot >>> 2] = 0;
+    i32[cells.coarse.left >>> 2] = i32[cells.jiffies.left >>> 2] = 0;
     this.setFrame(base + (MAX_FRAMES - 1) * FRAME_STRIDE + FRAME_BYTES);
     this.current = loaded;
     this.site = -1;
@@ -135,9 +136,7 @@ export class Jit implements Engine, Cpu {
   }
 
   private result(): bigint {
-    const { u32 } = this.memory;
-    const at = cells.result >>> 2;
-    return (BigInt(u32[at + 1] ?? 0) << 32n) | BigInt(u32[at] ?? 0);
+    return this.memory.view.getBigUint64(cells.result, true);
   }
 
   /** The error that the caller gets. */
@@ -166,9 +165,11 @@ export class Jit implements Engine, Cpu {
   }
 
   u64(register: number): bigint {
-    const { u32 } = this.memory;
-    const at = (cells.args >>> 2) + (register - 1) * 2;
-    return (BigInt(u32[at + 1] ?? 0) << 32n) | BigInt(u32[at] ?? 0);
+    return this.memory.view.getBigUint64(cells.args + (register - 1) * 8, true);
+  }
+
+  high(register: number): number {
+    return this.memory.u32[(cells.args >>> 2) + (register - 1) * 2 + 1] ?? 0;
   }
 
   pointer(register: number): number {
@@ -291,15 +292,12 @@ export class Jit implements Engine, Cpu {
 
   private callHelper(helper: HelperFunction): void {
     const result = helper(this);
-    const { i32 } = this.memory;
-    const at = cells.result >>> 2;
     if (typeof result === "number") {
+      const { i32 } = this.memory;
+      const at = cells.result >>> 2;
       i32[at] = result;
       i32[at + 1] = Math.floor(result / 0x1_0000_0000);
-    } else {
-      i32[at] = Number(BigInt.asIntN(32, result));
-      i32[at + 1] = Number(BigInt.asIntN(32, result >> 32n));
-    }
+    } else this.memory.view.setBigInt64(cells.result, result, true);
     if (this.ended) throw new EndOfRun();
   }
 
