@@ -25,6 +25,8 @@ export interface Code {
   readonly source: (index: number) => SourceLine | null;
   /** Bytes of the context that may be read in every run. */
   readonly contextBytes: number;
+  /** Offsets of the context's members of four bytes that point to the packet. */
+  readonly packetMembers: readonly number[];
   /**
    * A load through a bad pointer gives 0, as the kernel's loads through pointers to its own objects do (BPF_PROBE_MEM, arch/x86/net/bpf_jit_comp.c):
    * of programs that walk such objects.
@@ -41,6 +43,7 @@ export interface CodeOptions {
   /** Ascending slots. */
   readonly lines?: readonly LinkedLine[];
   readonly contextBytes?: number;
+  readonly packetMembers?: readonly number[];
   /** Default false. */
   readonly probes?: boolean;
   readonly types?: BtfTypes | undefined;
@@ -69,6 +72,7 @@ export function prepare(instructions: readonly Instruction[], options: CodeOptio
     target: new Int32Array(count).fill(-1),
     source: sourceFinder(slotOf, options.lines ?? []),
     contextBytes: options.contextBytes ?? 0,
+    packetMembers: options.packetMembers ?? [],
     probes: options.probes ?? false,
     types: options.types ?? null,
   };

@@ -50,6 +50,7 @@ export interface LinkPlace {
   readonly maps: Readonly<Record<string, VmMap>>;
   readonly kernelTypes: BtfTypes | BtfView | undefined;
   readonly contextBytes: number;
+  readonly packetMembers: readonly number[];
   readonly probes: boolean;
   readonly hasHelper: (id: number) => boolean;
   /** Number of a kernel function, null where the machine does not have it. */
@@ -75,9 +76,9 @@ export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
     return number === undefined || insn.src !== pseudoCall.kfunc ? insn : { ...insn, imm: number };
   });
   for (const insn of instructions) checkHelper(insn, place);
-  const { name, contextBytes } = place;
+  const { name, contextBytes, packetMembers } = place;
   const probes = place.probes || walksObjects(linked);
-  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes, probes, types: spec.btf });
+  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes, packetMembers, probes, types: spec.btf });
 }
 
 /** bpf_get_current_task_btf, bpf_skc_to_*: pointers to the kernel's objects, in programs of any type. */

@@ -6,6 +6,7 @@ import type { EngineName } from "./cpu.ts";
 import { UnsupportedError, VmError } from "./error.ts";
 import { RingMap } from "./maps/ring.ts";
 import { QueueMap } from "./maps/queue.ts";
+import { compareUnverified } from "../test/unverified.ts";
 import { Vm } from "./vm.ts";
 import type { VmOptions } from "./vm.ts";
 
@@ -120,6 +121,89 @@ describe.each(checking)("what no verified program does is trapped, %s", (engine)
     ].join("\n");
     const { run } = load([program("p", text)], [mapSpec("values", "array")], { engine });
     expect(() => run()).toThrow(expect.objectContaining({ kind: "memory", index: 6 }));
+  });
+});
+
+describe("what the compiler knows of a program that nobody has verified", () => {
+  const look = (index: number) => [
+    ...[`*(u32 *)(r10 - 4) = ${index}`, "r2 = r10", "r2 += -4", "r1 = map[name:values]", "call bpf_map_lookup_elem"],
+  ];
+  // The last value: nothing is behind it.
+  const VALUE = look(3);
+  const PACKET = ["r6 = *(u32 *)(r1 + 0)", "r9 = *(u8 *)(r6 + 0)"];
+  const SPILLED = ["*(u64 *)(r10 - 16) = r0", "r3 = r10", "r3 += -16"];
+  const RELOADED = ["r1 = *(u64 *)(r10 - 16)", "r0 = *(u64 *)(r1 + 0)", "exit"];
+  const LOOP = ["r8 = r0", "r8 += r7", "r1 = *(u8 *)(r8 + 0)", "r7 += 1", "if r7 < 9 goto -5", "exit"];
+  test.each<[string, string, ...string[][]]>([
+    ["a value that may be null", "r0 = *(u64 *)(r0 + 0)", look(9), ["r0 = *(u64 *)(r0 + 0)", "exit"]],
+    ["null", "r0 = *(u64 *)(r0 + 0)", look(9), ["if r0 != 0 goto +1", "r0 = *(u64 *)(r0 + 0)", "exit"]],
+    [
+      "an index beyond a value",
+      "r0 = *(u64 *)(r0 + 1)",
+      PACKET,
+      VALUE,
+      ["if r0 == 0 goto +3", "r9 &= 8", "r0 += r9", "r0 = *(u64 *)(r0 + 1)", "exit"],
+    ],
+    ["a round too many", "r1 = *(u8 *)(r8 + 0)", VALUE, ["if r0 == 0 goto +6", "r7 = 0"], LOOP],
+    [
+      "a pointer overwritten through one that is not known",
+      "r0 = *(u64 *)(r1 + 0)",
+      PACKET,
+      VALUE,
+      ["if r0 == 0 goto +8"],
+      SPILLED,
+      ["r3 += r9", "*(u64 *)(r3 - 200) = 9"],
+      RELOADED,
+    ],
+    [
+      "a pointer overwritten through one to the packet",
+      "r0 = *(u64 *)(r1 + 0)",
+      PACKET,
+      VALUE,
+      ["if r0 == 0 goto +9"],
+      SPILLED,
+      ["r3 -= r6", "r6 += r3", "*(u64 *)(r6 + 0) = 9"],
+      RELOADED,
+    ],
+    [
+      "half of a pointer overwritten",
+      "r0 = *(u64 *)(r1 + 0)",
+      VALUE,
+      ["if r0 == 0 goto +7"],
+      SPILLED,
+      ["*(u32 *)(r10 - 12) = 9"],
+      RELOADED,
+    ],
+    [
+      "a pointer overwritten by a helper",
+      "r0 = *(u64 *)(r1 + 0)",
+      VALUE,
+      ["if r0 == 0 goto +10", "*(u64 *)(r10 - 16) = r0"],
+      [
+        "r1 = r10",
+        "r1 += -16",
+        "r2 = 8",
+        "r3 = r10",
+        "r3 += -64",
+        "*(u64 *)(r10 - 64) = 9",
+        "call bpf_probe_read_kernel",
+      ],
+      RELOADED,
+    ],
+  ])("%s is trapped as in the interpreter", (_name, at, ...texts) => {
+    const lines = texts.flat();
+    const packet = new Uint8Array(64).fill(200);
+    for (const engine of checking) {
+      const { run } = load([program("p", lines.join("\n"))], [mapSpec("values", "array")], { engine });
+      expect(() => run(packet)).toThrow(expect.objectContaining({ kind: "memory", index: lines.lastIndexOf(at) }));
+    }
+  });
+
+  test("programs of a generator, most of them damaged, end in the same way", { timeout: 60_000 }, () => {
+    const { runs, stopped, differences } = compareUnverified({ seed: 4, programs: 60 });
+    expect(differences).toEqual([]);
+    expect(stopped).toBeGreaterThan(10);
+    expect(runs - stopped).toBeGreaterThan(10);
   });
 });
 

@@ -340,7 +340,7 @@ export class Vm {
     const { type, attachType } = program;
     const code = linkCode(spec, {
       ...{ name, maps: how.maps, kernelTypes: how.options.kernelTypes ?? this.options.kernelTypes },
-      contextBytes: shapeOf(type)?.size ?? 0,
+      ...{ contextBytes: shapeOf(type)?.size ?? 0, packetMembers: packetMembersOf(type) },
       probes: WALKERS.has(type),
       hasHelper: (id) => this.helpers.has(id),
       kernelFunction: (each) => this.functionNumbers.get(each) ?? null,
@@ -489,6 +489,13 @@ export class Vm {
       instructions: engine.instructions,
     };
   }
+}
+
+function packetMembersOf(type: string): number[] {
+  const shape = shapeOf(type);
+  // Those of sk_msg are words of eight bytes.
+  if (shape === null || shape.kind === "msg") return [];
+  return [shape.data, shape.dataEnd, ...(shape.dataMeta === null ? [] : [shape.dataMeta])];
 }
 
 /** Words of eight bytes, as a trampoline puts them on its stack; the result behind the arguments. */

@@ -8,8 +8,8 @@ import type { Code } from "../code.ts";
 import { FRAME_BYTES } from "../layout.ts";
 import { blocksInLoops } from "./cfg.ts";
 import type { Block, Graph } from "./cfg.ts";
-import { atomicResult, step } from "./provenance.ts";
-import type { MapOf, State } from "./provenance.ts";
+import { atomicResult, coversAccess, rangeOf, step } from "./provenance.ts";
+import type { Known, ProvenanceOptions, State } from "./provenance.ts";
 
 export interface Access {
   readonly pc: number;
@@ -22,6 +22,8 @@ export interface Access {
 /** Accesses through one value. Offsets count from what `register` holds at the first of them. */
 export interface Cluster {
   readonly register: number;
+  /** What shares the bounds of the object that was seen last: pointers to the packet, to one map's values; else the register. */
+  readonly place: string;
   readonly accesses: Access[];
   from: number;
   to: number;
@@ -39,8 +41,7 @@ export type Plan =
   /** In the own frame and outside of its bytes: always wrong. */
   | { readonly how: "wrong"; readonly access: Access };
 
-export interface AccessOptions {
-  readonly mapOf: MapOf;
+export interface AccessOptions extends ProvenanceOptions {
   /** False: everything is plain but for the frame. */
   readonly checked: boolean;
   /** Bytes of the context that may be read, 0 where that is only known when the program runs. */
@@ -80,6 +81,11 @@ interface Value {
   readonly delta: number;
 }
 
+function placeOf(known: Known | null, register: number): string {
+  if (known?.kind === "value") return `value ${known.map.id}`;
+  return known?.kind === "packet" ? "packet" : `r${register}`;
+}
+
 class BlockPlanner {
   private readonly values: Value[];
   private nextId = 11;
@@ -111,7 +117,7 @@ class BlockPlanner {
       // Behind a call that may end the run, or change what there is, nothing is certain.
       if (endsClusters(code, pc) && !options.isQuiet(pc, state)) this.open.clear();
       this.track(pc);
-      step(code, pc, state, options.mapOf);
+      step(code, pc, state, options);
     }
   }
 
@@ -126,11 +132,18 @@ class BlockPlanner {
     if (known?.kind === "context" && !write && offset >= 0 && offset + size <= this.options.contextBytes) {
       return { how: "plain" };
     }
-    if (known?.kind === "number" && this.options.isFixed(known.value + offset, size, write)) return { how: "plain" };
-    return this.cluster(access);
+    if (this.isInside(known, access)) return { how: "plain" };
+    return this.cluster(access, placeOf(known, register));
   }
 
-  private cluster(access: Access): Plan {
+  /** Wherever in its range the pointer is, the access is good. */
+  private isInside(known: Known | null, { offset, size, write }: Access): boolean {
+    if (known?.kind === "value") return (!write || known.writable) && coversAccess(known, offset, size);
+    const range = rangeOf(known);
+    return range !== null && this.options.isFixed(range.min + offset, range.max - range.min + size, write);
+  }
+
+  private cluster(access: Access, place: string): Plan {
     const { id, delta } = this.values[access.register] ?? { id: -1, delta: 0 };
     const open = this.open.get(id);
     // Far offsets would make one check fail for the sake of another.
@@ -138,7 +151,7 @@ class BlockPlanner {
     if (open === undefined || Math.abs(at) > 4096) {
       const { register, offset, size, write } = access;
       const cluster: Cluster = {
-        register,
+        ...{ register, place },
         accesses: [access],
         from: offset,
         to: offset + size,

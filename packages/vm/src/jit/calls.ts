@@ -88,6 +88,12 @@ export function inlineLookup(
   return { kind, keySize: spec.keySize, map: about?.kind === "map" ? about.map : null };
 }
 
+/** How many of a call's arguments may be pointers that it writes through; -1: it may write anywhere. */
+export function writesOf(frame: Parameters<typeof inlineLookup>[0], pc: number): number {
+  const id = helperOf(frame.code, pc);
+  return id === null || !frame.module.inlines.has(id) || callingBack.has(id) ? -1 : argumentsOf(id);
+}
+
 /** A call behind which everything that was known of objects still holds. */
 export function isQuiet(frame: Parameters<typeof inlineLookup>[0], pc: number, state: State): boolean {
   const id = helperOf(frame.code, pc);

@@ -10,14 +10,14 @@ import { op, valueType } from "../wasm/opcodes.ts";
 import { planAccesses } from "./accesses.ts";
 import type { Plan } from "./accesses.ts";
 import { emitArithmetic } from "./arithmetic.ts";
-import { emitCall, inlineLookup, isQuiet } from "./calls.ts";
+import { emitCall, inlineLookup, isQuiet, writesOf } from "./calls.ts";
 import { buildGraph, flowOf } from "./cfg.ts";
 import type { Block, Graph } from "./cfg.ts";
 import { emitTrap } from "./frame.ts";
 import type { Frame, ModuleContext } from "./frame.ts";
 import { boundsKey, emitAccess, emitPacketLoad, forgetBounds } from "./memory-access.ts";
 import { provenance, step } from "./provenance.ts";
-import type { State } from "./provenance.ts";
+import type { ProvenanceOptions, State } from "./provenance.ts";
 
 /** Parameters r1 to r5 and r10, then r0 and r6 to r9. */
 const REGISTERS = [6, 0, 1, 2, 3, 4, 7, 8, 9, 10, 5] as const;
@@ -37,6 +37,7 @@ class FunctionEmitter {
   private readonly frame: Frame;
   private readonly graph: Graph;
   private readonly states: readonly State[];
+  private readonly known: ProvenanceOptions;
   private readonly body = new Body(6);
   private readonly entry: number;
   /** Where a branch to a block goes: the depth at which its block or loop was opened. */
@@ -50,12 +51,13 @@ class FunctionEmitter {
     const { body } = this;
     this.entry = options.entry;
     this.graph = buildGraph(code, options.entry);
-    this.states = provenance(code, this.graph, { isProgram: options.contextBytes !== null, mapOf: module.mapOf });
     const host = { code, module };
+    this.known = { mapOf: module.mapOf, writes: (pc) => writesOf(host, pc) };
+    this.states = provenance(code, this.graph, { ...this.known, isProgram: options.contextBytes !== null });
     const plans = planAccesses(code, this.graph, {
       states: this.states,
       options: {
-        mapOf: module.mapOf,
+        ...this.known,
         checked: module.checked,
         contextBytes: options.contextBytes ?? 0,
         inlined: (pc, state) => {
@@ -170,11 +172,11 @@ class FunctionEmitter {
     const block = this.graph.blocks[index];
     if (block === undefined) throw new Error(`no block ${index}`);
     const { frame } = this;
-    const { code, mapOf } = frame.module;
+    const { code } = frame.module;
     frame.state = [...(this.states[index] ?? [])];
     for (let pc = block.start; pc < block.end; pc++) {
       if (flowOf(code, pc) === "next") this.emitInstruction(pc);
-      step(code, pc, frame.state, mapOf);
+      step(code, pc, frame.state, this.known);
     }
     return this.emitEnd(block);
   }

@@ -39,7 +39,7 @@ export function placeOf(frame: Frame, pc: number, access: { register: number; of
 }
 
 export function boundsKey(cluster: Cluster): string {
-  const shared = `${cluster.register}${cluster.write ? "w" : "r"}`;
+  const shared = `${cluster.place} ${cluster.write ? "w" : "r"}`;
   return cluster.inLoop ? `${shared} ${cluster.from} ${cluster.to}` : shared;
 }
 
@@ -48,7 +48,7 @@ function emitCheck(frame: Frame, pc: number, cluster: Cluster): void {
   const { body, module, registers } = frame;
   const bounds = frame.bounds.get(boundsKey(cluster));
   const local = registers[cluster.register] ?? 0;
-  if (bounds === undefined) throw new Error(`no bounds for r${cluster.register}`);
+  if (bounds === undefined) throw new Error(`no bounds for ${cluster.place}`);
   module.clusters.set(pc, cluster);
   body.get(local).get(bounds.low).op(op.i64Sub);
   if (cluster.inLoop) body.get(bounds.high).op(op.i64GtU).if();
