@@ -78,7 +78,15 @@ export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
   for (const insn of instructions) checkHelper(insn, place);
   const { name, contextBytes, packetMembers } = place;
   const probes = place.probes || walksObjects(linked);
-  return prepare(instructions, { name, addresses, lines: linked.lines, contextBytes, packetMembers, probes, types: spec.btf });
+  return prepare(instructions, {
+    name,
+    addresses,
+    lines: linked.lines,
+    contextBytes,
+    packetMembers,
+    probes,
+    types: spec.btf,
+  });
 }
 
 /** bpf_get_current_task_btf, bpf_skc_to_*: pointers to the kernel's objects, in programs of any type. */
