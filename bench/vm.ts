@@ -9,7 +9,7 @@ import { Vm, type EngineName, type VmObject, type VmProgram } from "@skep/vm";
 import { copyInto, labFrames, openLab, skbContext } from "../packages/vm/test/datapath-lab.ts";
 import { median, print } from "./_lines.ts";
 import { SYN, tcpPacket } from "./_packets.ts";
-import { CASES, headRow, padded, withServices, type Case, type OwnMaps } from "./_services.ts";
+import { headRow, padded, withServices, type Case, type OwnMaps } from "./_services.ts";
 import { compiled, needRoot, root, withFolder } from "./_setup.ts";
 
 const ROUNDS = 40;
@@ -364,13 +364,13 @@ function wrapped(
 /** Services and XDP: packets are changed, so a wrapper puts them back; its own cost is taken off. */
 async function services(linux: LinuxMachine, folder: string): Promise<void> {
   const wrap = readObject(compiled("bench/twins/wrap.bpf.ts"));
-  await withServices(linux, folder, ({ maps, spec }) => {
-    const kernel = linux.bpf.load(spec, { maps, programs: [...new Set(CASES.map(({ program }) => program))] });
-    const openings = CASES.map(
+  await withServices(linux, folder, ({ maps, spec, cases }) => {
+    const kernel = linux.bpf.load(spec, { maps, programs: [...new Set(cases.map(({ program }) => program))] });
+    const openings = cases.map(
       ({ program, packet }) => [program, padded(tcpPacket({ ...packet, flags: SYN }))] as const,
     );
     for (const [program, data] of openings) kernel.programs[program]?.test({ data });
-    for (const each of CASES) servicesCase(linux, { each, kernel, wrap, openings, lab: { maps, spec } });
+    for (const each of cases) servicesCase(linux, { each, kernel, wrap, openings, lab: { maps, spec } });
     kernel.close();
   });
 }
