@@ -19,6 +19,7 @@ import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { DeniedFile } from "./denied.ts";
 import { forwardPackets, outerDevices, ownInterfaces } from "./devices.ts";
+import { LostSockets } from "./lost-sockets.ts";
 import { NextHops } from "./next-hops.ts";
 import { innerMtu, NodeRoutes, openOverlay, type Overlay } from "./nodes.ts";
 import {
@@ -120,6 +121,7 @@ export class Agent {
         nodeRoutes,
       },
       nextHops: (options.devices ?? []).length === 0 ? null : this.#nextHops(overlay?.interfaceIndex ?? null),
+      lostSockets: this.#lostSockets(),
       hostFirewall: options.hostFirewall ?? false,
       interfaces: options.egressGateway ? () => ownInterfaces(this.#machine, options.devices ?? []) : null,
       onApplied: () => this.onApplied?.(),
@@ -168,6 +170,19 @@ export class Agent {
       endpoints: this.world.endpoints().length,
       revision: this.world.revision,
       pins: this.options.pins,
+    });
+  }
+
+  #lostSockets(): LostSockets {
+    const { lbTerminate = "udp" } = this.options;
+    const { net } = this.#machine;
+    return new LostSockets({
+      ...{ datapath: this.datapath, log: this.#log },
+      protocols: lbTerminate === "none" ? [] : lbTerminate === "udp" ? ["udp"] : ["udp", "tcp"],
+      namespaces: () => {
+        const found = [...this.#rows.values()].map(({ record }) => net.openNamespace(record.netns));
+        return [net.host, ...found.filter((each) => each !== null)];
+      },
     });
   }
 

@@ -54,6 +54,8 @@ export interface AgentOptions {
   readonly prefilterFile?: string;
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly lbNoBackend?: "reject" | "drop";
+  /** Which connected sockets are ended when their service's backend has gone, as their owners would not be told otherwise. Default udp. */
+  readonly lbTerminate?: "none" | "udp" | "all";
   /** Every question to a policy leaves a flow. Default false. */
   readonly verdictEvents?: boolean;
   readonly log: Logger;

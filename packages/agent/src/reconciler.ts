@@ -5,6 +5,7 @@
 import { type Endpoint, HOST_ENDPOINT, type LoadBalancerChange, type World } from "@skep/control";
 import type { Datapath } from "@skep/datapath";
 import { errorText, type Logger } from "./log.ts";
+import type { LostSockets } from "./lost-sockets.ts";
 import type { NextHops } from "./next-hops.ts";
 import type { NodeRoutes } from "./nodes.ts";
 import type { Row } from "./records.ts";
@@ -20,6 +21,7 @@ export interface ReconcilerOptions {
   readonly nodeRoutes: NodeRoutes;
   /** Null: nothing comes in from outside. */
   readonly nextHops: NextHops | null;
+  readonly lostSockets: LostSockets;
   readonly hostFirewall: boolean;
   /** The node's interfaces and their addresses, those that packets leave by first; null: nothing is asked of them. */
   readonly interfaces: (() => Parameters<World["setInterfaces"]>[0]) | null;
@@ -136,11 +138,19 @@ export class Reconciler {
 
   /** Step by step; after a start, or a step that failed, the whole. */
   #applyLoadBalancer(changes: readonly LoadBalancerChange[]): void {
+    const { lostSockets } = this.#options;
     if (this.#balanced) {
       this.#balanced = false;
-      for (const change of changes) this.#datapath.syncLoadBalancer(change);
-    } else this.#datapath.replaceLoadBalancer(this.#world.loadBalancerRows());
+      for (const change of changes) {
+        lostSockets.note(change);
+        this.#datapath.syncLoadBalancer(change);
+      }
+    } else {
+      lostSockets.note(null);
+      this.#datapath.replaceLoadBalancer(this.#world.loadBalancerRows());
+    }
     this.#balanced = true;
+    lostSockets.settle();
   }
 
   /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */

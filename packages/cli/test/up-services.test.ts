@@ -9,6 +9,7 @@ const flags: Parameters<typeof balancingOf>[0] = {
   routing: "native",
   lbAcceleration: "disabled",
   lbNoBackend: "reject",
+  lbTerminate: "udp",
   nodePortRange: "30000,32767",
 };
 
@@ -25,7 +26,7 @@ describe("what skep up is told about services", () => {
       }),
     ).toEqual({
       loadBalancer: { algorithm: "random", maglevTableSize: 16_381, mode: "dsr", nodePortRange: [20_000, 20_999] },
-      ...{ lbAcceleration: "generic", lbNoBackend: "drop", lbDispatch: "option" },
+      ...{ lbAcceleration: "generic", lbNoBackend: "drop", lbTerminate: "udp", lbDispatch: "option" },
     });
     expect(balancingOf({ ...flags, lbDsrDispatch: "ipip" }).lbDispatch).toBe("ipip");
   });

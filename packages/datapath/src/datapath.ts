@@ -1,3 +1,4 @@
+import type { ConnectedSocket, Namespace } from "@skep/machine";
 import type { Address, Prefix } from "@skep/net";
 import type { EgressRow, Endpoint, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
@@ -57,6 +58,11 @@ export interface Datapath {
   replaceLoadBalancer(rows: LoadBalancerRows): { changed: number; deleted: number };
   /** Deletes endpoints, policies and links of endpoints not in `keep`: what a dead agent left. */
   prune(keep: readonly Pick<DatapathEndpoint, "id" | "interfaceName">[]): { endpoints: number };
+  /**
+   * Ends connected sockets of the namespaces that were sent to a backend which serves nobody any more: gone, quarantined or in maintenance. Their
+   * owners are told at once (ECONNABORTED) what silence would tell them late. How many there were. Throws EOPNOTSUPP where the kernel cannot.
+   */
+  endLost(namespaces: Iterable<Pick<Namespace, "endSockets">>, protocol: ConnectedSocket["protocol"]): number;
   /** Calls for every event, in order; batched on the kernel's wake-up. */
   readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
   /** The same, each record as its bytes lie in the ring: `EVENT_SIZE` at `at`, valid during the call. */

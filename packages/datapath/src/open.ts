@@ -2,7 +2,7 @@
  * @module
  * The datapath in a machine: loads or adopts the programs and maps, and keeps the maps as control wants them.
  */
-import type { Collection, Link, Machine, RawMap } from "@skep/machine";
+import type { Collection, ConnectedSocket, Link, Machine, Namespace, RawMap } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { Address, Prefix } from "@skep/net";
 import { ALGORITHM } from "@skep/control";
@@ -42,6 +42,7 @@ import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { egressEntry } from "./egress.ts";
+import { isLost } from "./lost.ts";
 import { sync } from "./sync.ts";
 
 export interface DatapathOptions {
@@ -654,6 +655,14 @@ class KernelDatapath implements Datapath {
 
   counters(): readonly Counter[] {
     return readCounters(this.#map("skep_metrics"));
+  }
+
+  endLost(namespaces: Iterable<Pick<Namespace, "endSockets">>, protocol: ConnectedSocket["protocol"]): number {
+    const [reverse, backends] = [this.#map("skep_sock_rev"), this.#map("skep_backends")];
+    const isMeant = (socket: ConnectedSocket): boolean => isLost(socket, reverse, backends);
+    let count = 0;
+    for (const namespace of namespaces) count += namespace.endSockets(protocol, isMeant);
+    return count;
   }
 
   collect(): readonly TableUse[] {

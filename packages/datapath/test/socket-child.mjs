@@ -5,6 +5,8 @@ import { createInterface } from "node:readline";
 
 const WAIT = 300;
 const sockets = new Map();
+/** What sockets were told beside their questions. */
+const problems = new Map();
 const where = (address, port) => ({ address, port });
 const typeOf = (family) => (family === 6 ? { type: "udp6" } : { type: "udp4" });
 
@@ -13,12 +15,13 @@ function answerOf(socket, send) {
     const done = (answer) => {
       clearTimeout(timer);
       socket.removeAllListeners("message");
-      socket.removeAllListeners("error");
+      socket.off("error", failed);
       resolve(answer);
     };
+    const failed = (error) => done(error.code);
     const timer = setTimeout(() => done("ETIMEDOUT"), WAIT);
     socket.on("message", (data, from) => done({ text: String(data), from: where(from.address, from.port) }));
-    socket.on("error", (error) => done(error.code));
+    socket.on("error", failed);
     send((error) => error && done(error.code));
   });
 }
@@ -28,6 +31,7 @@ const operations = {
     new Promise((resolve) => {
       const socket = createSocket(typeOf(family));
       sockets.set(key, socket);
+      socket.on("error", (error) => problems.set(key, error.code));
       socket.bind(0, () => resolve("open"));
     }),
   ask: ({ key, to }) => {
@@ -64,6 +68,26 @@ const operations = {
       });
       socket.on("error", (error) => resolve(error.code));
     }),
+  hold: ({ key, to }) =>
+    new Promise((resolve) => {
+      const socket = connect(to.port, to.address);
+      sockets.set(key, socket);
+      socket.on("data", (data) => resolve(String(data)));
+      socket.on("error", (error) => {
+        problems.set(key, error.code);
+        resolve(error.code);
+      });
+    }),
+  release: ({ key }) => {
+    sockets.get(key).destroy();
+    sockets.delete(key);
+    return "closed";
+  },
+  problem: ({ key }) => {
+    const problem = problems.get(key) ?? "";
+    problems.delete(key);
+    return problem;
+  },
   bind: ({ kind, at }) =>
     kind === "udp"
       ? new Promise((resolve) => {

@@ -31,12 +31,26 @@ export interface SocketGround {
   openUdp(family: 4 | 6): Promise<UdpAsker>;
   /** Connects, and gives what it is answered and the peer that it is told. */
   askTcp(to: Where): Promise<Answer>;
+  /** As `askTcp`, and the connection stays. `problem`: the errno's name that it has ended with, empty while it is open. */
+  holdTcp(to: Where): Promise<Held>;
+  /** Ends sockets whose backend is gone. */
+  endLost(kind: "udp" | "tcp"): number;
   /** Binds a socket of the host's own: "bound", or the errno's name. */
   bind(kind: "udp" | "tcp", at: Where): Promise<string>;
+  /** A while. */
+  pause(): Promise<void>;
   close(): Promise<void>;
 }
 
+export interface Held {
+  readonly text: string;
+  problem(): Promise<string>;
+  close(): void;
+}
+
 export interface UdpAsker {
+  /** The errno's name that the socket was told beside its questions, empty where there is none. */
+  problem(): Promise<string>;
   ask(to: Where): Promise<Answer>;
   /** Gives the peer that the socket is told. */
   connect(to: Where): Promise<{ readonly from: Where } | string>;
@@ -209,6 +223,74 @@ export function socketSuite(name: string, factory: () => Promise<SocketGround>):
         ground.datapath.replaceLoadBalancer(service(backends.filter((_, index) => ["one", "two"][index] !== name)));
         expect(await socket.ask(to)).toEqual({ text: name === "one" ? "two" : "one", from: to });
       });
+    });
+
+    /** Until the owner of a socket has been told, or long after. */
+    const told = async (of: { problem(): Promise<string> }): Promise<string> => {
+      for (let look = 0; look < 400; look++) {
+        const problem = await of.problem();
+        if (problem !== "") return problem;
+        await ground.pause();
+      }
+      return "";
+    };
+
+    test.each([4, 6] as const)("IPv%i: connected sockets are told that their backend is gone", async (family) => {
+      const loopback = family === 4 ? "127.0.0.1" : "::1";
+      const backends = await served("udp", loopback, "one", "two");
+      const at = { address: family === 4 ? "10.96.0.14" : "fd96::14", port: 53 };
+      const shape = { id: 1, at, protocol: UDP };
+      ground.datapath.replaceLoadBalancer(serviceRows({ ...shape, backends }));
+      const socket = await udp(family);
+      await socket.connect(at);
+      const first = await socket.askPeer();
+      const name = typeof first === "string" ? first : first.text;
+      expect(["one", "two"]).toContain(name);
+      const lost = backends[name === "one" ? 0 : 1];
+      if (!lost) throw new Error("no backend");
+      // Who has asked the backend itself is not the service's to tell.
+      const straight = await udp(family);
+      await straight.connect({ address: loopback, port: lost.port });
+      expect(ground.endLost("udp")).toBe(0);
+      for (const state of [1, 2]) {
+        const rows = backends.map((each) => (each === lost ? { ...each, state } : each));
+        ground.datapath.replaceLoadBalancer(serviceRows({ ...shape, backends: rows }));
+        if (state === 1) expect(ground.endLost("udp")).toBe(0);
+      }
+      // In quarantine.
+      expect(ground.endLost("udp")).toBe(1);
+      expect(await told(socket)).toBe("ECONNABORTED");
+      expect(ground.endLost("udp")).toBe(0);
+      ground.datapath.replaceLoadBalancer(
+        serviceRows({ ...shape, backends: backends.filter((each) => each !== lost) }),
+      );
+      const other = name === "one" ? "two" : "one";
+      const again = await udp(family);
+      await again.connect(at);
+      expect(await again.askPeer()).toEqual({ text: other, from: at });
+      expect(ground.endLost("udp")).toBe(0);
+      expect(await straight.askPeer()).toMatchObject({ text: name });
+      // None is left.
+      ground.datapath.replaceLoadBalancer(NO_ROWS);
+      expect(ground.endLost("udp")).toBe(1);
+      expect(await told(again)).toBe("ECONNABORTED");
+    });
+
+    test("so are connections", async () => {
+      const backends = await served("tcp", "127.0.0.1", "one");
+      const at = { address: "10.96.0.14", port: 80 };
+      ground.datapath.replaceLoadBalancer(serviceRows({ id: 1, at, protocol: TCP, backends }));
+      const held = await ground.holdTcp(at);
+      try {
+        expect(held.text).toBe("one");
+        expect(ground.endLost("tcp")).toBe(0);
+        expect(await held.problem()).toBe("");
+        ground.datapath.replaceLoadBalancer(NO_ROWS);
+        expect(ground.endLost("tcp")).toBe(1);
+        expect(await told(held)).toBe("ECONNABORTED");
+      } finally {
+        held.close();
+      }
     });
 
     test("of two scopes the sockets of this node get the inner one", async () => {

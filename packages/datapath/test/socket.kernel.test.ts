@@ -62,7 +62,10 @@ async function open(): Promise<SocketGround> {
   const serve = (kind: "udp" | "tcp", address: string, text: string): Promise<number> =>
     new Promise((resolve, reject) => {
       if (kind === "tcp") {
-        const server = createServer((socket) => socket.on("error", () => undefined).end(text));
+        // The client ends it, when it has read this.
+        const server = createServer({ allowHalfOpen: false }, (socket) =>
+          socket.on("error", () => undefined).write(text),
+        );
         servers.push(server);
         server.on("error", reject).listen(0, address, () => {
           const at = server.address();
@@ -86,10 +89,22 @@ async function open(): Promise<SocketGround> {
         ask: (to) => child.call<Answer>("ask", { key: own, to }),
         connect: (to) => child.call<{ from: Where } | string>("connect", { key: own, to }),
         askPeer: () => child.call<Answer>("askPeer", { key: own }),
+        problem: () => child.call<string>("problem", { key: own }),
         close: () => void child.call("close", { key: own }),
       };
     },
     askTcp: (to) => child.call<Answer>("tcp", { to }),
+    holdTcp: async (to) => {
+      const own = ++key;
+      const held = await child.call<string>("hold", { key: own, to });
+      return {
+        text: held,
+        problem: () => child.call<string>("problem", { key: own }),
+        close: () => void child.call("release", { key: own }),
+      };
+    },
+    endLost: (kind) => datapath.endLost([machine.net.host], kind),
+    pause: () => new Promise((resolve) => setTimeout(resolve, 25)),
     bind: (kind, at) => child.call<string>("bind", { kind, at }),
     close: async () => {
       child.end();

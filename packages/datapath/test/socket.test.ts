@@ -37,6 +37,8 @@ function openGround(): Promise<SocketGround> {
   };
   const open = (family: 4 | 6): UdpAsker => {
     const socket = udp.open({ family, cgroup });
+    let problem = "";
+    socket.onError = (error) => (problem = errno(error));
     const ask = (to?: Where): Promise<Answer> =>
       attempt(async () => {
         const answer = socket.receive(100);
@@ -47,6 +49,11 @@ function openGround(): Promise<SocketGround> {
     return {
       ask,
       askPeer: () => ask(),
+      problem: () => {
+        const told = problem;
+        problem = "";
+        return Promise.resolve(told);
+      },
       connect: (to) =>
         attempt(() => {
           socket.connect(where(to));
@@ -74,8 +81,25 @@ function openGround(): Promise<SocketGround> {
         const answer = new Promise<string>((resolve) => {
           connection.onData = (data) => resolve(text(data));
         });
-        return { text: await simulation.run(answer), from: told(connection.peer) };
+        const got = { text: await simulation.run(answer), from: told(connection.peer) };
+        connection.close();
+        return got;
       }),
+    holdTcp: async (to) => {
+      const connection = await simulation.run(tcp.connect(where(to), { cgroup, timeout: 1000 }));
+      let problem = "";
+      connection.onEnd = (error) => (problem = error ? errno(error) : "ended");
+      const answer = new Promise<string>((resolve) => {
+        connection.onData = (data) => resolve(text(data));
+      });
+      return {
+        text: await simulation.run(answer),
+        problem: () => Promise.resolve(problem),
+        close: () => connection.close(),
+      };
+    },
+    endLost: (kind) => datapath.endLost([net.host], kind),
+    pause: () => simulation.pass(1),
     bind: (kind, at) =>
       attempt(() => {
         const socket = (kind === "udp" ? udp : tcp).socket({ family: ip(at.address).family, cgroup });

@@ -349,6 +349,17 @@ export interface Namespace {
   neighbours(): Neighbour[];
   /** Such as `net/ipv6/conf/all/disable_ipv6`. */
   setSysctl(name: string, value: string): void;
+  /** Ends connected sockets from outside, as `ss -K` does: their owners get ECONNABORTED. How many there were. Throws EOPNOTSUPP where the kernel cannot. */
+  endSockets(protocol: ConnectedSocket["protocol"], isMeant: (socket: ConnectedSocket) => boolean): number;
+}
+
+export interface ConnectedSocket {
+  readonly protocol: "tcp" | "udp";
+  /** SO_COOKIE: what bpf_get_socket_cookie gives. */
+  readonly cookie: bigint;
+  /** Also of an IPv6 socket that speaks with IPv4: that one's. */
+  readonly peer: Address;
+  readonly peerPort: number;
 }
 
 export interface Neighbour {

@@ -18,6 +18,7 @@ type Flags = Pick<
   | "prefilterCidrs"
   | "lbAcceleration"
   | "lbNoBackend"
+  | "lbTerminate"
   | "nodePortRange"
 >;
 
@@ -32,8 +33,11 @@ function portRange(text: string): [first: number, last: number] {
 /** Throws usage errors. */
 export function balancingOf(
   flags: Flags,
-): Pick<AgentOptions, "loadBalancer" | "lbAcceleration" | "lbDispatch" | "lbNoBackend" | "prefilterFile"> {
-  const { lbAlgorithm: algorithm, lbMode: mode, lbAcceleration, lbNoBackend } = flags;
+): Pick<
+  AgentOptions,
+  "loadBalancer" | "lbAcceleration" | "lbDispatch" | "lbNoBackend" | "lbTerminate" | "prefilterFile"
+> {
+  const { lbAlgorithm: algorithm, lbMode: mode, lbAcceleration, lbNoBackend, lbTerminate } = flags;
   const nodePortRange = portRange(flags.nodePortRange);
   if (lbAcceleration !== "disabled" && (flags.devices ?? "") === "")
     throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
@@ -45,6 +49,6 @@ export function balancingOf(
   return {
     ...(prefilterCidrs === undefined ? {} : { prefilterFile: resolve(prefilterCidrs) }),
     loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
-    ...{ lbAcceleration, lbNoBackend, lbDispatch: flags.lbDsrDispatch === "ipip" ? "ipip" : "option" },
+    ...{ lbAcceleration, lbNoBackend, lbTerminate, lbDispatch: flags.lbDsrDispatch === "ipip" ? "ipip" : "option" },
   };
 }

@@ -48,6 +48,7 @@ export interface UpOptions extends OutputFlags {
   readonly prefilterCidrs?: string;
   readonly lbAcceleration: "disabled" | "native" | "generic";
   readonly lbNoBackend: "reject" | "drop";
+  readonly lbTerminate: "none" | "udp" | "all";
   readonly nodePortRange: string;
 }
 

@@ -59,6 +59,14 @@ export function defineUp(program: Command, finish: Finish): void {
         .choices(["reject", "drop"])
         .default("reject"),
     )
+    .addOption(
+      new Option(
+        "--lb-terminate <sockets>",
+        "those that are ended when the backend that they are connected to has gone",
+      )
+        .choices(["none", "udp", "all"])
+        .default("udp"),
+    )
     .option(
       "--prefilter-cidrs <file>",
       "prefixes, one a line, whose packets are dropped at the devices before all else; read again when it changes",

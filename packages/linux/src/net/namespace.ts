@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import {
+  type ConnectedSocket,
   type Interface,
   type Namespace,
   type Neighbour,
@@ -11,7 +12,7 @@ import {
   TUNNEL_PORTS,
   type TunnelOptions,
 } from "@skep/machine";
-import type { Address, Mac, Prefix } from "@skep/net";
+import { type Address, fromMappedBytes, type Mac, mappedBytes, type Prefix } from "@skep/net";
 import { needCapability } from "./privilege.ts";
 import {
   addAddress,
@@ -20,16 +21,20 @@ import {
   createLink,
   deleteLink,
   deleteRoute,
+  destroySocket,
   findLink,
   type LinkInfo,
   listAddresses,
   listLinks,
   listNeighbours,
   listRoutes,
+  listSockets,
   neighbourStates,
   NetlinkSocket,
+  protocols,
   type RouteInfo,
   type RouteSpec,
+  type SocketState,
   scopes,
   setNeighbour,
   tables,
@@ -58,6 +63,9 @@ const scopeNames = new Map<number, NonNullable<Route["scope"]>>([
 /** States of a neighbour whose MAC address packets are sent to (include/net/neighbour.h: NUD_VALID without NUD_NOARP). */
 const { reachable, stale, delay, probe, permanent } = neighbourStates;
 const KNOWN = reachable | stale | delay | probe | permanent;
+
+/** Of connections that somebody waits at; of a datagram socket the first alone. */
+const CONNECTED: readonly SocketState[] = ["established", "synSent", "closeWait"];
 
 function toRoute(route: RouteInfo): Route {
   const scope = scopeNames.get(route.scope);
@@ -215,6 +223,21 @@ export class LinuxNamespace implements Namespace {
   getSysctl(name: string): string {
     const path = sysctlPath(name);
     return this.run(() => readFileSync(path, "utf8").trim());
+  }
+
+  endSockets(protocol: ConnectedSocket["protocol"], isMeant: (socket: ConnectedSocket) => boolean): number {
+    needCapability(`ending sockets in namespace ${this.name}`, "CAP_NET_ADMIN");
+    const diagnosis = this.run(() => NetlinkSocket.open(protocols.sockDiag));
+    try {
+      const states = protocol === "udp" ? CONNECTED.slice(0, 1) : CONNECTED;
+      return listSockets(diagnosis, { protocol, states }).filter((each) => {
+        const peer = fromMappedBytes(mappedBytes(each.destination));
+        if (!isMeant({ protocol, cookie: each.cookie, peer, peerPort: each.destinationPort })) return false;
+        return destroySocket(diagnosis, each);
+      }).length;
+    } finally {
+      diagnosis.close();
+    }
   }
 }
 

@@ -3,6 +3,7 @@
  * A network namespace: interfaces, addresses, routes, neighbours and settings, with a stack and sockets.
  */
 import {
+  type ConnectedSocket,
   type Interface,
   type Namespace,
   type Neighbour,
@@ -257,6 +258,12 @@ export class SimNamespace implements Namespace {
 
   sysctl(name: string): string | null {
     return this.#sysctls.get(name) ?? null;
+  }
+
+  endSockets(protocol: ConnectedSocket["protocol"], isMeant: (socket: ConnectedSocket) => boolean): number {
+    return this.stack[protocol].endConnected(({ cookie, remote }) => {
+      return remote !== null && isMeant({ protocol, cookie, peer: remote.address, peerPort: remote.port });
+    });
   }
 
   /** The namespace goes, and with it the far ends of its wires. */

@@ -167,10 +167,10 @@ export class TcpConnection {
   }
 
   /** Ends at once, with a reset. */
-  abort(): void {
+  abort(error = new SimError("ECONNRESET", "aborted")): void {
     if (this.#state === "closed") return;
     this.#bare(FLAG.rst | FLAG.ack);
-    this.fail(new SimError("ECONNRESET", "aborted"));
+    this.fail(error);
   }
 
   /** Ends without a word: the namespace is gone. */

@@ -215,6 +215,13 @@ export class TcpLayer {
     return this.stack.mtuTo(remote) - (remote.family === 4 ? 40 : 60);
   }
 
+  /** Ends connections with a reset (net/ipv4/tcp.c: tcp_abort). How many there were. */
+  endConnected(isMeant: (sock: Sock) => boolean): number {
+    const meant = [...this.#connections.values()].filter(({ sock }) => !sock.isReleased && isMeant(sock));
+    for (const connection of meant) connection.abort(new SimError("ECONNABORTED", "ended from outside"));
+    return meant.length;
+  }
+
   close(): void {
     this.#bound.clear();
     for (const connection of [...this.#connections.values()]) connection.vanish();

@@ -100,6 +100,13 @@ export class UdpSocket {
     });
   }
 
+  /** Ended from outside (net/ipv4/udp.c: udp_abort): it is told, and connected to nobody. */
+  abort(): void {
+    this.sock.remote = null;
+    this.sock.state = STATE.close;
+    this.onError?.(new SimError("ECONNABORTED", "ended from outside"));
+  }
+
   close(): void {
     this.#layer.remove(this);
   }
@@ -259,6 +266,13 @@ export class UdpLayer {
     const remote = { address: about.destination, port: about.destinationPort };
     const socket = this.find({ address: about.source, port: about.sourcePort }, remote);
     socket?.onError?.(new SimError(code, `${formatAddress(about.destination)} answers`));
+  }
+
+  /** How many there were. */
+  endConnected(isMeant: (sock: Sock) => boolean): number {
+    const meant = [...this.#sockets].filter(({ sock }) => isMeant(sock));
+    for (const socket of meant) socket.abort();
+    return meant.length;
   }
 
   close(): void {
