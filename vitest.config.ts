@@ -11,8 +11,8 @@ const isPrivileged = process.env["SKEP_TEST_UNPRIVILEGED"] === undefined;
 const kernel = {
   pool: "forks",
   fileParallelism: false,
-  testTimeout: 120_000,
-  hookTimeout: 120_000,
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
 } as const;
 
 /** Files that count descriptors, collect garbage or look at the process itself: a process for each. */

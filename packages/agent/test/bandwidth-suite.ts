@@ -39,7 +39,7 @@ export function bandwidthSuite(ground: () => ClusterGround, isExact: boolean): v
     const [host] = cluster.hosts;
     if (!host) throw new Error("one host");
     reader = host.agent.datapath.readEvents((event) => events.push(event));
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     reader?.close();
     await cluster?.close();

@@ -76,7 +76,7 @@ export function egressSuite(open: () => ClusterGround): void {
     });
     writeFileSync(join(ground.folder, "documents", "egress.yaml"), documents(...policies));
     for (const { agent } of cluster.hosts) agent.rescan();
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     for (const reader of readers) reader.close();
     await cluster?.close();

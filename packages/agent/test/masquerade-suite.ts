@@ -59,7 +59,7 @@ export function masqueradeSuite(ground: () => ClusterGround): void {
     });
     pod = cluster.addPod(0, "pod");
     other = cluster.addPod(0, "other");
-  }, 60_000);
+  }, 300_000);
   afterAll(() => cluster?.close());
 
   for (const family of [4, 6] as const) {

@@ -115,7 +115,7 @@ function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat",
     pods.there = cluster.addPod(1, "there");
     wire = cluster.openHost(0, "out0");
     between = cluster.openHost(1, "n0");
-  }, 60_000);
+  }, 300_000);
   afterAll(() => cluster?.close());
 
   it("nothing is left undone", () => {

@@ -81,7 +81,7 @@ function modeSuite(ground: () => ClusterGround, { routing, underlay = 4 }: Mode)
     const second = cluster.hosts[1];
     if (!second) throw new Error("two hosts");
     reader = second.agent.datapath.readEvents((event) => events.push(event));
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     reader?.close();
     await cluster?.close();
@@ -174,7 +174,7 @@ function tellSuite(ground: () => ClusterGround): void {
       agent: () => ({ routing: "vxlan", devices: ["out0"] }),
     });
     pins = cluster.hosts[0]!.agent.options.pins;
-  }, 60_000);
+  }, 300_000);
   afterAll(() => cluster?.close());
 
   it("nodes: this one, and the other with its tunnel and workloads", () => {

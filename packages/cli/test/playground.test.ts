@@ -17,7 +17,7 @@ if (chromium === null) console.warn("skipped: the playground in a browser: chrom
 let server: PageServer;
 beforeAll(async () => {
   server = await servePage(await pageFiles.playground(), 0);
-}, 60_000);
+}, 300_000);
 afterAll(() => server.close());
 
 /** With headers that `fetch` does not let one choose. */

@@ -65,7 +65,7 @@ export function traceSuite(ground: () => ClusterGround, pinsOf: (ground: Cluster
       agent: () => ({ devices: ["out0"], loadBalancer: { nodePortRange: [30_000, 32_767] } }),
     });
     for (const name of NAMES) pods.set(name, cluster.addPod(0, name));
-  }, 60_000);
+  }, 300_000);
   afterAll(() => cluster?.close());
 
   const pod = (name: string): ClusterPod => pods.get(name)!;

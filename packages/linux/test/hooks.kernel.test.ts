@@ -138,7 +138,7 @@ function open(): SocketGround {
     namespace: space.path,
     socket: (kind, family) => make(path, kind, family),
     stranger: (kind, family) => make(outside, kind, family),
-    settle: () => new Promise((resolve) => setTimeout(resolve, 50)),
+    settle: () => new Promise((resolve) => setTimeout(resolve, 250)),
     async close() {
       net.deleteNamespace(name);
       await processes.deleteCgroup(name);

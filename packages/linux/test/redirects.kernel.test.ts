@@ -7,7 +7,7 @@ import { inNamespace } from "../src/sys/index.ts";
 import { Lab, testObject } from "./lab.ts";
 
 /** Milliseconds without a frame after which no more is waited for. */
-const QUIET = 30;
+const QUIET = 100;
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 function open(): WireGround {

@@ -196,7 +196,7 @@ describe("a relay", () => {
     const [a] = [new Node("a")];
     const stop = new AbortController();
     const stream = iterate(
-      relayOf([a], { sortBuffer: 10, drainMs: 10_000 }).getFlows(
+      relayOf([a], { sortBuffer: 10, drainMs: 600_000 }).getFlows(
         requestOf({ follow: true, since: timestampOf(0n) }),
         stop.signal,
       ),

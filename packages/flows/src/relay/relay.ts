@@ -261,25 +261,18 @@ class Merge<T extends Timed> {
       this.#options.peers.map((peer) => peer.name),
     );
     while (!this.#signal.aborted) {
-      const next = channel.take();
-      if (next) {
-        heap.push(next.value);
-        if (heap.size <= this.#options.sortBuffer) continue;
-      } else {
-        const before = heap.size;
+      let next = channel.take();
+      if (!next) {
         await channel.ready(this.#signal, heap.size > 0 ? this.#options.drainMs : MAX_RETRY_MS);
-        const more = channel.take();
-        if (more) {
-          heap.push(more.value);
-          continue;
-        }
-        if (before === 0) continue;
-        // Nothing came while it waited: no earlier one is under way.
-        for (let value = heap.pop(); value !== undefined; value = heap.pop()) yield value;
-        continue;
+        next = channel.take();
       }
-      const value = heap.pop();
-      if (value !== undefined) yield value;
+      if (next) heap.push(next.value);
+      // Where nothing came while it waited, no earlier one is under way.
+      const kept = next ? this.#options.sortBuffer : 0;
+      while (heap.size > kept) {
+        const value = heap.pop();
+        if (value !== undefined) yield value;
+      }
     }
   }
 

@@ -85,7 +85,7 @@ describe("damaged objects", () => {
     }
     // Both happen: the damage is neither always fatal nor always harmless.
     expect(Math.min(outcomes.read, outcomes.refused)).toBeGreaterThan(500);
-  }, 120_000);
+  }, 600_000);
 
   it.each([
     ["function, line and CO-RE information", /^\.BTF\.ext$/],
