@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { specOf } from "./corpus.ts";
+import { MAY_BE_REFUSED, specOf } from "./corpus.ts";
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
 const names = readdirSync(folder).flatMap((file) =>
@@ -17,6 +17,11 @@ describe("the corpus of kernel programs", () => {
     );
     expect(names.filter((name) => !readme.includes(`(${name}.bpf.ts)`))).toEqual([]);
     expect(names.filter((name) => !tests.some((text) => text.includes(`"${name}"`)))).toEqual([]);
+    // What `Corpus.load` loads is held to have run by the last test of its file.
+    const held = new Set(tests.flatMap((text) => [...text.matchAll(/\.load\("([^"]+)"/g)].map(([, name]) => name)));
+    expect(names.filter((name) => !held.has(name)).sort()).toEqual(Object.keys(MAY_BE_REFUSED).sort());
+    for (const text of tests.filter((one) => one.includes("new Corpus(")))
+      expect(text).toContain("expect(corpus.neverRun()).toEqual([])");
   });
 
   it("has programs of most types", () => {

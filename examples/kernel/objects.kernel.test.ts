@@ -156,4 +156,8 @@ describe.skipIf(!canUseBpf())("programs with objects of their own", () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  it("has run every program that it loaded", () => {
+    expect(corpus.neverRun()).toEqual([]);
+  });
 });

@@ -451,4 +451,8 @@ describe.skipIf(!enabled)("programs of sockets and cgroups", () => {
       withNetlink((socket) => deleteRoute(socket, route));
     }
   });
+
+  it("has run every program that it loaded", () => {
+    expect(corpus.neverRun()).toEqual([]);
+  });
 });

@@ -124,7 +124,7 @@ describe.skipIf(!enabled)("tc programs", () => {
     };
     // Without an interface for the VLAN the kernel drops what is tagged.
     expect(arrives()).toBeNull();
-    const there = new Corpus(new LinuxBpf({ netns: from.namespace.path }));
+    const there = new Corpus(new LinuxBpf({ netns: from.namespace.path }), corpus);
     corpus.keep({ close: () => there.closeAll() });
     const far = there.load("tc-vlan", vlan, { config: { base: 100 } });
     there.keep(far.attach(far.programs.untag, { hook: "tcx", interface: from.far.index, direction: "ingress" }));
@@ -151,7 +151,7 @@ describe.skipIf(!enabled)("tc programs", () => {
   it("tc-mirror: a copy on another interface", () => {
     const [from, to] = pairs;
     const app = corpus.load("tc-mirror", mirror, { config: { port: 7001, to: to.near.index } });
-    const there = new Corpus(new LinuxBpf({ netns: to.namespace.path }));
+    const there = new Corpus(new LinuxBpf({ netns: to.namespace.path }), corpus);
     const counter = there.load("xdp-count", xdpCount);
     corpus.keep({ close: () => there.closeAll() });
     there.keep(counter.attach(counter.programs.count, { hook: "xdp", interface: to.far.index, mode: "native" }));
@@ -215,5 +215,9 @@ describe.skipIf(!enabled)("tc programs", () => {
     expect([...header.subarray(0, 8)]).toEqual([0x60, 0, 0, 0, 0, 16, 17, 7]);
     expect([...header.subarray(8, 24)]).toEqual([0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ...ip(client).bytes]);
     expect([...header.subarray(24)]).toEqual([0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ...ip(server).bytes]);
+  });
+
+  it("has run every program that it loaded", () => {
+    expect(corpus.neverRun()).toEqual([]);
   });
 });

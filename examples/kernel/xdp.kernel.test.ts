@@ -270,4 +270,8 @@ describe.skipIf(!canUseBpf())("XDP programs", () => {
     expect(run(app.programs.end, wrapped(42))).toMatchObject({ returned: PASS, data: exact(...inner) });
     expect(run(app.programs.end, wrapped(43)).returned).toBe(DROP);
   });
+
+  it("has run every program that it loaded", () => {
+    expect(corpus.neverRun()).toEqual([]);
+  });
 });
