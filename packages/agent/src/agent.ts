@@ -19,6 +19,7 @@ import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { DeniedFile } from "./denied.ts";
 import { forwardPackets, outerDevices, ownInterfaces } from "./devices.ts";
+import { HealthPorts } from "./health-ports.ts";
 import { LostSockets } from "./lost-sockets.ts";
 import { NextHops } from "./next-hops.ts";
 import { innerMtu, NodeRoutes, openOverlay, type Overlay } from "./nodes.ts";
@@ -60,6 +61,7 @@ export class Agent {
 
   /** Loads or adopts the datapath and brings it to what the folder says now. Throws where that cannot be. */
   readonly #denied: DeniedFile | null;
+  readonly #health: HealthPorts | null;
   #deniedProblem = "";
 
   constructor(options: AgentOptions) {
@@ -111,6 +113,7 @@ export class Agent {
       prefilterFile === undefined
         ? null
         : new DeniedFile(prefilterFile, (prefixes) => this.datapath.syncDenied(prefixes));
+    this.#health = options.healthCheckPorts ? new HealthPorts(options.log) : null;
     this.#maps = new Reconciler({
       ...{
         world: this.world,
@@ -124,7 +127,10 @@ export class Agent {
       lostSockets: this.#lostSockets(),
       hostFirewall: options.hostFirewall ?? false,
       interfaces: options.egressGateway ? () => ownInterfaces(this.#machine, options.devices ?? []) : null,
-      onApplied: () => this.onApplied?.(),
+      onApplied: () => {
+        this.#health?.sync(this.world.loadBalancer.healthChecks());
+        this.onApplied?.();
+      },
     });
     this.collector = new Collector({ datapath: this.datapath, clock: this.#machine.clock, log: this.#log });
     this.#documents = new Documents({
@@ -515,6 +521,7 @@ export class Agent {
   /** Ends the agent; the datapath stays in force. */
   close(): void {
     clearInterval(this.#reaper);
+    this.#health?.close();
     this.collector.close();
     this.#maps.close();
     this.#documents.close();

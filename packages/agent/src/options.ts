@@ -56,6 +56,8 @@ export interface AgentOptions {
   readonly lbNoBackend?: "reject" | "drop";
   /** Which connected sockets are ended when their service's backend has gone, as their owners would not be told otherwise. Default udp. */
   readonly lbTerminate?: "none" | "udp" | "all";
+  /** Services' health check ports are answered, in the namespace of this process. Default false. */
+  readonly healthCheckPorts?: boolean;
   /** Every question to a policy leaves a flow. Default false. */
   readonly verdictEvents?: boolean;
   readonly log: Logger;

@@ -25,6 +25,7 @@ describe("what skep up is told about services", () => {
         nodePortRange: "20000,20999",
       }),
     ).toEqual({
+      healthCheckPorts: true,
       loadBalancer: { algorithm: "random", maglevTableSize: 16_381, mode: "dsr", nodePortRange: [20_000, 20_999] },
       ...{ lbAcceleration: "generic", lbNoBackend: "drop", lbTerminate: "udp", lbDispatch: "option" },
     });

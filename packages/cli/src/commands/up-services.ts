@@ -35,7 +35,13 @@ export function balancingOf(
   flags: Flags,
 ): Pick<
   AgentOptions,
-  "loadBalancer" | "lbAcceleration" | "lbDispatch" | "lbNoBackend" | "lbTerminate" | "prefilterFile"
+  | "loadBalancer"
+  | "lbAcceleration"
+  | "lbDispatch"
+  | "lbNoBackend"
+  | "lbTerminate"
+  | "prefilterFile"
+  | "healthCheckPorts"
 > {
   const { lbAlgorithm: algorithm, lbMode: mode, lbAcceleration, lbNoBackend, lbTerminate } = flags;
   const nodePortRange = portRange(flags.nodePortRange);
@@ -47,6 +53,7 @@ export function balancingOf(
   if (prefilterCidrs !== undefined && (flags.devices ?? "") === "")
     throw usageError("--prefilter-cidrs needs --devices: it is at them");
   return {
+    healthCheckPorts: true,
     ...(prefilterCidrs === undefined ? {} : { prefilterFile: resolve(prefilterCidrs) }),
     loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
     ...{ lbAcceleration, lbNoBackend, lbTerminate, lbDispatch: flags.lbDsrDispatch === "ipip" ? "ipip" : "option" },

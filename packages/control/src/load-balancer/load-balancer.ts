@@ -21,6 +21,7 @@ import { Claims } from "./frontends.ts";
 import { addressKey, compareText, hostKey } from "./key.ts";
 import {
   type Frontend,
+  type HealthCheck,
   type FrontendParams,
   INSTANCE_STATES,
   type Instance,
@@ -41,7 +42,7 @@ import {
   takesFrontend,
 } from "./redirect.ts";
 import type { LoadBalancerChange, LoadBalancerRows, SkipRow } from "./rows.ts";
-import { selectBackends } from "./select.ts";
+import { isHere, selectBackends } from "./select.ts";
 import {
   type EndpointSliceSpec,
   objectKey,
@@ -466,6 +467,15 @@ export class LoadBalancer {
   /** Of the backend's address; null where no frontend uses it. */
   backendId(key: string): number | null {
     return this.#programmer.backends.numbers.get(key);
+  }
+
+  /** Ports at which the node tells whether it has backends of a service whose policy for traffic from outside is Local; how many are active. */
+  healthChecks(): HealthCheck[] {
+    return this.services().flatMap(({ name, healthCheckNodePort: port, externalLocal }) => {
+      if (port === 0 || !externalLocal) return [];
+      const active = this.instancesOf(name).filter((each) => each.state === "active" && isHere(each, this.#node));
+      return [{ service: name, port, localEndpoints: new Set(active.map(({ address }) => hostKey(address))).size }];
+    });
   }
 
   /** Every backend of every service, whether a frontend uses it or not, by address, with the services that it serves. */

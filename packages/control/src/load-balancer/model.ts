@@ -41,6 +41,14 @@ export interface Service {
   readonly loadBalancerClass: string | null;
 }
 
+/** What the node answers at a health check port. */
+export interface HealthCheck {
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly port: number;
+  readonly localEndpoints: number;
+}
+
 export interface FrontendParams extends SocketAddress {
   readonly service: string;
   readonly scope: 0 | 1;

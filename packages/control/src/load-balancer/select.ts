@@ -40,7 +40,7 @@ function inZone(instances: readonly Instance[], zone: string): Instance[] {
 }
 
 /** A backend whose node nobody knows counts as local. */
-function isHere(instance: Instance, { name }: NodeFacts): boolean {
+export function isHere(instance: Instance, { name }: NodeFacts): boolean {
   return instance.node === "" || instance.node === name;
 }
 
