@@ -14,7 +14,14 @@ export const serviceAddress = (at: number): string => `10.97.${byte(at >> 8)}.${
 const backendAddress = (at: number, backend: number): string => `10.${100 + backend}.${byte(at >> 8)}.${byte(at)}`;
 
 function service(at: number, change: number): string {
-  const backends = [0, 1, 2].map((backend) => backendAddress(at, backend === 2 ? 2 + (change % 3) : backend));
+  return serviceText(
+    at,
+    [0, 1, 2].map((backend) => backendAddress(at, backend === 2 ? 2 + (change % 3) : backend)),
+  );
+}
+
+/** A service with its endpoint slice. */
+export function serviceText(at: number, backends: readonly string[]): string {
   return `apiVersion: v1
 kind: Service
 metadata:

@@ -29,6 +29,9 @@ export type FolderObject =
   | (Base & { readonly kind: "CiliumLocalRedirectPolicy"; readonly spec: RedirectSpec })
   | (Base & { readonly kind: "CiliumEgressGatewayPolicy"; readonly spec: EgressPolicySpec });
 
+/** What is kept of an object that control has taken over. */
+export type FolderKey = Base & { readonly kind: FolderObject["kind"] };
+
 interface Read {
   readonly object: FolderObject | null;
   readonly diagnostics: readonly Diagnostic[];

@@ -38,6 +38,18 @@ export interface ClusterObjects {
   readonly identities: readonly ClusterIdentity[];
 }
 
+export const NO_OBJECTS: ClusterObjects = { nodes: [], endpoints: [], identities: [] };
+
+/** Of all documents of a file; `NO_OBJECTS` where there is none. */
+export function joinObjects(objects: readonly ClusterObjects[]): ClusterObjects {
+  if (objects.length === 0) return NO_OBJECTS;
+  return {
+    nodes: objects.flatMap(({ nodes }) => nodes),
+    endpoints: objects.flatMap(({ endpoints }) => endpoints),
+    identities: objects.flatMap(({ identities }) => identities),
+  };
+}
+
 export const CLUSTER_KINDS: ReadonlySet<string> = new Set(["CiliumNode", "CiliumEndpoint", "CiliumIdentity"]);
 
 const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };

@@ -20,7 +20,7 @@ import {
   documentKey,
   type ServicePeers,
 } from "@skep/policy";
-import type { EndpointSeed } from "./model.ts";
+import type { EndpointSeed, Labels } from "./model.ts";
 
 /** How policies are enforced. */
 export type PolicySettings = Pick<
@@ -46,7 +46,7 @@ export class PolicyState {
   /** Each engine counts its versions anew. */
   #engines = 0;
   /** Identities that the engine has been told, with the ports that they name. */
-  #known: ReadonlyMap<number, string> = new Map();
+  #known: ReadonlyMap<number, KnownIdentity> = new Map();
   readonly #host: PolicySubject;
 
   /** `nodeLabels`: of the node itself, what a nodeSelector selects. */
@@ -101,12 +101,15 @@ export class PolicyState {
     endpoints: readonly PolicySubject[],
   ): void {
     const ports = namedPortsOf(seeds);
-    const known = new Map<number, string>();
+    const known = new Map<number, KnownIdentity>();
     for (const identity of identities) {
       const told = this.#withFacts(identity, ports.get(identity.id) ?? []);
-      const key = JSON.stringify([told.namedPorts ?? [], told.labels]);
-      known.set(identity.id, key);
-      if (this.#known.get(identity.id) !== key) this.#engine.upsertIdentity(told);
+      const { labels } = told;
+      const namedPorts = told.namedPorts ? JSON.stringify(told.namedPorts) : "";
+      const before = this.#known.get(identity.id);
+      const isKnown = before?.labels === labels && before.namedPorts === namedPorts;
+      known.set(identity.id, isKnown ? before : { labels, namedPorts });
+      if (!isKnown) this.#engine.upsertIdentity(told);
     }
     for (const id of this.#known.keys()) if (!known.has(id)) this.#engine.removeIdentity(id);
     this.#known = known;
@@ -151,6 +154,13 @@ export class PolicyState {
   rulesOf(cookie: number): readonly RuleOrigin[] {
     return this.repository.rulesOf(cookie);
   }
+}
+
+/** An identity as the engine has it. */
+interface KnownIdentity {
+  readonly labels: Labels;
+  /** As text. */
+  readonly namedPorts: string;
 }
 
 function hostSubject(nodeLabels: Readonly<Record<string, string>>): PolicySubject {

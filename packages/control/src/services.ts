@@ -5,7 +5,7 @@
 import { type Address, formatAddress, hostPrefix, isLinkLocal, isLoopback, type Prefix } from "@skep/net";
 import { type Diagnostic, equalTo, labelSelector, type ServicePeers } from "@skep/policy";
 import { AddressPool } from "./addresses.ts";
-import { type FolderObject, putObject, takeObject } from "./folder-objects.ts";
+import { type FolderKey, type FolderObject, putObject, takeObject } from "./folder-objects.ts";
 import { Allocations, type AllocationsSnapshot } from "./load-balancer/allocations.ts";
 import { isEmptyChange } from "./load-balancer/change.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
@@ -45,7 +45,10 @@ export class Services {
 
   put(object: FolderObject): void {
     this.#touch(object);
-    if (object.kind !== "Service") return putObject(this.balancer, object);
+    if (object.kind !== "Service") {
+      putObject(this.balancer, object);
+      return this.#touch(object);
+    }
     this.#problems.delete(object.key);
     try {
       this.balancer.setService(this.#allocations.complete(object.spec));
@@ -58,18 +61,16 @@ export class Services {
     }
   }
 
-  take(object: FolderObject): void {
+  take(object: FolderKey): void {
     this.#touch(object);
     if (object.kind === "Service") this.#allocations.release(object.key);
     this.#problems.delete(object.key);
     takeObject(this.balancer, object);
   }
 
-  #touch(object: FolderObject): void {
-    if (object.kind === "Service") this.#touched.add(object.key);
-    if (object.kind !== "EndpointSlice") return;
-    const before = this.balancer.slice(object.key)?.service ?? object.spec.service;
-    for (const name of [before, object.spec.service]) this.#touched.add(`${object.spec.namespace}/${name}`);
+  #touch({ kind, key }: FolderKey): void {
+    const service = kind === "EndpointSlice" ? this.balancer.serviceOfSlice(key) : kind === "Service" ? key : null;
+    if (service !== null) this.#touched.add(service);
   }
 
   setEndpoint(endpoint: Endpoint): void {

@@ -34,12 +34,12 @@ import { bandwidthOf } from "./bandwidth.ts";
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
 import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
-import { CLUSTER_KINDS, type ClusterObjects, NodeTable, parseClusterObject } from "./nodes.ts";
+import { CLUSTER_KINDS, type ClusterObjects, joinObjects, NO_OBJECTS, NodeTable, parseClusterObject } from "./nodes.ts";
 import type { NumberChange } from "./number-changes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
 import { egressProblems, type EgressRow, egressRows, type EgressState } from "./egress/egress.ts";
 import type { EgressPolicySpec } from "./egress/parse.ts";
-import { type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
+import { type FolderKey, type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
 import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
@@ -81,13 +81,16 @@ export class EndpointNameError extends Error {
   override readonly name = "EndpointNameError";
 }
 
+/** What is kept of a file. Objects are the load balancer's, here are their names. */
 interface FileContent {
   readonly policies: readonly PolicyDocument[];
-  readonly objects: readonly FolderObject[];
-  readonly cluster: readonly ClusterObjects[];
+  readonly objects: readonly FolderKey[];
+  readonly cluster: ClusterObjects;
+  readonly egress: readonly EgressPolicySpec[];
 }
+type ReadContent = Omit<FileContent, "objects"> & { readonly objects: readonly FolderObject[] };
 
-const NO_CONTENT: FileContent = { policies: [], objects: [], cluster: [] };
+const NO_CONTENT: ReadContent = { policies: [], objects: [], cluster: NO_OBJECTS, egress: [] };
 
 const LAST_ENDPOINT = 65_534;
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -156,12 +159,13 @@ export class World {
       file,
     );
     const diagnostics = [...parsed.diagnostics, ...told, ...cluster.flatMap((each) => each.diagnostics)];
-    const content = { policies: parsed.documents, objects, cluster };
+    const content = { policies: parsed.documents, objects, cluster: joinObjects(cluster), egress: egressOf(objects) };
     diagnostics.push(...this.#givenTwice(file, content));
-    this.#diagnostics.set(file, diagnostics);
+    if (diagnostics.length > 0) this.#diagnostics.set(file, diagnostics);
+    else this.#diagnostics.delete(file);
     if (hasErrors(diagnostics)) return { changed: false, diagnostics };
     const before = this.#files.get(file) ?? NO_CONTENT;
-    this.#files.set(file, content);
+    this.#files.set(file, { ...content, objects: objects.map(({ kind, key, span }) => ({ kind, key, span })) });
     this.#documentsChanged(before, content);
     return { changed: true, diagnostics };
   }
@@ -185,21 +189,21 @@ export class World {
     for (const { kind, key, span } of identified(after)) this.#places.set(`${kind} ${key}`, span);
   }
 
-  #documentsChanged(before: FileContent, after: FileContent): void {
+  #documentsChanged(before: FileContent, after: ReadContent): void {
     this.#setPlaces(before, after);
     if (after.policies.length > 0 || before.policies.length > 0) {
       const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
       this.#policy.setDocuments(contents.flatMap((content) => content.policies));
     }
-    if (after.cluster.length > 0 || before.cluster.length > 0) {
-      this.nodes.set([...this.#files.values()].flatMap((content) => content.cluster));
+    if (after.cluster !== NO_OBJECTS || before.cluster !== NO_OBJECTS) {
+      this.nodes.set([...this.#files.values()].map((content) => content.cluster));
       this.#services.setRemoteWorkloads(this.nodes.workloads());
     }
     this.#objectsChanged(before.objects, after.objects);
     this.#revision += 1;
   }
 
-  #objectsChanged(before: readonly FolderObject[], after: readonly FolderObject[]): void {
+  #objectsChanged(before: readonly FolderKey[], after: readonly FolderObject[]): void {
     const kept = new Set(after.map(({ kind, key }) => `${kind}/${key}`));
     for (const object of before) if (!kept.has(`${object.kind}/${object.key}`)) this.#services.take(object);
     for (const object of after) this.#services.put(object);
@@ -357,8 +361,7 @@ export class World {
   // ---- rows ----
 
   #egressPolicies(): EgressPolicySpec[] {
-    const objects = [...this.#files.values()].flatMap((content) => content.objects);
-    return objects.flatMap((object) => (object.kind === "CiliumEgressGatewayPolicy" ? [object.spec] : []));
+    return [...this.#files.values()].flatMap((content) => content.egress);
   }
 
   /** By which nodes what workloads send to the world leaves. */
@@ -548,6 +551,10 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
+}
+
+function egressOf(objects: readonly FolderObject[]): EgressPolicySpec[] {
+  return objects.flatMap((object) => (object.kind === "CiliumEgressGatewayPolicy" ? [object.spec] : []));
 }
 
 function identified({ policies, objects }: FileContent): { kind: string; key: string; span: Span }[] {

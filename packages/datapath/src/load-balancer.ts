@@ -135,8 +135,6 @@ export class LoadBalancerMaps {
   readonly #bpf: BpfMachine;
   readonly #map: (name: string) => RawMap;
   readonly #table: MapSpec;
-  /** What the maps hold, where that is known; backends with generation 0. */
-  #held: Tables | null = null;
 
   constructor({ bpf, map, table }: LoadBalancerMapsOptions) {
     this.#bpf = bpf;
@@ -146,15 +144,13 @@ export class LoadBalancerMaps {
 
   /** One step, in an order that is safe at every instant. Idempotent; throws the kernel's errors. */
   apply({ written, removed }: LoadBalancerChange): { changed: number; deleted: number } {
-    this.#held = null;
     return this.#apply(encodeTables(written), encodeTables(removed));
   }
 
   /** Brings the maps to exactly these rows, whatever they hold. */
   replace(rows: LoadBalancerRows): { changed: number; deleted: number } {
-    const held = this.#held ?? this.#read();
+    const held = this.#read();
     const wanted = encodeTables(rows);
-    this.#held = null;
     const part = (keep: (name: (typeof PARTS)[number]) => Entries): Tables => ({
       ...{ services: keep("services"), backends: keep("backends"), frontends: keep("frontends") },
       ...{
@@ -164,12 +160,10 @@ export class LoadBalancerMaps {
         skips: keep("skips"),
       },
     });
-    const result = this.#apply(
+    return this.#apply(
       part((name) => differing(wanted[name], held[name])),
       part((name) => missing(held[name], wanted[name])),
     );
-    this.#held = wanted;
-    return result;
   }
 
   #apply(written: Tables, removed: Tables): { changed: number; deleted: number } {

@@ -50,44 +50,73 @@ export function parseLabels(texts: readonly string[]): Labels {
   return Object.fromEntries(texts.map(parseLabel).map(({ key, value }) => [key, value]));
 }
 
+/** The names of a set of labels. Thousands of workloads have the same. */
+interface LabelNames {
+  readonly sorted: readonly string[];
+  /** The first name of each key, whatever its source. */
+  readonly byKey: ReadonlyMap<string, string>;
+  readonly prefixes: readonly Prefix[];
+}
+
+function readNames(sorted: readonly string[]): LabelNames {
+  const byKey = new Map<string, string>();
+  const prefixes: Prefix[] = [];
+  for (const name of sorted) {
+    const { source, key } = parseLabelKey(name, "k8s");
+    const prefix = source === "cidr" ? prefixOfCidrKey(key) : null;
+    if (prefix) prefixes.push(prefix);
+    if (!byKey.has(key)) byKey.set(key, name);
+  }
+  return { sorted, byKey, prefixes };
+}
+
+const MOST_NAMES = 1024;
+const knownNames = new Map<string, LabelNames>();
+
+function namesOf(labels: Labels): LabelNames {
+  const sorted = Object.keys(labels).sort();
+  const text = sorted.join("\0");
+  const known = knownNames.get(text);
+  if (known) return known;
+  const names = readNames(sorted);
+  // Those of prefixes are each their own.
+  if (names.prefixes.length > 0) return names;
+  if (knownNames.size >= MOST_NAMES) knownNames.clear();
+  knownNames.set(text, names);
+  return names;
+}
+
 /** Labels prepared for many look-ups. */
 export class LabelSet {
   readonly labels: Labels;
-  private readonly exact = new Map<string, string>();
-  private readonly bySource = new Map<string, string>();
-  private readonly prefixes: Prefix[] = [];
+  private readonly names: LabelNames;
 
   constructor(labels: Labels) {
     this.labels = labels;
-    for (const name of Object.keys(labels).sort()) {
-      const value = labels[name] ?? "";
-      const { source, key } = parseLabelKey(name, "k8s");
-      this.exact.set(name, value);
-      const prefix = source === "cidr" ? prefixOfCidrKey(key) : null;
-      if (prefix) this.prefixes.push(prefix);
-      if (!this.bySource.has(key)) this.bySource.set(key, value);
-    }
+    this.names = namesOf(labels);
   }
 
   /** Null if the label is absent. A key of source `cidr` is there when it names a prefix around that of the label. */
   get({ source, key }: LabelKey): string | null {
-    const value = source === "any" ? this.bySource.get(key) : this.exact.get(`${source}:${key}`);
-    if (value !== undefined) return value;
-    const prefix = source === "cidr" && this.prefixes.length > 0 ? prefixOfCidrKey(key) : null;
-    return prefix && this.prefixes.some((own) => prefixCovers(prefix, own)) ? "" : null;
+    const { byKey, prefixes } = this.names;
+    const name = source === "any" ? byKey.get(key) : `${source}:${key}`;
+    if (name !== undefined && this.has(name)) return this.labels[name] ?? "";
+    const prefix = source === "cidr" && prefixes.length > 0 ? prefixOfCidrKey(key) : null;
+    return prefix && prefixes.some((own) => prefixCovers(prefix, own)) ? "" : null;
   }
 
   has(name: string): boolean {
-    return this.exact.has(name);
+    return Object.hasOwn(this.labels, name);
   }
 
   /** Keys without their sources, with every value that one of the sources gives. */
   *pairs(): IterableIterator<readonly [key: string, value: string]> {
-    for (const [name, value] of this.exact) yield [parseLabelKey(name, "k8s").key, value];
+    for (const name of this.names.sorted) yield [parseLabelKey(name, "k8s").key, this.labels[name] ?? ""];
   }
 
   get namespace(): string | null {
-    return this.exact.get(`k8s:${NAMESPACE_LABEL}`) ?? null;
+    const name = `k8s:${NAMESPACE_LABEL}`;
+    return this.has(name) ? (this.labels[name] ?? "") : null;
   }
 }
 

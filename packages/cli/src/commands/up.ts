@@ -10,6 +10,7 @@ import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
 import { pageFiles } from "../page-files.ts";
 import { type OutputFlags, outputsOf } from "./up-outputs.ts";
+import { keepYoungSmall, release } from "../young-generation.ts";
 import { balancingOf } from "./up-services.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
@@ -103,6 +104,7 @@ export async function up(options: UpOptions): Promise<number> {
     return EXIT_USAGE;
   }
   if (await answers(socketPath(options.run))) throw new SocketTakenError(socketPath(options.run));
+  keepYoungSmall();
   const asked = untilAsked();
   const { netns, nodeName } = options;
   const places = { run: resolve(options.run), state: resolve(options.state), pins: resolve(options.pins) };
@@ -151,6 +153,7 @@ export async function up(options: UpOptions): Promise<number> {
       notePlace(places.run, { ...place, mounts: [...mountedBefore, ...mounted] });
     });
   const { socket, metrics, api, page } = running;
+  release();
   log.info("ready", {
     ...{ socket, folder: directory },
     ...(metrics === undefined ? {} : { metrics }),

@@ -44,7 +44,9 @@ export class Allocations {
       spec.type === "LoadBalancer" && spec.ingressIps.length === 0 && spec.wantedLoadBalancerIp
         ? [spec.wantedLoadBalancerIp]
         : spec.ingressIps;
-    return { ...spec, clusterIps, ingressIps, ports: this.#ports(spec) };
+    const ports = this.#ports(spec);
+    const isComplete = clusterIps === spec.clusterIps && ingressIps === spec.ingressIps && ports === spec.ports;
+    return isComplete ? spec : { ...spec, clusterIps, ingressIps, ports };
   }
 
   /** What a service no longer is or has is free again. */
@@ -82,7 +84,8 @@ export class Allocations {
     for (const address of this.#claimed.get(key) ?? []) this.#pool.release(address);
     const own = addresses.filter((address) => this.#isFree(address));
     for (const address of own) this.#pool.claim(address);
-    this.#claimed.set(key, own);
+    if (own.length > 0) this.#claimed.set(key, own);
+    else this.#claimed.delete(key);
   }
 
   #isFree(address: Address): boolean {
@@ -100,7 +103,7 @@ export class Allocations {
       return { ...port, nodePort: this.#nodePort(key, name, port) };
     });
     for (const name of this.#nodePorts.get(key)?.keys() ?? []) if (!wanted.has(name)) this.#freePort(key, name);
-    return ports;
+    return wanted.size === 0 ? spec.ports : ports;
   }
 
   #nodePort(key: string, name: string, { nodePort, protocol }: ServicePort): number {

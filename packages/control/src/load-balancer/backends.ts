@@ -16,21 +16,24 @@ const STATES: Readonly<Record<InstanceState, number>> = {
   maintenance: BACKEND_STATE.MAINTENANCE,
 };
 
-/** A frontend's use of a backend, with what it knows of it. */
-export interface BackendUse {
-  readonly key: string;
-  readonly state: number;
-  readonly zone: number;
-}
-
 interface Entry {
   readonly id: number;
   readonly address: Address;
   readonly port: number;
   readonly protocol: number;
-  /** Users by state and zone: services may see one backend differently, then the better state counts. */
-  readonly users: Map<number, number>;
+  /** Pairs of a state with zone and how many users see it so: services may see one backend differently, then the better state counts. */
+  users: readonly number[];
   row: LoadBalancerBackendRow | null;
+}
+
+const NOBODY: readonly number[] = [];
+
+function counted(users: readonly number[], what: number, by: 1 | -1): readonly number[] {
+  const at = users.findIndex((each, index) => index % 2 === 0 && each === what);
+  const count = (at < 0 ? 0 : (users[at + 1] ?? 0)) + by;
+  const others = at < 0 ? users : users.filter((_, index) => index !== at && index !== at + 1);
+  if (count <= 0) return others.length === 0 ? NOBODY : others;
+  return others.length === 0 ? [what, count] : [...others, what, count];
 }
 
 export class BackendRegistry {
@@ -43,37 +46,31 @@ export class BackendRegistry {
     this.#zones = zones;
   }
 
-  use({ key, state, zone }: Instance): BackendUse {
-    return { key, state: STATES[state], zone: this.#zones[zone] ?? 0 };
-  }
-
   /** The backend's number. It has a row from the next `settle` on, if it is used. */
   acquire({ key, address, port, protocol }: Instance): number {
     const known = this.#entries.get(key);
     if (known) return known.id;
     const id = this.numbers.acquire(key);
     if (id === null) throw new RangeError("all 4294967295 numbers of backends are in use");
-    this.#entries.set(key, { id, address, port, protocol, users: new Map(), row: null });
+    this.#entries.set(key, { id, address, port, protocol, users: NOBODY, row: null });
     this.#touched.add(key);
     return id;
   }
 
-  add(uses: readonly BackendUse[]): void {
+  /** A frontend uses these, as it knows them. */
+  add(uses: readonly Instance[]): void {
     this.#count(uses, 1);
   }
 
-  drop(uses: readonly BackendUse[]): void {
+  drop(uses: readonly Instance[]): void {
     this.#count(uses, -1);
   }
 
-  #count(uses: readonly BackendUse[], by: 1 | -1): void {
+  #count(uses: readonly Instance[], by: 1 | -1): void {
     for (const { key, state, zone } of uses) {
-      const users = this.#entries.get(key)?.users;
-      if (!users) continue;
-      const at = state * 256 + zone;
-      const count = (users.get(at) ?? 0) + by;
-      if (count > 0) users.set(at, count);
-      else users.delete(at);
+      const entry = this.#entries.get(key);
+      if (!entry) continue;
+      entry.users = counted(entry.users, STATES[state] * 256 + (this.#zones[zone] ?? 0), by);
       this.#touched.add(key);
     }
   }
@@ -84,13 +81,13 @@ export class BackendRegistry {
       const entry = this.#entries.get(key);
       if (!entry) continue;
       const { id, address, port, protocol, users } = entry;
-      if (users.size === 0) {
+      if (users.length === 0) {
         change.put("backends", entry.row, null);
         this.#entries.delete(key);
         this.numbers.release(key);
         continue;
       }
-      const best = Math.min(...users.keys());
+      const best = Math.min(...users.filter((_, at) => at % 2 === 0));
       const row = { id, address, port, protocol, state: Math.floor(best / 256), zone: best % 256 };
       if (entry.row && entry.row.state === row.state && entry.row.zone === row.zone) continue;
       change.put("backends", entry.row, row);

@@ -19,6 +19,8 @@ import {
   type WorkloadSpec,
 } from "./spec.ts";
 
+const NO_NAMES: readonly string[] = [];
+
 export const ANY4: Address = { family: 4, bytes: new Uint8Array(4) };
 export const ANY6: Address = { family: 6, bytes: new Uint8Array(16) };
 
@@ -100,7 +102,9 @@ function frontend(
   { name, protocol, port: servicePort }: ServicePort,
   at: Pick<FrontendParams, "type" | "address" | "scope" | "port">,
 ): FrontendParams {
-  return { ...at, service: objectKey(spec), protocol, portName: name, servicePort };
+  // Each by name: what is spread into has a hidden class of its own, 300 bytes for each frontend.
+  const { type, address, scope, port } = at;
+  return { type, address, scope, port, service: objectKey(spec), protocol, portName: name, servicePort };
 }
 
 // ---- backends ----
@@ -139,8 +143,9 @@ export function instance(
   at: { readonly address: Address; readonly port: number; readonly protocol: number },
   { name, state, node, zone = "", forZones = null }: InstanceFacts,
 ): Instance {
-  const portNames = name === "" ? [] : [name];
-  return { ...at, key: addressKey(at), portNames, state, node, zone, forZones, weight: 1 };
+  const { address, port, protocol } = at;
+  const portNames = name === "" ? NO_NAMES : [name];
+  return { address, port, protocol, key: addressKey(at), portNames, state, node, zone, forZones, weight: 1 };
 }
 
 /** What one workload serves of a service that selects it. */
@@ -165,7 +170,12 @@ function targetOf({ namedPorts }: WorkloadSpec, { targetPort, protocol }: Servic
 }
 
 /** Instances of several sources: one for each address, with the names of all and the best state. */
-export function mergeInstances(sources: Iterable<readonly Instance[]>, states: readonly InstanceState[]): Instance[] {
+export function mergeInstances(
+  sources: readonly (readonly Instance[])[],
+  states: readonly InstanceState[],
+): readonly Instance[] {
+  const [only] = sources;
+  if (only && sources.length === 1 && isSorted(only)) return only;
   const merged = new Map<string, Instance>();
   for (const instances of sources) {
     for (const next of instances) {
@@ -174,6 +184,11 @@ export function mergeInstances(sources: Iterable<readonly Instance[]>, states: r
     }
   }
   return [...merged.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** Without one that comes twice. */
+function isSorted(instances: readonly Instance[]): boolean {
+  return instances.every(({ key }, at) => at === 0 || (instances[at - 1]?.key ?? "") < key);
 }
 
 function mergeTwo(a: Instance, b: Instance, states: readonly InstanceState[]): Instance {

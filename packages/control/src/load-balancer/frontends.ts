@@ -12,7 +12,7 @@ interface Claim {
 
 export class Claims {
   readonly #byKey = new Map<string, Claim[]>();
-  readonly #byService = new Map<string, ReadonlySet<string>>();
+  readonly #byService = new Map<string, readonly string[]>();
 
   /** Replaces a service's claims; null: it is gone. Returns the addresses that may have changed hands. */
   set(name: string, service: Service | null, wanted: readonly FrontendParams[]): Set<string> {
@@ -25,7 +25,7 @@ export class Claims {
       keys.add(key);
       this.#add(key, { params, created: service?.created ?? "" });
     }
-    if (keys.size > 0) this.#byService.set(name, keys);
+    if (keys.size > 0) this.#byService.set(name, [...keys]);
     else this.#byService.delete(name);
     for (const key of keys) touched.add(key);
     return touched;

@@ -77,6 +77,12 @@ export interface FrontendStatus {
   readonly error: string;
 }
 
+/** Backends of a service, and what they come from. */
+interface Source {
+  readonly source: string;
+  readonly instances: readonly Instance[];
+}
+
 const EVERYWHERE = { 4: hostKey(ANY4), 6: hostKey(ANY6) } as const;
 
 export class LoadBalancer {
@@ -87,7 +93,8 @@ export class LoadBalancer {
   #local: ReadonlySet<string> = new Set();
 
   readonly #specs = new Map<string, ServiceSpec>();
-  readonly #slices = new Map<string, EndpointSliceSpec>();
+  /** The service that each belongs to, with its namespace. */
+  readonly #slices = new Map<string, string>();
   readonly #pods = new Map<string, PodSpec>();
   readonly #redirects = new Map<string, RedirectSpec>();
   readonly #workloads = new Workloads();
@@ -96,7 +103,7 @@ export class LoadBalancer {
   readonly #claims = new Claims();
   readonly #frontends = new Map<string, Frontend>();
   /** By service, then by what they come from. */
-  readonly #sources = new Map<string, Map<string, readonly Instance[]>>();
+  readonly #sources = new Map<string, readonly Source[]>();
   readonly #merged = new Map<string, readonly Instance[]>();
   readonly #redirectsTo = new Map<string, readonly RedirectSpec[]>();
   readonly #redirectSkips = new Map<string, readonly SkipRow[]>();
@@ -133,7 +140,7 @@ export class LoadBalancer {
     if (spec) this.#specs.set(key, spec);
     else this.#specs.delete(key);
     this.#workloads.setService(old, spec);
-    for (const source of this.#sources.get(key)?.keys() ?? [])
+    for (const { source } of this.#sources.get(key) ?? [])
       if (source.startsWith("workload:")) this.#setInstances(key, source, []);
     if (spec) for (const workload of this.#workloads.selectedBy(spec)) this.#select(spec, workload);
     this.#publish(key, spec);
@@ -146,17 +153,17 @@ export class LoadBalancer {
 
   setEndpointSlice(spec: EndpointSliceSpec): void {
     const key = objectKey(spec);
-    const old = this.#slices.get(key);
-    if (old && old.service !== spec.service) this.deleteEndpointSlice(key);
-    this.#slices.set(key, spec);
-    this.#setInstances(`${spec.namespace}/${spec.service}`, `slice:${key}`, instancesOfSlice(spec, this.config));
+    const service = `${spec.namespace}/${spec.service}`;
+    if (this.#slices.get(key) !== service) this.deleteEndpointSlice(key);
+    this.#slices.set(key, service);
+    this.#setInstances(service, `slice:${key}`, instancesOfSlice(spec, this.config));
   }
 
   deleteEndpointSlice(key: string): void {
-    const old = this.#slices.get(key);
-    if (!old) return;
+    const service = this.#slices.get(key);
+    if (service === undefined) return;
     this.#slices.delete(key);
-    this.#setInstances(`${old.namespace}/${old.service}`, `slice:${key}`, []);
+    this.#setInstances(service, `slice:${key}`, []);
   }
 
   setPod(pod: PodSpec): void {
@@ -268,10 +275,9 @@ export class LoadBalancer {
   }
 
   #setInstances(service: string, source: string, instances: readonly Instance[]): void {
-    const sources = this.#sources.get(service) ?? new Map<string, readonly Instance[]>();
-    if (instances.length > 0) sources.set(source, instances);
-    else sources.delete(source);
-    if (sources.size > 0) this.#sources.set(service, sources);
+    const others = (this.#sources.get(service) ?? []).filter((each) => each.source !== source);
+    const sources = instances.length > 0 ? [...others, { source, instances }] : others;
+    if (sources.length > 0) this.#sources.set(service, sources);
     else this.#sources.delete(service);
     this.#merged.delete(service);
     this.#dirtyServices.add(service);
@@ -281,7 +287,8 @@ export class LoadBalancer {
     return this.#specs.get(key) ?? null;
   }
 
-  slice(key: string): EndpointSliceSpec | null {
+  /** With its namespace; null where the slice is not known. */
+  serviceOfSlice(key: string): string | null {
     return this.#slices.get(key) ?? null;
   }
 
@@ -289,11 +296,11 @@ export class LoadBalancer {
   instancesOf(service: string): readonly Instance[] {
     const known = this.#merged.get(service);
     if (known) return known;
-    const sources = [...(this.#sources.get(service) ?? [])];
-    const isSliced = sources.some(([source]) => source.startsWith("slice:"));
-    const heard = sources.filter(([source]) => !isSliced || !source.startsWith(`workload:${REMOTE_WORKLOAD}`));
+    const sources = this.#sources.get(service) ?? [];
+    const isSliced = sources.some(({ source }) => source.startsWith("slice:"));
+    const heard = sources.filter(({ source }) => !isSliced || !source.startsWith(`workload:${REMOTE_WORKLOAD}`));
     const merged = mergeInstances(
-      heard.map(([, instances]) => instances),
+      heard.map(({ instances }) => instances),
       INSTANCE_STATES,
     );
     this.#merged.set(service, merged);
@@ -350,7 +357,10 @@ export class LoadBalancer {
     const backends = selectBackends(this.instancesOf(redirectTo ?? params.service), {
       ...{ params, service, redirected: redirectTo !== null, node: this.#node, config: this.config },
     });
-    this.#frontends.set(key, { ...params, key, redirectTo, backends });
+    const { address, port, protocol, service: name, scope, type, portName, servicePort } = params;
+    // prettier-ignore
+    const frontend = { address, port, protocol, service: name, scope, type, portName, servicePort, key, redirectTo, backends };
+    this.#frontends.set(key, frontend);
   }
 
   /** The first policy that takes the frontend and has somebody to serve it. */

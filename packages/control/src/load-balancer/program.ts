@@ -2,8 +2,8 @@
  * @module
  * Frontends to rows of the kernel's maps, one frontend at a time: numbers, slots, reverse entries, affinity, source ranges, Maglev tables.
  */
-import { type Address, isUnspecified } from "@skep/net";
-import { BackendRegistry, type BackendUse } from "./backends.ts";
+import { type Address, isUnspecified, type Prefix } from "@skep/net";
+import { BackendRegistry } from "./backends.ts";
 import type { ChangeBuilder } from "./change.ts";
 import type { LoadBalancerConfig } from "./config.ts";
 import { addressKey, hostKey } from "./key.ts";
@@ -22,28 +22,33 @@ export interface Placement {
 
 type FrontendRows = Pick<LoadBalancerRows, "services" | "reverse" | "affinity" | "sourceRanges">;
 
+/** What rows are made of: there are many, and most are like their first. */
 interface Programmed {
   readonly id: number;
-  readonly rows: FrontendRows;
-  readonly uses: readonly BackendUse[];
+  /** Slot 0; null: no rows. */
+  readonly master: ServiceSlotRow | null;
+  /** Numbers of the backends in the slots from 1 on. */
+  readonly slots: readonly number[];
+  /** How many of the first have affinity matches. */
+  readonly sticky: number;
+  readonly sourceRanges: readonly Prefix[];
+  readonly uses: readonly Instance[];
   /** What the Maglev table was made of; empty: there is none. Tables themselves are not kept: they are large, and made again when asked for. */
   readonly maglev: readonly Instance[];
   readonly catchAll: FrontendType | null;
 }
 
+/** Frontends of one address, most often one. */
 interface CatchAll {
   row: ServiceSlotRow | null;
-  readonly types: Map<string, FrontendType>;
-  /** How many of them are load balancers'. */
-  balanced: number;
+  types: readonly { readonly key: string; readonly type: FrontendType }[];
 }
 
 const NONE: Omit<Programmed, "id"> = {
-  rows: { services: [], reverse: [], affinity: [], sourceRanges: [] },
-  uses: [],
-  maglev: [],
-  catchAll: null,
+  ...{ master: null, slots: [], sticky: 0, sourceRanges: [], uses: [], maglev: [], catchAll: null },
 };
+const NO_RANGES: readonly Prefix[] = [];
+const NO_MEMBERS: readonly Instance[] = [];
 const NO_TABLE = new Uint32Array(0);
 
 const TYPE_FLAGS: Readonly<Record<FrontendType, number>> = {
@@ -92,8 +97,7 @@ export class Programmer {
     const before = this.#programmed.get(key);
     if (!before) return;
     this.#write(change, before, { ...NONE, id: before.id });
-    const [master] = before.rows.services;
-    if (master) this.#catchAll(change, { key, address: master.address, type: null });
+    if (before.master) this.#catchAll(change, { key, address: before.master.address, type: null });
     this.#programmed.delete(key);
     this.numbers.release(key);
   }
@@ -104,7 +108,7 @@ export class Programmer {
 
   /** What a frontend is known by at an address. */
   place(key: string): { readonly id: number; readonly address: Address; readonly flags: number } | null {
-    const [master] = this.#programmed.get(key)?.rows.services ?? [];
+    const master = this.#programmed.get(key)?.master;
     return master ? { id: master.id, address: master.address, flags: master.flags } : null;
   }
 
@@ -116,27 +120,22 @@ export class Programmer {
     const serving = ordered.filter(({ state }) => state !== "maintenance");
     const counts = countStates(serving);
     const flags = flagsOf(frontend, service, { config: this.#config, address });
-    const at = { address, port: frontend.port, protocol: frontend.protocol, scope: frontend.scope };
-    const master = {
-      ...{ ...at, slot: 0, backend: 0, count: counts.taking, quarantined: serving.length - counts.taking },
-      ...{ algorithm: service.algorithm, affinityTimeout: service.affinityTimeout, id, flags },
-    };
-    const slots = serving.map((_, index): ServiceSlotRow => {
-      const slot = { ...at, slot: index + 1, backend: ids[index] ?? 0, count: 0, quarantined: 0 };
-      return { ...slot, algorithm: 0, affinityTimeout: 0, id, flags };
-    });
-    const sticky = service.affinityTimeout > 0 ? ids.slice(0, counts.active) : [];
+    const { port, protocol, scope } = frontend;
+    const { algorithm, affinityTimeout } = service;
+    const [count, quarantined] = [counts.taking, serving.length - counts.taking];
+    const slot = 0;
+    const backend = 0;
+    // prettier-ignore
+    const master = { address, port, protocol, scope, slot, backend, count, quarantined, algorithm, affinityTimeout, id, flags };
     const ranges = service.sourceRanges.filter((prefix) => prefix.address.family === address.family);
     return {
       id,
-      rows: {
-        services: [master, ...slots],
-        reverse: [{ id, address, port: frontend.port }],
-        affinity: sticky.map((backend) => ({ id, backend })),
-        sourceRanges: ranges.map((prefix) => ({ id, prefix })),
-      },
-      uses: ordered.map((each) => this.backends.use(each)),
-      maglev: this.#usesMaglev(frontend, service, address) ? serving.slice(0, counts.taking) : [],
+      master,
+      slots: ids.slice(0, serving.length),
+      sticky: affinityTimeout > 0 ? counts.active : 0,
+      sourceRanges: ranges.length === 0 ? NO_RANGES : ranges,
+      uses: frontend.backends,
+      maglev: this.#usesMaglev(frontend, service, address) ? serving.slice(0, counts.taking) : NO_MEMBERS,
       catchAll: hasCatchAll(frontend, service) && !isLocal ? frontend.type : null,
     };
   }
@@ -152,15 +151,16 @@ export class Programmer {
   #write(change: ChangeBuilder, before: Programmed | null, after: Programmed): void {
     this.backends.add(after.uses);
     if (before) this.backends.drop(before.uses);
-    const old = before?.rows ?? NONE.rows;
-    const slots = Math.max(old.services.length, after.rows.services.length);
+    const old = frontendRows(before ?? { ...NONE, id: after.id });
+    const rows = frontendRows(after);
+    const slots = Math.max(old.services.length, rows.services.length);
     for (let slot = 0; slot < slots; slot++)
-      change.put("services", old.services[slot] ?? null, after.rows.services[slot] ?? null);
-    change.put("reverse", old.reverse[0] ?? null, after.rows.reverse[0] ?? null);
+      change.put("services", old.services[slot] ?? null, rows.services[slot] ?? null);
+    change.put("reverse", old.reverse[0] ?? null, rows.reverse[0] ?? null);
     for (const row of old.affinity) change.put("affinity", row, null);
-    for (const row of after.rows.affinity) change.put("affinity", known(old.affinity, row), row);
+    for (const row of rows.affinity) change.put("affinity", known(old.affinity, row), row);
     for (const row of old.sourceRanges) change.put("sourceRanges", row, null);
-    for (const row of after.rows.sourceRanges) change.put("sourceRanges", null, row);
+    for (const row of rows.sourceRanges) change.put("sourceRanges", null, row);
     this.#writeMaglev(change, before, after);
   }
 
@@ -184,11 +184,11 @@ export class Programmer {
     const at = hostKey(address);
     const known = this.#catchAlls.get(at);
     if (!known && !type) return;
-    const entry = known ?? { row: null, types: new Map<string, FrontendType>(), balanced: 0 };
-    entry.balanced += Number(type === "LoadBalancer") - Number(entry.types.get(key) === "LoadBalancer");
-    if (type) entry.types.set(key, type);
-    else entry.types.delete(key);
-    const row = entry.types.size > 0 ? catchAllRow(address, entry.balanced > 0 ? "LoadBalancer" : "ClusterIP") : null;
+    const entry: CatchAll = known ?? { row: null, types: [] };
+    const others = entry.types.filter((each) => each.key !== key);
+    entry.types = type ? [...others, { key, type }] : others;
+    const isBalanced = entry.types.some((each) => each.type === "LoadBalancer");
+    const row = entry.types.length > 0 ? catchAllRow(address, isBalanced ? "LoadBalancer" : "ClusterIP") : null;
     if (row?.flags !== entry.row?.flags) change.put("services", entry.row, row);
     entry.row = row;
     if (row) this.#catchAlls.set(at, entry);
@@ -196,18 +196,34 @@ export class Programmer {
   }
 
   rows(): Omit<LoadBalancerRows, "skips"> {
-    const all = [...this.#programmed.values()];
+    const programmed = [...this.#programmed.values()];
+    const all = programmed.map(frontendRows);
     const catchAlls = [...this.#catchAlls.values()].flatMap(({ row }) => row ?? []);
     return {
       ...rowsOf(() => []),
-      services: [...catchAlls, ...all.flatMap(({ rows }) => rows.services)],
+      services: [...catchAlls, ...all.flatMap(({ services }) => services)],
       backends: this.backends.rows(),
-      reverse: all.flatMap(({ rows }) => rows.reverse),
-      affinity: all.flatMap(({ rows }) => rows.affinity),
-      sourceRanges: all.flatMap(({ rows }) => rows.sourceRanges),
-      maglev: all.flatMap((each) => (each.maglev.length > 0 ? [this.#table(each)] : [])),
+      reverse: all.flatMap(({ reverse }) => reverse),
+      affinity: all.flatMap(({ affinity }) => affinity),
+      sourceRanges: all.flatMap(({ sourceRanges }) => sourceRanges),
+      maglev: programmed.flatMap((each) => (each.maglev.length > 0 ? [this.#table(each)] : [])),
     };
   }
+}
+
+function frontendRows({ id, master, slots, sticky, sourceRanges }: Programmed): FrontendRows {
+  if (!master) return { services: [], reverse: [], affinity: [], sourceRanges: [] };
+  const { address, port, protocol, scope, flags } = master;
+  const rows = slots.map((backend, index): ServiceSlotRow => {
+    const nothing = { count: 0, quarantined: 0, algorithm: 0, affinityTimeout: 0 };
+    return { address, port, protocol, scope, slot: index + 1, backend, ...nothing, id, flags };
+  });
+  return {
+    services: [master, ...rows],
+    reverse: [{ id, address, port }],
+    affinity: slots.slice(0, sticky).map((backend) => ({ id, backend })),
+    sourceRanges: sourceRanges.map((prefix) => ({ id, prefix })),
+  };
 }
 
 /** Active ones first; the rest of the order only has to be the same each time. */

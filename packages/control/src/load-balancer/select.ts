@@ -14,9 +14,10 @@ export interface Selection {
   readonly config: LoadBalancerConfig;
 }
 
-export function selectBackends(instances: readonly Instance[], selection: Selection): Instance[] {
+export function selectBackends(instances: readonly Instance[], selection: Selection): readonly Instance[] {
   const { params, service, node, config, redirected } = selection;
-  let fitting = instances.filter((instance) => fits(instance, params));
+  let fitting: readonly Instance[] = instances.filter((instance) => fits(instance, params));
+  if (fitting.length === instances.length) fitting = instances;
   if (isLocalOnly(params, service)) fitting = fitting.filter((each) => isHere(each, node));
   if (!config.serviceTopology || redirected || service.trafficDistribution === "") return fitting;
   if (service.trafficDistribution === "PreferSameNode") {
@@ -33,10 +34,10 @@ function fits(instance: Instance, { address, protocol, portName }: FrontendParam
 }
 
 /** Hints are followed where every backend has some and one is meant for this zone (Kubernetes' safeguards of topology-aware routing). */
-function inZone(instances: readonly Instance[], zone: string): Instance[] {
+function inZone(instances: readonly Instance[], zone: string): readonly Instance[] {
   const hinted = instances.every(({ forZones }) => forZones !== null && forZones.length > 0);
   const meant = zone !== "" && hinted ? instances.filter(({ forZones }) => forZones?.includes(zone)) : [];
-  return meant.length > 0 ? meant : [...instances];
+  return meant.length > 0 ? meant : instances;
 }
 
 /** A backend whose node nobody knows counts as local. */

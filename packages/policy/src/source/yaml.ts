@@ -16,9 +16,10 @@ export function parseYaml(file: string, text: string): { documents: YamlDocument
   const lines = new LineCounter();
   const documents: YamlDocument[] = [];
   const diagnostics: Diagnostic[] = [];
+  const texts = new Texts();
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
   for (const document of "empty" in parsed ? [] : parsed) {
-    const reader = new TreeReader(file, lines, document);
+    const reader = new TreeReader({ file, lines, document, texts });
     const root = document.errors.length === 0 && document.contents ? reader.convert(document.contents, []) : null;
     for (const error of document.errors)
       diagnostics.push({
@@ -49,17 +50,35 @@ function spanOf(file: string, lines: LineCounter, [start, end]: readonly [number
   return { file, line: Math.max(1, line), column: Math.max(1, col), offset: start, length: Math.max(0, end - start) };
 }
 
+/** The texts of a file, each once and apart from the file: a part that V8 cuts out of a large text keeps the whole of it. */
+class Texts {
+  private readonly own = new Map<string, string>();
+
+  of(text: string): string {
+    const known = this.own.get(text);
+    if (known !== undefined) return known;
+    const copy = text.length < SHORT ? text : text.split("").join("");
+    this.own.set(copy, copy);
+    return copy;
+  }
+}
+
+/** Shorter ones V8 copies itself. */
+const SHORT = 13;
+
 class TreeReader {
   readonly diagnostics: Diagnostic[] = [];
   private readonly file: string;
   private readonly lines: LineCounter;
   private readonly document: Document.Parsed;
+  private readonly texts: Texts;
   private nodes = 0;
 
-  constructor(file: string, lines: LineCounter, document: Document.Parsed) {
-    this.file = file;
-    this.lines = lines;
-    this.document = document;
+  constructor(of: { file: string; lines: LineCounter; document: Document.Parsed; texts: Texts }) {
+    this.file = of.file;
+    this.lines = of.lines;
+    this.document = of.document;
+    this.texts = of.texts;
   }
 
   /** `aliases`: those being expanded, so that one that holds itself is refused. */
@@ -77,7 +96,7 @@ class TreeReader {
     if (isSeq<Node | null>(node))
       return { kind: "list", span, items: node.items.map((item) => this.convert(item, aliases)) };
     if (isMap<Node, Node | null>(node)) return this.convertMap(span, node.items, aliases);
-    if (isScalar(node)) return { kind: "scalar", span, value: scalarValue(node.value) };
+    if (isScalar(node)) return { kind: "scalar", span, value: this.scalar(node.value) };
     return this.refuse(span, "a value of an unknown kind");
   }
 
@@ -120,13 +139,14 @@ class TreeReader {
     return spanOf(this.file, this.lines, range ? [range[0], range[1]] : [0, 0]);
   }
 
+  private scalar(value: unknown): string | number | boolean | null {
+    if (typeof value === "string") return this.texts.of(value);
+    if (typeof value === "number" || typeof value === "boolean") return value;
+    return value === null || value === undefined ? null : `${value as bigint}`;
+  }
+
   private refuse(span: Span, message: string): SourceNode {
     this.diagnostics.push({ code: "SKEP6001", severity: "error", message, span });
     return { kind: "scalar", span, value: null };
   }
-}
-
-function scalarValue(value: unknown): string | number | boolean | null {
-  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
-  return value === null || value === undefined ? null : `${value as bigint}`;
 }

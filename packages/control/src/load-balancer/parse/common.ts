@@ -24,8 +24,15 @@ export function readAddress(reader: Reader, field: Field): Address | null {
   return address;
 }
 
-export function readAddresses(reader: Reader, fields: readonly Field[] | null): Address[] {
-  return (fields ?? []).flatMap((field) => readAddress(reader, field) ?? []);
+export function readAddresses(reader: Reader, fields: readonly Field[] | null): readonly Address[] {
+  return packed((fields ?? []).flatMap((field) => readAddress(reader, field) ?? []));
+}
+
+const NOTHING: readonly never[] = [];
+
+/** The same list without the room that it grew by; there are many of a few elements. */
+export function packed<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NOTHING : list.slice();
 }
 
 /** IANA service names (RFC 6335), as Kubernetes has them. */

@@ -15,7 +15,16 @@ import {
 } from "@skep/policy";
 import type { ServicePort, ServiceSpec } from "../spec.ts";
 import { readServiceAnnotations } from "./annotations.ts";
-import { documentRoot, looseFields, readAddress, readAddresses, readPortName, readProtocol, textAt } from "./common.ts";
+import {
+  documentRoot,
+  looseFields,
+  packed,
+  readAddress,
+  readAddresses,
+  readPortName,
+  readProtocol,
+  textAt,
+} from "./common.ts";
 
 const TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] as const;
 const POLICIES = ["Cluster", "Local"] as const;
@@ -60,15 +69,15 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
     type: (type && reader.oneOf(type, TYPES)) ?? "ClusterIP",
     exposed: annotations.exposed,
     ...readClusterIps(reader, spec, metadata),
-    families: readFamilies(reader, spec),
+    families: packed(readFamilies(reader, spec)),
     selector: readTexts(reader, spec.get("selector")),
-    ports: (spec.list("ports") ?? []).flatMap((each) => readPort(reader, each)),
+    ports: packed((spec.list("ports") ?? []).flatMap((each) => readPort(reader, each))),
     externalIps: readAddresses(reader, spec.list("externalIPs")),
-    ingressIps: readIngress(reader, object.get("status")),
+    ingressIps: packed(readIngress(reader, object.get("status"))),
     wantedLoadBalancerIp: optionalAddress(reader, spec.get("loadBalancerIP")),
     loadBalancerClass: spec.string("loadBalancerClass"),
     allocateNodePorts: spec.boolean("allocateLoadBalancerNodePorts") ?? true,
-    sourceRanges: readRanges(reader, spec.list("loadBalancerSourceRanges")),
+    sourceRanges: packed(readRanges(reader, spec.list("loadBalancerSourceRanges"))),
     sourceRangesDeny: annotations.sourceRangesDeny,
     affinityTimeout: readAffinity(reader, spec),
     externalLocal: readPolicy(reader, spec, "externalTrafficPolicy"),
