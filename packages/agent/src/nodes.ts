@@ -26,6 +26,7 @@ export interface Overlay {
   readonly interfaceIndex: number;
   /** Of UDP. */
   readonly port: number;
+  readonly mtu: number;
 }
 
 /** The device of all tunnels; one that an earlier agent made is taken over, unless it is the other protocol's. */
@@ -38,7 +39,7 @@ export function openOverlay(machine: Machine, protocol: TunnelProtocol, mtu: num
     host.interface(interfaceName) ?? host.createTunnel(interfaceName, { protocol, port, mac: OVERLAY_MAC, mtu });
   for (const [key, value] of Object.entries({ accept_ra: "0", accept_dad: "0", addr_gen_mode: "1" }))
     host.setSysctl(`net/ipv6/conf/${interfaceName}/${key}`, value);
-  return { interfaceName, interfaceIndex: found.index, port };
+  return { interfaceName, interfaceIndex: found.index, port, mtu };
 }
 
 interface Wanted {

@@ -57,10 +57,10 @@ export interface DatapathOptions {
   /** The outer interfaces' queues keep to the times that packets bear (fq): workloads' rates delay packets. Default false: they drop them. */
   readonly departureTimes?: boolean;
   /**
-   * The device of tunnels to other nodes (`createTunnel`), and the UDP port that they end at: its hooks are attached. Without one nothing is tunnelled. Its addresses are the host's
+   * The device of tunnels to other nodes (`createTunnel`), the UDP port that they end at, and the longest packet that goes into them: its hooks are attached. Without one nothing is tunnelled. Its addresses are the host's
    * among its workloads: what goes on to a service's backends behind a tunnel has them.
    */
-  readonly overlay?: DatapathDevice & { readonly port: number };
+  readonly overlay?: DatapathDevice & { readonly port: number; readonly mtu: number };
   /** What certain workloads send to the world leaves by certain nodes (`syncEgress`). Default false. */
   readonly egressGateway?: boolean;
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
@@ -130,6 +130,7 @@ export const CALLED = [
   [maps.CALL_NODEPORT_REPLY, "skep_nodeport_r"],
   [maps.CALL_NODEPORT_REFUSE, "skep_nodeport_x"],
   [maps.CALL_NODEPORT_TUNNEL, "skep_nodeport_t"],
+  [maps.CALL_TOO_LONG, "skep_ep_long"],
   [maps.CALL_DIRECT, "skep_direct"],
   [maps.CALL_DIRECT_ARRIVED, "skep_direct_in"],
   [maps.CALL_DIRECT_TOO_LONG, "skep_direct_long"],
@@ -197,6 +198,7 @@ class KernelDatapath implements Datapath {
         departure_times: options.departureTimes ? 1 : 0,
         overlay_interface: options.overlay?.interfaceIndex ?? 0,
         overlay_port: options.overlay?.port ?? 0,
+        overlay_mtu: options.overlay?.mtu ?? 0,
         egress_gateway: options.egressGateway ? 1 : 0,
         host_firewall: options.hostFirewall ? 1 : 0,
         verdict_events: options.verdictEvents ? 1 : 0,

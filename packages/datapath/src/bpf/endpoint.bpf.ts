@@ -1,16 +1,23 @@
 // Both directions of the host side of every workload's veth. One program per hook, shared by all endpoints.
 import { config, redirect, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, PROTOCOL } from "@skep/bpf/net";
-import { refuse, refusesAloud } from "./answer.bpf.ts";
+import { refuse, refuseLength, refusesAloud } from "./answer.bpf.ts";
 import { balance, isLoopbackReply, restore, TRANSLATED } from "./balance.bpf.ts";
 import { LIMITED_EGRESS, LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { find, findAny } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
-import { CALL_REFUSE, calls, endpointsByAddress, endpointsByInterface, type Endpoint } from "./maps.bpf.ts";
+import {
+  CALL_REFUSE,
+  CALL_TOO_LONG,
+  calls,
+  endpointsByAddress,
+  endpointsByInterface,
+  type Endpoint,
+} from "./maps.bpf.ts";
 import { EGRESS_HERE, EGRESS_NONE, egressGateway, egressOf } from "./egress.bpf.ts";
-import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
+import { intoTunnel, isTooLong, overlayInterface, overlayMtu, tunnelOf } from "./overlay.bpf.ts";
 import { DROP, ETHERTYPE_ARP, freshPacket, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
 import {
   admit,
@@ -63,6 +70,16 @@ export const refuseEndpoint = tc("skep_refuse", (ctx) => {
   const ethernet = ctx.header(Ethernet, 0);
   if (!endpoint || !ethernet || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
   return refuse(ctx, packet) ? deliver(ctx, endpoint) : TC.SHOT;
+});
+
+/** The workload is told how long its packets may be that go into tunnels. */
+export const tooLongEndpoint = tc("skep_ep_long", (ctx) => {
+  const packet = freshPacket();
+  if (!packet) return TC.SHOT;
+  const endpoint = endpointsByInterface.get(ctx.ifindex);
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!endpoint || !ethernet || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
+  return refuseLength(ctx, packet, overlayMtu.value) ? deliver(ctx, endpoint) : TC.SHOT;
 });
 
 /** From the workload: ingress of the host side. */
@@ -124,6 +141,12 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
       }
     }
     if (tunnel) {
+      // What was translated is cut on the way: its sender would not know what it is told of.
+      if (balanced !== TRANSLATED && isTooLong(ctx, packet)) {
+        const verdict = drop(ctx, packet, DROP.FRAGMENTATION_NEEDED, DIRECTION_EGRESS, endpoint.id);
+        calls.tailCall(ctx, CALL_TOO_LONG);
+        return verdict;
+      }
       if ((endpoint.flags & LIMITED_EGRESS) !== 0) {
         // A departure time does not outlive the tunnel.
         const excess = police(ctx, endpoint.id, DIRECTION_EGRESS);

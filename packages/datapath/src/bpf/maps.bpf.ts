@@ -242,6 +242,7 @@ export const CALL_REFUSE = 0;
 export const CALL_NODEPORT = 1;
 export const CALL_NODEPORT_REPLY = 2;
 export const CALL_NODEPORT_REFUSE = 3;
+export const CALL_TOO_LONG = 4;
 export const CALL_DIRECT = 8;
 export const CALL_DIRECT_ARRIVED = 9;
 export const CALL_DIRECT_TOO_LONG = 10;

@@ -14,12 +14,13 @@ import {
   type Of,
   type TcContext,
 } from "@skep/bpf";
-import { Ethernet } from "@skep/bpf/net";
+import { Ethernet, Ipv4 } from "@skep/bpf/net";
 import { restore } from "./balance.bpf.ts";
 import { LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { find } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { devices } from "./device.bpf.ts";
+import { lengthOf } from "./direct.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT } from "./events.bpf.ts";
 import { Address, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
@@ -43,6 +44,9 @@ export const overlayInterface = config("overlay_interface", u32, 0);
 /** Of UDP, where tunnels end; 0: there are none. */
 export const overlayPort = config("overlay_port", u16, 0);
 
+/** Of packets that go into tunnels, behind Ethernet's header; 0: not known. */
+export const overlayMtu = config("overlay_mtu", u32, 0);
+
 /** struct bpf_tunnel_key: an IPv4 address is a number, an IPv6 one is bytes. */
 const Remote = union("Remote", { ipv4: u32, ipv6: Address });
 const TunnelKey = struct("TunnelKey", {
@@ -60,6 +64,7 @@ const IPV6 = 1n;
 const NO_CHECKSUM = 2n;
 const MAPPED = 0xffff;
 const TTL = 64;
+const DO_NOT_FRAGMENT = 0x4000;
 
 /** The tunnel devices' own address, the same on all nodes, and the one that frames in tunnels come from. */
 const OWN = 0x01;
@@ -75,6 +80,14 @@ export function tunnelOf(address: Address): Address | null {
 function setMacs(ethernet: Of<typeof Ethernet>): void {
   ethernet.destination = [0x0e, 0x53, 0x4b, 0x45, 0x50, OWN];
   ethernet.source = [0x0e, 0x53, 0x4b, 0x45, 0x50, SENDER];
+}
+
+/** Whether a workload's packet does not fit, and may not be cut on the way: IPv6 never is (RFC 8200, 5). */
+export function isTooLong(ctx: TcContext, packet: Packet): boolean {
+  if (overlayMtu.value === 0 || lengthOf(ctx, packet) <= overlayMtu.value) return false;
+  if (packet.isIpv6 !== 0) return true;
+  const ip = ctx.header(Ipv4, Ethernet.size);
+  return ip !== null && (ip.fragment & DO_NOT_FRAGMENT) !== 0;
 }
 
 /** Says where the frame goes when it leaves by the overlay's device. 0 or a drop code. */

@@ -1,0 +1,111 @@
+/**
+ * @module
+ * What is too long for a tunnel: its sender is told, with the bytes that an independent builder makes of the answer; what may be cut goes on.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { LayerSpec } from "@skep/net";
+import type { DatapathEndpoint } from "../src/index.ts";
+import { encodeU32 } from "../src/encode.ts";
+import { CALL_TOO_LONG } from "../src/bpf/maps.bpf.ts";
+import { ip } from "./addresses.ts";
+import { frame, HERE, hex, mac, network, PacketGround, payload, segment, type PacketMachine } from "./packet-ground.ts";
+
+const REDIRECT = 7;
+const MTU = 1450;
+
+const client: DatapathEndpoint = {
+  ...{ id: 11, identity: 1001, address: ip("10.9.0.2"), address6: ip("fd00::2") },
+  ...{ interfaceName: "one", interfaceIndex: HERE, mac: mac(1, 1), hostMac: mac(1, 2) },
+};
+const up = { source: mac(1, 1), destination: mac(1, 2) };
+const down = { source: mac(1, 2), destination: mac(1, 1) };
+/** The other node, and frames in tunnels: locally administered, "SKEP" and one of two numbers. */
+const NODE = ip("192.0.2.2");
+const inTunnel = {
+  source: Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 2),
+  destination: Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 1),
+};
+
+const ENDS = { 4: ["10.9.0.2", "10.8.0.3"], 6: ["fd00::2", "fd08::3"] } as const;
+
+export function tooLongSuite(open: () => PacketMachine): void {
+  let ground: PacketGround;
+  beforeAll(() => {
+    const under = open();
+    const cgroup = under.machine.processes.createCgroup(`skep-long-${under.pins.slice(-6).replaceAll("/", "-")}`);
+    ground = new PacketGround(under, {
+      cgroup: cgroup.path,
+      config: { overlay_interface: HERE, overlay_mtu: MTU },
+    });
+    ground.map("skep_calls").setProgram(encodeU32(CALL_TOO_LONG), ground.program("skep_ep_long"));
+    ground.allow(client.id);
+    ground.setEndpoint(client);
+    ground.datapath.syncIpcache(
+      ([4, 6] as const).map((family) => {
+        const length = family === 4 ? 32 : 128;
+        return { prefix: { address: ip(ENDS[family][1]), length }, identity: 300, tunnel: NODE };
+      }),
+    );
+  }, 60_000);
+  afterAll(() => ground?.close());
+
+  for (const family of [4, 6] as const) {
+    const [pod, remote] = ENDS[family];
+    const headers = family === 4 ? 20 : 40;
+    const uncut = family === 4 ? { dontFragment: true } : {};
+    /** A packet of so many bytes behind Ethernet's header. */
+    const packet = (kind: "udp" | "tcp", length: number, over: object = uncut): LayerSpec[] => [
+      network(pod, remote, 64, over),
+      segment(kind, [41_000, 80]),
+      payload(length - headers - (kind === "udp" ? 8 : 20)),
+    ];
+
+    describe(`IPv${family}`, () => {
+      for (const kind of ["udp", "tcp"] as const) {
+        test(`${kind}: the sender is told how long its packets may be: 136`, () => {
+          const sent = frame(up, ...packet(kind, MTU + 1));
+          const { verdict, data, events } = ground.send("skep_from_ep", sent);
+          const error: LayerSpec =
+            family === 4
+              ? { kind: "icmp", type: 3, code: 4, rest: MTU }
+              : { kind: "icmpv6", type: 2, code: 0, rest: MTU };
+          const header = network(remote, pod, 64, family === 4 ? { identification: 0, dontFragment: true } : {});
+          const quoted = sent.subarray(14, 14 + headers + 8);
+          expect(hex(data)).toBe(hex(frame(down, header, error, { kind: "payload", bytes: quoted })));
+          expect(verdict).toBe(REDIRECT);
+          expect(events.filter(({ type }) => type === 1)).toMatchObject([
+            { reason: 136, direction: "egress", endpoint: client.id },
+          ]);
+        });
+
+        test(`${kind}: what fits goes into the tunnel`, () => {
+          const { verdict, data, events } = ground.send("skep_from_ep", frame(up, ...packet(kind, MTU)));
+          const [ip, ...rest] = packet(kind, MTU);
+          const hop = family === 4 ? { ...ip, ttl: 63 } : { ...ip, hopLimit: 63 };
+          expect(hex(data)).toBe(hex(frame(inTunnel, hop as LayerSpec, ...rest)));
+          expect(verdict).toBe(REDIRECT);
+          expect(events.filter(({ type }) => type === 1)).toEqual([]);
+        });
+      }
+
+      if (family === 4)
+        test("what may be cut goes into the tunnel, which cuts it", () => {
+          const { verdict, events } = ground.send("skep_from_ep", frame(up, ...packet("udp", MTU + 1, {})));
+          expect(verdict).toBe(REDIRECT);
+          expect(events.filter(({ type }) => type === 1)).toEqual([]);
+        });
+
+      test("no error is told about an error", () => {
+        const about: LayerSpec[] = [network(remote, pod, 61), segment("udp", [80, 41_001]), payload(MTU)];
+        ground.send(
+          "skep_from_ep",
+          frame(up, ...packet("udp", 200).slice(0, 1), segment("udp", [41_001, 80]), payload(8)),
+        );
+        const error: LayerSpec =
+          family === 4 ? { kind: "icmp", type: 3, code: 3, rest: 0 } : { kind: "icmpv6", type: 1, code: 4, rest: 0 };
+        const { verdict } = ground.send("skep_from_ep", frame(up, network(pod, remote, 64, uncut), error, ...about));
+        expect(verdict).toBe(2);
+      });
+    });
+  }
+}
