@@ -83,6 +83,15 @@ spec: {endpointSelector: {matchLabels: {kind: client}}, egress: [{}]}
     expect(other.outcome).toMatchObject({ ok: false, findings: [{ seen: "egress denied" }] });
   });
 
+  it("fails where somebody else answers", async () => {
+    const { outcome } = await play({
+      ...base,
+      policies: [],
+      probes: [{ from: "client", to: "192.0.2.2", port: 80, expect: "ok", by: "host" }],
+    });
+    expect(outcome).toMatchObject({ ok: false, findings: [{ seen: expect.stringContaining("answer of external:") }] });
+  });
+
   it("fails where a policy is refused", async () => {
     const { outcome, closing } = await play({ ...base, policies: [deny.replace("spec", "spek")], probes: [] });
     expect(outcome).toMatchObject({ ok: false, findings: [{ probe: "policies" }] });

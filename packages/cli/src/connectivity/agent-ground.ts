@@ -20,6 +20,7 @@ import {
   NODE,
   OTHER_HTTP,
   SERVICE_DOCUMENT,
+  ZONE,
 } from "./ground.ts";
 
 const DROP = 1;
@@ -80,7 +81,7 @@ export class AgentGround {
     return new Agent({
       ...{ machine: this.#machine, directory: this.#policies, run: this.folder, state: join(this.folder, "state") },
       ...{ ...this.#place, podCidr: POD_CIDR, serviceCidr: "10.96.0.0/16", nodeName: "node1", watch: false, log },
-      ...{ hostFirewall: true, nodeLabels: { "kubernetes.io/hostname": "node1" } },
+      ...{ hostFirewall: true, nodeLabels: { "kubernetes.io/hostname": "node1", "topology.kubernetes.io/zone": ZONE } },
       ...{ devices: ["out0"], masquerade: false, egressGateway: true },
     });
   }

@@ -66,6 +66,8 @@ export const NODE = "192.0.2.1";
 export const EGRESS = "192.0.2.10";
 export const SERVICE = "10.96.0.50";
 export const METADATA = "10.96.0.51";
+/** The node's. */
+export const ZONE = "zone-a";
 
 export const SERVICE_DOCUMENT = `apiVersion: v1
 kind: Service

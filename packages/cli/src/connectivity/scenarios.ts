@@ -14,6 +14,7 @@ import {
   OTHER_HTTP,
   OTHER_NAMESPACE,
   SERVICE,
+  ZONE,
 } from "./ground.ts";
 
 /** What comes of a probe: an answer, or a drop for a reason in a direction. */
@@ -221,6 +222,69 @@ const redirects: readonly Scenario[] = [
     summary: "without a workload here the service is its own",
     policies: [metadataService, redirectTo(toService).replace("kind: echo", "kind: nobody")],
     probes: [...clientsBy("external", METADATA), answered("external", ECHO, METADATA)],
+  },
+];
+
+/** A service beside the workloads': `endpoints` are an endpoint slice's. */
+const mixed = (spec: string, endpoints: readonly string[]): string => `apiVersion: v1
+kind: Service
+metadata: {name: mixed, namespace: ${NAMESPACE}}
+spec: {clusterIP: ${METADATA}, ports: [{port: ${HTTP}}]${spec}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: mixed-1, namespace: ${NAMESPACE}, labels: {kubernetes.io/service-name: mixed}}
+addressType: IPv4
+endpoints: [${endpoints.join(", ")}]
+ports: [{port: ${HTTP}}]
+`;
+/** A choice between two backends would give another one among so many. */
+const thrice = (by: string): Probe[] => [1, 2, 3].flatMap(() => clientsBy(by, METADATA));
+const outsideWith = (rest: string): string => `{addresses: [${EXTERNAL}]${rest}}`;
+const nodeWith = (rest: string): string => `{addresses: [${NODE}]${rest}}`;
+
+const services: readonly Scenario[] = [
+  {
+    name: "service-internal-traffic-policy",
+    summary: "Local: the backends of this node alone",
+    policies: [mixed(", selector: {kind: echo}, internalTrafficPolicy: Local", [outsideWith(", nodeName: elsewhere")])],
+    probes: thrice(ECHO),
+  },
+  {
+    name: "service-topology-hints",
+    summary: "the backends that are meant for this zone",
+    policies: [
+      mixed(", trafficDistribution: PreferClose", [
+        outsideWith(`, hints: {forZones: [{name: ${ZONE}}]}`),
+        nodeWith(", hints: {forZones: [{name: elsewhere}]}"),
+      ]),
+    ],
+    probes: thrice("external"),
+  },
+  {
+    name: "service-terminating-backends",
+    summary: "who ends gets no new connection",
+    policies: [
+      mixed("", [outsideWith(""), nodeWith(", conditions: {ready: false, serving: true, terminating: true}")]),
+    ],
+    probes: thrice("external"),
+  },
+  {
+    name: "service-all-backends-terminating",
+    summary: "who ends and still serves, where there is nobody else",
+    policies: [
+      mixed("", [
+        outsideWith(", conditions: {ready: false, serving: false, terminating: true}"),
+        nodeWith(", conditions: {ready: false, serving: true, terminating: true}"),
+      ]),
+    ],
+    probes: thrice("host"),
+  },
+  {
+    name: "service-maintenance",
+    summary: "who is not ready takes no part",
+    policies: [mixed("", [outsideWith(", conditions: {ready: false}"), nodeWith("")])],
+    probes: thrice("host"),
   },
 ];
 
@@ -542,4 +606,12 @@ const gateways: readonly Scenario[] = [
   },
 ];
 
-export const scenarios: readonly Scenario[] = [...open, ...redirects, ...ingress, ...egress, ...host, ...gateways];
+export const scenarios: readonly Scenario[] = [
+  ...open,
+  ...redirects,
+  ...services,
+  ...ingress,
+  ...egress,
+  ...host,
+  ...gateways,
+];
