@@ -24,7 +24,7 @@ export function defineFlows(program: Command, finish: Finish): void {
     );
   examples(query, [
     "skep flows query \"SELECT destination_pod, count(*) AS drops FROM flows WHERE verdict = 'DROPPED' GROUP BY ALL ORDER BY drops DESC\"",
-    "skep flows query 'SELECT at, source_pod, destination_ip FROM flows ORDER BY time DESC LIMIT 20' -o csv",
+    "skep flows query 'SELECT timestamp, source_pod, destination_ip FROM flows ORDER BY time DESC LIMIT 20' -o csv",
     "skep flows query 'FROM losses' -o json",
   ]);
   const status = agentOption(flows.command("status"))

@@ -3,7 +3,15 @@
  * A flow as a row, and back without a difference. Each field that the datapath fills has a column; what repeats (ends, policies) is JSON text, which
  * the file's dictionaries make small. A flow with anything else is kept whole in `rest`, as base64 of its bytes.
  */
-import { create, fromBinary, fromJsonString, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  fromBinary,
+  fromJson,
+  fromJsonString,
+  type JsonValue,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { flow } from "@skep/api";
 import { timestampOf } from "../decode/flow.ts";
@@ -184,13 +192,31 @@ function transport(row: Row): flow.Layer4 | undefined {
   }
 }
 
+/** Ends and lists of policies repeat: flows share them, as those that were just seen do. */
+const READ_TEXTS = 4096;
+
+function remembered<T>(read: (json: string) => T): (json: string) => T {
+  const known = new Map<string, T>();
+  return (json) => {
+    let value = known.get(json);
+    if (value === undefined) {
+      if (known.size >= READ_TEXTS) known.clear();
+      known.set(json, (value = read(json)));
+    }
+    return value;
+  };
+}
+
+const readEnd = remembered((json) => fromJsonString(flow.EndpointSchema, json));
+const readPolicies = remembered((json) =>
+  (JSON.parse(json) as JsonValue[]).map((each) => fromJson(flow.PolicySchema, each)),
+);
+
 const endOf = (value: Cell | undefined): flow.Endpoint | undefined =>
-  value === null || value === undefined ? undefined : fromJsonString(flow.EndpointSchema, text(value));
+  value === null || value === undefined ? undefined : readEnd(text(value));
 
 const policiesOf = (value: Cell | undefined): flow.Policy[] =>
-  value === null || value === undefined
-    ? []
-    : (JSON.parse(text(value)) as object[]).map((each) => fromJsonString(flow.PolicySchema, JSON.stringify(each)));
+  value === null || value === undefined ? [] : readPolicies(text(value));
 
 function serviceOf(value: Cell | undefined): flow.Service | undefined {
   if (value === null || value === undefined) return undefined;

@@ -119,6 +119,24 @@ describe("a history", () => {
     expect(readdirSync(folder).filter((name) => name !== "lock")).toHaveLength(1);
   });
 
+  it("finds the last and the first of many, page by page, and workloads as they are written", async () => {
+    const history = await historyIn(newFolder());
+    for (let at = 1; at <= 500; at++) history.add(sample(at, at % 2 === 0 ? { sourceEndpoint: 2 } : {}));
+    const even = [{ destinationPort: ["2-400"], sourcePod: ["deathstar"] }];
+    const evens = Array.from({ length: 200 }, (_, at) => 2 * at + 2);
+    expect(await portsOf(history, { number: 150n, whitelist: even })).toEqual(evens.slice(50));
+    expect(await portsOf(history, { number: 150n, first: true, whitelist: even })).toEqual(evens.slice(0, 150));
+    for (const [name, count] of [
+      ["default/", 500],
+      ["/x", 250],
+      ["default/xw", 250],
+      ["xwing", 250],
+      ["other/", 0],
+      ["/xwing2", 0],
+    ] as const)
+      expect(await portsOf(history, { whitelist: [{ sourcePod: [name] }] }), name).toHaveLength(count);
+  });
+
   it("is one process's at a time", async () => {
     const folder = newFolder();
     const first = await historyIn(folder);
@@ -183,6 +201,7 @@ describe("SQL", () => {
     expect(await history.query("SELECT count(*) AS n FROM flows", 10)).toMatchObject({ columns: ["n"], rows: [["0"]] });
     for (const at of [1, 2, 3]) history.add(sample(at, at === 2 ? { type: 1, reason: 133 } : {}));
     history.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, 4n);
+    expect((await history.query("SELECT timestamp, verdict FROM flows", 1)).columns).toEqual(["timestamp", "verdict"]);
     const sql = "SELECT verdict, count(*) AS n FROM flows GROUP BY verdict ORDER BY n";
     expect((await history.query(sql, 10)).rows).toEqual([
       ["DROPPED", "1"],

@@ -33,7 +33,27 @@ function conditionOfOne(filter: flow.FlowFilter): string | null {
   if (exact(filter.destinationIp)) among("destination_ip", filter.destinationIp);
   among("CAST(source_identity AS VARCHAR)", filter.sourceIdentity.map(String));
   among("CAST(destination_identity AS VARCHAR)", filter.destinationIdentity.map(String));
+  for (const [end, names] of [
+    ["source", filter.sourcePod],
+    ["destination", filter.destinationPod],
+  ] as const)
+    if (names.length > 0) parts.push(`(${[...names.map((name) => podCondition(end, name)), OTHERS].join(" OR ")})`);
   return parts.length === 0 ? null : `(${parts.join(" AND ")})`;
+}
+
+/** Flows that are kept whole: their columns do not say all. */
+const OTHERS = "rest IS NOT NULL";
+
+/** As `compileNamespacedName` reads it. */
+function podCondition(end: "source" | "destination", text: string): string {
+  const slash = text.indexOf("/");
+  const namespace = slash < 0 ? "default" : text.slice(0, slash);
+  const prefix = slash < 0 ? text : text.slice(slash + 1);
+  const parts = [
+    ...(namespace === "" ? [] : [`${end}_namespace = ${quoted(namespace)}`]),
+    ...(prefix === "" ? [] : [`starts_with(${end}_pod, ${quoted(prefix)})`]),
+  ];
+  return parts.length === 0 ? "true" : `(${parts.join(" AND ")})`;
 }
 
 export interface RowRange {
@@ -42,6 +62,8 @@ export interface RowRange {
   readonly until: bigint;
   readonly isBackwards: boolean;
   readonly whitelist: readonly flow.FlowFilter[];
+  /** Of those rows so many, after the first `skip`. Absent: all. */
+  readonly page?: { readonly skip: number; readonly rows: number };
 }
 
 export class Reader {
@@ -80,10 +102,10 @@ export class Reader {
       const rows = files.length > 0 ? `read_parquet(${list})` : "nothing";
       await connection.run(`CREATE TEMP TABLE nothing (${this.#definition})`);
       await connection.run(
-        `CREATE TEMP VIEW flows AS SELECT * EXCLUDE (lost, lost_source, rest), make_timestamp_ns(time) AS at FROM ${rows} WHERE lost IS NULL`,
+        `CREATE TEMP VIEW flows AS SELECT * EXCLUDE (lost, lost_source, rest), make_timestamp_ns(time) AS timestamp FROM ${rows} WHERE lost IS NULL`,
       );
       await connection.run(
-        `CREATE TEMP VIEW losses AS SELECT time, make_timestamp_ns(time) AS at, node_name, lost, lost_source FROM ${rows} WHERE lost IS NOT NULL`,
+        `CREATE TEMP VIEW losses AS SELECT time, make_timestamp_ns(time) AS timestamp, node_name, lost, lost_source FROM ${rows} WHERE lost IS NOT NULL`,
       );
       const statement = await this.#select(connection, sql);
       const result = await statement.streamAndReadUntil(maxRows + 1);
@@ -122,8 +144,9 @@ export class Reader {
         ...(condition ? [`(lost IS NOT NULL OR ${condition})`] : []),
       ];
       const order = range.isBackwards ? "DESC" : "ASC";
+      const page = range.page ? ` LIMIT ${range.page.rows} OFFSET ${range.page.skip}` : "";
       const result = await connection.stream(
-        `SELECT * FROM read_parquet(${quoted(path)}) WHERE ${where.join(" AND ")} ORDER BY time ${order}`,
+        `SELECT * FROM read_parquet(${quoted(path)}) WHERE ${where.join(" AND ")} ORDER BY time ${order}, uuid ${order}${page}`,
       );
       const names = result.deduplicatedColumnNames();
       for await (const rows of result.yieldRowsJs())

@@ -13,7 +13,7 @@ import { compileMask } from "../filter/mask.ts";
 import { type Cell, columns, flowOfRow, lossColumns, type Row, timeOf } from "./columns.ts";
 import { type DuckDb, loadEngine } from "./duckdb.ts";
 import type { FlowHistory, QueryResult } from "./interface.ts";
-import { Reader } from "./reader.ts";
+import { Reader, type RowRange } from "./reader.ts";
 import { expired, openSegments, type Segment, segmentName, takeFolder } from "./segments.ts";
 
 export interface HistoryOptions {
@@ -36,6 +36,8 @@ const CHUNK = 2048;
 const FLUSH_ROWS = 20_000;
 /** Rows that a file's writer gathers in memory. */
 const GROUP_ROWS = 20_480;
+/** Rows of the first page where a number of flows is asked for. */
+const FIRST_PAGE = 64;
 /** So many files of a flush become one. */
 const SMALL_FILES = 32;
 /** A file of this size is not made larger. */
@@ -265,8 +267,8 @@ export class History implements FlowHistory {
     const found: observer.GetFlowsResponse[] = [];
     let flows = 0;
     for (const { path } of segments) {
-      const rows = this.#reader.rows(path, { since, until, isBackwards, whitelist: request.whitelist });
-      for await (const row of rows) {
+      const range = { since, until, isBackwards, whitelist: request.whitelist };
+      for await (const row of this.#rows(path, range, wanted)) {
         if (how.signal.aborted) return;
         const response = responseOf(row, how);
         if (!response) continue;
@@ -277,6 +279,19 @@ export class History implements FlowHistory {
       }
     }
     yield* found.reverse();
+  }
+
+  /** Where few are wanted, few are asked for at a time: each costs more than looking for it. */
+  async *#rows(path: string, range: Omit<RowRange, "page">, wanted: number): AsyncGenerator<Row, void, undefined> {
+    if (wanted === 0) return yield* this.#reader.rows(path, range);
+    for (let [skip, rows] = [0, Math.max(FIRST_PAGE, wanted)]; ; skip += rows, rows *= 4) {
+      let got = 0;
+      for await (const row of this.#reader.rows(path, { ...range, page: { skip, rows } })) {
+        got += 1;
+        yield row;
+      }
+      if (got < rows) return;
+    }
   }
 
   async close(): Promise<void> {
