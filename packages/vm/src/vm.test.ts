@@ -4,6 +4,7 @@ import type { Instruction } from "@skep/isa";
 import type { MapSpec, ObjectSpec, ProgramSpec, Reference } from "@skep/object";
 import type { EngineName } from "./cpu.ts";
 import { UnsupportedError, VmError } from "./error.ts";
+import { ArenaMap } from "./maps/other.ts";
 import { RingMap } from "./maps/ring.ts";
 import { QueueMap } from "./maps/queue.ts";
 import { compareUnverified } from "../test/unverified.ts";
@@ -225,6 +226,26 @@ describe("maps", () => {
     map.set(key(1), new Uint8Array(8).fill(2));
     expect(vm.memory.bytes[held]).toBe(1);
     expect(map.get(key(1))?.[0]).toBe(2);
+  });
+
+  test("pages of an arena", () => {
+    const vm = new Vm({ clock: () => 0n, random: () => 0 });
+    const arena = vm.createMap(mapSpec("arena", "arena", { keySize: 0, valueSize: 0, maxEntries: 4, flags: 1 << 10 }));
+    if (!(arena instanceof ArenaMap)) throw new Error("no arena");
+    const { base } = arena;
+    expect(arena.reserve(base + 4096, 2)).toBe(0);
+    expect(arena.reserve(base + 8192, 1)).toBe(-16);
+    expect(arena.reserve(base + 3 * 4096, 2)).toBe(-22);
+    expect(arena.allocate(0, 2)).toBe(0);
+    expect(arena.allocate(base + 4096, 1)).toBe(0);
+    expect([arena.allocate(0, 1), arena.allocate(0, 1), arena.allocate(0, 1)]).toEqual([base, base + 3 * 4096, 0]);
+    vm.memory.bytes[base] = 7;
+    expect(arena.view()[0]).toBe(7);
+    arena.view()[1] = 9;
+    expect(vm.memory.bytes[base + 1]).toBe(9);
+    arena.free(base, 2);
+    expect(arena.view()[0]).toBe(0);
+    expect(arena.allocate(0, 2)).toBe(base);
   });
 
   test("queue and stack", () => {

@@ -183,7 +183,13 @@ function arenas(machine: HelperMachine): Rows {
     return map;
   };
   return [
-    ["bpf_arena_alloc_pages", (cpu) => arena(cpu).allocate(cpu.pointer(2), cpu.u32(3))],
+    [
+      "bpf_arena_alloc_pages",
+      (cpu) => {
+        const hasFlags = cpu.u32(5) !== 0 || cpu.high(5) !== 0;
+        return hasFlags ? 0 : arena(cpu).allocate(cpu.pointer(2), cpu.u32(3));
+      },
+    ],
     [
       "bpf_arena_free_pages",
       (cpu) => {
@@ -191,7 +197,7 @@ function arenas(machine: HelperMachine): Rows {
         return 0;
       },
     ],
-    ["bpf_arena_reserve_pages", () => 0],
+    ["bpf_arena_reserve_pages", (cpu) => arena(cpu).reserve(cpu.pointer(2), cpu.u32(3))],
   ];
 }
 

@@ -26,7 +26,7 @@ export class ArenaMap extends VmMap {
     return this.region.base;
   }
 
-  /** bpf_arena_alloc_pages: the first free run, or the one at `address`; 0 where there is none. */
+  /** bpf_arena_alloc_pages without flags: the first free run, or the one at `address`; 0 where there is none. */
   allocate(address: number, count: number): number {
     const { maxEntries } = this.spec;
     if (count < 1 || count > maxEntries) return 0;
@@ -58,6 +58,17 @@ export class ArenaMap extends VmMap {
     this.pages.fill(0, page, page + count);
     const at = this.region.base + page * PAGE;
     this.host.memory.bytes.fill(0, at, Math.min(at + count * PAGE, this.region.base + this.region.capacity));
+  }
+
+  /** bpf_arena_reserve_pages: nobody is given them until they are freed. 0 or a negative errno. */
+  reserve(address: number, count: number): number {
+    if (count === 0 || address % PAGE !== 0) return 0;
+    const page = (address - this.region.base) / PAGE;
+    if (page < 0 || page + count > this.spec.maxEntries) return -errno.EINVAL;
+    const wanted = this.pages.subarray(page, page + count);
+    if (wanted.some((each) => each !== 0)) return -errno.EBUSY;
+    wanted.fill(1);
+    return 0;
   }
 
   /** What user space sees of it. */
