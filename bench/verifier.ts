@@ -1,5 +1,6 @@
 // Time to verify a program, beside the kernel's own verification of the same program (what its statistics say, without compiling to machine
-// code). Least of several runs of each, since what else runs on the machine takes its turns. Objects of this repository; every program of which the kernel takes at least 20 microseconds. The last lines are geometric means.
+// code). Least of several runs of each, since what else runs on the machine takes its turns. Objects of this repository; every program of which the
+// kernel takes at least 20 microseconds. The last lines are geometric means.
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { NotSupportedError, SyscallError, VerifierError, kernelTypes, openLinux } from "@skep/linux";

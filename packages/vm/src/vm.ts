@@ -234,6 +234,11 @@ export class Vm {
     return map;
   }
 
+  /** Names of the kernel functions that programs may call here. */
+  get kernelFunctionNames(): readonly string[] {
+    return [...this.functionNumbers.keys()];
+  }
+
   /** A kernel object that programs may be handed a pointer to. `kind`: the struct's name. */
   createObject(kind: string, bytes: Uint8Array): KernelObject {
     const object = new KernelObject(this.memory, kind, bytes);

@@ -204,30 +204,42 @@ function arenas(machine: HelperMachine): Rows {
 /** XATTR_SIZE_MAX: longer strings are -E2BIG. */
 const MAX_STRING = 65_536;
 
+/** Of kernel/bpf/helpers.c. */
 function strings(machine: HelperMachine): Rows {
   const text = (cpu: Cpu, register: number): string =>
     String.fromCharCode(...stringAt(machine.memory, cpu.pointer(register), MAX_STRING));
   const place = (index: number): number => (index < 0 ? -errno.ENOENT : index);
+  /** Its end is a zero, too. */
+  const whole = (cpu: Cpu, register: number): string => `${text(cpu, register)}\0`;
+  const letter = (cpu: Cpu, register: number): string => String.fromCharCode(cpu.u32(register) & 0xff);
+  const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
+  const spanned = (cpu: Cpu, isIn: boolean): number => {
+    const [found, set] = [text(cpu, 1), text(cpu, 2)];
+    const end = [...found].findIndex((each) => set.includes(each) !== isIn);
+    return end < 0 ? found.length : end;
+  };
   return [
     ["bpf_strlen", (cpu) => text(cpu, 1).length],
     ["bpf_strnlen", (cpu) => stringAt(machine.memory, cpu.pointer(1), cpu.u32(2)).length],
+    ["bpf_strcmp", (cpu) => compared(text(cpu, 1), text(cpu, 2))],
+    ["bpf_strcasecmp", (cpu) => compared(lower(text(cpu, 1)), lower(text(cpu, 2)))],
+    ["bpf_strchr", (cpu) => place(whole(cpu, 1).indexOf(letter(cpu, 2)))],
+    ["bpf_strnchr", (cpu) => place(whole(cpu, 1).slice(0, cpu.u32(2)).indexOf(letter(cpu, 3)))],
     [
-      "bpf_strcmp",
+      "bpf_strchrnul",
       (cpu) => {
-        const [a, b] = [text(cpu, 1), text(cpu, 2)];
-        return a === b ? 0 : a < b ? -1 : 1;
+        const found = whole(cpu, 1);
+        const at = found.indexOf(letter(cpu, 2));
+        return at < 0 ? found.length - 1 : at;
       },
     ],
-    [
-      "bpf_strchr",
-      (cpu) => {
-        const wanted = cpu.u32(2) & 0xff;
-        const found = text(cpu, 1);
-        return wanted === 0 ? found.length : place(found.indexOf(String.fromCharCode(wanted)));
-      },
-    ],
-    ["bpf_strrchr", (cpu) => place(text(cpu, 1).lastIndexOf(String.fromCharCode(cpu.u32(2) & 0xff)))],
+    ["bpf_strrchr", (cpu) => place(whole(cpu, 1).lastIndexOf(letter(cpu, 2)))],
+    ["bpf_strspn", (cpu) => spanned(cpu, true)],
+    ["bpf_strcspn", (cpu) => spanned(cpu, false)],
     ["bpf_strstr", (cpu) => place(text(cpu, 1).indexOf(text(cpu, 2)))],
     ["bpf_strnstr", (cpu) => place(text(cpu, 1).slice(0, cpu.u32(3)).indexOf(text(cpu, 2)))],
   ];
 }
+
+/** ASCII letters (tolower of the kernel also takes those of Latin-1). */
+const lower = (text: string): string => text.replace(/[A-Z\u00c0-\u00d6\u00d8-\u00de]/g, (each) => each.toLowerCase());
