@@ -44,6 +44,28 @@ const CONTEXTS: readonly Shape[] = [
   },
 ];
 
+const SCALARS: readonly Shape[] = [
+  {
+    name: "1.2: a check of a factor says nothing of a product from before",
+    text: xdp(
+      "const w = ctx.header(W, 0); if (!w) return 9; const product = u64(w.a) * u64(u32(w.b)); if (w.b !== 0) return u32(product); return TABLE[u32(product)] ?? 7;",
+      'const W = struct("W", { a: u32, b: u8 }); const TABLE = [13, 1023, 4_294_967_295, 4] as const;',
+    ),
+    runs: [
+      { packet: [3, 0, 0, 0, 0], gives: 13 },
+      { packet: [3, 0, 0, 0, 5], gives: 15 },
+    ],
+  },
+  {
+    name: "1.2: one of a product from behind it does",
+    text: xdp(
+      "const w = ctx.header(W, 0); if (!w) return 9; const b = u32(w.b); if (b > 3) return 8; const product = u64(b) * 2n; return TABLE[u32(product)] ?? 7;",
+      'const W = struct("W", { a: u32, b: u8 }); const TABLE = [13, 1, 2, 4, 5, 6, 77] as const;',
+    ),
+    runs: [{ packet: [3, 0, 0, 0, 3], gives: 77 }],
+  },
+];
+
 const TABLES: readonly Shape[] = [
   {
     name: "4.1: a helper that the program's type has not",
@@ -90,4 +112,5 @@ const TABLES: readonly Shape[] = [
 ];
 
 testShapes("contexts", CONTEXTS);
+testShapes("what a scalar carries", SCALARS);
 testShapes("the verifier's tables", TABLES);

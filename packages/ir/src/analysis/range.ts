@@ -32,6 +32,23 @@ export interface Counter {
   readonly bounds: Bounds;
 }
 
+/**
+ * What checks say of a value. `user`: what is computed from it on the way to the value that is asked for, the nearest; null where that is a
+ * copy of it.
+ */
+export type Checks = (inst: Inst, user: Inst | null) => Bounds | null;
+
+interface Way {
+  readonly known: Checks | undefined;
+  readonly user: Inst | null;
+  readonly depth: number;
+}
+
+/** Zero-extension: the verifier brings a check of the register to it. */
+function isCopy(inst: Inst): boolean {
+  return inst.op === "ext" && inst.from === 32 && !inst.signed && inst.args[0]?.type === "i32";
+}
+
 /** Bounds of a function's values; valid until it changes. */
 export class Ranges {
   readonly counters = new Map<Inst, Counter>();
@@ -51,20 +68,27 @@ export class Ranges {
   }
 
   /** `known` gives what checks say of a value (of operands only where the check came first; the caller sees to that). */
-  of(inst: Inst, known?: (inst: Inst, user: Inst) => Bounds | null, depth = DEPTH): Bounds {
+  of(inst: Inst, known?: Checks): Bounds {
+    return this.#bounds(inst, { known, user: null, depth: DEPTH });
+  }
+
+  #bounds(inst: Inst, way: Way): Bounds {
     const full = fullBounds(inst);
+    const { depth } = way;
     if (inst.type === "ptr" || depth === 0) return full;
     const bits = possibleBits(inst, Math.min(depth, 4));
-    const found = this.#structural(inst, known, depth);
+    const found = this.#structural(inst, way);
     return { min: found.min, max: bits < found.max ? bits : found.max };
   }
 
-  #structural(inst: Inst, known: ((inst: Inst, user: Inst) => Bounds | null) | undefined, depth: number): Bounds {
+  #structural(inst: Inst, { known, user: outer, depth }: Way): Bounds {
     const full = fullBounds(inst);
+    // A copy of what was computed from is as old as what was computed.
+    const user = isCopy(inst) ? outer : inst;
     const of = (arg: Inst | undefined): Bounds => {
       const operand = arg as Inst;
-      const own = this.of(operand, known, depth - 1);
-      const check = known?.(operand, inst);
+      const own = this.#bounds(operand, { known, user, depth: depth - 1 });
+      const check = known?.(operand, user);
       if (!check) return own;
       return { min: check.min > own.min ? check.min : own.min, max: check.max < own.max ? check.max : own.max };
     };
@@ -89,7 +113,7 @@ export class Ranges {
         if (depth < DEPTH - 2 || inst.args.length > 8) return full;
         return (
           inst.args
-            .map((arg) => (arg === inst ? null : this.of(arg, undefined, 2)))
+            .map((arg) => (arg === inst ? null : this.#bounds(arg, { known: undefined, user: null, depth: 2 })))
             .reduce<Bounds | null>(join, null) ?? full
         );
       }

@@ -163,15 +163,14 @@ class ConditionPass {
 
   /**
    * What checks say of an operand. The verifier brings a check to copies of a register, not to what was computed from it before: so only
-   * checks above the user count, but for zero-extension, which is a copy.
+   * checks above `user` count, which computes with it; null where it is only copied.
    */
-  #checked(inst: Inst, user: Inst): Bounds | null {
-    const isCopy = user.op === "ext" && user.from === 32 && !user.signed && inst.type === "i32";
-    if (!this.#derive && !isCopy) return null;
+  #checked(inst: Inst, user: Inst | null): Bounds | null {
+    if (!this.#derive && user) return null;
     const facts = this.#facts.of(inst);
     if (facts.length === 0) return null;
-    const home = this.#home[user.id];
-    const usable = isCopy ? facts : facts.filter((fact) => home && this.#cfg.dominates(fact.block, home));
+    const home = user && this.#home[user.id];
+    const usable = user ? facts.filter((fact) => home && this.#cfg.dominates(fact.block, home)) : facts;
     const range = rangeOf(inst, usable);
     return range && { min: range.min, max: range.max };
   }
