@@ -200,6 +200,18 @@ export async function buildPlayground() {
 /** What the page of `skep ui` is made of, besides its own package. */
 const uiPackages = ["net", "policy"];
 
+/** Vite asks the environment what it builds for; who runs it (a test, a developer) may have said something else. */
+async function inProduction(work) {
+  const { NODE_ENV } = process.env;
+  process.env.NODE_ENV = "production";
+  try {
+    await work();
+  } finally {
+    if (NODE_ENV === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = NODE_ENV;
+  }
+}
+
 /** Builds the page of `skep ui` where it is missing or older than its sources; gives its folder. */
 export async function buildPage() {
   const page = join(root, "packages", "ui");
@@ -219,18 +231,20 @@ export async function buildPage() {
   const [{ build: vite }, { default: react }] = await Promise.all([import("vite"), import("@vitejs/plugin-react")]);
   // Beside its place until it is whole: another process may be serving what is there.
   const fresh = join(cache, `page-${process.pid}`);
-  await vite({
-    root: page,
-    configFile: false,
-    logLevel: "warn",
-    plugins: [react()],
-    resolve: { conditions: ["skep-source", "module", "browser", "production"] },
-    build: {
-      ...{ outDir: fresh, emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false } },
-      rolldownOptions: { checks: { pluginTimings: false } },
-      ...{ chunkSizeWarningLimit: 1000, reportCompressedSize: false, assetsInlineLimit: 0 },
-    },
-  });
+  await inProduction(() =>
+    vite({
+      root: page,
+      configFile: false,
+      logLevel: "warn",
+      plugins: [react()],
+      resolve: { conditions: ["skep-source", "module", "browser", "production"] },
+      build: {
+        ...{ outDir: fresh, emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false } },
+        rolldownOptions: { checks: { pluginTimings: false } },
+        ...{ chunkSizeWarningLimit: 1000, reportCompressedSize: false, assetsInlineLimit: 0 },
+      },
+    }),
+  );
   writeFileSync(join(fresh, ".stamp"), hash);
   rmSync(folder, { recursive: true, force: true });
   renameSync(fresh, folder);

@@ -264,11 +264,14 @@ describe.skipIf(command === null)("the page", () => {
     await both("playground");
   }, 300_000);
 
-  it("is small: under 500 KB of script without the playground", async () => {
+  it("is small and built for production: under 500 KB of script without the playground", async () => {
     const assets = join(await pageFiles.page(), "assets");
     const scripts = readdirSync(assets).filter((name) => name.endsWith(".js"));
-    const bytes = scripts.map((name) => gzipSync(readFileSync(join(assets, name))).length);
+    const texts = scripts.map((name) => readFileSync(join(assets, name), "utf8"));
+    const bytes = texts.map((text) => gzipSync(text).length);
     expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThan(500_000);
+    // Whatever the environment says: React for development is a tenth as fast.
+    expect(texts.join("")).not.toContain("jsxDEV");
   });
 
   it("says when the agent is gone, keeps what it has, and comes back with it", async () => {
