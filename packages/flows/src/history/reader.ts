@@ -85,6 +85,8 @@ export class Reader {
       "SET autoinstall_known_extensions = false",
       "SET autoload_known_extensions = false",
       "SET temp_directory = ''",
+      // A question opens all files: what is in them is in their ends, which stay.
+      "SET parquet_metadata_cache = true",
       "SET enable_external_access = false",
       "SET lock_configuration = true",
     ];
