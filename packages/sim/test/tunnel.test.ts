@@ -118,6 +118,40 @@ describe("VXLAN", () => {
   });
 });
 
+describe("Geneve", () => {
+  it("frames come out behind options that nobody must know, and not behind others (RFC 8926, 3.4)", async () => {
+    const { simulation, one, two } = world();
+    const { index } = two.net.host.createTunnel("geneve0", { protocol: "geneve" });
+    two.net.host.setUp(index, true);
+    const seen: Uint8Array[] = [];
+    device(two, "geneve0").taps.add(({ bytes, direction }) => void (direction === "in" && seen.push(bytes)));
+    const inner = Uint8Array.from([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5, 1, 2, 3, 4]);
+    // Version and words of options, flags, protocol, identifier, reserved; then options.
+    const header = (first: number, flags: number, protocol: number): number[] => {
+      return [first, flags, protocol >>> 8, protocol & 0xff, 0, 0, 42, 0];
+    };
+    const option = [0x01, 0x4b, 1, 1, 9, 9, 9, 9];
+    for (const bytes of [
+      header(0, 0, 0x6558),
+      [...header(2, 0, 0x6558), ...option],
+      [...header(2, 0x40, 0x6558), ...option],
+      header(0x40, 0, 0x6558),
+      header(0, 0, 0x0800),
+      header(0x3f, 0, 0x6558),
+    ]) {
+      one.net.host.stack.send({
+        destination: ip("192.168.0.2"),
+        layers: [
+          { kind: "udp", sourcePort: 40_000, destinationPort: 6081 },
+          { kind: "payload", bytes: Uint8Array.from([...bytes, ...inner]) },
+        ],
+      });
+      await simulation.pass(10);
+    }
+    expect(seen).toEqual([inner, inner]);
+  });
+});
+
 describe("fq", () => {
   it.each([
     ["fq", 7],
