@@ -87,6 +87,30 @@ export const LOOP = (inside: string, limit = "%0"): string => `
   b3:
   return %6`;
 
+/** A loop of so many iterations within one of %0. */
+export const NESTED = (limit: number): string => `
+  %3: i32 = const 0
+  %4: i32 = const 1
+  %5: i32 = const ${limit}
+  jump b1
+  b1:
+  %6: i32 = phi [b0 %3] [b5 %9]
+  branch.ult %6, %0 b2, b6
+  b2:
+  jump b3
+  b3:
+  %7: i32 = phi [b2 %3] [b4 %8]
+  branch.ult %7, %5 b4, b5
+  b4:
+  store.u32 %2, %7 +0 map align 4
+  %8: i32 = add %7, %4
+  jump b3
+  b5:
+  %9: i32 = add %6, %4
+  jump b1
+  b6:
+  return %6`;
+
 /** Where constants and parameters stand is of no consequence: a pool brings them to the front. */
 function withoutConstants(text: string): string {
   return text

@@ -1,4 +1,4 @@
-import { LOOP, testPasses, type Case } from "./passes-harness.ts";
+import { LOOP, NESTED, testPasses, type Case } from "./passes-harness.ts";
 
 const CASES: readonly Case[] = [
   {
@@ -265,6 +265,14 @@ const CASES: readonly Case[] = [
     before: LOOP("store.u32 %2, %6 +0 map align 4", "3"),
     has: [/(store\.u32[^]*){3}/],
   },
+  {
+    pass: "unroll",
+    name: "two iterations at a time in a loop around it",
+    before: NESTED(16),
+    has: [/(store\.u32[^]*){2}/],
+    lacks: [/(store\.u32[^]*){3}/, /(branch\.ult %\d+, %5 [^]*){2}/],
+  },
+  { pass: "unroll", name: "not where the last would be alone", before: NESTED(17) },
   { pass: "unroll", name: "not one whose end is not known", before: LOOP("store.u32 %2, %6 +0 map align 4") },
   {
     pass: "thread",

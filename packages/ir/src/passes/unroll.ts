@@ -1,6 +1,7 @@
 /**
  * @module
- * Loops of few iterations become straight code: what depends on the counter folds.
+ * Loops of few iterations become straight code: what depends on the counter folds. Of one within another loop, where straight code would be long,
+ * two iterations become one: most of what unrolling saves there is the test.
  */
 import { buildCfg, findLoops, retarget, successors, terminatorArgs } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
@@ -8,6 +9,7 @@ import { isCall } from "../analysis/alias.ts";
 import { become, cloneBlocks, makeInst, widthOf } from "../edit.ts";
 import { evaluateBinary, extend } from "../evaluate/arithmetic.ts";
 import type { Block, Inst, IrFunction, Local, Terminator } from "../ir.ts";
+import { newJump } from "../make.ts";
 import { evaluatePredicate } from "../predicate.ts";
 import { LocalNames } from "./duplicate.ts";
 import { constructSsa } from "./ssa.ts";
@@ -15,6 +17,10 @@ import { constructSsa } from "./ssa.ts";
 const MOST_ITERATIONS = 32;
 /** Instructions of the straight code. */
 const MOST_COPIED = 160;
+/** The same where a loop is around it. */
+const MOST_NESTED = 64;
+/** Instructions of two iterations that become one. */
+const MOST_PAIRED = 40;
 
 /** Returns whether a loop was unrolled; its branches fold afterwards. */
 export function unrollLoops(fn: IrFunction): boolean {
@@ -25,28 +31,42 @@ export function unrollLoops(fn: IrFunction): boolean {
     const loop = loops.find((known) => known.header === header);
     // Only innermost ones; what is around them may be so in the next round.
     if (!loop || loops.some((other) => other !== loop && loop.blocks.has(other.header))) continue;
-    const count = iterations(cfg, loop);
-    if (count === null) continue;
-    unroll(fn, loop, count);
+    const isNested = loops.some((other) => other !== loop && other.blocks.has(header));
+    const plan = iterations(cfg, loop);
+    if (plan === null) continue;
+    const { test, count, size } = plan;
+    if (!isNested || size * count <= MOST_NESTED) unroll(fn, loop, count);
+    else if (count % 2 === 1 && size * 2 <= MOST_PAIRED) pair(fn, loop, test);
+    else continue;
     constructSsa(fn);
     changed = true;
   }
   return changed;
 }
 
+/** What is known of a loop. */
+interface Plan {
+  /** The block whose test ends it. */
+  readonly test: Block;
+  /** How often the test runs at most: the last time it leaves the loop. */
+  readonly count: number;
+  /** Instructions of an iteration. */
+  readonly size: number;
+}
+
 /** How often the loop runs at most, if that is worth it. */
-function iterations(cfg: Cfg, loop: Loop): number | null {
+function iterations(cfg: Cfg, loop: Loop): Plan | null {
   let size = 0;
   for (const block of loop.blocks) {
     if (block.insts.some((inst) => inst.op === "stack" || isCall(inst))) return null;
     size += block.insts.filter((inst) => inst.op !== "phi" && inst.op !== "const").length + 1;
   }
   const most = Math.min(MOST_ITERATIONS, Math.floor(MOST_COPIED / size));
-  let best: number | null = null;
+  let best: Plan | null = null;
   for (const block of loop.blocks) {
     if (!loop.latches.every((latch) => cfg.dominates(block, latch))) continue;
     const count = countUntilExit(block, loop, most);
-    if (count !== null && (best === null || count < best)) best = count;
+    if (count !== null && (best === null || count < best.count)) best = { test: block, count, size };
   }
   return best;
 }
@@ -112,6 +132,21 @@ function unroll(fn: IrFunction, loop: Loop, count: number): void {
     froms = loop.latches.map((latch) => of.get(latch) as Block);
     for (const from of froms) retarget(from.terminator as Terminator, head, loop.header);
   }
+}
+
+/** Puts a second iteration behind the first, without its test: the loop is left by the first's, which runs an odd number of times. */
+function pair(fn: IrFunction, loop: Loop, test: Block): void {
+  demoteLoop(fn, loop);
+  const body = fn.blocks.filter((block) => loop.blocks.has(block));
+  const { blocks, of } = cloneBlocks(fn, body, new Map());
+  const second = (block: Block): Block => of.get(block) as Block;
+  const stay = successors(test.terminator).find((block) => loop.blocks.has(block)) as Block;
+  fn.blocks.splice(fn.blocks.indexOf(body.at(-1) as Block) + 1, 0, ...blocks);
+  for (const latch of loop.latches) {
+    retarget(latch.terminator as Terminator, loop.header, second(loop.header));
+    retarget(second(latch).terminator as Terminator, second(loop.header), loop.header);
+  }
+  second(test).terminator = newJump(stay === loop.header ? loop.header : second(stay), test.terminator?.loc);
 }
 
 /** All values that cross a block of the loop, its phis too, go through variables. */
