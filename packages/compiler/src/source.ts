@@ -129,9 +129,30 @@ interface Checked {
   readonly links: string;
   readonly seen: readonly ts.SourceFile[];
   readonly diagnostics: readonly ts.Diagnostic[];
+  /** See `nullableNodes`. */
+  readonly nullable: Map<ts.Node, boolean>;
 }
 
 const checkedFiles = new WeakMap<ts.SourceFile, Checked>();
+
+/** Checkers for which `checkedFiles` holds every file of the user. */
+const followed = new WeakSet<ts.TypeChecker>();
+
+/** Of the prelude's files, and by checker of those that are not followed. */
+const otherNullable = new WeakMap<ts.SourceFile | ts.TypeChecker, Map<ts.Node, boolean>>();
+
+/**
+ * Which expressions of the file may be null, as far as that was asked: a function's body is lowered wherever it is called, and TypeScript would work
+ * its types out each time. As with the file's diagnostics, what was found holds until the file, or one that it sees, is another.
+ */
+export function nullableNodes(checker: ts.TypeChecker, file: ts.SourceFile): Map<ts.Node, boolean> {
+  const checked = followed.has(checker) ? checkedFiles.get(file) : undefined;
+  if (checked) return checked.nullable;
+  const holder = isPrelude(file) ? file : checker;
+  const known = otherNullable.get(holder) ?? new Map<ts.Node, boolean>();
+  otherNullable.set(holder, known);
+  return known;
+}
 
 /** Where each file's imports lead. */
 type Links = ReadonlyMap<string, readonly (string | undefined)[]>;
@@ -143,7 +164,7 @@ function diagnosticsOf(program: ts.Program, file: ts.SourceFile, links: Links): 
     return known.diagnostics;
   }
   const diagnostics = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
-  checkedFiles.set(file, { links: text, seen, diagnostics });
+  checkedFiles.set(file, { links: text, seen, diagnostics, nullable: new Map() });
   return diagnostics;
 }
 
@@ -241,7 +262,9 @@ export function checkSource(entry: string, host: CompilerHost): CheckedSource {
   ].filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error);
   const diagnostics = found.map(fromTypeScript);
   if (!entryFile) diagnostics.unshift(missingEntry(entry));
-  return { program, checker: program.getTypeChecker(), entry: entryFile, files, diagnostics };
+  const checker = program.getTypeChecker();
+  if (!augments) followed.add(checker);
+  return { program, checker, entry: entryFile, files, diagnostics };
 }
 
 /** The same program for another purpose, such as to write declarations. */

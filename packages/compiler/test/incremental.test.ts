@@ -140,4 +140,28 @@ describe("a further compilation", () => {
       expect(again("/parts", "main.bpf.ts", edited)).toBe(fromNothing("/parts", "main.bpf.ts", edited));
     }
   });
+
+  it("of a module where another file decides what may be null", () => {
+    const main = `import { tc, TC } from "@skep/bpf";
+import { pick } from "./pick.bpf.ts";
+export const first = tc("first", (ctx) => {
+  const found = pick(ctx.mark & 7);
+  return found !== null && found.value > 3n ? TC.SHOT : TC.OK;
+});
+`;
+    const pick = (result: string): string => `import { array, u32, u64 } from "@skep/bpf";
+export const seen = array("seen", { value: u64, maxEntries: 8 });
+export function pick(n: u32) { return ${result}; }
+`;
+    const outcomes = ["seen.ref(n)", "seen.ref(n)!", "seen.ref(n)", "n"].map((result) => {
+      const edited = new Map([
+        ["main.bpf.ts", main],
+        ["pick.bpf.ts", pick(result)],
+      ]);
+      const found = again("/null", "main.bpf.ts", edited);
+      expect(found).toBe(fromNothing("/null", "main.bpf.ts", edited));
+      return found;
+    });
+    expect(new Set(outcomes).size).toBe(3);
+  });
 });

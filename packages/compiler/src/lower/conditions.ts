@@ -4,6 +4,7 @@
  */
 import ts from "typescript";
 import { Refused } from "../problems.ts";
+import { nullableNodes } from "../source.ts";
 import { describe, type Condition, type IntValue, type Value } from "../values.ts";
 import { branch, negate, type Cx, type Target } from "./cx.ts";
 import { compare, defaultType, instOf, type Comparison } from "./ints.ts";
@@ -123,8 +124,7 @@ function mayBeUndefined(cx: Cx, node: ts.BinaryExpression): boolean {
 /** Whether TypeScript, after narrowing, still thinks that the expression may be null or undefined. */
 export function isNullableType(cx: Cx, node: ts.Expression): boolean {
   const { checker } = cx.unit;
-  const known = nullable.get(checker) ?? new Map<ts.Node, boolean>();
-  nullable.set(checker, known);
+  const known = nullableNodes(checker, node.getSourceFile());
   const before = known.get(node);
   if (before !== undefined) return before;
   const type = checker.getTypeAtLocation(node);
@@ -133,9 +133,6 @@ export function isNullableType(cx: Cx, node: ts.Expression): boolean {
   known.set(node, found);
   return found;
 }
-
-/** A function's body is lowered wherever it is called, and TypeScript would work its types out each time. */
-const nullable = new WeakMap<ts.TypeChecker, Map<ts.Node, boolean>>();
 
 export function lowerCondition(cx: Cx, expression: ts.Expression, whenTrue: Target, whenFalse: Target): void {
   const node = stripParens(expression);
