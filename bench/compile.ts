@@ -1,7 +1,8 @@
 // Time from source to object: the tutorial's program, beside clang on its twin in C; and the largest program, the datapath, beside clang on
 // all twins of bench/compiler (a process each: there is no datapath in C here). Warm is a further compilation in one process, by the compiler as
 // it is shipped, after an edit: of a comment or of every line's number, for which the object that is known gets new line info, or of a constant
-// in one file after the other, which changes the code of what that file is inlined into. Each case has two lines: the time that passes, and the processor's time of all threads, which another
+// in one file after the other, which changes the code of what that file is inlined into. A whole process is the command, without a cache of what
+// earlier processes have compiled, and with one that holds the module. Each case has two lines: the time that passes, and the processor's time of all threads, which another
 // process beside does not lengthen as much.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -29,8 +30,8 @@ const disk = (path: string): string | undefined => {
   }
 };
 
-function run(command: string, args: readonly string[]): void {
-  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: "utf8", env: { ...process.env, ...env } });
   if (status !== 0) throw new Error(`${command} failed: ${stderr}`);
 }
 
@@ -114,8 +115,8 @@ try {
     if (!spec) throw new Error(`${entry} does not compile: ${diagnostics[0]?.message ?? ""}`);
     writeObject(spec);
   };
-  const cold = (entry: string) => (): void =>
-    run(process.execPath, [join(root, "dist/skep.mjs"), "compile", entry, "-o", output]);
+  const cold = (entry: string, cache: string) => (): void =>
+    run(process.execPath, [join(root, "dist/skep.mjs"), "compile", entry, "-o", output], { SKEP_CACHE: cache });
 
   const twin = hasClang ? (): void => clang(redirectTwin) : null;
   for (let i = 0; i < 10; i++) edited(redirect, moved)();
@@ -128,8 +129,12 @@ try {
   measure("datapath, warm, every line moved", 9, { ours: edited(datapath, moved), peer: null });
   measure("datapath, warm, a constant edited", 9, { ours: edited(datapath, constant), peer: all });
 
-  measure("redirect, whole process", 7, { ours: cold(redirect), peer: twin });
-  measure("datapath, whole process", 5, { ours: cold(datapath), peer: all });
+  measure("redirect, whole process, no cache", 7, { ours: cold(redirect, ""), peer: twin });
+  measure("datapath, whole process, no cache", 5, { ours: cold(datapath, ""), peer: all });
+  const filled = join(folder, "cache");
+  for (const entry of [redirect, datapath]) cold(entry, filled)();
+  measure("redirect, whole process, from the cache", 7, { ours: cold(redirect, filled), peer: twin });
+  measure("datapath, whole process, from the cache", 5, { ours: cold(datapath, filled), peer: all });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
