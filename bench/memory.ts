@@ -76,14 +76,21 @@ async function start(folder: string, netns: string, scale: Scale): Promise<Agent
   return agent;
 }
 
-/** Workloads that the scale's policies select, a tenth by each. */
-async function addEndpoints(agent: Agent, count: number): Promise<void> {
+/**
+ * Workloads that the scale's policies select, a tenth by each; one without a process would be taken away again. Returns the processes. Each one costs
+ * a look at all identities: with 10,000 of them a thousand take minutes.
+ */
+async function addEndpoints(agent: Agent, count: number): Promise<ChildProcess[]> {
   const client = connect(agent.run);
+  const processes: ChildProcess[] = [];
   try {
     for (let at = 0; at < count; at++) {
       const labels = { app: `app-${at % 10}`, instance: `i${at}` };
-      await client.agent.createEndpoint({ name: `workload-${at}`, namespace: "default", labels });
+      const { endpoint } = await client.agent.createEndpoint({ name: `workload-${at}`, namespace: "default", labels });
+      const procs = join(endpoint?.cgroupPath ?? "", "cgroup.procs");
+      processes.push(spawn("sh", ["-c", `echo $$ > ${procs} && exec sleep 1000000`], { stdio: "ignore" }));
     }
+    return processes;
   } finally {
     client.close();
   }
@@ -119,12 +126,13 @@ async function measure(folder: string, scale: Scale, name: string): Promise<void
   const { mountPoint } = machine.bpf.preparePins(pins) as { mountPoint?: string };
   try {
     const agent = await start(folder, netns, scale);
+    let processes: readonly ChildProcess[] = [];
     try {
       const started = memoryOf(agent);
       tell(`${name}: ready`, started.now);
       tell(`${name}: the most until then`, started.most);
       if (scale.endpoints === 0) return;
-      await addEndpoints(agent, scale.endpoints);
+      processes = await addEndpoints(agent, scale.endpoints);
       tell(`${name}: with its endpoints`, memoryOf(agent).now);
       await sleep(10_000);
       tell(`${name}: ten seconds later`, memoryOf(agent).now);
@@ -135,6 +143,7 @@ async function measure(folder: string, scale: Scale, name: string): Promise<void
       tell(`${name}: the most of all`, last.most);
     } finally {
       if (process.env["HOLD"]) await sleep(Number(process.env["HOLD"]) * 1000);
+      for (const child of processes) child.kill("SIGKILL");
       await end(agent);
       output(process.execPath, [
         ...[join(root, "dist/skep.mjs"), "down", "--run", agent.run, "--state", join(folder, "state"), "--pins", pins],
