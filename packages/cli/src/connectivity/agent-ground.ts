@@ -6,12 +6,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, createLogger } from "@skep/agent";
+import { datapathTables } from "@skep/datapath";
 import type { Machine, Namespace } from "@skep/machine";
 import { type Address, parseAddress } from "@skep/net";
 import { formatDiagnostic } from "@skep/policy";
 import {
   CAST,
   type CastMember,
+  connectionName,
   type Drop,
   EGRESS,
   EXTERNAL,
@@ -123,6 +125,15 @@ export class AgentGround {
   takeDrops(): Drop[] {
     this.#reader.drain();
     return this.#drops.splice(0);
+  }
+
+  connections(): Set<string> {
+    const table = datapathTables.find(({ name }) => name === "ct");
+    const rows = must(table?.read(this.#machine, this.#place.pins), "the table of connections");
+    const names = rows.map(({ source, sourcePort, destination, destinationPort }) =>
+      connectionName(`${String(source)} ${String(sourcePort)}`, `${String(destination)} ${String(destinationPort)}`),
+    );
+    return new Set(names);
   }
 
   forwarded(): bigint {

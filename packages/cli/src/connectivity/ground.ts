@@ -15,7 +15,15 @@ export interface Actor {
   readonly ping: ((host: string, timeout: number) => Promise<boolean>) | null;
 }
 
-export type Drop = Pick<DatapathEvent, "reason" | "direction" | "source" | "destination" | "destinationPort">;
+export type Drop = Pick<
+  DatapathEvent,
+  "reason" | "direction" | "source" | "sourcePort" | "destination" | "destinationPort" | "tcpFlags"
+>;
+
+/** One name for both directions of a connection. */
+export function connectionName(one: string, other: string): string {
+  return one < other ? `${one} ${other}` : `${other} ${one}`;
+}
 
 export interface Ground {
   readonly machine: "linux" | "sim";
@@ -24,6 +32,8 @@ export interface Ground {
   setPolicies(texts: readonly string[]): void;
   /** Drops that were told since it was asked last. */
   takeDrops(): Drop[];
+  /** `connectionName` of those that the datapath knows; an end is an address and a port. */
+  connections(): Set<string>;
   /** Packets that were forwarded since the datapath was loaded. */
   forwarded(): bigint;
   /** Lines that the agent logged as errors. */

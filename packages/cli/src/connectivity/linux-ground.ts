@@ -151,6 +151,7 @@ async function open(closers: Closers): Promise<Ground> {
     actor: (name) => must(actors.get(name), name),
     setPolicies: (texts) => ground.setPolicies(texts),
     takeDrops: () => ground.takeDrops(),
+    connections: () => ground.connections(),
     forwarded: () => ground.forwarded(),
     errors: ground.errors,
     restartAgent: () => ground.restartAgent(),

@@ -4,7 +4,7 @@
  * expected is a failure of its own.
  */
 import { formatAddress } from "@skep/net";
-import type { Drop, Ground } from "./ground.ts";
+import { connectionName, type Drop, type Ground } from "./ground.ts";
 import type { Expectation, Probe, Refusal, Scenario } from "./scenarios.ts";
 
 export interface Finding {
@@ -25,6 +25,7 @@ export interface Outcome {
 
 const POLICY_DENIED = 133;
 const DENY_RULE = 181;
+const [SYN, ACK] = [0x02, 0x10];
 /** A packet that arrives needs no such patience; it is given some for a busy machine. */
 const ARRIVES_MS = 5000;
 const DROP_LOOKS = 40;
@@ -46,6 +47,8 @@ export class ConnectivityTest {
   readonly #ground: Ground;
   readonly #now: () => number;
   readonly #unexpected: string[] = [];
+  /** Connections of the scenarios before. */
+  #older = new Set<string>();
 
   constructor(ground: Ground, now: () => number) {
     this.#ground = ground;
@@ -61,13 +64,14 @@ export class ConnectivityTest {
 
   async #findings(scenario: Scenario): Promise<Finding[]> {
     const ground = this.#ground;
+    this.#older = ground.connections();
     try {
       ground.setPolicies(scenario.policies);
     } catch (error) {
       const seen = error instanceof Error ? error.message : String(error);
       return [{ probe: "policies", expected: "in force", seen, ok: false }];
     }
-    ground.takeDrops();
+    this.#takeDrops();
     const before = ground.forwarded();
     const findings = await this.#probe(scenario.probes);
     if (scenario.also === "metrics") {
@@ -81,13 +85,26 @@ export class ConnectivityTest {
     return findings;
   }
 
+  /** What an answered request has still under way when the next policies come is theirs to deny, and nobody's finding. */
+  #takeDrops(): Drop[] {
+    return this.#ground.takeDrops().filter((drop) => {
+      const { reason, source, sourcePort, destination, destinationPort, tcpFlags } = drop;
+      if ((reason !== POLICY_DENIED && reason !== DENY_RULE) || (tcpFlags & (SYN | ACK)) === SYN) return true;
+      const ends = [
+        `${formatAddress(source)} ${sourcePort}`,
+        `${formatAddress(destination)} ${destinationPort}`,
+      ] as const;
+      return !this.#older.has(connectionName(...ends));
+    });
+  }
+
   async #probe(probes: readonly Probe[]): Promise<Finding[]> {
     const drops: Drop[] = [];
     // Those that are denied wait out their time side by side.
     const answers = await Promise.all(probes.map((probe) => this.#ask(probe)));
     const refused = probes.filter(({ expect }) => expect !== "ok");
     for (let look = 0; look < DROP_LOOKS; look++) {
-      drops.push(...this.#ground.takeDrops());
+      drops.push(...this.#takeDrops());
       if (refused.every((probe) => this.#dropOf(probe, drops))) break;
       await this.#ground.sleep(LOOK_MS);
     }
@@ -153,9 +170,7 @@ export class ConnectivityTest {
       const finding = { probe: summary, expected: "none", seen, ok: found.length === 0 };
       return { ...{ name, summary, findings: [finding] }, ok: finding.ok, took: 0 };
     };
-    this.#unexpected.push(
-      ...this.#ground.takeDrops().map((drop) => `${formatAddress(drop.source)}: ${refusalOf(drop)}`),
-    );
+    this.#unexpected.push(...this.#takeDrops().map((drop) => `${formatAddress(drop.source)}: ${refusalOf(drop)}`));
     return [
       look("no-unexpected-packet-drops", "drops that no scenario expected", this.#unexpected),
       look("check-log-errors", "errors in the agent's log", this.#ground.errors),

@@ -58,6 +58,7 @@ export function openSimGround(seed: number): Ground {
     actor: (name) => must(actors.get(name), name),
     setPolicies: (texts) => ground.setPolicies(texts),
     takeDrops: () => ground.takeDrops(),
+    connections: () => ground.connections(),
     forwarded: () => ground.forwarded(),
     errors: ground.errors,
     restartAgent: () => ground.restartAgent(),
