@@ -2,7 +2,7 @@
  * @module
  * The datapath on packets made here, on whichever machine: test runs of its programs, whose packets come from the interface with index 1.
  */
-import type { Collection, Machine, Program, RawMap } from "@skep/machine";
+import type { Collection, Machine, Program, RawMap, TestInput } from "@skep/machine";
 import { buildPacket, type LayerSpec } from "@skep/net";
 import { readObject } from "@skep/object";
 import type { PolicyMapEntry } from "@skep/policy";
@@ -18,6 +18,10 @@ import {
 import { ip, SMALL } from "./addresses.ts";
 
 export const mac = (...bytes: number[]): Uint8Array => Uint8Array.of(2, 0, 0, 0, ...bytes);
+
+/** struct __sk_buff: its size, and where ifindex and gso_size stand. */
+const SK_BUFF_SIZE = 192;
+const [IFINDEX, GSO_SIZE] = [40, 176];
 
 export interface PacketMachine {
   readonly machine: Machine;
@@ -108,9 +112,21 @@ export class PacketGround {
 
   /** `other`: in the place of the datapath's own program. */
   send(program: string, data: Uint8Array, other?: Program): Passed {
-    const found = other ?? this.program(program);
+    return this.#sendTo(other ?? this.program(program), { data });
+  }
+
+  /** A packet that is yet to be cut into segments with so many bytes each. */
+  sendLarge(program: string, data: Uint8Array, segment: number): Passed {
+    const context = new Uint8Array(SK_BUFF_SIZE);
+    const view = new DataView(context.buffer);
+    view.setUint32(IFINDEX, HERE, true);
+    view.setUint32(GSO_SIZE, segment, true);
+    return this.#sendTo(this.program(program), { data, context });
+  }
+
+  #sendTo(program: Program, input: TestInput): Passed {
     this.#seen = [];
-    const { returned, data: out } = found.test({ data });
+    const { returned, data: out } = program.test(input);
     this.#reader.drain();
     return { verdict: returned, data: out, events: this.#seen };
   }

@@ -88,6 +88,28 @@ export function tooLongSuite(open: () => PacketMachine): void {
         });
       }
 
+      describe("what is cut into segments", () => {
+        const OPTIONS = 12;
+        const header: LayerSpec = {
+          ...{ kind: "tcp", sourcePort: 41_000, destinationPort: 80, flags: 0x10 },
+          // A timestamp, as every segment of a Linux machine has (RFC 7323).
+          options: [{ kind: "nop" }, { kind: "nop" }, { kind: "timestamps", value: 1, echo: 2 }],
+        };
+        const fits = MTU - headers - 20 - OPTIONS;
+        const large = (): Uint8Array => frame(up, network(pod, remote, 64, uncut), header, payload(2 * fits));
+
+        test("goes into the tunnel where each of them fits", () => {
+          const { verdict, events } = ground.sendLarge("skep_from_ep", large(), fits);
+          expect(events.filter(({ type }) => type === 1)).toEqual([]);
+          expect(verdict).toBe(REDIRECT);
+        });
+
+        test("does not where their options are too much: 136", () => {
+          const { events } = ground.sendLarge("skep_from_ep", large(), fits + 1);
+          expect(events.filter(({ type }) => type === 1)).toMatchObject([{ reason: 136, endpoint: client.id }]);
+        });
+      });
+
       if (family === 4)
         test("what may be cut goes into the tunnel, which cuts it", () => {
           const { verdict, events } = ground.send("skep_from_ep", frame(up, ...packet("udp", MTU + 1, {})));

@@ -16,7 +16,7 @@ import {
   type XdpContext,
 } from "@skep/bpf";
 import { ipv4Checksum, replaceWord } from "@skep/bpf/checksum";
-import { Ethernet, Ipv4, Ipv6, Ipv6Address, PROTOCOL } from "@skep/bpf/net";
+import { Ethernet, Ipv4, Ipv6, Ipv6Address, PROTOCOL, Tcp } from "@skep/bpf/net";
 import type { NextHop } from "./device.bpf.ts";
 import type { Address } from "./maps.bpf.ts";
 import type { Translation } from "./nat.bpf.ts";
@@ -40,6 +40,8 @@ const Option6 = struct("DirectOption6", {
 const TRANSPORT4 = 34;
 const TRANSPORT6 = 54;
 const HOPS = 64;
+/** Offsets that were seen in a packet stay below this: the verifier wants to know. */
+const OFFSETS = 0x1fff;
 
 /** How much longer the packet becomes. */
 export function overhead(packet: Packet): u32 {
@@ -65,7 +67,12 @@ export function tooLong(packet: Packet, length: u32, next: NextHop | null): u32 
 export function lengthOf(ctx: TcContext, packet: Packet): u32 {
   const segment = ctx.gsoSize;
   if (segment === 0) return ctx.length - Ethernet.size;
-  const header: u32 = packet.protocol === PROTOCOL.TCP ? 20 : 8;
+  let header: u32 = 8;
+  if (packet.protocol === PROTOCOL.TCP) {
+    // Every segment bears the options.
+    const tcp = ctx.header(Tcp, u32(packet.transport) & OFFSETS);
+    if (tcp) header = u32(tcp.offset) * 4;
+  }
   return u32(packet.transport) - Ethernet.size + header + segment;
 }
 
