@@ -52,7 +52,7 @@ export const Ipv6 = struct("Ipv6", {
   destination: Ipv6Address,
 });
 
-/** Extension headers of IPv6 but for fragments: `length` counts eight bytes beyond the first eight. */
+/** Extension headers of IPv6 but for fragments: `length` counts eight bytes beyond the first eight (RFC 4302's: four bytes beyond eight). */
 export const Ipv6Option = struct("Ipv6Option", { nextHeader: u8, length: u8 });
 export const Ipv6Fragment = struct("Ipv6Fragment", {
   nextHeader: u8,
@@ -171,6 +171,8 @@ export const PROTOCOL = {
   ROUTING: 43,
   FRAGMENT: 44,
   GRE: 47,
+  ESP: 50,
+  AUTHENTICATION: 51,
   ICMPV6: 58,
   NO_NEXT: 59,
   DESTINATION_OPTIONS: 60,

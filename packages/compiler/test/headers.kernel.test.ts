@@ -26,7 +26,9 @@ function offsetOf(packet: Uint8Array, kind: string, nth = 0): number {
 const HEAD = `
 import { array, be32, hash, hashOfMaps, lruHash, struct, u16, u32, u64, u8, xdp, XDP } from "@skep/bpf";
 import { Arp, Dns, Ethernet, ETHERTYPE, Geneve, GeneveOption, Gre, Gue, Icmp, Icmpv6, Ipv4, Ipv6, PROTOCOL, Sctp, SctpChunk, Tcp, Udp, Vlan, Vxlan } from "@skep/bpf/net";
-import { dnsQuestion, findGeneveOption, findIpv4Option, innerOf, skipVlans } from "@skep/bpf/parse";
+import { dnsQuestion, findGeneveOption, findIpv4Option, findTcpOption, innerOf, skipIpv6Extensions, skipVlans } from "@skep/bpf/parse";
+import { internetChecksum, replaceIpv6Address, replaceLong, replaceWord, udpChecksum } from "@skep/bpf/checksum";
+import { crc32c, jhash, murmur3, sipHash } from "@skep/bpf/hash";
 import { countLinear, countLog2, getIn, getOrAdd, increment } from "@skep/bpf/maps";
 const Answer = struct("Answer", { a: u32, b: u32, c: u32, d: u64 });
 export const answers = array("answers", { value: Answer, maxEntries: 1 });
@@ -65,7 +67,7 @@ describe.skipIf(!canUseBpf())("headers of the standard library, against @skep/ne
       if (!ethernet) return 1;
       const network = skipVlans(ctx, ethernet.type, Ethernet.size);
       if (!network) return 1;
-      out.a = network.type; out.b = network.offset; out.c = network.vlan;
+      out.a = network.type; out.b = network.offset; out.c = network.vlan; out.d = u64(network.outer);
       return 2;`);
     const tag = (id: number): LayerSpec => ({ kind: "vlan", priority: 0, dropEligible: false, id });
     for (const tags of [[], [tag(7)], [tag(7), tag(9)]]) {
@@ -76,6 +78,7 @@ describe.skipIf(!canUseBpf())("headers of the standard library, against @skep/ne
         a: 0x0800,
         b: offsetOf(packet, "ipv4"),
         c: last?.kind === "vlan" ? last.id : 0,
+        d: tags.length === 2 ? 7n : 0n,
       });
     }
   });
@@ -173,6 +176,120 @@ describe.skipIf(!canUseBpf())("headers of the standard library, against @skep/ne
     expect(ask("www.Example.org")).toMatchObject({ returned: 2, a: 28, d: fnv(labels("www.example.org")) });
     expect(ask("x".repeat(60) + ".org").returned).toBe(1);
     expect(ask("example.org", 0).returned).toBe(1);
+  });
+
+  it("goes over every extension of IPv6, and stops in later fragments", () => {
+    const run = compile(`
+      const found = skipIpv6Extensions(ctx, Ethernet.size);
+      if (!found) return 1;
+      out.a = found.protocol; out.b = found.offset; out.c = found.fragment ? 1 : 0;
+      if (found.fragment) return 2;
+      const at = findTcpOption(ctx, found.offset, 8);
+      if (at !== null) out.d = u64(at);
+      return 2;`);
+    const six: LayerSpec = { kind: "ipv6", source: ip("2001:db8::1"), destination: ip("2001:db8::2") };
+    const tcp: LayerSpec = {
+      ...{ kind: "tcp", sourcePort: 1, destinationPort: 2, sequence: 77, acknowledgment: 0, flags: 0x12, window: 512 },
+      options: [
+        { kind: "mss", value: 1400 },
+        { kind: "nop" },
+        { kind: "nop" },
+        { kind: "timestamps", value: 1, echo: 2 },
+      ],
+    } as LayerSpec;
+    const options = (place: string, length: number) =>
+      ({ kind: "ipv6-options", place, options: [{ type: 1, data: new Uint8Array(length) }] }) as LayerSpec;
+    const routing = { kind: "ipv6-routing", routingType: 4, segmentsLeft: 0, data: new Uint8Array(20) } as LayerSpec;
+    const ah = { kind: "ah", spi: 5, sequence: 6, icv: new Uint8Array(12) } as LayerSpec;
+    const fragment = (fragmentOffset: number) =>
+      ({ kind: "ipv6-fragment", fragmentOffset, moreFragments: true, identification: 9 }) as LayerSpec;
+    const chains = [[], [options("hop-by-hop", 4)], [options("hop-by-hop", 12), routing, fragment(0), ah]];
+    for (const chain of [...chains, [ah], [routing, options("destination", 4)]]) {
+      const packet = buildPacket([ethernet, six, ...chain, tcp, end]);
+      const offset = offsetOf(packet, "tcp");
+      expect(offset).toBeGreaterThan(0);
+      expect(run(packet)).toMatchObject({ returned: 2, a: 6, b: offset, c: 0, d: BigInt(offset + 20 + 4 + 2) });
+    }
+    const later = buildPacket([ethernet, six, { ...fragment(16), nextHeader: 60 } as LayerSpec, end]);
+    expect(run(later)).toMatchObject({ returned: 2, a: 60, b: 14 + 40 + 8, c: 1 });
+  });
+
+  it("mends the checksums of TCP and UDP, and sums SCTP, as the builder does", () => {
+    const from = ["2001:db8::1", "2001:db8::2"] as const;
+    const packet = (source: string, port: number, kind: "tcp" | "udp") =>
+      buildPacket([
+        ethernet,
+        { kind: "ipv6", source: ip(source), destination: ip(from[1]) },
+        kind === "udp"
+          ? udp(port)
+          : { kind, sourcePort: 1, destinationPort: port, sequence: 1, acknowledgment: 0, flags: 2, window: 9 },
+        end,
+      ] as LayerSpec[]);
+    const run = compile(`
+      const six = ctx.header(Ipv6, Ethernet.size);
+      if (!six) return 1;
+      const to = { w0: 0x20010db8, w1: 0xffff, w2: 0x12345678, w3: 0xfe };
+      if (six.nextHeader === PROTOCOL.UDP) {
+        const udp = ctx.header(Udp, Ethernet.size + Ipv6.size);
+        if (!udp) return 1;
+        const moved = replaceIpv6Address(udp.checksum, six.source, to);
+        out.a = udpChecksum(udp.checksum, replaceWord(moved, udp.destination, 4444));
+        return 2;
+      }
+      const tcp = ctx.header(Tcp, Ethernet.size + Ipv6.size);
+      if (!tcp) return 1;
+      const moved = replaceIpv6Address(tcp.checksum, six.source, to);
+      out.a = replaceWord(moved, tcp.destination, 4444);
+      return 2;`);
+    for (const kind of ["udp", "tcp"] as const) {
+      const wanted = findLayer(parsePacket(packet("2001:db8:0:ffff:1234:5678:0:fe", 4444, kind)), kind)!.checksum;
+      expect(run(packet(from[0], 80, kind))).toMatchObject({ returned: 2, a: wanted });
+    }
+
+    const sum = compile(
+      `
+      const all = ctx.header(Whole, 34);
+      if (!all) return 1;
+      const sctp = ctx.header(Sctp, 34);
+      if (!sctp) return 1;
+      out.a = sctp.checksum;
+      sctp.checksum = 0;
+      out.b = crc32c(all.bytes);
+      return 2;`,
+      'const Whole = struct("Whole", { bytes: array(u8, 32) });',
+    );
+    const sctp = buildPacket([
+      ethernet,
+      outer,
+      {
+        kind: "sctp",
+        sourcePort: 1,
+        destinationPort: 2905,
+        verificationTag: 0xdeadbeef,
+        chunks: [{ type: 0, flags: 3, data: Uint8Array.from({ length: 16 }, (_, at) => at) }],
+      } as LayerSpec,
+    ]);
+    const { returned, a, b } = sum(sctp);
+    expect([returned, b]).toEqual([2, a]);
+    expect(a).not.toBe(0);
+  });
+
+  it("hashes and sums bytes to the published values", () => {
+    const run = compile(
+      `
+      const text = ctx.header(Text, 0);
+      if (!text) return 0;
+      out.a = jhash(text.bytes, 1);
+      out.b = murmur3(text.bytes, 0x9747b28c);
+      out.c = internetChecksum(text.bytes);
+      out.d = sipHash(text.bytes, 0x0706050403020100n, 0x0f0e0d0c0b0a0908n);
+      return 2;`,
+      'const Text = struct("Text", { bytes: array(u8, 30) });',
+    );
+    const text = new Uint8Array(64);
+    text.set(new TextEncoder().encode("Four score and seven years ago"));
+    // lookup3.c itself; the others by independent implementations (OpenSSL for SipHash).
+    expect(run(text)).toMatchObject({ returned: 2, a: 0xcd628161, b: 0xdf1e2d22, c: 0x539a, d: 0xac22aec7d4734d35n });
   });
 
   it("lays out ARP, ICMP, ICMPv6, SCTP and TCP as they are on the wire", () => {

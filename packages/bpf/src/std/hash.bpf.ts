@@ -9,6 +9,22 @@ export function rotateLeft64(value: u64, count: u64): u64 {
   return (value << count) | (value >> (64n - count));
 }
 
+/** Hands the bytes on as words, the first byte lowest; gives what is left, zeros above. */
+function words32(bytes: readonly u8[], add: (word: u32) => void): u32 {
+  let word: u32 = 0;
+  let shift: u32 = 0;
+  for (const byte of bytes) {
+    word |= u32(byte) << shift;
+    shift += 8;
+    if (shift === 32) {
+      add(word);
+      word = 0;
+      shift = 0;
+    }
+  }
+  return word;
+}
+
 // ---- jhash (Bob Jenkins' lookup3 as include/linux/jhash.h has it) ----
 
 const JHASH_INITVAL = 0xdeadbeef;
@@ -49,15 +65,15 @@ export function jhash1Word(a: u32, seed: u32): u32 {
   return jhashFinal(a + start, start, start);
 }
 
-/** jhash2 of the kernel: any number of words, known at compile time. */
-export function jhashWords(words: readonly u32[], seed: u32): u32 {
-  const start: u32 = JHASH_INITVAL + (u32(words.length) << 2) + seed;
+/** lookup3 over the words that `feed` hands to its argument, one after the other; `start` holds the length in bytes and the seed. */
+function jhashOf(start: u32, feed: (add: (word: u32) => void) => void): u32 {
   let a = start;
   let b = start;
   let c = start;
   let filled = 0;
-  let left = u32(words.length);
-  for (const word of words) {
+  let isEmpty = true;
+  feed((word: u32): void => {
+    // What follows three words mixes them; the last ones are for the end alone.
     if (filled === 3) {
       a -= c;
       a ^= rotateLeft32(c, 4);
@@ -83,9 +99,24 @@ export function jhashWords(words: readonly u32[], seed: u32): u32 {
     else if (filled === 1) b += word;
     else c += word;
     filled += 1;
-    left -= 1;
-  }
-  return words.length === 0 ? c : jhashFinal(a, b, c);
+    isEmpty = false;
+  });
+  return isEmpty ? c : jhashFinal(a, b, c);
+}
+
+/** jhash2 of the kernel: any number of words, known at compile time. */
+export function jhashWords(words: readonly u32[], seed: u32): u32 {
+  return jhashOf(JHASH_INITVAL + (u32(words.length) << 2) + seed, (add) => {
+    for (const word of words) add(word);
+  });
+}
+
+/** jhash of the kernel: any number of bytes, known at compile time. */
+export function jhash(bytes: readonly u8[], seed: u32): u32 {
+  return jhashOf(JHASH_INITVAL + u32(bytes.length) + seed, (add) => {
+    const rest = words32(bytes, add);
+    if (bytes.length % 4 !== 0) add(rest);
+  });
 }
 
 // ---- murmur3, 32 bits ----
@@ -95,17 +126,32 @@ function murmurMix(hash: u32, word: u32): u32 {
   return rotateLeft32(hash ^ k, 13) * 5 + 0xe6546b64;
 }
 
-/** MurmurHash3_x86_32 of whole words. */
-export function murmur3Words(words: readonly u32[], seed: u32): u32 {
-  let hash: u32 = seed;
-  for (const word of words) hash = murmurMix(hash, word);
-  hash ^= u32(words.length) * 4;
+function murmurEnd(state: u32, length: u32): u32 {
+  let hash: u32 = state ^ length;
   hash ^= hash >> 16;
   hash *= 0x85ebca6b;
   hash ^= hash >> 13;
   hash *= 0xc2b2ae35;
   hash ^= hash >> 16;
   return hash;
+}
+
+/** MurmurHash3_x86_32 of whole words. */
+export function murmur3Words(words: readonly u32[], seed: u32): u32 {
+  let hash: u32 = seed;
+  for (const word of words) hash = murmurMix(hash, word);
+  return murmurEnd(hash, u32(words.length) * 4);
+}
+
+/** MurmurHash3_x86_32 of any number of bytes, known at compile time. */
+export function murmur3(bytes: readonly u8[], seed: u32): u32 {
+  let hash: u32 = seed;
+  const rest = words32(bytes, (word) => {
+    hash = murmurMix(hash, word);
+  });
+  // Zero where nothing is left, and then nothing changes.
+  hash ^= rotateLeft32(rest * 0xcc9e2d51, 15) * 0x1b873593;
+  return murmurEnd(hash, u32(bytes.length));
 }
 
 // ---- FNV-1a ----
@@ -124,8 +170,8 @@ export function fnv1a64(bytes: readonly u8[]): u64 {
 
 // ---- SipHash-2-4 ----
 
-/** Of 64-bit words, as the kernel's siphash_2u64 and its like. */
-export function sipHashWords(words: readonly u64[], key0: u64, key1: u64): u64 {
+/** Over the words that `feed` hands to its argument; it gives the last one, without the length in its highest byte. */
+function sipHashOf(length: u64, key0: u64, key1: u64, feed: (add: (word: u64) => void) => u64): u64 {
   let v0: u64 = 0x736f6d6570736575n ^ key0;
   let v1: u64 = 0x646f72616e646f6dn ^ key1;
   let v2: u64 = 0x6c7967656e657261n ^ key0;
@@ -142,17 +188,14 @@ export function sipHashWords(words: readonly u64[], key0: u64, key1: u64): u64 {
     v1 = rotateLeft64(v1, 17n) ^ v2;
     v2 = rotateLeft64(v2, 32n);
   };
-  for (const word of words) {
+  const add = (word: u64): void => {
     v3 ^= word;
     round();
     round();
     v0 ^= word;
-  }
-  const last: u64 = u64(words.length * 8) << 56n;
-  v3 ^= last;
-  round();
-  round();
-  v0 ^= last;
+  };
+  const last = feed(add);
+  add(last | (length << 56n));
   v2 ^= 0xffn;
   round();
   round();
@@ -161,7 +204,33 @@ export function sipHashWords(words: readonly u64[], key0: u64, key1: u64): u64 {
   return v0 ^ v1 ^ v2 ^ v3;
 }
 
-// ---- CRC-32 (IEEE 802.3) ----
+/** Of 64-bit words, as the kernel's siphash_2u64 and its like. */
+export function sipHashWords(words: readonly u64[], key0: u64, key1: u64): u64 {
+  return sipHashOf(u64(words.length * 8), key0, key1, (add) => {
+    for (const word of words) add(word);
+    return 0n;
+  });
+}
+
+/** Of any number of bytes, known at compile time. The key's bytes 0 to 7 are `key0`, the first lowest. */
+export function sipHash(bytes: readonly u8[], key0: u64, key1: u64): u64 {
+  return sipHashOf(u64(bytes.length), key0, key1, (add) => {
+    let word: u64 = 0n;
+    let shift: u64 = 0n;
+    for (const byte of bytes) {
+      word |= u64(byte) << shift;
+      shift += 8n;
+      if (shift === 64n) {
+        add(word);
+        word = 0n;
+        shift = 0n;
+      }
+    }
+    return word;
+  });
+}
+
+// ---- CRC-32 (IEEE 802.3), and CRC-32C (Castagnoli: SCTP, iSCSI) ----
 
 /** Four bits at a time by a table of sixteen words. */
 const CRC32_NIBBLE = [
@@ -175,6 +244,22 @@ export function crc32(bytes: readonly u8[]): u32 {
     crc ^= byte;
     crc = (crc >> 4) ^ (CRC32_NIBBLE[crc & 15] ?? 0);
     crc = (crc >> 4) ^ (CRC32_NIBBLE[crc & 15] ?? 0);
+  }
+  return ~crc;
+}
+
+const CRC32C_NIBBLE = [
+  0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d, 0x82f63b78,
+  0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+] as const;
+
+/** RFC 9260, appendix A. `Sctp.checksum` holds it as a field of little-endian bytes, over the packet with zero in its place. */
+export function crc32c(bytes: readonly u8[]): u32 {
+  let crc: u32 = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    crc = (crc >> 4) ^ (CRC32C_NIBBLE[crc & 15] ?? 0);
+    crc = (crc >> 4) ^ (CRC32C_NIBBLE[crc & 15] ?? 0);
   }
   return ~crc;
 }

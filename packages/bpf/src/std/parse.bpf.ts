@@ -36,14 +36,20 @@ export function skipIpv6Extensions(ctx: PacketContext, offset: u32): Transport |
   if (!ip) return null;
   let protocol: u8 = ip.nextHeader;
   let at: u32 = offset + Ipv6.size;
-  let fragment = false;
   for (const _ of range(MAX_EXTENSIONS)) {
     if (protocol === PROTOCOL.FRAGMENT) {
       const part = ctx.header(Ipv6Fragment, at);
       if (!part) return null;
-      if (part.offset >> 3 !== 0) fragment = true;
       protocol = part.nextHeader;
       at += Ipv6Fragment.size;
+      // What follows in a later fragment is the middle of something, whatever it is called.
+      if (part.offset >> 3 !== 0) return { protocol, offset: at, fragment: true };
+    } else if (protocol === PROTOCOL.AUTHENTICATION) {
+      const option = ctx.header(Ipv6Option, at);
+      if (!option) return null;
+      protocol = option.nextHeader;
+      // RFC 4302: words of four bytes, two less than there are.
+      at += (u32(option.length) + 2) * 4;
     } else if (
       protocol === PROTOCOL.HOP_BY_HOP ||
       protocol === PROTOCOL.ROUTING ||
@@ -54,7 +60,7 @@ export function skipIpv6Extensions(ctx: PacketContext, offset: u32): Transport |
       protocol = option.nextHeader;
       at += (u32(option.length) + 1) * 8;
     } else {
-      return { protocol, offset: at, fragment };
+      return { protocol, offset: at, fragment: false };
     }
   }
   return null;
@@ -92,8 +98,10 @@ export function findTcpOption(ctx: PacketContext, offset: u32, kind: u8): u32 | 
 export interface Network {
   type: u16;
   offset: u32;
-  /** Of the inner tag; 0 where there is none. */
+  /** Identifier of the inner tag, or of the only one; 0 where there is none. */
   vlan: u16;
+  /** Identifier of the outer tag of two; 0 where there is none. */
+  outer: u16;
 }
 
 /** Goes over the tags (IEEE 802.1Q and 802.1ad) of a frame whose type is `type` and stands before `offset`; null where it is cut. */
@@ -101,15 +109,17 @@ export function skipVlans(ctx: PacketContext, type: u16, offset: u32): Network |
   let inner: u16 = type;
   let at: u32 = offset;
   let vlan: u16 = 0;
+  let outer: u16 = 0;
   for (const _ of range(2)) {
     if (inner !== ETHERTYPE.VLAN && inner !== ETHERTYPE.QINQ) break;
     const tag = ctx.header(Vlan, at);
     if (!tag) return null;
+    outer = vlan;
     vlan = tag.tag & 0xfff;
     inner = tag.type;
     at += Vlan.size;
   }
-  return { type: inner, offset: at, vlan };
+  return { type: inner, offset: at, vlan, outer };
 }
 
 const MAX_IPV4_OPTIONS = 12;

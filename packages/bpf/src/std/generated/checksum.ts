@@ -34,6 +34,25 @@ function foldChecksum$(sum) {
   return folded & 0xffff;
 }
 
+function internetChecksum$(bytes_2, bytesLength) {
+  let sum = 0, shift = 0, index = 0, folded = 0;
+  sum = 0;
+  shift = 8;
+  index = 0;
+  b2: for (;;) {
+    if (index < bytesLength) {
+      sum = (sum + ((memory.getUint8(bytes_2 + Number(BigInt(index))) << shift) >>> 0)) >>> 0;
+      shift = (8 - shift) >>> 0;
+      index = (index + 1) >>> 0;
+    } else {
+      const t26 = sum;
+      folded = (((t26 & 65535) >>> 0) + (t26 >>> 16)) >>> 0;
+      folded = (((folded & 65535) >>> 0) + (folded >>> 16)) >>> 0;
+      return (((folded & 0xffff) ^ 4294967295) >>> 0) & 0xffff;
+    }
+  }
+}
+
 function replaceWord$(checksum, from, to) {
   let folded = 0;
   const t10 = ((((((checksum ^ 4294967295) >>> 0) & 0xffff) + (((from ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + to) >>> 0;
@@ -48,6 +67,48 @@ function replaceLong$(checksum, from, to) {
   folded = (((t20 & 65535) >>> 0) + (t20 >>> 16)) >>> 0;
   folded = (((folded & 65535) >>> 0) + (folded >>> 16)) >>> 0;
   return (((folded & 0xffff) ^ 4294967295) >>> 0) & 0xffff;
+}
+
+function replaceIpv6Address$(checksum, from, to) {
+  let folded = 0, sum = 0, folded_2 = 0, folded_3 = 0, folded_4 = 0;
+  const t4 = swap32(memory.getUint32(from, true));
+  const t6 = swap32(memory.getUint32(to, true));
+  const t24 = ((((((((((checksum ^ 4294967295) >>> 0) & 0xffff) + ((((t4 >>> 16) ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (((t4 ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (t6 >>> 16)) >>> 0) + (t6 & 0xffff)) >>> 0;
+  folded = (((t24 & 65535) >>> 0) + (t24 >>> 16)) >>> 0;
+  folded = (((folded & 65535) >>> 0) + (folded >>> 16)) >>> 0;
+  sum = (((folded & 0xffff) ^ 4294967295) >>> 0) & 0xffff;
+  const t47 = swap32(memory.getUint32(from + 4, true));
+  const t49 = swap32(memory.getUint32(to + 4, true));
+  const t67 = ((((((((((sum ^ 4294967295) >>> 0) & 0xffff) + ((((t47 >>> 16) ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (((t47 ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (t49 >>> 16)) >>> 0) + (t49 & 0xffff)) >>> 0;
+  folded_2 = (((t67 & 65535) >>> 0) + (t67 >>> 16)) >>> 0;
+  folded_2 = (((folded_2 & 65535) >>> 0) + (folded_2 >>> 16)) >>> 0;
+  sum = (((folded_2 & 0xffff) ^ 4294967295) >>> 0) & 0xffff;
+  const t90 = swap32(memory.getUint32(from + 8, true));
+  const t92 = swap32(memory.getUint32(to + 8, true));
+  const t110 = ((((((((((sum ^ 4294967295) >>> 0) & 0xffff) + ((((t90 >>> 16) ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (((t90 ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (t92 >>> 16)) >>> 0) + (t92 & 0xffff)) >>> 0;
+  folded_3 = (((t110 & 65535) >>> 0) + (t110 >>> 16)) >>> 0;
+  folded_3 = (((folded_3 & 65535) >>> 0) + (folded_3 >>> 16)) >>> 0;
+  sum = (((folded_3 & 0xffff) ^ 4294967295) >>> 0) & 0xffff;
+  const t133 = swap32(memory.getUint32(from + 12, true));
+  const t135 = swap32(memory.getUint32(to + 12, true));
+  const t153 = ((((((((((sum ^ 4294967295) >>> 0) & 0xffff) + ((((t133 >>> 16) ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (((t133 ^ 4294967295) >>> 0) & 0xffff)) >>> 0) + (t135 >>> 16)) >>> 0) + (t135 & 0xffff)) >>> 0;
+  folded_4 = (((t153 & 65535) >>> 0) + (t153 >>> 16)) >>> 0;
+  folded_4 = (((folded_4 & 65535) >>> 0) + (folded_4 >>> 16)) >>> 0;
+  return (((folded_4 & 0xffff) ^ 4294967295) >>> 0) & 0xffff;
+}
+
+function udpChecksum$(before, changed) {
+  let value = 0;
+  if (before === 0) {
+    return 0;
+  } else {
+    if (changed === 0) {
+      value = 65535;
+    } else {
+      value = changed;
+    }
+    return value;
+  }
 }
 
 function ipv4Checksum$(ip) {
@@ -83,12 +144,52 @@ export function foldChecksum(sum) {
   return foldChecksum$(sum >>> 0);
 }
 
+export function internetChecksum(bytes_) {
+  const $start = top;
+  const bytes_$ = enter((1 * bytes_.length + 7) & ~7);
+  for (let $index = 0; $index < bytes_.length; $index++) memory.setUint8(bytes_$ + 1 * $index, bytes_[$index]);
+  const $result = internetChecksum$(bytes_$, bytes_.length);
+  top = $start;
+  return $result;
+}
+
 export function replaceWord(checksum, from, to) {
   return replaceWord$(checksum & 0xffff, from & 0xffff, to & 0xffff);
 }
 
 export function replaceLong(checksum, from, to) {
   return replaceLong$(checksum & 0xffff, from >>> 0, to >>> 0);
+}
+
+export function replaceIpv6Address(checksum, from, to) {
+  const $start = top;
+  const from$ = enter(16);
+  zero(from$, 16);
+  memory.setUint32(from$, from.w0);
+  memory.setUint32(from$ + 4, from.w1);
+  memory.setUint32(from$ + 8, from.w2);
+  memory.setUint32(from$ + 12, from.w3);
+  const to$ = enter(16);
+  zero(to$, 16);
+  memory.setUint32(to$, to.w0);
+  memory.setUint32(to$ + 4, to.w1);
+  memory.setUint32(to$ + 8, to.w2);
+  memory.setUint32(to$ + 12, to.w3);
+  const $result = replaceIpv6Address$(checksum & 0xffff, from$, to$);
+  from.w0 = memory.getUint32(from$);
+  from.w1 = memory.getUint32(from$ + 4);
+  from.w2 = memory.getUint32(from$ + 8);
+  from.w3 = memory.getUint32(from$ + 12);
+  to.w0 = memory.getUint32(to$);
+  to.w1 = memory.getUint32(to$ + 4);
+  to.w2 = memory.getUint32(to$ + 8);
+  to.w3 = memory.getUint32(to$ + 12);
+  top = $start;
+  return $result;
+}
+
+export function udpChecksum(before, changed) {
+  return udpChecksum$(before & 0xffff, changed & 0xffff);
 }
 
 export function ipv4Checksum(ip) {
