@@ -2,6 +2,12 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { compile, formatDiagnostic } from "@skep/compiler";
 import { PROGRAM_KINDS } from "@skep/bpf";
+import * as checksum from "@skep/bpf/checksum";
+import * as hash from "@skep/bpf/hash";
+import * as maps from "@skep/bpf/maps";
+import * as net from "@skep/bpf/net";
+import * as parse from "@skep/bpf/parse";
+import * as stats from "@skep/bpf/stats";
 
 const text = readFileSync(new URL("./kernel-typescript.md", import.meta.url), "utf8");
 
@@ -24,6 +30,14 @@ describe("the reference of the language", () => {
       text.includes(kind) || /^cgroup(?:Bind|Connect|Sendmsg|Recvmsg|Getpeername|Getsockname)(?:4|6|Unix)$/.test(kind);
     expect(Object.keys(PROGRAM_KINDS).filter((kind) => !named(kind))).toEqual([]);
   });
+
+  it.each(Object.entries({ net, parse, checksum, hash, stats, maps }))(
+    "names all of @skep/bpf/%s",
+    (_name, library) => {
+      expect(Object.keys(library).length).toBeGreaterThan(4);
+      expect(Object.keys(library).filter((each) => !text.includes(`\`${each}\``))).toEqual([]);
+    },
+  );
 
   const TYPES = ["u8", "u16", "u32", "i8", "i16", "i32", "u64", "i64"] as const;
 

@@ -409,5 +409,11 @@ describe.skipIf(!canUseBpf())("headers of the standard library, against @skep/ne
     const packet = buildPacket([ethernet, outer, udp(5), end]);
     expect(run(packet)).toMatchObject({ returned: 2, a: 11, b: 10, c: 110, d: 42n });
     expect(run(packet)).toMatchObject({ returned: 2, a: 12, b: 20, c: 211, d: 42n });
+    // The inner map is there, then its element too.
+    const { flows, tenants } = open.at(-1)!.collection.maps;
+    tenants!.setMap(Uint8Array.of(1, 0, 0, 0), flows!);
+    expect(run(packet)).toMatchObject({ returned: 2, d: 42n });
+    flows!.set(Uint8Array.of(0, 0, 0, 7), Uint8Array.of(99, 0, 0, 0, 0, 0, 0, 0));
+    expect(run(packet)).toMatchObject({ returned: 2, d: 99n });
   });
 });
