@@ -12,6 +12,13 @@ export function serviceMessages(world: World): object[] {
   return rows.map((row) => serviceMessage(row, workloads));
 }
 
+export function addressPoolMessages(world: World): object[] {
+  return world.addressPools().map(({ name, disabled, conflict, total, available }) => ({
+    ...{ name, disabled, conflicting: conflict ?? "" },
+    ...{ addresses: total.toString(), available: available.toString() },
+  }));
+}
+
 function workloadsByAddress(world: World): Map<string, string> {
   const found = new Map<string, string>();
   for (const { address, address6, namespace, name } of world.endpoints())

@@ -12,7 +12,7 @@ import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy"
 import type { Agent } from "./agent.ts";
 import { type EndpointStatus, RequestError } from "./options.ts";
 import { nodeMessages } from "./node-list.ts";
-import { serviceMessages } from "./service-list.ts";
+import { addressPoolMessages, serviceMessages } from "./service-list.ts";
 
 const VERSION = "0.1.0";
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
@@ -77,7 +77,8 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
         identities: agent.world.identities().map(({ id, labels }) => ({ id, labels: formatLabels(labels) })),
       })),
     listNodes: () => edge(() => ({ nodes: nodeMessages(agent) })),
-    listServices: () => edge(() => ({ services: serviceMessages(agent.world) })),
+    listServices: () =>
+      edge(() => ({ services: serviceMessages(agent.world), addressPools: addressPoolMessages(agent.world) })),
     getPolicy: ({ endpoint }) => edge(() => policy(agent, endpoint)),
     getSettings: () =>
       edge(() => ({

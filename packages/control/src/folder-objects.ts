@@ -5,11 +5,13 @@
 import { type Diagnostic, type ForeignDocument, type Span } from "@skep/policy";
 import { type EgressPolicySpec, parseEgressPolicy } from "./egress/parse.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
+import { parseAddressPool } from "./load-balancer/parse/address-pool.ts";
 import { parseEndpointSlice } from "./load-balancer/parse/endpoint-slice.ts";
 import { parsePod } from "./load-balancer/parse/pod.ts";
 import { parseRedirect } from "./load-balancer/parse/redirect.ts";
 import { parseService } from "./load-balancer/parse/service.ts";
 import {
+  type AddressPoolSpec,
   type EndpointSliceSpec,
   objectKey,
   type PodSpec,
@@ -27,6 +29,7 @@ export type FolderObject =
   | (Base & { readonly kind: "EndpointSlice"; readonly spec: EndpointSliceSpec })
   | (Base & { readonly kind: "Pod"; readonly spec: PodSpec })
   | (Base & { readonly kind: "CiliumLocalRedirectPolicy"; readonly spec: RedirectSpec })
+  | (Base & { readonly kind: "CiliumLoadBalancerIPPool"; readonly spec: AddressPoolSpec })
   | (Base & { readonly kind: "CiliumEgressGatewayPolicy"; readonly spec: EgressPolicySpec });
 
 /** What is kept of an object that control has taken over. */
@@ -70,6 +73,13 @@ const KINDS: Readonly<Record<string, { readonly group: string; readonly read: Re
         spec && { kind: "CiliumLocalRedirectPolicy", key: objectKey(spec), span: spec.span, spec },
         diagnostics,
       );
+    },
+  },
+  CiliumLoadBalancerIPPool: {
+    group: "cilium.io",
+    read: (document, file) => {
+      const { pool: spec, diagnostics } = parseAddressPool(document, file);
+      return found(spec && { kind: "CiliumLoadBalancerIPPool", key: spec.name, span: spec.span, spec }, diagnostics);
     },
   },
   CiliumEgressGatewayPolicy: {
@@ -127,8 +137,11 @@ export function givenTwice(
   };
 }
 
-/** Services go another way: they may be given addresses first. */
-export function putObject(balancer: LoadBalancer, object: Exclude<FolderObject, { kind: "Service" }>): void {
+/** Services and the pools of their addresses go another way. */
+export function putObject(
+  balancer: LoadBalancer,
+  object: Exclude<FolderObject, { kind: "Service" | "CiliumLoadBalancerIPPool" }>,
+): void {
   // Its rows are made anew each time.
   if (object.kind === "CiliumEgressGatewayPolicy") return;
   if (object.kind === "EndpointSlice") balancer.setEndpointSlice(object.spec);
@@ -137,7 +150,7 @@ export function putObject(balancer: LoadBalancer, object: Exclude<FolderObject, 
 }
 
 export function takeObject(balancer: LoadBalancer, { kind, key }: Pick<FolderObject, "kind" | "key">): void {
-  if (kind === "CiliumEgressGatewayPolicy") return;
+  if (kind === "CiliumEgressGatewayPolicy" || kind === "CiliumLoadBalancerIPPool") return;
   if (kind === "Service") balancer.deleteService(key);
   else if (kind === "EndpointSlice") balancer.deleteEndpointSlice(key);
   else if (kind === "Pod") balancer.deletePod(key);

@@ -5,7 +5,8 @@
 import type { WorldSnapshot } from "./world.ts";
 
 /** Tables of a snapshot as keys and values. `next`: where searches go on. */
-export type NumberTable = "identity" | "prefix" | "address" | "nodePort" | "frontend" | "backend" | "next";
+export type NumberTable =
+  "identity" | "prefix" | "address" | "nodePort" | "loadBalancer" | "frontend" | "backend" | "next";
 
 /** Null: the key is gone. Plain JSON. */
 export type NumberChange = readonly [table: NumberTable, key: string, value: NumberValue | null];
@@ -45,6 +46,7 @@ function tablesOf({ identities, services, ...rest }: WorldSnapshot): Tables {
     prefix: new Map(identities.prefixes.map(([id, prefix]) => [prefix, id])),
     address: new Map(services.addresses),
     nodePort: new Map(services.nodePorts),
+    loadBalancer: new Map(services.loadBalancer ?? []),
     frontend: new Map(frontends.ids),
     backend: new Map(backends.ids),
   };
@@ -64,6 +66,7 @@ function snapshotOf({ next, ...tables }: Tables, before: WorldSnapshot): WorldSn
     services: {
       addresses: [...tables.address] as [string, string][],
       nodePorts: numbers(tables.nodePort),
+      loadBalancer: [...tables.loadBalancer] as [string, readonly string[]][],
       numbers: {
         frontends: { next: Number(next.get("frontend")), ids: numbers(tables.frontend) },
         backends: { next: Number(next.get("backend")), ids: numbers(tables.backend) },

@@ -7,17 +7,20 @@ import { type Diagnostic, equalTo, labelSelector, type ServicePeers } from "@ske
 import { AddressPool } from "./addresses.ts";
 import { type FolderKey, type FolderObject, putObject, takeObject } from "./folder-objects.ts";
 import { Allocations, type AllocationsSnapshot } from "./load-balancer/allocations.ts";
+import { AddressPools, type AddressPoolState } from "./load-balancer/address-pools.ts";
 import { isEmptyChange } from "./load-balancer/change.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
 import { addressText } from "./load-balancer/key.ts";
 import { type FrontendStatus, LoadBalancer, type LoadBalancerSnapshot } from "./load-balancer/load-balancer.ts";
 import type { InstanceState, NodeFacts } from "./load-balancer/model.ts";
 import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
-import type { ServiceSpec, WorkloadSpec } from "./load-balancer/spec.ts";
+import { objectKey, type ServiceSpec, type WorkloadSpec } from "./load-balancer/spec.ts";
 import type { NumberChange } from "./number-changes.ts";
 import type { BackendRow, Endpoint, ServiceRow } from "./model.ts";
 
 export interface ServiceSnapshot extends AllocationsSnapshot {
+  /** Addresses of pools; older versions had none. */
+  readonly loadBalancer?: readonly (readonly [service: string, addresses: readonly string[]])[];
   readonly numbers: LoadBalancerSnapshot;
 }
 
@@ -30,6 +33,7 @@ export interface ServicesOptions {
 export class Services {
   readonly balancer: LoadBalancer;
   readonly #allocations: Allocations;
+  readonly #pools = new AddressPools();
   readonly #peers = new WeakMap<ServiceSpec, ServicePeers>();
   /** Services whose peers may be others than before. */
   readonly #touched = new Set<string>();
@@ -45,13 +49,14 @@ export class Services {
 
   put(object: FolderObject): void {
     this.#touch(object);
+    if (object.kind === "CiliumLoadBalancerIPPool") return this.#pools.setPool(object.spec);
     if (object.kind !== "Service") {
       putObject(this.balancer, object);
       return this.#touch(object);
     }
     this.#problems.delete(object.key);
     try {
-      this.balancer.setService(this.#allocations.complete(object.spec));
+      this.balancer.setService(this.#pools.complete(this.#allocations.complete(object.spec)));
     } catch (error) {
       if (!(error instanceof Error) || !error.name.endsWith("ExhaustedError")) throw error;
       this.#problems.set(object.key, {
@@ -63,7 +68,11 @@ export class Services {
 
   take(object: FolderKey): void {
     this.#touch(object);
-    if (object.kind === "Service") this.#allocations.release(object.key);
+    if (object.kind === "CiliumLoadBalancerIPPool") return this.#pools.deletePool(object.key);
+    if (object.kind === "Service") {
+      this.#allocations.release(object.key);
+      this.#pools.release(object.key);
+    }
     this.#problems.delete(object.key);
     takeObject(this.balancer, object);
   }
@@ -150,8 +159,23 @@ export class Services {
   }
 
   #settle(): void {
+    this.#settleAddresses();
     const change = this.balancer.commit();
     if (!isEmptyChange(change)) this.#changes.push(change);
+  }
+
+  /** Pools have changed, or addresses have become free: services may have others now. */
+  #settleAddresses(): void {
+    for (const spec of this.#pools.takeStale()) {
+      const before = this.balancer.spec(objectKey(spec));
+      const after = this.#pools.complete(spec);
+      if (before && textOf(before.ingressIps) !== textOf(after.ingressIps)) this.balancer.setService(after);
+    }
+  }
+
+  addressPools(): AddressPoolState[] {
+    this.#settleAddresses();
+    return this.#pools.states();
   }
 
   rows(): LoadBalancerRows {
@@ -186,6 +210,7 @@ export class Services {
 
   /** Addresses that two services claim, and services that could not be given what they ask for. */
   problems(): Diagnostic[] {
+    this.#settleAddresses();
     const spans = new Map(this.specs().map((spec) => [`${spec.namespace}/${spec.name}`, spec.span]));
     const conflicts = this.balancer.conflicts().map(({ lost, holder }): Diagnostic => {
       const [span, other] = [spans.get(lost.service), spans.get(holder.service)];
@@ -196,13 +221,13 @@ export class Services {
         ...(other ? { related: [{ message: "this one has it", span: other }] } : {}),
       };
     });
-    return [...this.#problems.values(), ...conflicts];
+    return [...this.#problems.values(), ...this.#pools.problems(), ...conflicts];
   }
 
   // ---- snapshot ----
 
   snapshot(): ServiceSnapshot {
-    return { ...this.#allocations.snapshot(), numbers: this.balancer.snapshot() };
+    return { ...this.#allocations.snapshot(), loadBalancer: this.#pools.snapshot(), numbers: this.balancer.snapshot() };
   }
 
   /** Of the snapshot since this was asked last. */
@@ -211,6 +236,7 @@ export class Services {
     return [
       ...this.#allocations.addressChanges.take("address"),
       ...this.#allocations.nodePortChanges.take("nodePort"),
+      ...this.#pools.changes.take("loadBalancer"),
       ...frontends.changes.take("frontend"),
       ...backends.changes.take("backend"),
     ];
@@ -219,16 +245,21 @@ export class Services {
   /** Also what a version left that kept its numbers otherwise: then addresses alone are taken over. */
   restore(snapshot: Partial<ServiceSnapshot>): void {
     this.#allocations.restore(snapshot);
+    this.#pools.restore(snapshot.loadBalancer ?? []);
     if (snapshot.numbers) this.balancer.restore(snapshot.numbers);
   }
 
   /** All files have been read once. */
   restored(): void {
+    this.#settleAddresses();
+    this.#pools.restored();
     this.#allocations.retain(new Set(this.specs().map((spec) => `${spec.namespace}/${spec.name}`)));
     this.#settle();
     this.balancer.restored();
   }
 }
+
+const textOf = (addresses: readonly Address[]): string => addresses.map(formatAddress).join();
 
 function stateOf(state: InstanceState): BackendRow["state"] {
   return state === "terminating-not-serving" ? "terminating" : state;

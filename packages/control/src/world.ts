@@ -37,6 +37,7 @@ import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./m
 import { CLUSTER_KINDS, type ClusterObjects, joinObjects, NO_OBJECTS, NodeTable, parseClusterObject } from "./nodes.ts";
 import type { NumberChange } from "./number-changes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
+import type { AddressPoolState } from "./load-balancer/address-pools.ts";
 import { egressProblems, type EgressRow, egressRows, type EgressState } from "./egress/egress.ts";
 import type { EgressPolicySpec } from "./egress/parse.ts";
 import { type FolderKey, type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
@@ -450,6 +451,11 @@ export class World {
   /** What is to be written to the load balancer's maps since this was last asked for: steps, to be applied in turn. */
   loadBalancerChanges(): LoadBalancerChange[] {
     return this.#services.changes();
+  }
+
+  /** Of load balancers' addresses, the oldest first. */
+  addressPools(): AddressPoolState[] {
+    return this.#services.addressPools();
   }
 
   /** All that the load balancer's maps are to hold. */

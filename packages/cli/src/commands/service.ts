@@ -61,6 +61,23 @@ export function serviceGet({ run, output, service: wanted }: ServiceListOptions 
   });
 }
 
+/** In the columns of Cilium's `kubectl get ippools`. */
+export function servicePools({ run, output }: ServiceListOptions): Promise<void> {
+  return withClient(run, async ({ agent }) => {
+    const { addressPools } = await agent.listServices({});
+    const values = addressPools.map((pool) => plain(skep.AddressPoolSchema, pool));
+    await printAs(output, values, () =>
+      formatTable(
+        ["Name", "Disabled", "Conflicting", "Addresses", "Available"],
+        addressPools.map(({ name, disabled, conflicting, addresses, available }) => {
+          const conflict = conflicting === "" ? "no" : conflicting === name ? "with itself" : `with ${conflicting}`;
+          return [name, disabled ? "yes" : "no", conflict, addresses, available];
+        }),
+      ),
+    );
+  });
+}
+
 function details(services: readonly skep.Service[]): string {
   return formatTable(
     ["ID", "Frontend", "Service", "Service Type", "Flags", "Backend", "Workload"],

@@ -92,6 +92,17 @@ export function defineLists(program: Command, finish: Finish): void {
     ["skep service list", "skep service list -o yaml"],
   );
   examples(
+    listed(service.command("pools"))
+      .summary("list pools of addresses")
+      .description(
+        "Lists the pools that services of type LoadBalancer have their addresses of, and what is left in them.",
+      )
+      .action((options: ListOptions) =>
+        finish(async () => (await import("../commands/service.ts")).servicePools(options)),
+      ),
+    ["skep service pools"],
+  );
+  examples(
     listed(service.command("get"))
       .summary("show one service")
       .description("Shows a service's addresses with what holds for each, and the workloads behind them.")

@@ -1,6 +1,6 @@
 /**
  * @module
- * What a Kubernetes control plane gives services that ask for it, where there is none: cluster addresses, node ports, load balancer addresses.
+ * What a Kubernetes control plane gives services that ask for it, where there is none: cluster addresses and node ports.
  */
 import { type Address, formatAddress, parseAddress, prefixContains } from "@skep/net";
 import type { AddressPool } from "../addresses.ts";
@@ -40,13 +40,9 @@ export class Allocations {
   complete(spec: ServiceSpec): ServiceSpec {
     if (spec.type === "ExternalName") return spec;
     const clusterIps = this.#clusterIps(spec);
-    const ingressIps =
-      spec.type === "LoadBalancer" && spec.ingressIps.length === 0 && spec.wantedLoadBalancerIp
-        ? [spec.wantedLoadBalancerIp]
-        : spec.ingressIps;
     const ports = this.#ports(spec);
-    const isComplete = clusterIps === spec.clusterIps && ingressIps === spec.ingressIps && ports === spec.ports;
-    return isComplete ? spec : { ...spec, clusterIps, ingressIps, ports };
+    const isComplete = clusterIps === spec.clusterIps && ports === spec.ports;
+    return isComplete ? spec : { ...spec, clusterIps, ports };
   }
 
   /** What a service no longer is or has is free again. */

@@ -8,6 +8,8 @@ export * from "./key.ts";
 export * from "./load-balancer.ts";
 export * from "./maglev.ts";
 export type * from "./model.ts";
+export type { AddressPoolState } from "./address-pools.ts";
+export { parseAddressPool } from "./parse/address-pool.ts";
 export { parseEndpointSlice } from "./parse/endpoint-slice.ts";
 export { parsePod } from "./parse/pod.ts";
 export { parseRedirect } from "./parse/redirect.ts";

@@ -23,6 +23,16 @@ export type Exposure = "ClusterIP" | "NodePort" | "LoadBalancer";
 export type TrafficDistribution = "" | "PreferClose" | "PreferSameZone" | "PreferSameNode";
 export type ForwardingMode = "" | "snat" | "dsr";
 
+/** What annotations ask of the pools of addresses. */
+export interface LoadBalancerWish {
+  /** `lbipam.cilium.io/ips`; empty: any. */
+  readonly addresses: readonly Address[];
+  /** Services of one key may have one address; empty: none. */
+  readonly sharingKey: string;
+  /** Namespaces that may share with it beside its own; `*`: all. */
+  readonly sharingNamespaces: readonly string[];
+}
+
 export interface ServiceSpec {
   readonly namespace: string;
   readonly name: string;
@@ -45,6 +55,7 @@ export interface ServiceSpec {
   readonly ingressIps: readonly Address[];
   /** `spec.loadBalancerIP`. */
   readonly wantedLoadBalancerIp: Address | null;
+  readonly loadBalancer: LoadBalancerWish;
   readonly loadBalancerClass: string | null;
   readonly allocateNodePorts: boolean;
   readonly sourceRanges: readonly Prefix[];
@@ -137,6 +148,25 @@ export interface RedirectSpec {
   readonly selector: LabelSelector;
   readonly ports: readonly RedirectPort[];
   readonly skipFromBackend: boolean;
+  readonly file: string;
+  readonly span: Span;
+}
+
+/** Both ends belong to it. */
+export interface AddressRange {
+  readonly family: 4 | 6;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** A CiliumLoadBalancerIPPool. */
+export interface AddressPoolSpec {
+  readonly name: string;
+  readonly created: string;
+  readonly ranges: readonly AddressRange[];
+  /** Of services, by their labels, `io.kubernetes.service.name` and `io.kubernetes.service.namespace`; null: all. */
+  readonly selector: LabelSelector | null;
+  readonly disabled: boolean;
   readonly file: string;
   readonly span: Span;
 }

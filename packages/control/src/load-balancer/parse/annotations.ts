@@ -2,6 +2,7 @@
  * @module
  * Annotations of services: Cilium's (`service.cilium.io/...`, and their older names under `io.cilium/`) and Kubernetes' topology.
  */
+import { parseAddress } from "@skep/net";
 import {
   type Field,
   type Fields,
@@ -12,13 +13,13 @@ import {
   type Requirement,
 } from "@skep/policy";
 import { ALGORITHM } from "../rows.ts";
-import type { Exposure, ForwardingMode, ServiceSpec } from "../spec.ts";
+import type { Exposure, ForwardingMode, LoadBalancerWish, ServiceSpec } from "../spec.ts";
 
 const EXPOSURES = ["ClusterIP", "NodePort", "LoadBalancer"] as const;
 
 export type ServiceAnnotations = Pick<
   ServiceSpec,
-  "exposed" | "sourceRangesDeny" | "algorithm" | "forwardingMode" | "trafficDistribution" | "nodes"
+  "exposed" | "sourceRangesDeny" | "algorithm" | "forwardingMode" | "trafficDistribution" | "nodes" | "loadBalancer"
 >;
 
 /** What an annotation says that cannot be is a warning, and the service works without it. */
@@ -47,6 +48,7 @@ export function readServiceAnnotations(reader: Reader, object: Fields, metadata:
     algorithm: algorithm === null ? ALGORITHM.UNDEFINED : algorithm === "maglev" ? ALGORITHM.MAGLEV : ALGORITHM.RANDOM,
     forwardingMode: mode,
     trafficDistribution: isTopologyAware(annotations) ? "PreferClose" : "",
+    loadBalancer: loadBalancerWish(annotations, (key) => warn(key, "the forms of addresses, with commas between")),
     nodes: nodeSelector(annotations, () => warn("service.cilium.io/node-selector", "the forms of a label selector")),
   };
 }
@@ -72,6 +74,34 @@ function isTopologyAware(annotations: Readonly<Record<string, string>>): boolean
     annotations["service.kubernetes.io/topology-mode"] ??
     "";
   return value !== "" && value.toLowerCase() !== "disabled";
+}
+
+const NO_WISH: LoadBalancerWish = { addresses: [], sharingKey: "", sharingNamespaces: [] };
+
+/** `lbipam.cilium.io/...`, and the names that they had under `io.cilium/`. */
+function loadBalancerWish(
+  annotations: Readonly<Record<string, string>>,
+  warn: (key: string) => void,
+): ServiceSpec["loadBalancer"] {
+  const keyOf = (name: string): string =>
+    [`lbipam.cilium.io/${name}`, `io.cilium/lb-ipam-${name}`].find((key) => Object.hasOwn(annotations, key)) ?? "";
+  const [ips, sharing, spaces] = ["ips", "sharing-key", "sharing-cross-namespace"].map(keyOf);
+  if (!ips && !sharing && !spaces) return NO_WISH;
+  const texts = listOf(annotations[ips ?? ""]);
+  const addresses = texts.flatMap((text) => parseAddress(text) ?? []);
+  if (addresses.length < texts.length && ips) warn(ips);
+  return {
+    addresses,
+    sharingKey: annotations[sharing ?? ""] ?? "",
+    sharingNamespaces: listOf(annotations[spaces ?? ""]),
+  };
+}
+
+function listOf(text = ""): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
 }
 
 /** `service.cilium.io/node-selector` is a selector in text, `service.cilium.io/node` the value of the label of that name. */

@@ -75,6 +75,7 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
     externalIps: readAddresses(reader, spec.list("externalIPs")),
     ingressIps: packed(readIngress(reader, object.get("status"))),
     wantedLoadBalancerIp: optionalAddress(reader, spec.get("loadBalancerIP")),
+    loadBalancer: annotations.loadBalancer,
     loadBalancerClass: spec.string("loadBalancerClass"),
     allocateNodePorts: spec.boolean("allocateLoadBalancerNodePorts") ?? true,
     sourceRanges: packed(readRanges(reader, spec.list("loadBalancerSourceRanges"))),
