@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow } from "@skep/api";
-import { type FlowContext, MAX_CAPACITY, Observer, uuids, wallClock, worldContext } from "@skep/flows";
+import { DnsNames, type FlowContext, MAX_CAPACITY, Observer, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { Notices } from "./notices.ts";
 import { checkLoopback, type LoopbackOptions, serveLoopback } from "./loopback.ts";
@@ -35,13 +35,14 @@ const NOTICE_MS = 50;
 /** How often losses of the ring are looked for. */
 const LOSS_MS = 1000;
 
-/** Names for the agent's flows. `random`: 80 random bits for each flow's id. */
-export function flowContext(agent: Agent, random: () => bigint): FlowContext {
+/** Names for the agent's flows. `random`: 80 random bits for each flow's id. `dns`: names that workloads have resolved. */
+export function flowContext(agent: Agent, random: () => bigint, dns?: DnsNames): FlowContext {
   return worldContext({
     world: agent.world,
     nodeName: agent.nodeName,
     wallTime: wallClock(agent.options.machine.clock),
     uuid: uuids(random),
+    ...(dns ? { names: (address, endpoint, time) => dns.names(address, endpoint, time) } : {}),
     entries: (endpoint) => agent.datapath.policyOf(endpoint),
     selects: (world, document, endpoint) => world.selects(document, endpoint),
   });
@@ -108,7 +109,9 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   for (const served of [options.api, options.page]) if (served) checkLoopback(served.listen);
   const agent = new Agent(options);
   const clock = options.machine.clock;
-  const context = flowContext(agent, () => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n));
+  const dns = new DnsNames();
+  const random = (): bigint => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n);
+  const context = flowContext(agent, random, dns);
   const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
   const place = { nodeName: `default/${agent.nodeName}`, version: "0.1.0", now };
   const outputs = await outputsOf(agent, options, place);
@@ -120,17 +123,21 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     onLoss: (source, lost) => outputs.addLoss(source, lost),
     onAgentEvent: (event) => outputs.addAgentEvent(event),
   });
-  const reader = agent.datapath.readRecords((view, at) => flows.addEvent(view, at));
+  const reader = agent.datapath.readRecords(
+    (view, at) => flows.addEvent(view, at),
+    (answer) => dns.learn({ ...answer, time: context.wallTime(answer.time) }),
+  );
   // What a dead agent did not read still lies in the ring.
   reader.drain();
   let lost = agent.datapath.lostEvents();
   const departed = departures(agent);
   const stopNotices = noticesOf(agent, flows);
   const losses = setInterval(() => {
-    const now = agent.datapath.lostEvents();
-    if (now > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, now - lost);
-    lost = now;
+    const lostNow = agent.datapath.lostEvents();
+    if (lostNow > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, lostNow - lost);
+    lost = lostNow;
     for (const pod of departed()) outputs.forget(pod);
+    dns.tidy(now(), (endpoint) => agent.world.endpoint(endpoint) !== null);
     outputs.look();
   }, LOSS_MS);
   const routes = agentPageRoutes(agent, flows, {

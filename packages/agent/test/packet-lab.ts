@@ -4,7 +4,8 @@
  * looked for at the other end.
  */
 import { decodeEventAt, openDatapath, type Datapath, type DatapathEvent, type DatapathOptions } from "@skep/datapath";
-import { type FlowContext, Observer } from "@skep/flows";
+import { DnsNames, type FlowContext, Observer } from "@skep/flows";
+import type { flow } from "@skep/api";
 import type { Machine, Namespace } from "@skep/machine";
 import {
   buildPacket,
@@ -41,6 +42,10 @@ export interface Probe {
   readonly protocol: number;
   readonly port: number;
   readonly family: 4 | 6;
+  /** Of UDP and TCP; else the next one. */
+  readonly sourcePort?: number;
+  /** Of UDP. */
+  readonly payload?: Uint8Array;
 }
 
 export interface Outcome {
@@ -100,9 +105,12 @@ export class PacketLab {
   private readonly arrived = new Set<string>();
   private nextPort = FIRST_PORT;
   private dropFlows = 0;
+  /** What the workloads have resolved. */
+  readonly dns = new DnsNames();
   /** What the agent keeps of the same events. */
   private readonly store = new Observer({
-    ...{ nodeName: "n", version: "0", now: () => 0n, capacity: 511, context: nameless },
+    ...{ nodeName: "n", version: "0", now: () => 0n, capacity: 511 },
+    context: { ...nameless, names: (address, endpoint, time) => this.dns.names(address, endpoint, time) },
     // All of them are looked at, however long that takes: what is skipped is counted, but not whether it was a drop.
     budgetMs: Infinity,
     onFlow: ({ flow: { eventType } }) => (this.dropFlows += eventType?.type === 1 ? 1 : 0),
@@ -132,11 +140,21 @@ export class PacketLab {
     this.outside = ground.port(outside, peer.index);
     const cgroup = this.machine.processes.createCgroup(ground.cgroup).path;
     this.datapath = openDatapath(this.machine, { pins: ground.pins, cgroup, ...options });
-    this.reader = this.datapath.readRecords((view, at) => {
-      this.store.addEvent(view, at);
-      const event = decodeEventAt(view, at);
-      if (event.type === 1 && !event.reply) this.drops.set(keyOf(event), event);
-    });
+    this.reader = this.datapath.readRecords(
+      (view, at) => {
+        this.store.addEvent(view, at);
+        const event = decodeEventAt(view, at);
+        if (event.type === 1 && !event.reply) this.drops.set(keyOf(event), event);
+      },
+      (answer) => this.dns.learn(answer),
+    );
+  }
+
+  /** The flows that are still kept. */
+  flows(): flow.Flow[] {
+    const { ring } = this.store;
+    const entries = Array.from({ length: ring.next - ring.oldest }, (_, at) => ring.at(ring.oldest + at));
+    return entries.flatMap((entry) => (entry && "flow" in entry ? [entry.flow] : []));
   }
 
   /** Its policy must be set before, or nothing passes. */
@@ -214,8 +232,8 @@ export class PacketLab {
   /** Puts the probe on the sender's wire; the key that it is known by. */
   private send(probe: Probe): string {
     const [from, to] = [this.addressOf(probe.from, probe.family), this.addressOf(probe.to, probe.family)];
-    const sourcePort = this.nextPort;
-    this.nextPort = sourcePort === 60_000 ? FIRST_PORT : sourcePort + 1;
+    const sourcePort = probe.sourcePort ?? this.nextPort;
+    if (probe.sourcePort === undefined) this.nextPort = sourcePort === 60_000 ? FIRST_PORT : sourcePort + 1;
     const sender = typeof probe.from === "number" ? this.pods.get(probe.from) : undefined;
     const [source, destination] = sender
       ? [sender.wire.mac, sender.wire.hostMac]
@@ -290,7 +308,10 @@ function transport(probe: Probe, ends: { from: Address; to: Address; sourcePort:
     case TCP:
       return [{ kind: "tcp", sourcePort, destinationPort, flags: SYN }];
     case UDP:
-      return [{ kind: "udp", sourcePort, destinationPort }];
+      return [
+        { kind: "udp", sourcePort, destinationPort },
+        ...(probe.payload ? [{ kind: "payload" as const, bytes: probe.payload }] : []),
+      ];
     case SCTP:
       return [{ kind: "sctp", sourcePort, destinationPort }];
     case ICMP:

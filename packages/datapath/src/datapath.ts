@@ -63,10 +63,10 @@ export interface Datapath {
    * owners are told at once (ECONNABORTED) what silence would tell them late. How many there were. Throws EOPNOTSUPP where the kernel cannot.
    */
   endLost(namespaces: Iterable<Pick<Namespace, "endSockets">>, protocol: ConnectedSocket["protocol"]): number;
-  /** Calls for every event, in order; batched on the kernel's wake-up. */
-  readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void };
-  /** The same, each record as its bytes lie in the ring: `EVENT_SIZE` at `at`, valid during the call. */
-  readRecords(onRecord: (view: DataView, at: number) => void): { drain(): number; close(): void };
+  /** Calls for every event and every name server's answer, in order; batched on the kernel's wake-up. */
+  readEvents(onEvent: (event: DatapathEvent) => void, onAnswer?: OnAnswer): { drain(): number; close(): void };
+  /** The same, each event as its bytes lie in the ring: `EVENT_SIZE` at `at`, valid during the call. */
+  readRecords(onRecord: (view: DataView, at: number) => void, onAnswer?: OnAnswer): { drain(): number; close(): void };
   counters(): readonly Counter[];
   /** Takes connections and mappings of source NAT that are over out of their tables; how full these are now. */
   collect(): readonly TableUse[];
@@ -109,6 +109,23 @@ export interface Counter {
   readonly packets: bigint;
   readonly bytes: bigint;
 }
+
+/**
+ * What a name server has sent to a local workload over UDP, as a reply in a connection that policy allowed (`Answer` in
+ * bpf/answers.bpf.ts).
+ */
+export interface DatapathAnswer {
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  readonly time: bigint;
+  /** Of the workload. */
+  readonly endpoint: number;
+  readonly client: Address;
+  readonly server: Address;
+  /** The message; null where it is longer than 1023 bytes. A copy. */
+  readonly message: Uint8Array | null;
+}
+
+export type OnAnswer = (answer: DatapathAnswer) => void;
 
 /** One record of the ring (`Event` in bpf/maps.bpf.ts), decoded. */
 export interface DatapathEvent {

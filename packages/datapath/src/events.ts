@@ -22,7 +22,7 @@ function bytesAt(view: DataView, at: number, length: number): Uint8Array {
 }
 
 /** IPv4 comes mapped (`::ffff:a.b.c.d`). */
-function addressAt(view: DataView, at: number): Address {
+export function addressAt(view: DataView, at: number): Address {
   const isMapped = view.getUint32(at) === 0 && view.getUint32(at + 4) === 0 && view.getUint32(at + 8) === 0xffff;
   return isMapped ? { family: 4, bytes: bytesAt(view, at + 12, 4) } : { family: 6, bytes: bytesAt(view, at, 16) };
 }

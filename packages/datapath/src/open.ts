@@ -23,6 +23,7 @@ import type {
   DatapathDevice,
   DatapathEndpoint,
   DatapathEvent,
+  OnAnswer,
   NextHopRow,
   TableUse,
 } from "./datapath.ts";
@@ -37,7 +38,8 @@ import {
   keyText,
   policyKeyText,
 } from "./encode.ts";
-import { decodeEvent } from "./events.ts";
+import { decodeAnswerAt } from "./answers.ts";
+import { decodeEventAt, EVENT_SIZE } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
@@ -643,14 +645,15 @@ class KernelDatapath implements Datapath {
 
   // ---- events and counters ----
 
-  readEvents(onEvent: (event: DatapathEvent) => void): { drain(): number; close(): void } {
-    const reader = this.#map("skep_events").readRing((record) => onEvent(decodeEvent(record)));
-    reader.start();
-    return reader;
+  readEvents(onEvent: (event: DatapathEvent) => void, onAnswer?: OnAnswer): { drain(): number; close(): void } {
+    return this.readRecords((view, at) => onEvent(decodeEventAt(view, at)), onAnswer);
   }
 
-  readRecords(onRecord: (view: DataView, at: number) => void): { drain(): number; close(): void } {
-    const reader = this.#map("skep_events").readRingInPlace(onRecord);
+  readRecords(onRecord: (view: DataView, at: number) => void, onAnswer?: OnAnswer): { drain(): number; close(): void } {
+    const reader = this.#map("skep_events").readRingInPlace((view, at, length) => {
+      if (length === EVENT_SIZE) onRecord(view, at);
+      else onAnswer?.(decodeAnswerAt(view, at));
+    });
     reader.start();
     return reader;
   }

@@ -11,6 +11,7 @@ import { withMaglevSize } from "../src/load-balancer.ts";
 import {
   openDatapath,
   type Datapath,
+  type DatapathAnswer,
   type DatapathEndpoint,
   type DatapathEvent,
   type DatapathOptions,
@@ -34,6 +35,7 @@ export interface Passed {
   readonly verdict: number;
   readonly data: Uint8Array;
   readonly events: readonly DatapathEvent[];
+  readonly answers: readonly DatapathAnswer[];
 }
 
 /** The interface of test runs, and one that nothing comes from. */
@@ -51,6 +53,7 @@ export class PacketGround {
   readonly #maps: Readonly<Record<string, RawMap>>;
   readonly #reader: ReturnType<Datapath["readEvents"]>;
   #seen: DatapathEvent[] = [];
+  #answers: DatapathAnswer[] = [];
 
   /** `config`: of the programs that packets are given to, beside what the options say. */
   constructor(
@@ -80,7 +83,10 @@ export class PacketGround {
         ...config,
       },
     });
-    this.#reader = this.datapath.readEvents((event) => this.#seen.push(event));
+    this.#reader = this.datapath.readEvents(
+      (event) => this.#seen.push(event),
+      (answer) => this.#answers.push(answer),
+    );
   }
 
   /** One of the datapath's own maps. */
@@ -126,9 +132,10 @@ export class PacketGround {
 
   #sendTo(program: Program, input: TestInput): Passed {
     this.#seen = [];
+    this.#answers = [];
     const { returned, data: out } = program.test(input);
     this.#reader.drain();
-    return { verdict: returned, data: out, events: this.#seen };
+    return { verdict: returned, data: out, events: this.#seen, answers: this.#answers };
   }
 
   async close(): Promise<void> {

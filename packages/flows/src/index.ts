@@ -4,6 +4,7 @@ export { buildFlow, timestampOf } from "./decode/flow.ts";
 export { recordOf, recordOfFlow, type FlowRecord, type RecordPlace } from "./decode/record.ts";
 export * from "./json.ts";
 export { dropReasonText } from "@skep/datapath";
+export { type DnsAnswer, type DnsCounts, DnsNames, type DnsNameRow, type DnsNamesOptions } from "./dns-names.ts";
 export * from "./names/drop-reasons.ts";
 export * from "./names/event-types.ts";
 export * from "./names/identities.ts";

@@ -35,8 +35,8 @@ export interface WorldContextOptions<W extends FlowWorld> {
   readonly clusterName?: string;
   readonly wallTime: (monotonic: bigint) => bigint;
   readonly uuid: (sequence?: number) => string;
-  /** DNS names that the endpoint has resolved to an address. Default: none are known. */
-  readonly names?: (address: Address, endpoint: number) => readonly string[];
+  /** DNS names that the endpoint had resolved to an address at a time (`DnsNames`). Default: none are known. */
+  readonly names?: FlowContext["names"];
   /** The endpoint's policy as it is in force. */
   readonly entries: (endpoint: number) => readonly MatchEntry[] | null;
   readonly selects: (world: W, document: ReturnType<W["documents"]>[number], endpoint: Endpoint) => boolean;
@@ -201,8 +201,8 @@ class Names<W extends FlowWorld> implements FlowContext {
     );
   }
 
-  names(address: Address, endpoint: number): readonly string[] {
-    return this.#options.names?.(address, endpoint) ?? NO_NAMES;
+  names(address: Address, endpoint: number, time: bigint): readonly string[] {
+    return this.#options.names?.(address, endpoint, time) ?? NO_NAMES;
   }
 
   policies(decision: Decision): readonly PolicyName[] {
@@ -308,8 +308,8 @@ class WorldContext<W extends FlowWorld> implements FlowContext {
     return this.#fresh().service(address, port, protocol);
   }
 
-  names(address: Address, endpoint: number): readonly string[] {
-    return this.#fresh().names(address, endpoint);
+  names(address: Address, endpoint: number, time: bigint): readonly string[] {
+    return this.#fresh().names(address, endpoint, time);
   }
 
   policies(decision: Decision): readonly PolicyName[] {

@@ -1,9 +1,10 @@
 // What becomes of a packet that has been judged: dropped, told, handed to a workload; its connection's entry.
 import { redirectPeer, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
+import { isAnswer, tellAnswer } from "./answers.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
 import { open, touch } from "./connection.bpf.ts";
-import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report } from "./events.bpf.ts";
+import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report, TO_ENDPOINT } from "./events.bpf.ts";
 import type { Connection, Endpoint } from "./maps.bpf.ts";
 import { DROP, type Packet, STATE_FIRST_REPLY, STATE_NEW } from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
@@ -25,6 +26,7 @@ export function trace(ctx: TcContext, packet: Packet, point: u8, direction: u8, 
       flags: direction === DIRECTION_INGRESS && packet.sourceEndpoint === 0 ? FLAG_FROM_HOST : 0,
     });
   }
+  if (point === TO_ENDPOINT && isAnswer(packet)) tellAnswer(ctx, packet, endpoint);
 }
 
 /** The hop between two workloads is a routed one: one TTL less, and IPv4's checksum mended (RFC 1624). */

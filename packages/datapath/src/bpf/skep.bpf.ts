@@ -5,6 +5,7 @@ export * from "./lifetimes.bpf.ts";
 export * from "./connection-map.bpf.ts";
 export * from "./nat-map.bpf.ts";
 export * from "./nat.bpf.ts";
+export * from "./answers.bpf.ts";
 export * from "./endpoint.bpf.ts";
 export * from "./egress.bpf.ts";
 export * from "./host.bpf.ts";

@@ -51,8 +51,8 @@ export interface FlowContext {
   /** A peer that is not local: by its address where something is known of it, else by its identity alone. */
   peer(identity: number, address: Address): EndpointInfo;
   service(address: Address, port: number, protocol: number): ServiceName | null;
-  /** DNS names that the endpoint has resolved to this address. */
-  names(address: Address, endpoint: number): readonly string[];
+  /** DNS names that the endpoint had resolved to this address at the time (nanoseconds since 1970). */
+  names(address: Address, endpoint: number, time: bigint): readonly string[];
   policies(decision: Decision): readonly PolicyName[];
   /** 0 none, 1 L3, 2 L3 and L4, 3 L4, 4 all, 5 L3 and protocol, 6 protocol. */
   matchType(decision: Decision): number;

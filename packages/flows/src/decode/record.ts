@@ -82,8 +82,8 @@ class EventRecord implements FlowRecord, FlowFacts {
     const local = (id: number): EndpointInfo | null => (id === 0 ? null : context.endpoint(id));
     this.source = local(event.sourceEndpoint) ?? peer(event.sourceIdentity, event.source);
     this.destination = local(event.destinationEndpoint) ?? peer(event.destinationIdentity, event.destination);
-    this.sourceNames = ip ? context.names(event.source, event.destinationEndpoint) : NONE;
-    this.destinationNames = ip ? context.names(event.destination, event.sourceEndpoint) : NONE;
+    this.sourceNames = ip ? context.names(event.source, event.destinationEndpoint, this.time) : NONE;
+    this.destinationNames = ip ? context.names(event.destination, event.sourceEndpoint, this.time) : NONE;
     this.sourceService = ip ? context.service(event.source, event.sourcePort, event.protocol) : null;
     this.destinationService = ip ? context.service(event.destination, event.destinationPort, event.protocol) : null;
     this.interfaceName = event.interfaceIndex === 0 ? "" : context.interfaceName(event.interfaceIndex);
