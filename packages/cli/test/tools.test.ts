@@ -252,6 +252,38 @@ describe("compile", () => {
     expect((await skep("compile", tutorial, "--explain", "nothing")).status).toBe(2);
   });
 
+  it("explains a function that was inlined where it was inlined", async () => {
+    const file = join(folder, "inlined.bpf.ts");
+    writeFileSync(
+      file,
+      `import { tc, TC, u32 } from "@skep/bpf";
+import { rotateLeft32 } from "@skep/bpf/hash";
+function mix(value: u32): u32 {
+  const product: u32 = value * 0x9e3779b1;
+  return product ^ (product >> 15);
+}
+const unused = (value: u32): u32 => value + 1;
+export const first = tc("first", (ctx) => {
+  ctx.mark = mix(ctx.mark);
+  return TC.OK;
+});
+export const second = tc("second", (ctx) => {
+  const turned = rotateLeft32(ctx.length, 5);
+  return turned;
+});
+`,
+    );
+    const explain = async (name: string) => (await skep("compile", file, "--explain", name)).stdout;
+    const text = await explain("mix");
+    expect(text).toMatch(
+      /^mix: inlined ; inlined\.bpf\.ts:3\n {2}called at inlined\.bpf\.ts:9 in first\n\nin first: 4 instructions of 8\n/,
+    );
+    expect(text).toMatch(/^4 {2}const product: u32 = value \* 0x9e3779b1; \| +\d+: \(24\) w\d \*= /m);
+    expect(text).not.toContain("ctx.mark");
+    expect(await explain("rotateLeft32")).toMatch(/ in second\n(?:.*\n)*\nin second: \d instructions? of/);
+    expect(await explain("unused")).toContain("no instruction of it is left");
+  });
+
   it("writes the pure functions as JavaScript, with their declarations", async () => {
     const hash = fileURLToPath(new URL("../../bpf/src/std/hash.bpf.ts", import.meta.url));
     const output = join(folder, "hash.js");

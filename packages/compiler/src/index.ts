@@ -13,5 +13,6 @@ export type { CompilerHost } from "./source.ts";
 export type { CompileStore } from "@skep/ir";
 export { userSide, type CompiledFunctions } from "./user-side.ts";
 export { declarationsOf } from "./declaration-file.ts";
+export { functionPlaces, type FunctionCall, type FunctionPlace, type FunctionPlaces } from "./function-places.ts";
 export { irText, type IrTextResult } from "./ir-text.ts";
 export { refusalDiagnostic, type Refusal } from "./refusal.ts";

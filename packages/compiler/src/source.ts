@@ -272,3 +272,8 @@ export function programOf(entry: string, host: CompilerHost, options: ts.Compile
   const roots = [`${PRELUDE_ROOT}kernel/index.ts`, entry];
   return ts.createProgram(roots, { ...OPTIONS, ...options }, typescriptHost(host, new Map()));
 }
+
+/** Path and text of each module of the standard library that has code. */
+export function* libraryTexts(): Generator<readonly [path: string, text: string]> {
+  for (const [path, text] of PRELUDE) if (path.endsWith(".bpf.ts")) yield [`${PRELUDE_ROOT}${path}`, text];
+}

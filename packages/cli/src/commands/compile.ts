@@ -9,6 +9,7 @@ import {
   compileJavaScript,
   declarationsOf,
   formatDiagnostic,
+  functionPlaces,
   irText,
   type CompileOptions as CompilerOptions,
 } from "@skep/compiler";
@@ -16,7 +17,7 @@ import type { Diagnostic } from "@skep/isa";
 import { type ObjectSpec, printBtf, printC, writeObject } from "@skep/object";
 import { storeOptions } from "../compile-store.ts";
 import { CliError, EXIT_FAILED, systemCode, usageError } from "../errors.ts";
-import { explainFunction, listObject, nearPath } from "../output/listing.ts";
+import { explainFunction, explainInlined, listObject, nearPath } from "../output/listing.ts";
 import { hasColor, write } from "../output/print.ts";
 
 export type Emitted = "ir" | "asm" | "obj" | "btf" | "c" | "c-header" | "d.ts" | "js";
@@ -152,7 +153,8 @@ async function compileOnce(entry: string, options: CompileOptions): Promise<Once
   report(diagnostics);
   if (spec === null || isFailed(diagnostics)) return { status: EXIT_FAILED, files };
   if (options.explain !== undefined) {
-    const text = explainFunction(spec, options.explain);
+    const name = options.explain;
+    const text = explainFunction(spec, name) ?? explainInlined(spec, name, functionPlaces(sources, entry, name));
     const names = [...Object.keys(spec.programs), ...Object.keys(spec.functions)].join(", ");
     if (text === null) throw usageError(`there is no function ${options.explain}: there are ${names}`);
     await write(text);

@@ -4,6 +4,7 @@
  */
 import { relative } from "node:path";
 import { type CodeReference, disassemble } from "@skep/isa";
+import type { FunctionPlaces } from "@skep/compiler";
 import type { FunctionSpec, MapSpec, ObjectSpec, Reference } from "@skep/object";
 
 function codeReferences(references: readonly Reference[]): CodeReference[] {
@@ -33,29 +34,66 @@ function functionText(spec: FunctionSpec): string {
 
 const WIDEST = 64;
 
-/** Every instruction with the source line that it comes from beside it. */
-function besideText(spec: FunctionSpec): string {
+interface Row {
+  readonly file: string;
+  readonly line: number;
+  readonly source: string;
+  readonly instruction: string;
+  /** The first of its line. */
+  readonly isNew: boolean;
+}
+
+/** Every instruction with the source line that it comes from. */
+function rowsOf(spec: FunctionSpec): Row[] {
   const references = codeReferences(spec.references);
   const instructions = disassemble(spec.instructions, { style: "listing", references }).trimEnd().split("\n");
   const sources = new Map(spec.lines.map((line) => [line.at, line]));
+  let known = spec.lines[0];
   let shown = "";
-  const rows = instructions.map((text, at): [string, string] => {
-    const source = sources.get(at);
-    const place = source ? `${nearPath(source.file)}:${source.line}` : shown;
-    const isNew = source !== undefined && place !== shown;
+  return instructions.map((instruction, at) => {
+    known = sources.get(at) ?? known;
+    const place = `${known?.file}:${known?.line}`;
+    const isNew = known !== undefined && place !== shown;
     shown = place;
-    return [isNew ? `${source.line}  ${source.text.trim()}` : "", text];
+    return { file: known?.file ?? "", line: known?.line ?? 0, source: known?.text.trim() ?? "", instruction, isNew };
   });
-  const width = Math.min(WIDEST, Math.max(...rows.map(([left]) => left.length), 0));
+}
+
+function besideText(rows: readonly Row[]): string {
+  const left = rows.map(({ isNew, line, source }) => (isNew ? `${line}  ${source}` : ""));
+  const width = Math.min(WIDEST, Math.max(...left.map((text) => text.length), 0));
   const cut = (text: string): string => (text.length > width ? `${text.slice(0, width - 3)}...` : text.padEnd(width));
-  const file = spec.lines[0] ? ` ; ${nearPath(spec.lines[0].file)}` : "";
-  return `${spec.name}:${file}\n${rows.map(([left, right]) => `${cut(left)} | ${right}`).join("\n")}\n`;
+  return `${rows.map(({ instruction }, at) => `${cut(left[at] ?? "")} | ${instruction}`).join("\n")}\n`;
 }
 
 /** One function with its source beside it; null where the object has none of that name. */
 export function explainFunction(spec: ObjectSpec, name: string): string | null {
   const found = spec.programs[name] ?? spec.functions[name];
-  return found ? besideText(found) : null;
+  if (!found) return null;
+  const file = found.lines[0] ? ` ; ${nearPath(found.lines[0].file)}` : "";
+  return `${found.name}:${file}\n${besideText(rowsOf(found))}`;
+}
+
+/**
+ * A function of the source that is none in the object: where it stands, where it is called, and the instructions that came of its lines in
+ * each function that took it in; null where the sources have none of that name.
+ */
+export function explainInlined(spec: ObjectSpec, name: string, { declared, called }: FunctionPlaces): string | null {
+  if (declared.length === 0) return null;
+  const isOf = ({ file, line }: Row): boolean =>
+    declared.some((place) => place.file === file && place.line <= line && line <= place.lastLine);
+  const parts = [...Object.values(spec.programs), ...Object.values(spec.functions)].flatMap((into) => {
+    const rows = rowsOf(into).filter(isOf);
+    if (rows.length === 0) return [];
+    const count = rows.length === 1 ? "1 instruction" : `${rows.length} instructions`;
+    return [`\nin ${into.name}: ${count} of ${into.instructions.length}\n${besideText(rows)}`];
+  });
+  const stands = declared.map(({ file, line }) => `${nearPath(file)}:${line}`).join(", ");
+  const calls = called.map(
+    ({ file, line, within }) => `  called at ${nearPath(file)}:${line}${within === null ? "" : ` in ${within}`}\n`,
+  );
+  const left = parts.length > 0 ? "" : "no instruction of it is left: nothing calls it, or it was folded\n";
+  return `${name}: inlined ; ${stands}\n${calls.join("")}${left}${parts.join("")}`;
 }
 
 function mapText({ name, type, keySize, valueSize, maxEntries }: MapSpec): string {
