@@ -14,7 +14,8 @@ const commands = [...page.matchAll(/^```text\n\$ skep (verify .*)\n([\s\S]*?)^``
 describe("the page of the verifier", () => {
   test("shows every way to ask", () => {
     const all = commands.map(([command]) => command).join("\n");
-    for (const option of ["--explain", "--budget", "--kernel 5.10", "--program"]) expect(all).toContain(option);
+    for (const option of ["--explain", "--budget", "--kernel 5.10", "--program", "--unprivileged"])
+      expect(all).toContain(option);
   });
 
   test.each(commands)("%s", async (command, told) => {

@@ -20,6 +20,8 @@ export interface VerifyFileOptions {
   readonly program?: string;
   /** Version of the kernel that the program is for. */
   readonly kernel?: string;
+  /** For a user without capabilities. */
+  readonly unprivileged?: boolean;
   readonly explain?: boolean;
   readonly budget?: boolean;
 }
@@ -61,6 +63,7 @@ export async function verifyFile(options: VerifyFileOptions): Promise<number> {
       contents,
       ...(types === null ? {} : { kernelTypes: types }),
       ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
+      ...(options.unprivileged === true ? { privilege: "none" as const } : {}),
     });
     if (result.refusal !== null) refused++;
     const program = spec.programs[name];

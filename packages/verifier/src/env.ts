@@ -7,6 +7,7 @@ import type { GlobalArgument } from "./calls/global.ts";
 import type { ContextRules } from "./context/access.ts";
 import type { KernelTypes } from "./kernel/types.ts";
 import type { Code } from "./program/code.ts";
+import type { Privilege } from "./privilege/privilege.ts";
 import type { MapInfo } from "./program/maps.ts";
 import { kind } from "./register.ts";
 import type { Reg } from "./register.ts";
@@ -28,6 +29,8 @@ export interface ProgramKind {
   readonly sleepable: boolean;
   readonly deviceBound: boolean;
   readonly isGpl: boolean;
+  /** What the user may who loads it. */
+  readonly privilege: Privilege;
   /** Major times 1000 plus minor, such as 5010. */
   readonly kernel: number;
   readonly context: ContextRules | null;
@@ -70,6 +73,12 @@ export interface LaterCall {
   readonly sleepable: boolean;
 }
 
+/** A pointer moved by a register: which way, and how far it may go. */
+export interface Move {
+  readonly way: number;
+  readonly limit: number;
+}
+
 export class Env {
   readonly code: Code;
   readonly kind: ProgramKind;
@@ -98,6 +107,12 @@ export class Env {
   jumps = 0;
   /** Instructions walked in all. */
   processed = 0;
+  /** How registers moved pointers, by instruction: all paths must agree (alu_state, alu_limit of bpf_insn_aux_data). */
+  readonly moves = new Map<number, Move>();
+  /** Numbers that move pointers are looked at one by one (explore_alu_limits). */
+  exploresMoves = false;
+  /** By tail call: the map that it takes. */
+  readonly tailCallMaps = new Map<number, MapInfo>();
   private lastId = 0;
   /** Stack access of this instruction, for precision: frame << 8 | slot, -1 none; whether it was a fill or spill of a register. */
   stackAccess = -1;

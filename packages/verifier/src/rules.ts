@@ -221,9 +221,33 @@ export const rules = {
   ],
   "return-pointer": ["VER7002", "A function returns a pointer that it may not give away.", "Return a number."],
   "void-return": ["VER7003", "The program ends without a result.", "Set r0 before exit."],
+  // 8: users without CAP_BPF or CAP_PERFMON
+  privilege: [
+    "VER8001",
+    "Something that only users with CAP_BPF or CAP_PERFMON may do.",
+    "Do without it, or let a user load the program who may.",
+  ],
+  "address-leak": [
+    "VER8002",
+    "Where something is in the kernel would be told to a user without CAP_PERFMON.",
+    "Keep pointers in registers and whole on the stack: store, return, pass and compare what they point to.",
+  ],
+  speculation: [
+    "VER8003",
+    "Pointer arithmetic that cannot be held in bounds where the CPU runs ahead, for a user without CAP_PERFMON.",
+    "Move pointers to the stack and into map values by constants, or by numbers with one sign that keep them inside.",
+  ],
+  "unwritten-stack": [
+    "VER8004",
+    "Stack that was never written is read, for a user without CAP_PERFMON.",
+    "Write all bytes first, padding too.",
+  ],
 } as const satisfies Readonly<Record<string, readonly [code: string, reason: string, mend: string]>>;
 
 export type Rule = keyof typeof rules;
+
+/** Rules for users without privilege: nothing breaks them where the user has all. */
+export const privilegeRules: readonly Rule[] = ["privilege", "address-leak", "speculation", "unwritten-stack"];
 
 /** The codes of this package's refusals. */
 export const verifierCodes: Readonly<Record<string, string>> = Object.fromEntries(

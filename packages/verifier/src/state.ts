@@ -149,6 +149,8 @@ export class State {
   usedAsLoopEntry = false;
   mayGotoDepth = 0;
   unrollDepth = 0;
+  /** The CPU walks it on a wrong guess (bpf_verifier_state.speculative). */
+  speculative = false;
 
   constructor(frames: Frame[], at: number) {
     this.frames = frames;
@@ -182,6 +184,7 @@ export class State {
     copy.loopEntry = this.loopEntry;
     copy.mayGotoDepth = this.mayGotoDepth;
     copy.unrollDepth = this.unrollDepth;
+    copy.speculative = this.speculative;
     return copy;
   }
 }

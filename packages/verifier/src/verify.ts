@@ -15,6 +15,9 @@ import { explain } from "./explain/refusal.ts";
 import type { Refusal } from "./explain/refusal.ts";
 import { budgetOf } from "./explain/budget.ts";
 import type { Budget } from "./explain/budget.ts";
+import { checkPrivilege } from "./privilege/check.ts";
+import type { Privilege } from "./privilege/privilege.ts";
+import { mapWarnings } from "./privilege/maps.ts";
 import { prototypeOf } from "./helpers/prototypes.ts";
 import { KernelTypes } from "./kernel/types.ts";
 import { stackPointer } from "./calls/callbacks.ts";
@@ -43,6 +46,8 @@ export interface VerifyOptions {
   readonly contents?: ReadonlyMap<string, Uint8Array>;
   /** CPUs of the machine that the program is for; default: as many as any may have, 8,192. */
   readonly cpus?: number;
+  /** What the user may who loads the program; default "all". */
+  readonly privilege?: Privilege;
   /** Instructions that may be walked; default 1,000,000, for kernels before 5.2 131,072. */
   readonly budget?: number;
 }
@@ -128,7 +133,11 @@ class Verifying {
     const kernel = kernelTypesOf(options.kernelTypes);
     const types = object.btf === undefined ? null : viewOf(object.btf);
     const env = new Env(this.layOut({ own: types, kernel }), {
-      kind: programKind(object, program, { kernel, version: kernelNumber(options.kernel ?? "6.18") }),
+      kind: programKind(object, program, {
+        kernel,
+        version: kernelNumber(options.kernel ?? "6.18"),
+        privilege: options.privilege ?? "all",
+      }),
       types,
       kernel,
       disabled: new Set(this.disabled),
@@ -142,7 +151,12 @@ class Verifying {
       if (!(error instanceof Breach)) throw error;
       refusal = explain(env, error);
     }
-    return { program: program.name, refusal, diagnostics: warningsOf(env), budget: budgetOf(env, explored) };
+    return {
+      program: program.name,
+      refusal,
+      diagnostics: [...warningsOf(env), ...mapWarnings(env)],
+      budget: budgetOf(env, explored),
+    };
   }
 
   private layOut(types: Types): Code {
@@ -172,6 +186,7 @@ class Verifying {
       env.refuse("program-type", `there is no program type ${env.kind.type}`);
     checkMember(env);
     checkFlow(env);
+    checkPrivilege(env);
     checkVersions(env);
     const problems = new Map<number, string>();
     code.instructions.forEach((insn, at) => {

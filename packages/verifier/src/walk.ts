@@ -10,6 +10,7 @@ import { checkNothingHeld } from "./calls/references.ts";
 import type { Env } from "./env.ts";
 import { load, store } from "./memory/access.ts";
 import type { Access } from "./memory/access.ts";
+import { refuseAddress } from "./privilege/privilege.ts";
 import { kindName } from "./explain/describe.ts";
 import { finishPath } from "./pruning/visit.ts";
 import type { Explored } from "./pruning/visit.ts";
@@ -163,8 +164,10 @@ function stepAtomic(env: Env, access: Access): void {
     store(env, access, { reg: value, register: src });
     return;
   }
-  if (imm === atomicImm.cmpxchg) env.read(0);
+  refuseAddress(env, value, `the pointer in r${src} goes into memory`);
+  if (imm === atomicImm.cmpxchg) refuseAddress(env, env.read(0), "the pointer in r0 is compared with memory");
   const old = load(env, access);
+  refuseAddress(env, old, "a pointer on the stack is used as a number");
   const loaded = imm === atomicImm.cmpxchg ? 0 : (imm & atomicImm.fetch) !== 0 ? src : -1;
   storeUnknown(env, access);
   if (loaded >= 0) env.write(loaded, old.kind === kind.scalar ? old : UNKNOWN);

@@ -13,6 +13,10 @@ export function defineVerify(program: Command, finish: Finish): void {
     .argument("<file>", "an object, or a module FILE.bpf.ts")
     .option("--program <name>", "only this program")
     .option("--kernel <version>", "the kernel that it is for, such as 5.10; default 6.18")
+    .option(
+      "--unprivileged",
+      "for a user without CAP_BPF and CAP_PERFMON, where the kernel lets such users load programs",
+    )
     .option("--explain", "the registers, and the path that leads there")
     .option("--budget", "where instructions and states are spent, by function and line")
     .action((file: string, options: Omit<VerifyFileOptions, "file">) =>
@@ -22,5 +26,6 @@ export function defineVerify(program: Command, finish: Finish): void {
     "skep verify redirect.o",
     "skep verify --explain --program port80 redirect.bpf.ts",
     "skep verify --budget redirect.o",
+    "skep verify --unprivileged --program filter filter.o",
   ]);
 }

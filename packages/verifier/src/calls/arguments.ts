@@ -6,6 +6,7 @@ import type { Env } from "../env.ts";
 import { describeReg, kindName } from "../explain/describe.ts";
 import type { ArgumentType, Prototype } from "../helpers/prototypes.ts";
 import { kernelTypeOf, ownTypesOf } from "../memory/kernel-object.ts";
+import { refuseAddress } from "../privilege/privilege.ts";
 import { dynptrAt, dynptrKind } from "../memory/objects.ts";
 import type { DynptrKind } from "../memory/objects.ts";
 import { slotOf, stackRange } from "../memory/stack.ts";
@@ -83,7 +84,10 @@ function checkArgument(env: Env, argument: Argument): void {
   const { arg, index, call } = argument;
   const register = index + 1;
   const reg = env.read(register);
-  if (arg.kind === "any") return;
+  if (arg.kind === "any") {
+    refuseAddress(env, reg, `the pointer in r${register} is given to ${argument.prototype.helper.name} as a number`);
+    return;
+  }
   if (arg.nullable && reg.isNumber(0)) {
     if (arg.kind === "mem" || arg.kind === "out") checkEmptySize(env, argument);
     return;

@@ -8,6 +8,8 @@ import type { Prototype } from "../helpers/prototypes.ts";
 import { destroyDynptrAt, dynptrKind, forgetSlices, putDynptr } from "../memory/objects.ts";
 import { kernelTypeOf } from "../memory/kernel-object.ts";
 import { forgetPackets } from "../memory/packet.ts";
+import { goneValue, hidesAddresses } from "../privilege/privilege.ts";
+import type { MapInfo } from "../program/maps.ts";
 import { spillSize } from "../memory/stack.ts";
 import { markMany } from "../pruning/precision.ts";
 import { NOTHING, UNKNOWN, flag, kind, pointer } from "../register.ts";
@@ -48,7 +50,7 @@ export function callHelper(env: Env, id: number): void {
   releaseArgument(env, prototype, call);
   clobber(env);
   env.frame.regs[0] = result(env, prototype, call, nullElided);
-  if (prototype.helper.changesPacketData) forgetPackets(env.state, UNKNOWN);
+  if (prototype.helper.changesPacketData) forgetPackets(env.state, goneValue(env));
 }
 
 /** What no helper leaves as it was. */
@@ -79,7 +81,17 @@ function checkMapUse(env: Env, prototype: Prototype, call: CallInfo): void {
   if (name === "tail_call") {
     checkNothingHeld(env, "a tail call");
     if (env.frame.callback !== null) env.refuse("tail-call", "a tail call in a callback");
+    checkOneMap(env, call.map);
   }
+}
+
+/** A tail call that is guarded against guesses is guarded for one map (do_misc_fixups). */
+function checkOneMap(env: Env, map: MapInfo): void {
+  if (!hidesAddresses(env)) return;
+  const before = env.tailCallMaps.get(env.at);
+  env.tailCallMaps.set(env.at, before ?? map);
+  if (before !== undefined && before !== map)
+    env.refuse("speculation", `the tail call takes map ${before.name} on one path and ${map.name} on another`);
 }
 
 function checkReleased(env: Env, prototype: Prototype, call: CallInfo): void {
@@ -145,7 +157,7 @@ function special(env: Env, prototype: Prototype, call: CallInfo): void {
     case "dynptr_write":
       if (call.dynptr !== null && (call.dynptr.flags & flag.readOnly) !== 0)
         env.refuse("read-only", "the dynptr may only be read");
-      if (call.dynptr?.size === dynptrKind.skb) forgetPackets(env.state, UNKNOWN);
+      if (call.dynptr?.size === dynptrKind.skb) forgetPackets(env.state, goneValue(env));
       break;
     case "get_local_storage":
       if (!env.frame.reg(2).isNumber(0)) env.refuse("argument-constant", "the flags in r2 must be 0");

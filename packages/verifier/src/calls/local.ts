@@ -6,6 +6,7 @@ import type { Env } from "../env.ts";
 import { MAX_FRAMES } from "../env.ts";
 import { describeReg } from "../explain/describe.ts";
 import { forgetPackets } from "../memory/packet.ts";
+import { goneValue, refuseAddress } from "../privilege/privilege.ts";
 import { markPrecise } from "../pruning/precision.ts";
 import { UNKNOWN, kind } from "../register.ts";
 import type { Reg } from "../register.ts";
@@ -47,7 +48,7 @@ function callGlobal(env: Env, index: number): void {
   checkGlobalArguments(env, index);
   clobber(env);
   env.frame.regs[0] = UNKNOWN;
-  if (env.changesPackets.has(index)) forgetPackets(env.state, UNKNOWN);
+  if (env.changesPackets.has(index)) forgetPackets(env.state, goneValue(env));
   env.state.at = env.at + 1;
 }
 
@@ -57,6 +58,7 @@ export function leave(env: Env): boolean {
   const { frame } = env;
   if (state.frames.length === 1) {
     checkNothingHeld(env, "the program ends");
+    refuseAddress(env, frame.reg(0), "the program returns a pointer");
     checkResult(env);
     return true;
   }

@@ -3,7 +3,7 @@
  * What a program holds and has to give back: references, locks (acquire_reference, release_reference, check_resource_leak).
  */
 import type { Env } from "../env.ts";
-import { UNKNOWN } from "../register.ts";
+import { goneValue } from "../privilege/privilege.ts";
 import { INVALID_SLOT, byte, mapRegs } from "../state.ts";
 import type { Reference, State } from "../state.ts";
 
@@ -22,16 +22,17 @@ export function forgetReference(state: State, id: number): boolean {
   return true;
 }
 
-/** Gives a reference back: everything that holds it is a number from here on. */
+/** Gives a reference back: what holds it is a number from here on, or nothing. */
 export function release(env: Env, id: number): void {
   if (!forgetReference(env.state, id)) {
     env.refuse("release", "what is released was not acquired, or was released before");
     return;
   }
-  mapRegs(env.state, (reg) => (reg.ref === id ? UNKNOWN : reg));
+  const gone = goneValue(env);
+  mapRegs(env.state, (reg) => (reg.ref === id ? gone : reg));
   for (const frame of env.state.frames) {
     frame.stack.forEach((slot, index) => {
-      if (slot.at(0) === byte.dynptr && slot.reg === UNKNOWN) frame.stack[index] = INVALID_SLOT;
+      if (slot.at(0) === byte.dynptr && slot.reg === gone) frame.stack[index] = INVALID_SLOT;
     });
   }
 }

@@ -10,6 +10,7 @@ import { S64_MIN, UNKNOWN, constantWords, flag, kind, pointer } from "../registe
 import { truncate } from "../scalar/bounds.ts";
 import { signExtend } from "../scalar/arithmetic.ts";
 import type { MapInfo, SpecialField } from "../program/maps.ts";
+import { hidesAddresses, refuseAddress } from "../privilege/privilege.ts";
 import { describeReg, kindName } from "../explain/describe.ts";
 import { loadContext, storeContext } from "./context.ts";
 import { accessKernelObject, kernelTypeOf } from "./kernel-object.ts";
@@ -288,6 +289,7 @@ function isProtected(env: Env, field: SpecialField, reg: Reg): boolean {
 /** A field of the kernel's struct behind a map (check_ptr_to_map_access). */
 function loadMap(env: Env, ptr: Reg, access: Access): Reg {
   const { kernel } = env;
+  if (hidesAddresses(env)) env.refuse("privilege", "what the kernel keeps of a map is read: CAP_PERFMON is needed");
   if (kernel === null) {
     env.refuse("not-a-pointer", `r${access.register} (map) is no pointer to memory`);
     return UNKNOWN;
@@ -318,6 +320,7 @@ function mapStruct(type: string): string {
 export function store(env: Env, access: Access, value: { readonly reg: Reg; readonly register: number }): void {
   const ptr = env.read(access.register);
   notePointer(env, ptr);
+  if (ptr.kind !== kind.stack) refuseAddress(env, value.reg, `the pointer in r${value.register} is stored`);
   switch (ptr.kind) {
     case kind.stack:
       writeStack(env, ptr, access, value);

@@ -3,6 +3,7 @@
  * Loads through pointers to kernel objects, and to objects of the program's own types (check_ptr_to_btf_access).
  */
 import { KernelTypes } from "../kernel/types.ts";
+import { hidesAddresses } from "../privilege/privilege.ts";
 import { isSafe } from "../kernel/safe-fields.ts";
 import type { Env } from "../env.ts";
 import { Reg, UNKNOWN, flag, kind } from "../register.ts";
@@ -31,6 +32,7 @@ export function kernelTypeOf(env: Env, typeId: number): Pick<Reg, "typeId" | "ow
 }
 
 export function accessKernelObject(env: Env, ptr: Reg, access: Access, writes: boolean): Reg {
+  if (hidesAddresses(env)) env.refuse("privilege", "an object of the kernel's is used: CAP_PERFMON is needed");
   const types = typesOf(env, ptr);
   if (types === null) {
     env.refuse("unresolved", "the kernel's types are needed for what is behind this pointer");

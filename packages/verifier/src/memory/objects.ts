@@ -3,7 +3,8 @@
  * Objects that helpers keep on the stack: dynptrs (two slots) and iterators. Bytes of them are never read or written directly.
  */
 import type { Env } from "../env.ts";
-import { Reg, UNKNOWN, flag, kind } from "../register.ts";
+import { goneValue } from "../privilege/privilege.ts";
+import { Reg, flag, kind } from "../register.ts";
 import { ALL_DYNPTR, ALL_ITERATOR, INVALID_SLOT, Slot, byte, mapRegs } from "../state.ts";
 import type { Frame } from "../state.ts";
 
@@ -26,7 +27,8 @@ export function destroyDynptrAt(env: Env, frame: Frame, index: number): void {
 
 /** Slices of a dynptr that is gone. */
 export function forgetSlices(env: Env, id: number): void {
-  mapRegs(env.state, (reg) => (reg.kind === kind.memory && reg.mapUid === id && id !== 0 ? UNKNOWN : reg));
+  const gone = goneValue(env);
+  mapRegs(env.state, (reg) => (reg.kind === kind.memory && reg.mapUid === id && id !== 0 ? gone : reg));
 }
 
 /** A dynptr in the slots `first` (its low half) and the one above. */

@@ -10,6 +10,7 @@ import type { Reg } from "../register.ts";
 import { UNKNOWN, constant, kind } from "../register.ts";
 import { ALL_MISC, INVALID_SLOT, Slot, byte } from "../state.ts";
 import type { Frame } from "../state.ts";
+import { hidesAddresses, refuseAddress } from "../privilege/privilege.ts";
 import { destroyDynptrAt } from "./objects.ts";
 
 /** The slot of an offset: 0 is fp-8 to fp-1. */
@@ -156,6 +157,7 @@ function readBytes(env: Env, slot: Slot, at: number, size: number): Reg {
 }
 
 function noteUninitialised(env: Env): void {
+  if (hidesAddresses(env)) env.refuse("unwritten-stack", "stack is read that was never written");
   if (env.uninitialised < 0) env.uninitialised = env.at;
 }
 
@@ -182,6 +184,8 @@ export function checkReadable(env: Env, range: StackRange, clobber: boolean): vo
       );
     }
     if (type === byte.invalid) noteUninitialised(env);
+    if (type === byte.spill && slot.reg !== null)
+      refuseAddress(env, slot.reg, `fp${at} holds a pointer and is read as plain bytes`);
     if (clobber) frame.stack[index] = clobbered(slot, byteOf(at));
     if (at === range.min || byteOf(at) === 0) markRead(env, range.frameIndex, index);
   }
@@ -242,9 +246,13 @@ function writeFixed(env: Env, range: StackRange, value: Stored): void {
   const index = slotOf(range.min);
   const at = byteOf(range.min);
   const { reg } = value;
+  const old = range.frame.slot(index);
+  if (size !== 8 && old.isSpill && old.reg !== null)
+    refuseAddress(env, old.reg, `a part of the pointer at fp${range.min - at} is overwritten`);
   destroyDynptrAt(env, range.frame, index);
   noteAccess(env, range.frameIndex, index);
-  if (reg.kind === kind.scalar && at === 0) {
+  // Without CAP_BPF nothing is known of numbers on the stack but that they are 0.
+  if (reg.kind === kind.scalar && at === 0 && env.kind.privilege !== "none") {
     spillScalar(env, range, { index, size, value });
   } else if (reg.kind !== kind.scalar && reg.kind !== kind.none) {
     if (size !== 8) env.refuse("not-a-pointer", `a pointer is stored in ${size} bytes`);

@@ -8,6 +8,8 @@ import type { ObjectSpec, ProgramSpec } from "@skep/object";
 import { contextRules } from "../context/access.ts";
 import type { KernelPrototype, ProgramKind, ReturnRange } from "../env.ts";
 import { helpersOf } from "../helpers/prototypes.ts";
+import { contextWithout, helpersWithout } from "../privilege/privilege.ts";
+import type { Privilege } from "../privilege/privilege.ts";
 import type { KernelTypes } from "../kernel/types.ts";
 
 const yesNo: ReturnRange = { min: 0, max: 1 };
@@ -66,6 +68,7 @@ const gplLicences = new Set([
 export interface KindOptions {
   readonly kernel: KernelTypes | null;
   readonly version: number;
+  readonly privilege: Privilege;
 }
 
 export function programKind(spec: ObjectSpec, program: ProgramSpec, options: KindOptions): ProgramKind {
@@ -77,10 +80,11 @@ export function programKind(spec: ObjectSpec, program: ProgramSpec, options: Kin
     attachTo: program.attachTo,
     sleepable: (program.flags & programFlags.sleepable) !== 0,
     deviceBound: (program.flags & programFlags.xdp_dev_bound_only) !== 0,
+    privilege: options.privilege,
     isGpl: gplLicences.has(spec.license),
     kernel: options.version,
-    context: contextRules(type, attachType),
-    helpers: helpersFor(program, prototype),
+    context: contextWithout(options.privilege, type, contextRules(type, attachType)),
+    helpers: helpersWithout(options.privilege, helpersFor(program, prototype)),
     prototype,
     returns: returnRange(type, attachType, prototype),
   };

@@ -42,10 +42,15 @@ export class IdMap {
 }
 
 const ids = new IdMap();
+/** Stack that was never written may not be read. */
+let wantsWritten = false;
 
-/** `live`: registers that count, by instruction. */
-export function statesEqual(old: State, now: State, how: Exactness, live: Uint16Array): boolean {
+/** `live`: registers that count, by instruction; `written`: stack that was never written may not be read. */
+export function statesEqual(old: State, now: State, how: Exactness, live: Uint16Array, written: boolean): boolean {
   if (old.frames.length !== now.frames.length) return false;
+  // What was seen of a wrong guess says nothing of a right one.
+  if (old.speculative && !now.speculative) return false;
+  wantsWritten = written;
   ids.clear();
   if (!referencesEqual(old, now)) return false;
   for (let i = 0; i < old.frames.length; i++) {
@@ -196,7 +201,7 @@ function slotCovers(old: Slot, now: Slot, how: Exactness): boolean {
   for (let i = 0; i < 8; i++) {
     const type = old.at(i);
     // Uninitialised bytes may be read, so unknown ones cover everything that is no object.
-    if (type === byte.invalid || type === byte.misc) continue;
+    if (type === byte.invalid || (type === byte.misc && !(wantsWritten && now.at(i) === byte.invalid))) continue;
     if (type !== now.at(i)) return false;
   }
   if (old.isSpill) return registerCovers(old.reg ?? NOTHING, now.reg ?? NOTHING, how);

@@ -8,7 +8,9 @@ import type { Points } from "../program/flow.ts";
 import type { Frame, State } from "../state.ts";
 import { markRead } from "../memory/stack.ts";
 import { iteratorState } from "../memory/objects.ts";
+import { hidesAddresses } from "../privilege/privilege.ts";
 import { statesEqual } from "./equal.ts";
+import type { Exactness } from "./equal.ts";
 import { markMany } from "./precision.ts";
 
 interface Kept {
@@ -80,27 +82,28 @@ export class Explored {
   private compare(env: Env, old: State): "covered" | "open" | "other" {
     const { state, at } = env;
     const { live } = this.context;
+    const written = hidesAddresses(env);
     if (old.branches === 0) {
       const entry = loopEntry(old);
       const within = entry !== null && entry.branches > 0;
-      if (!statesEqual(old, state, within ? "within" : "covers", live)) return "other";
+      if (!statesEqual(old, state, within ? "within" : exactness(env), live, written)) return "other";
       if (within) enterLoop(state, entry);
       return "covered";
     }
     if (differentAsync(old, state)) return "open";
     if (this.context.isNext(at)) {
-      if (!statesEqual(old, state, "within", live) || !isIterating(state)) return "open";
+      if (!statesEqual(old, state, "within", live, written) || !isIterating(state)) return "open";
       enterLoop(state, old);
       return "covered";
     }
     if (env.code.opcode[at] === JCOND) {
-      if (old.mayGotoDepth !== state.mayGotoDepth && statesEqual(old, state, "within", live)) {
+      if (old.mayGotoDepth !== state.mayGotoDepth && statesEqual(old, state, "within", live, written)) {
         enterLoop(state, old);
         return "covered";
       }
     }
     if (this.context.callsBack(at)) {
-      if (!statesEqual(old, state, "within", live)) return "open";
+      if (!statesEqual(old, state, "within", live, written)) return "open";
       enterLoop(state, old);
       return "covered";
     }
@@ -136,6 +139,12 @@ function differentAsync(old: State, state: State): boolean {
   );
 }
 
+/** Without CAP_BPF every number counts; where numbers move pointers, exactly (regsafe). */
+function exactness(env: Env): Exactness {
+  if (env.exploresMoves) return "same";
+  return env.kind.privilege === "none" ? "within" : "covers";
+}
+
 /** r1 points to an iterator that gave something. */
 function isIterating(state: State): boolean {
   const ptr = state.frame.reg(1);
@@ -150,7 +159,7 @@ function checkProgress(env: Env, old: State, live: Uint16Array): void {
   if (old.frames.length !== state.frames.length) return;
   if (old.mayGotoDepth !== state.mayGotoDepth || old.unrollDepth !== state.unrollDepth) return;
   if (!mayLoop(old.frame, state.frame) || iteratorsMoved(old, state)) return;
-  if (statesEqual(old, state, "same", live))
+  if (statesEqual(old, state, "same", live, hidesAddresses(env)))
     env.refuse("infinite-loop", "the path comes back here with nothing changed");
 }
 

@@ -11,7 +11,9 @@ import { arithmetic, forget, signExtend } from "../scalar/arithmetic.ts";
 import { swapConstant, swapTnum } from "../scalar/swap.ts";
 import { sync, truncate, zeroExtend } from "../scalar/bounds.ts";
 import { movePointer } from "./pointer.ts";
+import { refuseAddress } from "../privilege/privilege.ts";
 import { pushBranch } from "./branches.ts";
+import { noteNumbers } from "./speculation.ts";
 
 export function stepArithmetic(env: Env): void {
   const { code, at } = env;
@@ -65,6 +67,7 @@ function shared(env: Env, src: number, reg: Reg): Reg {
 
 function moveWord(env: Env, dst: number, src: number, reg: Reg): void {
   if (reg.kind !== kind.scalar) {
+    refuseAddress(env, reg, `a part of the pointer in r${src} is copied`);
     const word = UNKNOWN.clone();
     forget(word, false);
     env.write(dst, word);
@@ -89,6 +92,7 @@ function moveExtended(
   reg: Reg,
 ): void {
   if (reg.kind !== kind.scalar) {
+    refuseAddress(env, reg, `a part of the pointer in r${move.src} is copied`);
     env.write(move.dst, UNKNOWN);
     return;
   }
@@ -108,6 +112,7 @@ function stepSwap(env: Env, opcode: number, wide: boolean): void {
   const { code, at } = env;
   const dst = code.dst[at] as number;
   const reg = env.read(dst);
+  refuseAddress(env, reg, `the pointer in r${dst} is turned round`);
   const width = code.imm[at] as number;
   // `le` truncates, `be` and `bswap` turn the bytes round.
   const swaps = wide || (opcode & 8) !== 0;
@@ -125,6 +130,7 @@ function stepSwap(env: Env, opcode: number, wide: boolean): void {
 function stepNegate(env: Env, wide: boolean): void {
   const dst = env.code.dst[env.at] as number;
   const reg = env.read(dst);
+  refuseAddress(env, reg, `the pointer in r${dst} is negated`);
   const result = reg.kind === kind.scalar ? reg.clone() : UNKNOWN.clone();
   if (reg.kind === kind.scalar) arithmetic(aluBits.neg, result, result, wide);
   result.id = 0;
@@ -161,14 +167,16 @@ function stepBinary(env: Env, op: number, wide: boolean): void {
     if (wide) arena.kind = kind.arena;
     env.write(dst, arena);
   } else if (left.kind !== kind.scalar) {
-    if (right.kind !== kind.scalar) env.write(dst, twoPointers(env, op, { dst, src }));
-    else {
+    if (right.kind !== kind.scalar) {
+      refuseAddress(env, right, `r${dst} and r${src} are both pointers: their difference says where they point`);
+      env.write(dst, twoPointers(env, op, { dst, src }));
+    } else {
       if (src >= 0) markPrecise(env, src);
-      env.write(dst, movePointer(env, left, right, { op, wide, register: dst, fromNumber: false }));
+      env.write(dst, movePointer(env, left, right, { op, wide, register: dst, by: src, fromNumber: false }));
     }
   } else if (right.kind !== kind.scalar) {
     markPrecise(env, dst);
-    env.write(dst, movePointer(env, right, left, { op, wide, register: src, fromNumber: true }));
+    env.write(dst, movePointer(env, right, left, { op, wide, register: src, by: dst, fromNumber: true }));
   } else env.write(dst, numbers(env, op, { left, right, wide }));
 }
 
@@ -189,6 +197,7 @@ interface Numbers {
 }
 
 function numbers(env: Env, op: number, { left, right, wide }: Numbers): Reg {
+  noteNumbers(env, op);
   const result = left.clone();
   if ((op === aluBits.and || op === aluBits.or) && right.isConst) forkSign(env, result, wide);
   if (wide && op === aluBits.add && left.id !== 0 && right.isConst) {

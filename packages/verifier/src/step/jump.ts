@@ -15,6 +15,8 @@ import { Slot, mapRegs } from "../state.ts";
 import type { State } from "../state.ts";
 import { forgetReference } from "../calls/references.ts";
 import { findPreviousEntry, widenImprecise } from "../pruning/widen.ts";
+import { refuseAddress } from "../privilege/privilege.ts";
+import { guessWrongly } from "./speculation.ts";
 import { pushBranch } from "./branches.ts";
 
 /** LINKED_REGS_MAX */
@@ -35,8 +37,11 @@ export function stepJump(env: Env): void {
   const src = (opcode & 8) !== 0 ? (code.src[at] as number) : -1;
   const b = src >= 0 ? env.read(src) : constant(code.imm[at] as number);
   const a = env.read(dst);
+  if (src >= 0 && !(isPacketPointer(a) && isPacketPointer(b)))
+    refuseAddress(env, b, `the pointer in r${src} is compared`);
   const taken = decide(op, a, b, wide);
   if (taken !== "unknown") {
+    guessWrongly(env, taken === "always" ? at + 1 : target, { dst, src });
     if (a.kind === kind.scalar) markPrecise(env, dst);
     if (src >= 0 && b.kind === kind.scalar) markPrecise(env, src);
     env.state.at = taken === "always" ? target : at + 1;
@@ -139,7 +144,10 @@ function learn(env: Env, comparison: Comparison, taken: State): void {
     learnNumbers(here, comparison, { op: reverse(op), b });
     return;
   }
-  if (!wide) return;
+  if (!wide) {
+    refuseAddress(env, a, `the pointer in r${dst} is compared`);
+    return;
+  }
   const isZero = src < 0 && b.isNumber(0);
   if (isZero && (op === jmpBits.jeq || op === jmpBits.jne) && a.mayBeNull) {
     markNull(here, a, op === jmpBits.jne);
@@ -147,6 +155,7 @@ function learn(env: Env, comparison: Comparison, taken: State): void {
     return;
   }
   if (src >= 0 && learnPacket({ op, dst, src }, here, taken)) return;
+  refuseAddress(env, a, `the pointer in r${dst} is compared`);
   if (src >= 0 && (op === jmpBits.jeq || op === jmpBits.jne))
     learnEqualPointers(comparison, op === jmpBits.jeq ? taken : here);
 }

@@ -9,6 +9,8 @@ import { describeReg, kindName } from "../explain/describe.ts";
 import type { Reg } from "../register.ts";
 import { S64_MAX, S64_MIN, U64_MAX, UNKNOWN, kind } from "../register.ts";
 import { sync, unbound32 } from "../scalar/bounds.ts";
+import { refuseAddress } from "../privilege/privilege.ts";
+import { closeWindow, openWindow } from "./speculation.ts";
 import { arithmetic } from "../scalar/arithmetic.ts";
 
 export interface PointerMove {
@@ -16,6 +18,8 @@ export interface PointerMove {
   readonly wide: boolean;
   /** The register that is named where something is wrong. */
   readonly register: number;
+  /** The register with the number; -1: an immediate. */
+  readonly by: number;
   /** `number - pointer`. */
   readonly fromNumber: boolean;
 }
@@ -25,6 +29,7 @@ export function movePointer(env: Env, ptr: Reg, by: Reg, move: PointerMove): Reg
   const { op, wide, register } = move;
   if (by.smin > by.smax || by.umin > by.umax) return UNKNOWN;
   if (!wide) {
+    refuseAddress(env, ptr, `32-bit arithmetic on r${register} (${kindName(ptr)})`);
     if (op !== aluBits.sub) env.refuse("pointer-arithmetic", `32-bit arithmetic on r${register} (${kindName(ptr)})`);
     return UNKNOWN;
   }
@@ -34,6 +39,7 @@ export function movePointer(env: Env, ptr: Reg, by: Reg, move: PointerMove): Reg
   }
   checkKind(env, ptr, by, move);
   checkNumber(env, ptr, by, register);
+  const window = openWindow(env, ptr, by, move);
   if (op !== aluBits.add && op !== aluBits.sub) {
     env.refuse("pointer-arithmetic", `r${register} (${kindName(ptr)}) can only be added to and subtracted from`);
     return UNKNOWN;
@@ -47,6 +53,7 @@ export function movePointer(env: Env, ptr: Reg, by: Reg, move: PointerMove): Reg
   }
   const moved = op === aluBits.add ? added(env, ptr, by) : subtracted(env, ptr, by);
   checkOffset(env, moved, register);
+  closeWindow(env, moved, move, window);
   return moved;
 }
 
