@@ -60,6 +60,7 @@ export class Notices {
   #ipcache = new Map<string, number>();
   /** Frontends as they were told, by their number. */
   #services = new Map<number, string>();
+  #servicesVersion = 0;
 
   /** Tells the start, and then all that there is. */
   constructor(agent: Agent, startedAt: bigint, emit: Emit) {
@@ -137,6 +138,9 @@ export class Notices {
 
   /** Frontends that are not served have no number. */
   #lookAtServices(): void {
+    const { servicesVersion } = this.#agent.world;
+    if (servicesVersion === this.#servicesVersion) return;
+    this.#servicesVersion = servicesVersion;
     const now = new Map<number, string>();
     for (const row of this.#agent.world.services()) {
       if (row.id === 0) continue;

@@ -1,6 +1,7 @@
 /**
  * @module
- * Rows into maps: brings the datapath to what control says. What fails keeps its old state or denies; it is tried again, and told.
+ * Rows into maps: brings the datapath to what control says, by what has changed; at the start, after an error and now and then by all of it. What
+ * fails keeps its old state or denies; it is tried again, and told.
  */
 import { type Endpoint, HOST_ENDPOINT, type LoadBalancerChange, type World } from "@skep/control";
 import type { Datapath } from "@skep/datapath";
@@ -13,15 +14,26 @@ import type { StateFolder } from "./state.ts";
 
 export interface ReconcilerOptions {
   readonly world: World;
-  readonly datapath: Datapath;
-  readonly state: StateFolder;
+  readonly datapath: Pick<
+    Datapath,
+    | "setPolicy"
+    | "setPolicies"
+    | "updatePolicy"
+    | "setEndpoint"
+    | "syncIpcache"
+    | "updateIpcache"
+    | "syncEgress"
+    | "syncLoadBalancer"
+    | "replaceLoadBalancer"
+  >;
+  readonly state: Pick<StateFolder, "keepNumbers">;
   readonly log: Logger;
   /** By endpoint; the agent's own. */
   readonly rows: ReadonlyMap<number, Row>;
-  readonly nodeRoutes: NodeRoutes;
+  readonly nodeRoutes: Pick<NodeRoutes, "sync">;
   /** Null: nothing comes in from outside. */
   readonly nextHops: NextHops | null;
-  readonly lostSockets: LostSockets;
+  readonly lostSockets: Pick<LostSockets, "note" | "settle">;
   readonly hostFirewall: boolean;
   /** The node's interfaces and their addresses, those that packets leave by first; null: nothing is asked of them. */
   readonly interfaces: (() => Parameters<World["setInterfaces"]>[0]) | null;
@@ -34,13 +46,17 @@ export const ROUTES = "the routes to other nodes";
 
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
+/** Between two looks at everything. */
+const WHOLE_MS = 10 * 60_000;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #world: World;
-  readonly #datapath: Datapath;
+  readonly #datapath: ReconcilerOptions["datapath"];
   readonly #log: Logger;
   #hostApplied = "";
+  /** Of the host's policy, as a row's. */
+  #hostVersion = 0;
   /** The load balancer's maps are as control last said. */
   #balanced = false;
   #applied = 0;
@@ -49,19 +65,29 @@ export class Reconciler {
   #retryMs = RETRY_FIRST_MS;
   #failures = new Map<string, string>();
   #waysProblem = "";
+  /** Everything is looked at: what is in the maps is not known to be what was said before. */
+  #isWholeDue = true;
+  /** The last attempt came to its end, whatever failed in it. */
+  #isFinished = false;
+  readonly #whole: NodeJS.Timeout;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#world = options.world;
     this.#datapath = options.datapath;
     this.#log = options.log;
+    this.#whole = setInterval(() => this.#applyAll(), WHOLE_MS).unref();
   }
 
   /** Brings the maps to what control says. What fails is retried; its row says why. */
   apply(): void {
     clearTimeout(this.#retry);
     const world = this.#world;
-    world.settle();
+    const isWhole = this.#isWholeDue || !this.#isFinished;
+    // Changes that were taken and not applied are not told again.
+    if (!this.#isFinished) this.#balanced = false;
+    this.#isFinished = false;
+    this.#settle(isWhole);
     const changes = world.loadBalancerChanges();
     this.#options.state.keepNumbers(world);
     const failures = new Map<string, string>();
@@ -80,7 +106,7 @@ export class Reconciler {
     attempt(ROUTES, () => {
       if (this.#options.nodeRoutes.sync(world.nodes.remote())) this.lookForWays();
     });
-    attempt("ipcache", () => void this.#datapath.syncIpcache(world.ipcache()));
+    attempt("ipcache", () => this.#applyIpcache(isWhole));
     const { interfaces } = this.#options;
     if (interfaces) {
       attempt("egress gateways", () => {
@@ -90,10 +116,38 @@ export class Reconciler {
     }
     attempt("services", () => this.#applyLoadBalancer(changes));
     this.#settleFailures(failures);
+    this.#isWholeDue = failures.size > 0;
+    this.#isFinished = true;
     this.#options.onApplied();
     if (failures.size > 0) return;
     this.#applied = revision;
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  #settle(isWhole: boolean): void {
+    if (!isWhole) {
+      this.#world.settle();
+      return;
+    }
+    this.#world.settleWhole();
+    this.#hostVersion = 0;
+    for (const row of this.#options.rows.values()) row.written = null;
+  }
+
+  #applyIpcache(isWhole: boolean): void {
+    const changes = this.#world.ipcacheChanges();
+    if (changes === null || isWhole) this.#datapath.syncIpcache(this.#world.ipcache());
+    else if (changes.written.length + changes.removed.length > 0) this.#datapath.updateIpcache(changes);
+  }
+
+  /** The check of all that nobody is known to have changed. */
+  #applyAll(): void {
+    this.#isWholeDue = true;
+    try {
+      this.apply();
+    } catch (error) {
+      this.#log.error("the maps were not looked through", { error: errorText(error) });
+    }
   }
 
   /** What is not in force yet, and why. */
@@ -134,6 +188,7 @@ export class Reconciler {
 
   close(): void {
     clearTimeout(this.#retry);
+    clearInterval(this.#whole);
   }
 
   /** Step by step; after a start, or a step that failed, the whole. */
@@ -162,7 +217,10 @@ export class Reconciler {
       return change.kind === "whole" ? [{ row, change }] : [];
     });
     if (changed.length < 2) return;
-    for (const { row } of changed) row.version = 0;
+    for (const { row } of changed) {
+      row.version = 0;
+      row.written = null;
+    }
     try {
       this.#datapath.setPolicies(changed.map(({ change }) => change.policy));
     } catch (error) {
@@ -177,11 +235,14 @@ export class Reconciler {
     if (!row) return;
     try {
       const change = this.#world.policyChange(endpoint, row.version);
+      const isWritten = row.written === endpoint;
       // Half a change is none: until it is whole the next try writes everything.
       row.version = 0;
+      row.written = null;
       if (change.kind === "whole") this.#datapath.setPolicy(change.policy);
       if (change.kind === "delta") this.#datapath.updatePolicy(endpoint.id, change.delta);
-      this.#datapath.setEndpoint(endpoint);
+      if (!isWritten) this.#datapath.setEndpoint(endpoint);
+      row.written = endpoint;
       row.version = change.version;
       row.revision = this.#world.revision;
       const enforced = this.#world.enforced(endpoint);
@@ -197,9 +258,15 @@ export class Reconciler {
 
   /** The host's endpoint stands under interface 0. */
   #applyHost(): void {
+    const { kind, version } = this.#world.hostPolicyChange(this.#hostVersion);
+    if (kind === "none") return;
     const policy = this.#world.hostPolicy();
     const text = JSON.stringify(policy.entries);
+    this.#hostVersion = version;
     if (text === this.#hostApplied) return;
+    // Until it is whole the next try writes everything.
+    this.#hostVersion = 0;
+    this.#hostApplied = "";
     this.#datapath.setPolicy(policy);
     const nobody = new Uint8Array(6);
     this.#datapath.setEndpoint({
@@ -207,6 +274,7 @@ export class Reconciler {
       ...{ interfaceName: "", interfaceIndex: 0, mac: nobody, hostMac: nobody },
     });
     this.#hostApplied = text;
+    this.#hostVersion = version;
   }
 
   #settleFailures(failures: Map<string, string>): void {

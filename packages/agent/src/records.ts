@@ -16,6 +16,8 @@ export interface Row {
   egressEnforced: boolean;
   /** Of the policy's entries in force; 0 none. */
   version: number;
+  /** As the maps have it; null: not known to be there as it is. */
+  written: Endpoint | null;
   record: EndpointRecord;
   /** Processes were seen in its cgroup. */
   populated: boolean;
@@ -45,6 +47,7 @@ export function newRow(record: EndpointRecord, state: EndpointState): Row {
     ingressEnforced: false,
     egressEnforced: false,
     version: 0,
+    written: null,
     record,
     populated: false,
     empty: 0,

@@ -48,6 +48,8 @@ export class IdentityAllocator {
   readonly #byId = new Map<number, PolicyIdentity>(RESERVED.map((identity) => [identity.id, identity]));
   readonly #byPrefix = new Map<string, PolicyIdentity>();
   #next = FIRST;
+  /** Below it no number of a prefix is free. */
+  #freePrefix = LOCAL_SCOPE + 1;
 
   /** The number of a set of labels, given at the first call. Throws IdentitiesExhaustedError. */
   allocate(labels: Labels): PolicyIdentity {
@@ -80,8 +82,9 @@ export class IdentityAllocator {
     const key = formatPrefix(prefix);
     const known = this.#byPrefix.get(key);
     if (known) return known;
-    let id = LOCAL_SCOPE + 1;
+    let id = this.#freePrefix;
     while (this.#byId.has(id)) id += 1;
+    this.#freePrefix = id + 1;
     const identity = this.#prefixIdentity(id, prefix);
     this.#byPrefix.set(key, identity);
     this.#byId.set(id, identity);
@@ -118,18 +121,38 @@ export class IdentityAllocator {
 
   /** Gives back what no endpoint and no policy uses any more. */
   retain(used: { readonly ids: ReadonlySet<number>; readonly prefixes: ReadonlySet<string> }): void {
-    for (const [key, identity] of this.#byKey) {
-      if (used.ids.has(identity.id)) continue;
-      this.#byKey.delete(key);
-      this.#byId.delete(identity.id);
-      this.workloadChanges.note(String(identity.id), null);
-    }
+    for (const identity of this.#byKey.values()) if (!used.ids.has(identity.id)) this.release(identity);
+    this.retainPrefixes(used.prefixes);
+  }
+
+  /** Gives back a workload's number. */
+  release({ id, labels }: PolicyIdentity): void {
+    this.#byKey.delete(formatLabels(labels).join(";"));
+    this.#byId.delete(id);
+    this.workloadChanges.note(String(id), null);
+  }
+
+  /** Gives back the numbers of the other prefixes, and returns them. */
+  retainPrefixes(used: ReadonlySet<string>): PolicyIdentity[] {
+    const gone: PolicyIdentity[] = [];
     for (const [key, identity] of this.#byPrefix) {
-      if (used.prefixes.has(key)) continue;
+      if (used.has(key)) continue;
       this.#byPrefix.delete(key);
       this.#byId.delete(identity.id);
+      this.#freePrefix = Math.min(this.#freePrefix, identity.id);
       this.prefixChanges.note(key, null);
+      gone.push(identity);
     }
+    return gone;
+  }
+
+  hasPrefix(prefix: Prefix): boolean {
+    return this.#byPrefix.has(formatPrefix(prefix));
+  }
+
+  /** Whether the number is of a set of labels that is no reserved one. */
+  isWorkload(id: number): boolean {
+    return id >= FIRST && id <= LAST && this.#byId.has(id);
   }
 
   get position(): number {

@@ -46,7 +46,7 @@ export class PolicyState {
   /** Each engine counts its versions anew. */
   #engines = 0;
   /** Identities that the engine has been told, with the ports that they name. */
-  #known: ReadonlyMap<number, KnownIdentity> = new Map();
+  readonly #known = new Map<number, KnownIdentity>();
   readonly #host: PolicySubject;
 
   /** `nodeLabels`: of the node itself, what a nodeSelector selects. */
@@ -76,7 +76,7 @@ export class PolicyState {
     this.#engine = new PolicyEngine(settings, repository);
     this.#engines += 1;
     this.#engine.cache.setGroups(repository.groups);
-    this.#known = new Map();
+    this.#known.clear();
   }
 
   /** Replaces all policies. */
@@ -95,24 +95,35 @@ export class PolicyState {
   }
 
   /** The identities there are, and the workloads that have them. */
-  settle(
-    identities: readonly PolicyIdentity[],
-    seeds: Iterable<EndpointSeed>,
-    endpoints: readonly PolicySubject[],
-  ): void {
-    const ports = namedPortsOf(seeds);
-    const known = new Map<number, KnownIdentity>();
-    for (const identity of identities) {
-      const told = this.#withFacts(identity, ports.get(identity.id) ?? []);
-      const { labels } = told;
-      const namedPorts = told.namedPorts ? JSON.stringify(told.namedPorts) : "";
-      const before = this.#known.get(identity.id);
-      const isKnown = before?.labels === labels && before.namedPorts === namedPorts;
-      known.set(identity.id, isKnown ? before : { labels, namedPorts });
-      if (!isKnown) this.#engine.upsertIdentity(told);
+  settle(identities: readonly PolicyIdentity[], seeds: Iterable<EndpointSeed>): void {
+    const users = new Map<number, EndpointSeed[]>();
+    for (const seed of seeds) {
+      const all = users.get(seed.identity) ?? [];
+      all.push(seed);
+      users.set(seed.identity, all);
     }
-    for (const id of this.#known.keys()) if (!known.has(id)) this.#engine.removeIdentity(id);
-    this.#known = known;
+    for (const identity of identities) this.setIdentity(identity, users.get(identity.id) ?? []);
+    const kept = new Set(identities.map(({ id }) => id));
+    for (const id of [...this.#known.keys()]) if (!kept.has(id)) this.removeIdentity(id);
+  }
+
+  /** An identity, new or as before, and the workloads that have it. */
+  setIdentity(identity: PolicyIdentity, users: Iterable<EndpointSeed>): void {
+    const told = this.#withFacts(identity, namedPortsOf(users));
+    const { labels } = told;
+    const namedPorts = told.namedPorts ? JSON.stringify(told.namedPorts) : "";
+    const before = this.#known.get(identity.id);
+    if (before?.labels === labels && before.namedPorts === namedPorts) return;
+    this.#known.set(identity.id, { labels, namedPorts });
+    this.#engine.upsertIdentity(told);
+  }
+
+  removeIdentity(id: number): void {
+    if (this.#known.delete(id)) this.#engine.removeIdentity(id);
+  }
+
+  /** Drops what was resolved for other subjects than these and the host. */
+  retain(endpoints: readonly PolicySubject[]): void {
     this.#engine.retain([...endpoints, this.#host]);
   }
 
@@ -137,6 +148,11 @@ export class PolicyState {
     const delta = since > base ? this.#engine.delta(subject, since - base) : null;
     if (delta) return { kind: "delta", version, delta };
     return { kind: "whole", version, policy: this.policyOf(subject) };
+  }
+
+  /** The same of the host's own policy. */
+  hostChange(since: number): PolicyChange {
+    return this.change(this.#host, since);
   }
 
   /** Which directions policies have closed by default. */
@@ -169,16 +185,12 @@ function hostSubject(nodeLabels: Readonly<Record<string, string>>): PolicySubjec
   return { id: HOST_ENDPOINT, identity: { id: reservedIdentities.host, labels } };
 }
 
-/** The ports that the workloads of an identity name. */
-function namedPortsOf(seeds: Iterable<EndpointSeed>): Map<number, NamedPort[]> {
-  const found = new Map<number, NamedPort[]>();
-  for (const { identity, namedPorts } of seeds) {
-    if (!namedPorts) continue;
-    const all = found.get(identity) ?? [];
+/** The ports that workloads name. */
+function namedPortsOf(seeds: Iterable<EndpointSeed>): NamedPort[] {
+  const all: NamedPort[] = [];
+  for (const { namedPorts = [] } of seeds)
     for (const port of namedPorts) if (!all.some((other) => samePort(other, port))) all.push(port);
-    found.set(identity, all);
-  }
-  return found;
+  return all;
 }
 
 function samePort(a: NamedPort, b: NamedPort): boolean {

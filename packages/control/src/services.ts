@@ -40,6 +40,7 @@ export class Services {
   /** Other nodes' workloads, as they were last set. */
   readonly #remote = new Map<string, string>();
   #changes: LoadBalancerChange[] = [];
+  #version = 1;
   #problems = new Map<string, Diagnostic>();
 
   constructor({ prefix, node, config }: ServicesOptions) {
@@ -47,7 +48,14 @@ export class Services {
     this.#allocations = new Allocations(new AddressPool(prefix), this.balancer.config.nodePortRange);
   }
 
+  /** Rises when the table may be otherwise. */
+  get version(): number {
+    this.#settle();
+    return this.#version;
+  }
+
   put(object: FolderObject): void {
+    this.#version += 1;
     this.#touch(object);
     if (object.kind === "CiliumLoadBalancerIPPool") return this.#pools.setPool(object.spec);
     if (object.kind !== "Service") {
@@ -67,6 +75,7 @@ export class Services {
   }
 
   take(object: FolderKey): void {
+    this.#version += 1;
     this.#touch(object);
     if (object.kind === "CiliumLoadBalancerIPPool") return this.#pools.deletePool(object.key);
     if (object.kind === "Service") {
@@ -109,6 +118,7 @@ export class Services {
   /** The host's own addresses: node ports are at those that others reach it by. */
   setHostAddresses(addresses: readonly Address[], gateways: readonly Address[]): void {
     const inside = new Set(gateways.map(formatAddress));
+    this.#version += 1;
     this.balancer.setNodeAddresses(
       addresses.map((address) => ({
         address,
@@ -161,7 +171,9 @@ export class Services {
   #settle(): void {
     this.#settleAddresses();
     const change = this.balancer.commit();
-    if (!isEmptyChange(change)) this.#changes.push(change);
+    if (isEmptyChange(change)) return;
+    this.#version += 1;
+    this.#changes.push(change);
   }
 
   /** Pools have changed, or addresses have become free: services may have others now. */

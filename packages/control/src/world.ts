@@ -45,6 +45,7 @@ import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
 import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
 import { Services, type ServiceSnapshot } from "./services.ts";
+import { Touched } from "./touched.ts";
 
 export interface WorldOptions {
   readonly podCidr: Prefix;
@@ -93,6 +94,17 @@ type ReadContent = Omit<FileContent, "objects"> & { readonly objects: readonly F
 
 const NO_CONTENT: ReadContent = { policies: [], objects: [], cluster: NO_OBJECTS, egress: [] };
 
+/** Rows to write and prefixes to take out. */
+export interface IpcacheChange {
+  readonly written: readonly IpcacheRow[];
+  readonly removed: readonly Prefix[];
+}
+
+const WORLD: readonly Prefix[] = [4, 16].map((bytes) => ({
+  address: { family: bytes === 4 ? 4 : 6, bytes: new Uint8Array(bytes) },
+  length: 0,
+}));
+
 const LAST_ENDPOINT = 65_534;
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
@@ -110,6 +122,19 @@ export class World {
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
   readonly #endpoints = new Map<number, Endpoint>();
   readonly #seeds = new Map<number, EndpointSeed>();
+  /** Seeds by their identity. */
+  readonly #users = new Map<number, Map<number, EndpointSeed>>();
+  /** Numbers that the cluster has given. */
+  #fixed: ReadonlySet<number> = new Set();
+  readonly #identitiesTouched = new Touched<number>();
+  /** Policies may name other prefixes. */
+  #prefixesTouched = true;
+  /** A subject is no more. */
+  #subjectsTouched = true;
+  /** Prefixes of the ipcache, as text. */
+  readonly #addressesTouched = new Touched<string>();
+  /** The last settlement came to its end. */
+  #isSettled = false;
   #hostAddresses: readonly Address[] = [];
   #interfaces: EgressState["interfaces"] = [];
   #nextEndpoint = 1;
@@ -140,6 +165,7 @@ export class World {
   configure(settings: PolicySettings): void {
     this.#policy.configure(settings);
     this.#policy.setServices(this.#services.peers());
+    this.#identitiesTouched.addAll();
     this.#revision += 1;
   }
 
@@ -195,10 +221,13 @@ export class World {
     if (after.policies.length > 0 || before.policies.length > 0) {
       const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
       this.#policy.setDocuments(contents.flatMap((content) => content.policies));
+      this.#prefixesTouched = true;
     }
     if (after.cluster !== NO_OBJECTS || before.cluster !== NO_OBJECTS) {
       this.nodes.set([...this.#files.values()].map((content) => content.cluster));
       this.#services.setRemoteWorkloads(this.nodes.workloads());
+      this.#identitiesTouched.addAll();
+      this.#forgetIpcache();
     }
     this.#objectsChanged(before.objects, after.objects);
     this.#revision += 1;
@@ -209,7 +238,9 @@ export class World {
     for (const object of before) if (!kept.has(`${object.kind}/${object.key}`)) this.#services.take(object);
     for (const object of after) this.#services.put(object);
     const { changed, gone } = this.#services.changedPeers();
-    if (changed.length + gone.length > 0) this.#policy.changeServices(changed, gone);
+    if (changed.length + gone.length === 0) return;
+    this.#policy.changeServices(changed, gone);
+    this.#prefixesTouched = true;
   }
 
   /** What the files have been told, errors and warnings. */
@@ -252,9 +283,28 @@ export class World {
       ...(bandwidth ? { bandwidth } : {}),
       ...(request.namedPorts && request.namedPorts.length > 0 ? { namedPorts: request.namedPorts } : {}),
     };
-    this.#seeds.set(seed.id, seed);
+    this.#setSeed(seed);
     this.#revision += 1;
     return seed;
+  }
+
+  #setSeed(seed: EndpointSeed): void {
+    this.#dropSeed(seed.id, seed.identity);
+    this.#seeds.set(seed.id, seed);
+    this.#users.set(seed.identity, (this.#users.get(seed.identity) ?? new Map()).set(seed.id, seed));
+    this.#identitiesTouched.add(seed.identity);
+  }
+
+  /** `next`: the identity that it has from now on, where there is one. Under the same one it keeps its place. */
+  #dropSeed(id: number, next: number | null): void {
+    const seed = this.#seeds.get(id);
+    if (!seed) return;
+    this.#subjectsTouched = true;
+    this.#identitiesTouched.add(seed.identity);
+    if (seed.identity === next) return;
+    const users = this.#users.get(seed.identity);
+    users?.delete(id);
+    if (users?.size === 0) this.#users.delete(seed.identity);
   }
 
   #allocateAddresses(): { address: Address; address6?: Address } {
@@ -290,6 +340,9 @@ export class World {
 
   /** The endpoint's interface is there: from now on it is in the rows. */
   setEndpoint(endpoint: Endpoint): void {
+    const before = this.#endpoints.get(endpoint.id);
+    this.#setOwnRows(before, endpoint);
+    if (before) this.#subjectsTouched = true;
     this.#endpoints.set(endpoint.id, endpoint);
     this.#services.setEndpoint(endpoint);
     this.#revision += 1;
@@ -301,7 +354,7 @@ export class World {
     if (endpoint.address6) this.pods6?.claim(endpoint.address6);
     const identity = this.#identities.allocate(endpoint.labels).id;
     const restored = { ...endpoint, identity };
-    this.#seeds.set(endpoint.id, restored);
+    this.#setSeed(restored);
     this.setEndpoint(restored);
     return restored;
   }
@@ -311,7 +364,7 @@ export class World {
     const endpoint = this.#endpoints.get(id);
     if (!endpoint || (endpoint.audit ?? false) === audit) return;
     const changed = { ...endpoint, audit };
-    this.#seeds.set(id, changed);
+    this.#setSeed(changed);
     this.#endpoints.set(id, changed);
     this.#revision += 1;
   }
@@ -321,7 +374,9 @@ export class World {
     if (!seed) return;
     this.pods.release(seed.address);
     if (seed.address6) this.pods6?.release(seed.address6);
+    this.#dropSeed(id, null);
     this.#seeds.delete(id);
+    this.#setOwnRows(this.#endpoints.get(id), null);
     this.#endpoints.delete(id);
     this.#services.removeEndpoint(id);
     this.#revision += 1;
@@ -352,6 +407,7 @@ export class World {
   setHostAddresses(addresses: readonly Address[]): void {
     this.#hostAddresses = addresses;
     this.#services.setHostAddresses(addresses, this.gateways());
+    this.#forgetIpcache();
   }
 
   /** Of this node: those that packets leave by come first. */
@@ -386,18 +442,80 @@ export class World {
     });
   }
 
-  /** Brings identities in line with workloads and policies. Call before rows are taken; numbers may be new afterwards. */
+  /**
+   * Brings identities in line with workloads and policies: what has changed since the last time, or all where that is not known. Call before
+   * rows are taken; numbers may be new afterwards.
+   */
   settle(): void {
+    const ids = this.#identitiesTouched.take();
+    // A number that the cluster and this node give to different labels comes free when the last workload with it goes.
+    if (ids === null || !this.#isSettled || this.#conflicts.length > 0) {
+      this.settleWhole();
+      return;
+    }
+    this.#isSettled = false;
+    this.#settleIdentities(new Set([...ids, ...this.#settlePrefixes()]));
+    this.#settleSubjects();
+    this.#isSettled = true;
+  }
+
+  /** The same, whatever has changed. */
+  settleWhole(): void {
+    if (!this.#isSettled) this.#forgetIpcache();
+    this.#isSettled = false;
     const fixed = this.nodes.identities();
+    this.#fixed = new Set(fixed.map(({ id }) => id));
+    // What nobody has any more is free for the cluster's numbers.
+    for (const { id } of this.#identities.list()) if (this.#isUnused(id)) this.#release(id);
     this.#conflicts = fixed.filter(({ id, labels }) => !this.#identities.fix(id, labels)).map(({ id }) => id);
+    this.#prefixesTouched = true;
+    this.#settlePrefixes();
+    this.#policy.settle(this.#identities.list(), this.#seeds.values());
+    this.#subjectsTouched = true;
+    this.#settleSubjects();
+    this.#identitiesTouched.take();
+    this.#isSettled = true;
+  }
+
+  #isUnused(id: number): boolean {
+    return this.#identities.isWorkload(id) && !this.#users.has(id) && !this.#fixed.has(id);
+  }
+
+  #release(id: number): void {
+    const identity = this.#identities.get(id);
+    if (identity) this.#identities.release(identity);
+  }
+
+  /** Numbers of prefixes that came or went. */
+  #settlePrefixes(): number[] {
+    if (!this.#prefixesTouched) return [];
     const prefixes = this.#policy.repository.prefixes(this.#policy.cache);
-    for (const prefix of prefixes) this.#identities.allocatePrefix(prefix);
-    this.#identities.retain({
-      ids: new Set([...[...this.#seeds.values()].map((seed) => seed.identity), ...fixed.map(({ id }) => id)]),
-      prefixes: new Set(prefixes.map(formatPrefix)),
-    });
-    const subjects = this.endpoints().map((endpoint) => this.#subjectOf(endpoint));
-    this.#policy.settle(this.#identities.list(), this.#seeds.values(), subjects);
+    const fresh = prefixes.filter((prefix) => !this.#identities.hasPrefix(prefix));
+    const came = fresh.map((prefix) => this.#identities.allocatePrefix(prefix));
+    const gone = this.#identities.retainPrefixes(new Set(prefixes.map(formatPrefix)));
+    this.#prefixesTouched = false;
+    const changed = [...came, ...gone];
+    if (changed.length > 0) this.#ipcacheBase = null;
+    for (const { cidr } of changed) if (cidr) this.#addressesTouched.add(formatPrefix(cidr));
+    return changed.map(({ id }) => id);
+  }
+
+  /** New ones first: a workload's new identity is known before its old one is forgotten. */
+  #settleIdentities(ids: ReadonlySet<number>): void {
+    for (const id of ids) {
+      const identity = this.#isUnused(id) ? null : this.#identities.get(id);
+      if (identity) this.#policy.setIdentity(identity, this.#users.get(id)?.values() ?? []);
+    }
+    for (const id of ids) {
+      if (this.#isUnused(id)) this.#release(id);
+      if (!this.#identities.get(id)) this.#policy.removeIdentity(id);
+    }
+  }
+
+  #settleSubjects(): void {
+    if (!this.#subjectsTouched) return;
+    this.#policy.retain(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
+    this.#subjectsTouched = false;
   }
 
   /** Numbers that the cluster has for labels which have another one here, given before the objects were read. */
@@ -414,33 +532,69 @@ export class World {
     return identity ? formatLabels(identity.labels) : [];
   }
 
+  /** Which identity is behind each prefix. */
   ipcache(): IpcacheRow[] {
-    const world4 = parsePrefix("0.0.0.0/0");
-    const world6 = parsePrefix("::/0");
-    if (!world4 || !world6) throw new Error("unreachable: constant prefixes");
-    const rows: IpcacheRow[] = [];
-    const add = (prefix: Prefix, identity: number): void => void rows.push({ prefix, identity });
-    const named = new Set<string>();
-    for (const identity of this.#identities.prefixes()) {
-      if (!identity.cidr) continue;
-      named.add(formatPrefix(identity.cidr));
-      add(identity.cidr, identity.id);
-    }
-    for (const prefix of [world4, world6]) if (!named.has(formatPrefix(prefix))) add(prefix, reservedIdentities.world);
-    rows.push(...this.nodes.ipcache());
-    const hosts = [...this.gateways(), ...this.#hostAddresses.filter((address) => !this.#isPodAddress(address))];
-    for (const address of hosts) add(hostPrefix(address), reservedIdentities.host);
-    for (const endpoint of this.endpoints()) {
-      add(hostPrefix(endpoint.address), endpoint.identity);
-      if (endpoint.address6) add(hostPrefix(endpoint.address6), endpoint.identity);
-    }
     // The last word on a prefix wins: a host or workload is never the world that a policy names with the same prefix.
-    return [...new Map(rows.map((row) => [formatPrefix(row.prefix), row])).values()];
+    return [...new Map([...this.#baseRows(), ...this.#ownRows]).values()];
+  }
+
+  /** What is to be written to the ipcache since this was last asked for; null: all of it may be otherwise. */
+  ipcacheChanges(): IpcacheChange | null {
+    const touched = this.#addressesTouched.take();
+    if (touched === null) return null;
+    const written: IpcacheRow[] = [];
+    const removed: Prefix[] = [];
+    for (const text of touched) {
+      const row = this.#ownRows.get(text) ?? this.#baseRows().get(text);
+      const prefix = row?.prefix ?? parsePrefix(text);
+      if (row) written.push(row);
+      else if (prefix) removed.push(prefix);
+    }
+    return { written, removed };
+  }
+
+  /** Of this node's workloads, by prefix. */
+  readonly #ownRows = new Map<string, IpcacheRow>();
+  /** Rows of all but this node's workloads, by prefix; null: to be made again. */
+  #ipcacheBase: ReadonlyMap<string, IpcacheRow> | null = null;
+
+  #forgetIpcache(): void {
+    this.#ipcacheBase = null;
+    this.#addressesTouched.addAll();
+  }
+
+  #setOwnRows(before: Endpoint | undefined, after: Endpoint | null): void {
+    for (const [text] of before ? endpointRows(before) : []) {
+      this.#ownRows.delete(text);
+      this.#addressesTouched.add(text);
+    }
+    for (const [text, row] of after ? endpointRows(after) : []) {
+      this.#ownRows.set(text, row);
+      this.#addressesTouched.add(text);
+    }
+  }
+
+  #baseRows(): ReadonlyMap<string, IpcacheRow> {
+    if (this.#ipcacheBase) return this.#ipcacheBase;
+    const rows = new Map<string, IpcacheRow>();
+    const add = (row: IpcacheRow): void => void rows.set(formatPrefix(row.prefix), row);
+    for (const prefix of WORLD) add({ prefix, identity: reservedIdentities.world });
+    for (const { cidr, id } of this.#identities.prefixes()) if (cidr) add({ prefix: cidr, identity: id });
+    for (const row of this.nodes.ipcache()) add(row);
+    const hosts = [...this.gateways(), ...this.#hostAddresses.filter((address) => !this.#isPodAddress(address))];
+    for (const address of hosts) add({ prefix: hostPrefix(address), identity: reservedIdentities.host });
+    this.#ipcacheBase = rows;
+    return rows;
   }
 
   /** Frontends with their backends, by address. */
   services(): ServiceRow[] {
     return this.#services.table();
+  }
+
+  /** Rises when `services` may be otherwise. */
+  get servicesVersion(): number {
+    return this.#services.version;
   }
 
   /** The load balancer's tables. */
@@ -490,6 +644,11 @@ export class World {
   /** What is to be written so that the endpoint's policy is in force; `since` is the version that is, 0 none. */
   policyChange(endpoint: EndpointSeed, since: number): PolicyChange {
     return this.#policy.change(this.#subjectOf(endpoint), since);
+  }
+
+  /** The same of the host's own policy. */
+  hostPolicyChange(since: number): PolicyChange {
+    return this.#policy.hostChange(since);
   }
 
   /** Which directions policies have closed by default. */
@@ -557,6 +716,11 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
+}
+
+function endpointRows({ address, address6, identity }: Endpoint): [prefix: string, row: IpcacheRow][] {
+  const prefixes = (address6 ? [address, address6] : [address]).map(hostPrefix);
+  return prefixes.map((prefix) => [formatPrefix(prefix), { prefix, identity }]);
 }
 
 function egressOf(objects: readonly FolderObject[]): EgressPolicySpec[] {

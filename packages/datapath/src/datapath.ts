@@ -1,6 +1,14 @@
 import type { ConnectedSocket, Namespace } from "@skep/machine";
 import type { Address, Prefix } from "@skep/net";
-import type { EgressRow, Endpoint, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
+import type {
+  EgressRow,
+  Endpoint,
+  IpcacheChange,
+  IpcacheRow,
+  LoadBalancerChange,
+  LoadBalancerRows,
+  ServiceRow,
+} from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 
 /** What the maps hold of an endpoint. The host's own has interface 0. */
@@ -45,6 +53,8 @@ export interface Datapath {
   policyOf(endpoint: number): PolicyMapEntry[] | null;
   /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */
   syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number };
+  /** Single rows of the ipcache: these are written, then those of the prefixes deleted. */
+  updateIpcache(change: IpcacheChange): { changed: number; deleted: number };
   syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number };
   /** One step of the load balancer, in an order in which no slot ever names a backend that is not there. */
   syncLoadBalancer(change: LoadBalancerChange): { changed: number; deleted: number };

@@ -6,7 +6,14 @@ import type { Collection, ConnectedSocket, Link, Machine, Namespace, RawMap } fr
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { Address, Prefix } from "@skep/net";
 import { ALGORITHM } from "@skep/control";
-import type { EgressRow, IpcacheRow, LoadBalancerChange, LoadBalancerRows, ServiceRow } from "@skep/control";
+import type {
+  EgressRow,
+  IpcacheChange,
+  IpcacheRow,
+  LoadBalancerChange,
+  LoadBalancerRows,
+  ServiceRow,
+} from "@skep/control";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
@@ -45,7 +52,7 @@ import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, 
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { egressEntry } from "./egress.ts";
 import { isLost } from "./lost.ts";
-import { sync } from "./sync.ts";
+import { type Rows, sync, write } from "./sync.ts";
 
 export interface DatapathOptions {
   /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
@@ -617,18 +624,14 @@ class KernelDatapath implements Datapath {
   // ---- ipcache and services ----
 
   syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number } {
-    const wanted = new Map<string, [Uint8Array, Uint8Array]>();
-    for (const row of rows) {
-      const key = encodeIpcacheKey(row.prefix);
-      wanted.set(keyText(key), [
-        key,
-        maps.IpcacheEntry.encode({
-          ...{ identity: row.identity, flags: 0 },
-          tunnel: row.tunnel ? encodeAddress(row.tunnel) : { w0: 0, w1: 0, w2: 0, w3: 0 },
-        }),
-      ]);
-    }
-    return sync(this.#map("skep_ipcache"), wanted);
+    return sync(this.#map("skep_ipcache"), ipcacheRows(rows));
+  }
+
+  updateIpcache({ written, removed }: IpcacheChange): { changed: number; deleted: number } {
+    const map = this.#map("skep_ipcache");
+    const changed = write(map, ipcacheRows(written));
+    for (const prefix of removed) map.delete(encodeIpcacheKey(prefix));
+    return { changed, deleted: removed.length };
   }
 
   syncServices(rows: readonly ServiceRow[]): { changed: number; deleted: number } {
@@ -702,6 +705,16 @@ class KernelDatapath implements Datapath {
 }
 
 /** The front's own, not the programs that it goes on in. */
+function ipcacheRows(rows: readonly IpcacheRow[]): Rows {
+  return new Map(
+    rows.map((row) => {
+      const key = encodeIpcacheKey(row.prefix);
+      const tunnel = row.tunnel ? encodeAddress(row.tunnel) : { w0: 0, w1: 0, w2: 0, w3: 0 };
+      return [keyText(key), [key, maps.IpcacheEntry.encode({ identity: row.identity, flags: 0, tunnel })]];
+    }),
+  );
+}
+
 function isXdpLink(name: string): boolean {
   return name.startsWith(`${XDP_PROGRAM}-`);
 }
