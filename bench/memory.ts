@@ -77,8 +77,7 @@ async function start(folder: string, netns: string, scale: Scale): Promise<Agent
 }
 
 /**
- * Workloads that the scale's policies select, a tenth by each; one without a process would be taken away again. Returns the processes. Each one costs
- * a look at all identities: with 10,000 of them a thousand take minutes.
+ * Workloads that the scale's policies select, a tenth by each; one without a process would be taken away again. Returns the processes.
  */
 async function addEndpoints(agent: Agent, count: number): Promise<ChildProcess[]> {
   const client = connect(agent.run);
