@@ -1,5 +1,5 @@
 // What becomes of a packet that has been judged: dropped, told, handed to a workload; its connection's entry.
-import { redirectPeer, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { csumUpdate, redirectPeer, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { isAnswer, tellAnswer } from "./answers.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
@@ -8,6 +8,9 @@ import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report, TO_ENDPOINT } f
 import type { Connection, Endpoint } from "./maps.bpf.ts";
 import { DROP, type Packet, STATE_FIRST_REPLY, STATE_NEW } from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
+
+/** As the kernel sums, in words of a little-endian machine: the hop limit is the high byte of its own. */
+const HOP_LESS = 0xfffffeff;
 
 export function drop(ctx: TcContext, packet: Packet, reason: u32, direction: u8, endpoint: u32): i32 {
   count(u8(reason), direction, ctx.length);
@@ -36,6 +39,8 @@ export function decrementTtl(ctx: TcContext, packet: Packet): u32 {
     if (!ip) return DROP.INVALID_PACKET;
     if (ip.hopLimit <= 1) return DROP.TTL_EXCEEDED;
     ip.hopLimit -= 1;
+    // No checksum takes it up: what the receiver has summed (CHECKSUM_COMPLETE) falls too.
+    csumUpdate(ctx, HOP_LESS);
     return 0;
   }
   const ip = ctx.header(Ipv4, Ethernet.size);

@@ -5,6 +5,7 @@ import { servicesGeneration } from "./balance.bpf.ts";
 import { CT_DIRECT } from "./connection-map.bpf.ts";
 import { find, open, touch } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
+import { decrementTtl } from "./deliver.bpf.ts";
 import {
   addOption,
   bearsOption,
@@ -26,7 +27,7 @@ import {
   type Address,
 } from "./maps.bpf.ts";
 import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
-import { askedFrontend, hop, MARK_TRANSLATED, nextHop, nodeAddress, toBackend } from "./nodeport.bpf.ts";
+import { askedFrontend, MARK_TRANSLATED, nextHop, nodeAddress, toBackend } from "./nodeport.bpf.ts";
 import { DROP, scratch, type Packet } from "./packet.bpf.ts";
 import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
 import { DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
@@ -51,7 +52,7 @@ function goOn(ctx: TcContext, destination: Address): i32 {
 }
 
 function sendOn(ctx: TcContext, packet: Packet): i32 {
-  const expired = hop(ctx, packet);
+  const expired = decrementTtl(ctx, packet);
   return expired === 0 ? goOn(ctx, packet.destination) : drop(ctx, packet, expired);
 }
 
@@ -130,7 +131,7 @@ export const nodePortTunnel = tc("skep_nodeport_t", (ctx) => {
   if (full !== 0) return drop(ctx, packet, full);
   const failed = rewriteSource(ctx, packet, to);
   if (failed !== 0) return drop(ctx, packet, failed);
-  const expired = hop(ctx, packet);
+  const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired);
   // Numbers of prefixes are this node's own.
   const lost = intoTunnel(ctx, remote, client >= LOCAL_IDENTITIES ? WORLD : client);
@@ -162,7 +163,7 @@ export const nodePortDirect = tc("skep_direct", (ctx) => {
   const refused = rewriteDestination(ctx, packet, to);
   if (refused !== 0) return drop(ctx, packet, refused);
   toBackend(packet, backend);
-  const expired = hop(ctx, packet);
+  const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired);
   if (bearsOption(packet)) {
     const failed = addOption(ctx, packet, asked);

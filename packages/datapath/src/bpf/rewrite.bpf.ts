@@ -2,6 +2,7 @@
 import {
   be16,
   csumDiff,
+  csumUpdate,
   l4CsumReplace,
   struct,
   u16,
@@ -197,11 +198,16 @@ function swapped(value: u16): u64 {
 function mendTc(ctx: TcContext, packet: Packet, end: u8, to: Translation): u32 {
   const protocol = packet.protocol;
   const at = checksumOffset(protocol);
-  if (packet.fragment === FRAGMENT_LATER || at === 0) return 0;
+  const from = end === SOURCE ? packet.source : packet.destination;
+  if (packet.fragment === FRAGMENT_LATER || at === 0) {
+    // No checksum takes the address up: what the receiver has summed (CHECKSUM_COMPLETE) changes with it.
+    if (packet.isIpv6 !== 0) csumUpdate(ctx, u32(csumDiff(from, to.address, 0)));
+    return 0;
+  }
   const offset: u32 = (u32(packet.transport) & OFFSETS) + at;
   const mangled = protocol === PROTOCOL.UDP ? MANGLED_ZERO : 0n;
   if (coversAddresses(protocol)) {
-    const difference = u64(csumDiff(end === SOURCE ? packet.source : packet.destination, to.address, 0));
+    const difference = u64(csumDiff(from, to.address, 0));
     const flags = PSEUDO_HEADER | mangled;
     const mended = packet.isIpv6 !== 0 && l4CsumReplace(ctx, offset, 0n, difference, flags | IPV6) === 0n;
     if (!mended && l4CsumReplace(ctx, offset, 0n, difference, flags) < 0n) return DROP.CHECKSUM_L4;
