@@ -2,8 +2,13 @@
 import { describe } from "vitest";
 import { linuxCluster } from "./cluster-lab.ts";
 import { nodePortSuite } from "./node-port-suite.ts";
+import { isReset6, Recorder, tsharkSuite } from "./recorded.ts";
 
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: services from outside with real packets need root and BPF");
 
-describe.skipIf(!privileged)("in the kernel", () => nodePortSuite(linuxCluster));
+const recorder = new Recorder((frame) => !isReset6(frame));
+describe.skipIf(!privileged)("in the kernel", () => {
+  nodePortSuite(() => recorder.of(linuxCluster()));
+  tsharkSuite(recorder, 50);
+});

@@ -2,5 +2,10 @@
 import { describe } from "vitest";
 import { simCluster } from "./cluster-lab.ts";
 import { nodePortSuite } from "./node-port-suite.ts";
+import { Recorder, tsharkSuite } from "./recorded.ts";
 
-describe("on the simulated machine", () => nodePortSuite(simCluster));
+const recorder = new Recorder();
+describe("on the simulated machine", () => {
+  nodePortSuite(() => recorder.of(simCluster()));
+  tsharkSuite(recorder, 50);
+});

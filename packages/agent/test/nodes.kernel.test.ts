@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { linuxCluster } from "./cluster-lab.ts";
 import { nodesSuite } from "./nodes-suite.ts";
+import { Recorder, tsharkSuite } from "./recorded.ts";
 
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: several hosts with real packets need root and BPF");
@@ -26,6 +27,8 @@ function hasGeneve(): boolean {
   }
 }
 
-describe.skipIf(!privileged)("in the kernel", () =>
-  nodesSuite(linuxCluster, privileged && hasGeneve() ? ["vxlan", "geneve"] : ["vxlan"]),
-);
+const recorder = new Recorder();
+describe.skipIf(!privileged)("in the kernel", () => {
+  nodesSuite(() => recorder.of(linuxCluster()), privileged && hasGeneve() ? ["vxlan", "geneve"] : ["vxlan"]);
+  tsharkSuite(recorder, 50);
+});

@@ -1,8 +1,12 @@
 // A part of the connectivity test in the kernel; the whole of it is `skep connectivity test`.
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
+import { readCapture } from "@skep/net";
+import { asOnTheWire, hasTshark, tsharkFindings } from "../../net/test/tshark.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const privileged = process.getuid?.() === 0;
@@ -24,10 +28,14 @@ const NAMES = [
 ];
 
 describe.skipIf(!privileged)("skep connectivity test", () => {
+  const folder = mkdtempSync(join(tmpdir(), "skep-connectivity-test-"));
+  const frames = join(folder, "out.pcapng");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
   it("passes in the kernel and leaves nothing", () => {
     const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
     expect(built.status, built.stderr).toBe(0);
-    const args = ["connectivity", "test", "-t", `^(${NAMES.join("|")})$`, "-o", "json"];
+    const args = ["connectivity", "test", "-t", `^(${NAMES.join("|")})$`, "-o", "json", "--capture", frames];
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "dist/skep.mjs"), ...args], {
       encoding: "utf8",
     });
@@ -40,5 +48,12 @@ describe.skipIf(!privileged)("skep connectivity test", () => {
     expect(status).toBe(0);
     const left = spawnSync("ls", ["/sys/fs/cgroup"], { encoding: "utf8" }).stdout;
     expect(left).not.toContain("skep-skep-connectivity");
+  });
+
+  it.skipIf(!hasTshark())("sends nothing that Wireshark finds malformed", () => {
+    const { packets, error } = readCapture(readFileSync(frames));
+    expect(error).toBeNull();
+    expect(packets.length).toBeGreaterThan(500);
+    expect(tsharkFindings(packets.map(({ data }) => asOnTheWire(data)))).toEqual([]);
   });
 });

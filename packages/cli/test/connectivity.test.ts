@@ -7,20 +7,30 @@ import { afterAll, describe, expect, it } from "vitest";
 import { ConnectivityTest } from "../src/connectivity/run.ts";
 import { type Scenario, scenarios } from "../src/connectivity/scenarios.ts";
 import { openSimGround } from "../src/connectivity/sim-ground.ts";
+import { readCapture } from "@skep/net";
+import { hasTshark, tsharkFindings } from "../../net/test/tshark.ts";
 import { skep } from "./in-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "skep-connectivity-test-"));
+const frames = join(folder, "out.pcapng");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("skep connectivity test --sim", () => {
   it("passes every scenario, and writes JUnit's XML", async () => {
     const file = join(folder, "out.xml");
-    const { status, stdout } = await skep("connectivity", "test", "--sim", "--junit-file", file);
+    const { status, stdout } = await skep("connectivity", "test", "--sim", "--junit-file", file, "--capture", frames);
     expect(stdout).toContain(`${scenarios.length + 2} of ${scenarios.length + 2} passed on sim`);
     expect(status).toBe(0);
     const xml = readFileSync(file, "utf8");
     expect(xml.match(/<testcase /g)).toHaveLength(scenarios.length + 2);
     expect(xml).toContain(`tests="${scenarios.length + 2}" failures="0"`);
+  });
+
+  it.skipIf(!hasTshark())("sends nothing that Wireshark finds malformed, with all checksums", () => {
+    const { packets, error } = readCapture(readFileSync(frames));
+    expect(error).toBeNull();
+    expect(packets.length).toBeGreaterThan(1000);
+    expect(tsharkFindings(packets.map(({ data }) => data))).toEqual([]);
   });
 
   it("takes what connections of earlier scenarios still send for nobody's drop", async () => {

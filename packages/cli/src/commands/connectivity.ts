@@ -22,6 +22,8 @@ export interface ConnectivityOptions {
   readonly test?: readonly string[];
   readonly output: ListFormat;
   readonly junitFile?: string;
+  /** Where the frames go that the play sends. */
+  readonly capture?: string;
 }
 
 function chosen(patterns: readonly string[] | undefined): Scenario[] {
@@ -94,6 +96,7 @@ export async function connectivityTest(options: ConnectivityOptions): Promise<nu
   }
   const stop = stopped();
   const ground = await openGround(options);
+  const captured = options.capture === undefined ? null : ground.capture();
   try {
     const playing = ground.run(play(ground, wanted, options.output === "table"));
     const played = await Promise.race([playing, stop.promise]);
@@ -115,6 +118,7 @@ export async function connectivityTest(options: ConnectivityOptions): Promise<nu
     return failed.length > 0 ? 1 : 0;
   } finally {
     stop.forget();
+    if (captured && options.capture !== undefined) writeFileSync(options.capture, captured());
     await ground.close();
   }
 }

@@ -40,6 +40,8 @@ export interface Ground {
   readonly errors: readonly string[];
   /** Ends the agent and starts another one on what the first has left. */
   restartAgent(): void;
+  /** Listens at both ends of every wire from now on; what it gives ends that, and is a pcapng file of the frames. */
+  capture(): () => Uint8Array;
   /** Milliseconds that a packet which is dropped may be waited for. */
   readonly patience: number;
   sleep(ms: number): Promise<void>;

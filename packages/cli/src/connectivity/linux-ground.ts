@@ -7,13 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Endpoint } from "@skep/control";
 import { type LinuxMachine, openLinux, openPacketSocket, spawnWorkload, unmountPins } from "@skep/linux";
-import { buildPacket, formatAddress, parsePacket } from "@skep/net";
+import { type CapturedPacket, buildPacket, formatAddress, linkTypes, parsePacket, writePcapng } from "@skep/net";
 import { endChild, Pilot, sleep, until, workload } from "../demo/stage.ts";
 import { addressOf, AgentGround, isServer, must, wireOutside } from "./agent-ground.ts";
 import { type Actor, CAST, EXTERNAL, EXTERNAL_OTHER, type Ground, NODE } from "./ground.ts";
 
 const START_MS = 10_000;
 const ASK_MS = 5;
+const LISTEN_MS = 10;
 
 /** What is opened first is closed last, also where opening fails half-way. */
 class Closers {
@@ -88,6 +89,32 @@ async function ping(
   }
 }
 
+/** The frames of every interface but the loopback. */
+function listen(machine: LinuxMachine, paths: readonly string[]): () => Uint8Array {
+  const packets: CapturedPacket[] = [];
+  const sockets = paths.flatMap((path) => {
+    const namespace = machine.net.namespaceAt(path);
+    const indices = namespace.interfaces().flatMap(({ index, kind }) => (kind === "veth" ? [index] : []));
+    return indices.map((index) => namespace.run(() => openPacketSocket(index)));
+  });
+  const drain = (): void => {
+    const timestamp = BigInt(Date.now()) * 1_000_000n;
+    for (const socket of sockets)
+      for (let frame = socket.read(); frame; frame = socket.read()) {
+        const { bytes: data, direction } = frame;
+        const seen = direction === "in" ? "inbound" : "outbound";
+        packets.push({ timestamp, data, originalLength: data.length, direction: seen });
+      }
+  };
+  const timer = setInterval(drain, LISTEN_MS);
+  return () => {
+    clearInterval(timer);
+    drain();
+    for (const socket of sockets) socket.close();
+    return writePcapng(packets, [{ linkType: linkTypes.ethernet, snapLength: 0 }]);
+  };
+}
+
 export async function openLinuxGround(): Promise<Ground> {
   const closers = new Closers();
   try {
@@ -155,6 +182,7 @@ async function open(closers: Closers): Promise<Ground> {
     forwarded: () => ground.forwarded(),
     errors: ground.errors,
     restartAgent: () => ground.restartAgent(),
+    capture: () => listen(machine, [machine.net.host.path, ...new Set(seats.map(([seat]) => seat.netnsPath))]),
     patience: 400,
     sleep,
     run: (play) => play,

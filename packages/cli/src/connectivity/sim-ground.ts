@@ -2,7 +2,7 @@
  * @module
  * The ground on the simulated machine: actors are stacks of its namespaces, time is virtual.
  */
-import { openSim, type Cgroup, type SimMachine, type SimNamespace } from "@skep/sim";
+import { capture, openSim, type Cgroup, type SimMachine, type SimNamespace } from "@skep/sim";
 import { formatAddress } from "@skep/net";
 import { serve, SimulatedPilot } from "../demo/simulated.ts";
 import { addressOf, AgentGround, isServer, must, wireOutside } from "./agent-ground.ts";
@@ -62,6 +62,19 @@ export function openSimGround(seed: number): Ground {
     forwarded: () => ground.forwarded(),
     errors: ground.errors,
     restartAgent: () => ground.restartAgent(),
+    capture() {
+      const others = machine.net.namespaces().map((name) => must(machine.net.openNamespace(name), name));
+      const devices = [machine.net.host, ...others].flatMap((namespace) =>
+        namespace
+          .interfaces()
+          .flatMap(({ index, kind }) => (kind === "veth" ? [namespace.device(index) ?? []].flat() : [])),
+      );
+      const listening = capture(devices);
+      return () => {
+        listening.stop();
+        return listening.pcapng();
+      };
+    },
     patience: 500,
     sleep: (ms) => machine.simulation.sleep(ms),
     run: (play) => machine.simulation.run(play),

@@ -139,6 +139,7 @@ export function defineConnectivity(program: Command, finish: Finish): void {
       .option("-t, --test <regex>", "only scenarios named like this; may be given several times", collect)
       .option("--list", "name the scenarios")
       .option("--junit-file <file>", "write JUnit's XML too")
+      .option("--capture <file>", "write the frames that passed, as pcapng")
       .action((options: ConnectivityOptions) =>
         finish(async () => (await import("../commands/connectivity.ts")).connectivityTest(options)),
       ),
