@@ -18,6 +18,11 @@ const kernelPrograms = [
     output: "packages/datapath/src/generated/skep-object.ts",
     name: "skepObject",
   },
+  {
+    entry: "packages/datapath/src/bpf/splice.bpf.ts",
+    output: "packages/datapath/src/generated/splice-object.ts",
+    name: "spliceObject",
+  },
 ];
 
 const bundleOptions = {

@@ -106,6 +106,7 @@ export class Agent {
       loadBalancer: this.#datapathBalancing(),
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
       ...(options.egressGateway ? { egressGateway: true } : {}),
+      ...(options.socketSplice ? { socketSplice: true } : {}),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
     const { prefilterFile } = options;
@@ -165,6 +166,7 @@ export class Agent {
     for (const record of gone) this.#forget(record);
     this.#maps.apply();
     for (const endpoint of this.world.endpoints()) this.datapath.attachEndpoint(endpoint);
+    for (const { record } of this.#rows.values()) this.#setHome(endpointOf(record), record.netns);
     this.#maps.lookForWays();
     this.#reaper = setInterval(() => {
       this.#reap();
@@ -398,6 +400,7 @@ export class Agent {
       const failed = this.#maps.failures.get(`endpoint ${endpoint.id}`) ?? this.#maps.failures.get("ipcache");
       if (failed !== undefined) throw new Error(failed);
       this.datapath.attachEndpoint(endpoint);
+      this.#setHome(endpoint, netns);
       raiseWire(this.#machine, wire, this.#wireAddresses(endpoint));
       row.status = { state: "ready", reason: "" };
       this.#log.info("endpoint created", {
@@ -412,6 +415,12 @@ export class Agent {
       this.#undo(seed.id, wire);
       throw error;
     }
+  }
+
+  #setHome(endpoint: Pick<Endpoint, "address" | "address6" | "interfaceIndex">, netns: string): void {
+    if (!this.options.socketSplice) return;
+    const namespace = this.#machine.net.openNamespace(netns);
+    if (namespace) this.datapath.setHome(endpoint, namespace.cookie);
   }
 
   #wireAddresses({ address, address6 }: Endpoint): WireAddress[] {

@@ -41,6 +41,8 @@ export interface AgentOptions {
   readonly hostFirewall?: boolean;
   /** CiliumEgressGatewayPolicies are in force; between nodes they need tunnels. Default false. */
   readonly egressGateway?: boolean;
+  /** Connections between workloads of this node go from socket to socket while both policies allow them. Default false. */
+  readonly socketSplice?: boolean;
   /** Until the settings that were last set are read. Default `default`. */
   readonly enforcement?: Enforcement;
   /** False: the folder is read again only by `rescan`. Default true. */

@@ -1,3 +1,4 @@
+import type { SpliceCounts } from "./splice.ts";
 import type { ConnectedSocket, Namespace } from "@skep/machine";
 import type { Address, Prefix } from "@skep/net";
 import type {
@@ -38,6 +39,10 @@ export interface Datapath {
   setEndpoint(endpoint: DatapathEndpoint): void;
   /** Attaches both hooks of the interface, pinned, or replaces their programs where pinned links are found. */
   attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void;
+  /** Where the endpoint's sockets are (SO_NETNS_COOKIE): those alone are spliced. Nothing where sockets are not. */
+  setHome(endpoint: Pick<DatapathEndpoint, "address" | "address6" | "interfaceIndex">, cookie: bigint): void;
+  /** Null where sockets are not spliced. */
+  spliceCounts(): SpliceCounts | null;
   /** Takes the endpoint out of the maps, purges its connections and unpins its links. */
   removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void;
   /** The outer interfaces, all of them: their hooks are attached, those of others go. What workloads send by them leaves with these addresses. */

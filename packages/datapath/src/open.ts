@@ -52,6 +52,7 @@ import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, 
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { egressEntry } from "./egress.ts";
 import { isLost } from "./lost.ts";
+import { endSplice, SocketSplice, type SpliceCounts } from "./splice.ts";
 import { type Rows, sync, write } from "./sync.ts";
 
 export interface DatapathOptions {
@@ -79,6 +80,8 @@ export interface DatapathOptions {
   /** Every question to a policy leaves an event, not only those that were audited. Default false. */
   readonly verdictEvents?: boolean;
   readonly loadBalancer?: LoadBalancerOptions;
+  /** Connections between workloads of this node go from socket to socket (`setHome`) while both policies allow them. Default false. */
+  readonly socketSplice?: boolean;
 }
 
 /** Cilium's `bpf-ct-timeout-*`: defaults 8000, 60, 60, 10, 8000, 60, 60. */
@@ -189,6 +192,7 @@ class KernelDatapath implements Datapath {
   readonly #collection: Collection;
   readonly #loadBalancer: LoadBalancerMaps;
   readonly #links = new Map<string, Link>();
+  #splice: SocketSplice | null = null;
   readonly #policies = new Map<number, Map<string, PolicyMapEntry>>();
   /** Endpoints as they stand in the maps, and the generations of their policies. */
   readonly #endpoints = new Map<number, DatapathEndpoint>();
@@ -230,6 +234,8 @@ class KernelDatapath implements Datapath {
       this.#adoptLinks();
       this.#attachHooks(OVERLAY_HOOKS, options.overlay ? [options.overlay] : []);
       for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
+      if (options.socketSplice) this.#openSplice();
+      else endSplice(machine, options.pins);
     } catch (error) {
       this.close();
       throw error;
@@ -337,6 +343,28 @@ class KernelDatapath implements Datapath {
       if (!(error instanceof Error) || error.name !== "NotSupportedError") throw error;
       this.#unsupported.push(program);
     }
+  }
+
+  #openSplice(): void {
+    const { pins, cgroup, lifetimes = {} } = this.#options;
+    const { ct_tcp } = lifetimeConfig(lifetimes);
+    try {
+      this.#splice = new SocketSplice(this.#machine, {
+        ...{ pins, cgroup, map: (name: string) => this.#map(name) },
+        config: ct_tcp === undefined ? {} : { ct_tcp },
+      });
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "NotSupportedError") throw error;
+      this.#unsupported.push("skep_splice_msg");
+    }
+  }
+
+  setHome(endpoint: Pick<DatapathEndpoint, "address" | "address6" | "interfaceIndex">, cookie: bigint): void {
+    this.#splice?.setHome(addressesOf(endpoint), cookie);
+  }
+
+  spliceCounts(): SpliceCounts | null {
+    return this.#splice?.counts() ?? null;
   }
 
   #keepLink(name: string, link: Link): void {
@@ -516,6 +544,7 @@ class KernelDatapath implements Datapath {
   }
 
   removeEndpoint(endpoint: Omit<DatapathEndpoint, "identity" | "mac" | "hostMac">): void {
+    this.#splice?.removeHome(addressesOf(endpoint));
     for (const address of addressesOf(endpoint))
       this.#map("skep_ep_addr").delete(maps.Address.encode(encodeAddress(address)));
     this.#loadBalancer.nextWays();
@@ -692,6 +721,7 @@ class KernelDatapath implements Datapath {
   }
 
   close(): void {
+    this.#splice?.close();
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
     this.#collection.close();
@@ -699,6 +729,7 @@ class KernelDatapath implements Datapath {
 
   destroy(): void {
     for (const name of this.#links.keys()) this.#dropLink(name);
+    endSplice(this.#machine, this.#options.pins);
     this.close();
     this.#machine.bpf.removePins(this.#options.pins);
   }

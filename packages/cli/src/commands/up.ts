@@ -37,6 +37,7 @@ export interface UpOptions extends OutputFlags {
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
   readonly egressGateway?: boolean;
+  readonly socketSplice?: boolean;
   readonly hostFirewall?: boolean;
   readonly nodeLabel?: readonly string[];
   readonly policyVerdicts?: boolean;
@@ -137,6 +138,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
     ...(options.egressGateway === true ? { egressGateway: true } : {}),
+    ...(options.socketSplice === true ? { socketSplice: true } : {}),
     ...(options.policyVerdicts === true ? { verdictEvents: true } : {}),
     ...(options.apiAddr === undefined ? {} : { api: { listen: options.apiAddr } }),
     ...(options.uiAddr === undefined ? {} : { page: { listen: options.uiAddr, files: pageFiles } }),

@@ -104,6 +104,10 @@ export function defineUp(program: Command, finish: Finish): void {
         "until `skep config set` says otherwise: which workloads are default-deny",
       ).choices(["default", "always", "never"]),
     )
+    .option(
+      "--socket-splice",
+      "connections between workloads of this node go from socket to socket (TCP, without rates)",
+    )
     .option("--egress-gateway", "CiliumEgressGatewayPolicies are in force (between nodes: with --routing tunnel)")
     .option("--host-firewall", "policies with a nodeSelector are in force between the host and its workloads")
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)

@@ -40,7 +40,7 @@ const ICMP_ECHO = 8;
 const ICMPV6_ECHO = 128;
 
 /** The two ends have one order, whoever sends. */
-function isSwapped(a: Address, b: Address, aPort: number, bPort: number): boolean {
+export function isSwapped(a: Address, b: Address, aPort: number, bPort: number): boolean {
   if (a.w3 !== b.w3) return a.w3 > b.w3;
   if (a.w2 !== b.w2) return a.w2 > b.w2;
   if (a.w1 !== b.w1) return a.w1 > b.w1;

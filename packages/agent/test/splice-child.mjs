@@ -1,0 +1,50 @@
+// Sockets of a workload on demand: a line of JSON in, a line out. Started in its namespace and cgroup.
+import { createHash } from "node:crypto";
+import { connect, createServer } from "node:net";
+import { createInterface } from "node:readline";
+
+const received = createHash("sha256");
+let bytes = 0;
+let peer = null;
+
+function follow(socket) {
+  peer = socket;
+  socket.setNoDelay(true);
+  socket.on("error", () => undefined);
+  socket.on("data", (data) => {
+    received.update(data);
+    bytes += data.length;
+  });
+}
+
+const operations = {
+  serve: ({ port, family }) =>
+    new Promise((resolve) =>
+      createServer(follow).listen(port, family === 6 ? "::" : "0.0.0.0", () => resolve("listening")),
+    ),
+  connect: ({ address, port }) =>
+    new Promise((resolve) => {
+      const socket = connect(port, address, () => resolve("connected"));
+      socket.once("error", (error) => resolve(error.code));
+      follow(socket);
+    }),
+  connected: () => Promise.resolve(peer !== null),
+  /** Bytes that count up from `from`, in pieces of odd sizes. */
+  async send({ from, count }) {
+    for (let at = 0, size = 1; at < count; at += size) {
+      size = Math.min(1 + ((at * 7) % 30_011), count - at);
+      const start = from + at;
+      const piece = Buffer.from(Uint8Array.from({ length: size }, (_, index) => (start + index) % 251));
+      await new Promise((resolve) => peer.write(piece, resolve));
+    }
+    return "sent";
+  },
+  received: () => Promise.resolve({ bytes, digest: received.copy().digest("hex") }),
+};
+
+createInterface({ input: process.stdin })
+  .on("line", async (line) => {
+    const { id, operation, ...values } = JSON.parse(line);
+    process.stdout.write(`${JSON.stringify({ id, answer: await operations[operation](values) })}\n`);
+  })
+  .on("close", () => process.exit(0));
