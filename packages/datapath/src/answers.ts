@@ -1,4 +1,3 @@
-import { Answer } from "./bpf/answers.bpf.ts";
 import type { DatapathAnswer } from "./datapath.ts";
 import { addressAt } from "./events.ts";
 
