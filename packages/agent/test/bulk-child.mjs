@@ -77,12 +77,14 @@ function serve(ready) {
   });
 }
 
+async function follow(line) {
+  const order = JSON.parse(line);
+  process.stdout.write(`${await (order.kind === "tcp" ? tcp(order) : udp(order))}\n`);
+}
+
 serve(() => {
   process.stdout.write("up\n");
   createInterface({ input: process.stdin })
-    .on("line", async (line) => {
-      const order = JSON.parse(line);
-      process.stdout.write(`${await (order.kind === "tcp" ? tcp(order) : udp(order))}\n`);
-    })
+    .on("line", (line) => void follow(line))
     .on("close", () => process.exit(0));
 });

@@ -42,9 +42,11 @@ const operations = {
   received: () => Promise.resolve({ bytes, digest: received.copy().digest("hex") }),
 };
 
+async function answer(line) {
+  const { id, operation, ...values } = JSON.parse(line);
+  process.stdout.write(`${JSON.stringify({ id, answer: await operations[operation](values) })}\n`);
+}
+
 createInterface({ input: process.stdin })
-  .on("line", async (line) => {
-    const { id, operation, ...values } = JSON.parse(line);
-    process.stdout.write(`${JSON.stringify({ id, answer: await operations[operation](values) })}\n`);
-  })
+  .on("line", (line) => void answer(line))
   .on("close", () => process.exit(0));
