@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 const shared = {
@@ -18,6 +19,9 @@ const kernel = {
 /** Files that count descriptors, collect garbage or look at the process itself: a process for each. */
 const alone = ["packages/linux/**/*.kernel.test.ts", "docs/**/*.kernel.test.ts"];
 
+/** They import nothing of Node and know no user: what they do for root they do for everybody. */
+const pure = ["isa", "object", "net", "bpf", "ir", "compiler", "verifier", "vm", "machine", "sim", "policy", "control"];
+
 export default defineConfig({
   ...shared,
   test: {
@@ -27,9 +31,13 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/{src,test}/**/*.test.ts", "examples/**/*.test.ts", "docs/**/*.test.ts"],
-          exclude: ["**/*.kernel.test.ts", "**/node_modules/**"],
+          exclude: [
+            ...["**/*.kernel.test.ts", "**/node_modules/**"],
+            ...(isPrivileged ? [] : pure.map((name) => `packages/${name}/**`)),
+          ],
           // Modules are read once per worker, not once per file: a third of the time.
           isolate: false,
+          ...(isPrivileged ? { maxWorkers: Math.max(2, availableParallelism() - 1) } : {}),
           // CI has two cores for two runs at once: a time-out tells of what hangs, not of what is slow.
           testTimeout: 120_000,
           hookTimeout: 120_000,

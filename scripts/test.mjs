@@ -13,7 +13,10 @@ const narrowed = process.argv.slice(2);
 await build();
 // The second run of .ci/run, as an ordinary user: the checks are those of the first.
 const isSecond = process.env.SKEP_TEST_UNPRIVILEGED !== undefined;
-if (isSecond) console.log("types, lint, format and allowed imports: checked by the run before this one");
+if (isSecond)
+  console.log(
+    "types, lint, format, allowed imports and the pure packages, which know no user: checked by the run beside this one",
+  );
 const checks = narrowed.length > 0 || isSecond ? { failed: [], total: 0 } : await runChecks();
 
 const report = join(root, ".cache", `tests-${process.pid}.json`);
