@@ -140,9 +140,14 @@ const reasons: Readonly<Record<Reason, string>> = {
   audit: "it would be denied, and is only audited",
 };
 
+/** In words, as `by a rule`. */
+export function reasonText(reason: Reason): string {
+  return reasons[reason];
+}
+
 /** `egress denied (no rule allows it)` and, on lines of their own, the rules or the nearest one. */
 export function formatExplanation({ direction, verdict, reason, rules, nearest }: Explanation): string {
-  const lines = [`${direction} ${verdict} (${reasons[reason]})`];
+  const lines = [`${direction} ${verdict} (${reasonText(reason)})`];
   for (const rule of rules) if (rule.kind !== "builtin") lines.push(`  ${formatOrigin(rule)}`);
   if (nearest) {
     lines.push(`  nearest: ${formatOrigin(nearest.rule)}`);

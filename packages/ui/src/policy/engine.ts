@@ -19,6 +19,7 @@ import {
   PolicyEngine,
   type PolicyIdentity,
   prefixOfCidrKey,
+  reasonText,
   type RecordedFlow,
   reservedIdentities,
   type RuleOrigin,
@@ -45,6 +46,8 @@ export interface SideWhy {
   readonly direction: "ingress" | "egress";
   readonly verdict: Explanation["verdict"];
   readonly reason: Explanation["reason"];
+  /** The reason in words. */
+  readonly because: string;
   readonly rules: readonly RuleName[];
   readonly nearest: { readonly rule: RuleName; readonly misses: readonly string[] } | null;
 }
@@ -133,7 +136,7 @@ export class Explainer {
 
 function sideWhy({ direction, verdict, reason, rules, nearest }: Explanation): SideWhy {
   return {
-    ...{ direction, verdict, reason },
+    ...{ direction, verdict, reason, because: reasonText(reason) },
     rules: rules.filter(({ kind }) => kind !== "builtin").map(ruleName),
     nearest: nearest && { rule: ruleName(nearest.rule), misses: nearest.misses },
   };

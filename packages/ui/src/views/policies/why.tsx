@@ -2,19 +2,8 @@ import { type ReactNode, useMemo } from "react";
 import type { flow } from "@skep/api";
 import type { Clients } from "../../api/clients.ts";
 import type { NamedPolicy } from "../../model/row.ts";
-import type { RuleName, SideWhy } from "../../policy/engine.ts";
+import type { RuleName } from "../../policy/engine.ts";
 import { useDocuments, useEngine, usePolicies } from "../../state/policies.ts";
-
-const reasons: Readonly<Record<SideWhy["reason"], string>> = {
-  "not-enforced": "no policy selects it",
-  rule: "by a rule",
-  "default-allow": "no rule matches, and no policy that selects it denies by default",
-  localhost: "the host always reaches its workloads",
-  "default-deny": "no rule allows it",
-  proxy: "the rule needs a proxy, and none serves it",
-  authentication: "the rule needs an authentication, which nobody performs",
-  audit: "it would be denied, and is only audited",
-};
 
 interface WhyProps {
   readonly message: flow.Flow;
@@ -42,7 +31,7 @@ export function WhyOf({ message, clients, onPolicy }: WhyProps): ReactNode {
             <span className={`verdict ${side.verdict === "denied" ? "dropped" : "forwarded"}`}>
               {side.direction} {side.verdict}
             </span>
-            : {reasons[side.reason]}
+            : {side.because}
           </p>
           <ul>
             {side.rules.map((rule) => (
