@@ -59,11 +59,11 @@ export class Agent {
   readonly #cgroupPath: string;
   #reaper: NodeJS.Timeout | undefined;
 
-  /** Loads or adopts the datapath and brings it to what the folder says now. Throws where that cannot be. */
   readonly #denied: DeniedFile | null;
   readonly #health: HealthPorts | null;
   #deniedProblem = "";
 
+  /** Loads or adopts the datapath and brings it to what the folder says now. Throws where that cannot be. */
   constructor(options: AgentOptions) {
     this.options = options;
     this.#machine = options.machine;
@@ -204,7 +204,7 @@ export class Agent {
       if (this.#denied?.refresh()) this.#log.info("other prefixes are denied", {});
       this.#deniedProblem = "";
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       if (text !== this.#deniedProblem) this.#log.error("the denied prefixes stay as they were", { error: text });
       this.#deniedProblem = text;
     }

@@ -2,8 +2,9 @@
  * @module
  * The source of the embedded default: a folder of YAML, watched. Tells which files changed and which are gone.
  */
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
 import { join } from "node:path";
+import { readText } from "./read-text.ts";
 
 export interface FolderChange {
   readonly file: string;
@@ -131,16 +132,6 @@ export class WatchedFolder {
     this.#watcher?.close();
     clearTimeout(this.#settle);
     clearInterval(this.#poll);
-  }
-}
-
-/** Null where it has gone since. */
-function readText(file: string): string | null {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
   }
 }
 

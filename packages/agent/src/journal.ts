@@ -3,18 +3,9 @@
  * A value on disk whose changes are appended: `NAME.json` is the whole, `NAME.N.log` what has changed since, a line each time. `N` stands in
  * the whole, so that a log is never added to another whole than its own, wherever writing ended.
  */
-import {
-  closeSync,
-  fdatasyncSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { readText } from "./read-text.ts";
 
 /** A file of the state folder that does not parse: the agent does not guess at numbers that maps hold. */
 export class StateError extends Error {
@@ -125,15 +116,6 @@ export class Journal {
   close(): void {
     if (this.#log !== null) closeSync(this.#log);
     this.#log = null;
-  }
-}
-
-function readText(file: string): string | null {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
   }
 }
 
