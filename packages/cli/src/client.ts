@@ -1,9 +1,9 @@
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { readFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { observer, skep } from "@skep/api";
+import { readAsked } from "./asked-file.ts";
 import { CliError, EXIT_FAILED, systemCode, usageError } from "./errors.ts";
 
 export interface AgentClient {
@@ -51,14 +51,7 @@ export interface FlowSource {
 }
 
 function readCertificate(file: string | undefined): Buffer | undefined {
-  if (file === undefined) return undefined;
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === null) throw error;
-    throw usageError(`${file} cannot be read: ${code}`, { cause: error });
-  }
+  return file === undefined ? undefined : readAsked(file);
 }
 
 function tlsOptions(source: FlowSource): SessionOptions {

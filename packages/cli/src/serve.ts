@@ -3,11 +3,12 @@
  * Hubble's API on a port or a unix socket: gRPC, gRPC-web and Connect, with or without TLS.
  */
 import { X509Certificate } from "node:crypto";
-import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import http2 from "node:http2";
 import type net from "node:net";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { readAsked } from "./asked-file.ts";
 import { CliError, systemCode, usageError } from "./errors.ts";
 
 export interface ServeOptions {
@@ -25,19 +26,9 @@ export interface Served {
   close(): Promise<void>;
 }
 
-function read(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === null) throw error;
-    throw usageError(`${file} cannot be read: ${code}`, { cause: error });
-  }
-}
-
 /** The first name that a certificate is made out to. Throws a usage error where the file cannot be read. */
 export function certificateName(file: string): string | null {
-  const { subjectAltName, subject } = new X509Certificate(read(file));
+  const { subjectAltName, subject } = new X509Certificate(readAsked(file));
   return /DNS:([^,\s]+)/.exec(subjectAltName ?? "")?.[1] ?? /^CN=(.+)$/m.exec(subject)?.[1] ?? null;
 }
 
@@ -55,10 +46,12 @@ function createServer(options: ServeOptions, routes: (router: ConnectRouter) => 
     throw usageError("--listen-tls-cert-file and --listen-tls-key-file go together");
   }
   const client =
-    tlsClientCaFile === undefined ? {} : { ca: read(tlsClientCaFile), requestCert: true, rejectUnauthorized: true };
+    tlsClientCaFile === undefined
+      ? {}
+      : { ca: readAsked(tlsClientCaFile), requestCert: true, rejectUnauthorized: true };
   // Browsers speak Connect and gRPC-web over HTTP/1.1 too.
   return http2.createSecureServer(
-    { cert: read(tlsCertFile), key: read(tlsKeyFile), allowHTTP1: true, ...client },
+    { cert: readAsked(tlsCertFile), key: readAsked(tlsKeyFile), allowHTTP1: true, ...client },
     handler,
   );
 }

@@ -2,12 +2,12 @@
  * @module
  * What `skep up` is told about where flows go, as the agent takes it.
  */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FlowLogOptions, OtlpOptions, StartOptions } from "@skep/agent";
 import type { flow } from "@skep/api";
 import { FlowLogError, parseFilters } from "@skep/flows";
-import { systemCode, usageError } from "../errors.ts";
+import { readAsked } from "../asked-file.ts";
+import { usageError } from "../errors.ts";
 import { bytesOption, durationOption } from "../output/duration.ts";
 import { VERSION } from "../version.ts";
 
@@ -38,16 +38,6 @@ export interface OutputFlags {
 /** Where none is chosen: those that name no workload. */
 const HUBBLE_METRICS = ["drop", "flow", "tcp", "icmp", "port-distribution", "policy"];
 
-function read(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === null) throw error;
-    throw usageError(`${file} cannot be read: ${code}`, { cause: error });
-  }
-}
-
 function headersOf(headers: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     headers.map((text) => {
@@ -69,9 +59,9 @@ function otlpOf(flags: OutputFlags): OtlpOptions | null {
   if ((otlpCertFile === undefined) !== (otlpKeyFile === undefined))
     throw usageError("--otlp-cert-file and --otlp-key-file go together");
   const tls = {
-    ...(otlpCaFile === undefined ? {} : { ca: read(otlpCaFile) }),
-    ...(otlpCertFile === undefined ? {} : { cert: read(otlpCertFile) }),
-    ...(otlpKeyFile === undefined ? {} : { key: read(otlpKeyFile) }),
+    ...(otlpCaFile === undefined ? {} : { ca: readAsked(otlpCaFile) }),
+    ...(otlpCertFile === undefined ? {} : { cert: readAsked(otlpCertFile) }),
+    ...(otlpKeyFile === undefined ? {} : { key: readAsked(otlpKeyFile) }),
   };
   return {
     endpoint,

@@ -5,18 +5,13 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { ObjectError, type ObjectSpec, readObject, writeObject } from "@skep/object";
+import { readAsked } from "../asked-file.ts";
 import { storeOptions } from "../compile-store.ts";
-import { CliError, systemCode, usageError } from "../errors.ts";
+import { CliError, systemCode } from "../errors.ts";
 
 /** The bytes of a file; `-` is the standard input. */
 export function readBytes(path: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(path === "-" ? 0 : path));
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === null) throw error;
-    throw usageError(`${path} cannot be read: ${code}`, { cause: error });
-  }
+  return new Uint8Array(readAsked(path));
 }
 
 async function compiled(path: string): Promise<ObjectSpec> {
