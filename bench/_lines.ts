@@ -10,10 +10,16 @@ export interface Line {
 
 const round = (value: number): number => Number(value.toPrecision(4));
 
-export function print(line: Line): void {
-  const ratio = line.peer === null ? null : round(line.skep / line.peer);
+/** `paired`: the ratio where it is not that of the two figures but the middle of many, with the interval that holds it with 95 %. */
+export function print(
+  line: Line,
+  paired?: { readonly value: number; readonly low: number; readonly high: number },
+): void {
+  const { skep, peer } = line;
+  const ratio = peer === null ? null : round(paired ? paired.value : skep / peer);
+  const interval = paired ? { interval: [round(paired.low), round(paired.high)] } : {};
   process.stdout.write(
-    `${JSON.stringify({ ...line, skep: round(line.skep), peer: line.peer === null ? null : round(line.peer), ratio })}\n`,
+    `${JSON.stringify({ ...line, skep: round(skep), peer: peer === null ? null : round(peer), ratio, ...interval })}\n`,
   );
 }
 
