@@ -60,7 +60,7 @@ export const PROBLEMS = {
     message: "{0} and {1} do not mix",
     hint: "u64(...) widens, u32(...) truncates",
   },
-  notInteger: { code: "SKEP1105", message: "{0} is no integer" },
+  notInteger: { code: "SKEP1105", message: "{0} is no integer", hint: "multiply first, then divide: x * 3 / 2" },
   shiftTooFar: { code: "SKEP1106", message: "{0} has {1} bits: the shift is too far" },
   alwaysSame: { code: "SKEP1107", message: "{0} is never {1}: the comparison does not depend on it" },
   divisionByZero: { code: "SKEP1108", message: "division by zero" },

@@ -6,10 +6,17 @@ import type ts from "typescript";
 import type { Diagnostic } from "@skep/isa";
 import { fill, PROBLEMS, type Problem, type ProblemName } from "./diagnostics.ts";
 import { spanOfNode } from "./source.ts";
+import { unsupportedHint } from "./unsupported-hints.ts";
 
 /** Unwinds to the statement; the diagnostic is in the list already. */
 export class Refused extends Error {
   override readonly name = "Refused";
+}
+
+function hintOfProblem(name: ProblemName, values: readonly string[]): string | null {
+  const { hint }: Problem = PROBLEMS[name];
+  if (name === "unsupported") return unsupportedHint(values[0] ?? "");
+  return hint === undefined ? null : fill(hint, values);
 }
 
 export class Problems {
@@ -24,19 +31,21 @@ export class Problems {
     this.list.push(diagnostic);
   }
 
-  report(node: ts.Node, name: ProblemName, values: readonly string[] = []): void {
+  /** `hint` is told in place of the problem's own. */
+  report(node: ts.Node, name: ProblemName, values: readonly string[] = [], hint?: string): void {
     const problem: Problem = PROBLEMS[name];
+    const told = hint ?? hintOfProblem(name, values);
     this.add({
       code: problem.code,
       severity: "error",
       message: fill(problem.message, values),
       span: spanOfNode(node),
-      ...(problem.hint === undefined ? {} : { hint: fill(problem.hint, values) }),
+      ...(told === null ? {} : { hint: told }),
     });
   }
 
-  refuse(node: ts.Node, name: ProblemName, values: readonly string[] = []): never {
-    this.report(node, name, values);
+  refuse(node: ts.Node, name: ProblemName, values: readonly string[] = [], hint?: string): never {
+    this.report(node, name, values, hint);
     throw new Refused(name);
   }
 }

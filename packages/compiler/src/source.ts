@@ -6,7 +6,8 @@ import ts from "typescript";
 import type { Diagnostic, Span } from "@skep/isa";
 import { fill, PROBLEMS } from "./diagnostics.ts";
 import { PRELUDE } from "./prelude.ts";
-import { hintOf, withoutLibrary } from "./typescript-hints.ts";
+import { hintOf, notesOf, withoutLibrary } from "./typescript-hints.ts";
+import { unsupportedHint } from "./unsupported-hints.ts";
 
 export interface CompilerHost {
   /** The file's text; undefined where there is none. Paths have `/`. */
@@ -230,14 +231,51 @@ function fromTypeScript(diagnostic: ts.Diagnostic): Diagnostic {
   const [first = "", ...rest] = text.split("\n").map(withoutLibrary);
   const { file, start } = diagnostic;
   const hint = hintOf(text);
+  const notes = notesOf(rest);
   return {
     code: `TS${diagnostic.code}`,
     severity: "error",
     message: first,
     ...(hint === null ? {} : { hint }),
     ...(file && start !== undefined ? { span: spanOf(file, start, diagnostic.length ?? 1) } : {}),
-    ...(rest.length > 0 ? { related: rest.map((line) => ({ message: line.trim() })) } : {}),
+    ...(notes.length > 0 ? { related: notes.map((line) => ({ message: line.trim() })) } : {}),
   };
+}
+
+/** A callback's parameter without a type, and a name or a method that is not there. */
+const UNTYPED: ReadonlySet<number> = new Set([7006, 7031]);
+const ABSENT: ReadonlySet<number> = new Set([2304, 2339, 2550, 2583, 2584, 2693]);
+const NO_GLOBAL_TYPE = 2318;
+
+/** A callback's parameters have no types where the method is not there: the method is told. */
+function follows(one: ts.Diagnostic, found: readonly ts.Diagnostic[]): boolean {
+  if (one.code === NO_GLOBAL_TYPE) return true;
+  if (!UNTYPED.has(one.code)) return false;
+  return found.some(({ file, code, start = 0, length = 0 }) => {
+    if (!file || file !== one.file || !ABSENT.has(code) || start > (one.start ?? 0)) return false;
+    return !file.text.slice(start + length, one.start).includes(";");
+  });
+}
+
+/** TypeScript says of `async` only that there is no Promise, and not where. */
+function asynchronous(files: readonly ts.SourceFile[]): Diagnostic[] {
+  const { code, message } = PROBLEMS.unsupported;
+  const hint = unsupportedHint("async");
+  const found: Diagnostic[] = [];
+  const visit = (node: ts.Node): void => {
+    if (node.kind === ts.SyntaxKind.AsyncKeyword) {
+      const diagnostic = {
+        code,
+        severity: "error",
+        message: fill(message, ["async"]),
+        span: spanOfNode(node),
+      } as const;
+      found.push({ ...diagnostic, ...(hint === null ? {} : { hint }) });
+    }
+    ts.forEachChild(node, visit);
+  };
+  files.forEach(visit);
+  return found;
 }
 
 function missingEntry(entry: string): Diagnostic {
@@ -260,7 +298,8 @@ export function checkSource(entry: string, host: CompilerHost): CheckedSource {
         : diagnosticsOf(program, file, links),
     ),
   ].filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error);
-  const diagnostics = found.map(fromTypeScript);
+  const diagnostics = found.filter((one) => !follows(one, found)).map(fromTypeScript);
+  if (found.some(({ code }) => code === NO_GLOBAL_TYPE)) diagnostics.push(...asynchronous(files));
   if (!entryFile) diagnostics.unshift(missingEntry(entry));
   const checker = program.getTypeChecker();
   if (!augments) followed.add(checker);

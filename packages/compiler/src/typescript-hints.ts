@@ -25,17 +25,67 @@ const GLOBALS: Readonly<Record<string, string>> = {
   setInterval: "Timer, a field of a map's value, runs later: timerInit, timerSetCallback, timerStart",
   process: "getCurrentPidTgid() and getCurrentComm() say which process it is",
   parseInt: "strtol(text, 0n, result) reads a number",
+  parseFloat: "there are integers alone; strtol(text, 0n, result) reads one",
+  isNaN: "there are integers alone: every one is a number",
+  Infinity: "there are integers alone; 0xffffffff is the largest u32",
+  require: 'import { ... } from "./other.bpf.ts": kernel modules and @skep/bpf alone',
+  structuredClone: "{ ...value } is a copy",
+  fetch: "a program sends nothing of its own: ringBuf(...) gives records to user space, which does",
 };
 
+const WRITE = "printk`...` writes to the trace pipe, format(bytes)`...` into bytes";
 const OVER = "for (const x of list) goes over it: a loop or, where it is short, its rounds one by one";
+const FOUND = "for (const x of list) if (x === wanted) ...: a loop or, where it is short, its rounds one by one";
+const INDICES = "for (const i of range(list.length)) goes over the indices";
+
 /** Methods of lists. */
-const METHODS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(["map", "forEach", "reduce", "filter", "some", "every"].map((name) => [name, OVER])),
-  ...Object.fromEntries(["find", "findIndex", "includes", "indexOf"].map((name) => [name, OVER])),
-  push: "a list has a fixed length; records for user space go through ringBuf(...).emit",
+const LISTS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(["forEach", "some", "every", "flatMap", "values"].map((name) => [name, OVER])),
+  ...Object.fromEntries(["find", "findIndex", "findLast", "includes", "indexOf"].map((name) => [name, FOUND])),
+  ...Object.fromEntries(["entries", "keys"].map((name) => [name, INDICES])),
+  ...Object.fromEntries(["reduce", "reduceRight"].map((name) => [name, "let sum = 0; for (const x of list) sum += x"])),
+  ...Object.fromEntries(
+    ["push", "pop", "shift", "unshift", "splice", "concat"].map((name) => [
+      name,
+      "a list has a fixed length; records for user space go through ringBuf(...).emit, queue(...) has push and pop",
+    ]),
+  ),
+  map: "fill a second one in a loop: for (const i of range(8)) to[i] = from[i] + 1",
+  filter: "for (const x of list) if (...): what is not wanted is left out in the loop",
+  fill: "Type.zero() is all zeros; for (const i of range(8)) list[i] = x sets the elements",
+  at: "list[0] is the first; list[list.length - 1] the last",
+  sort: "user space sorts; a program keeps the largest in a variable as it goes over a list",
   slice: "dynptrs and ctx.header(Type, offset) take parts of memory",
-  join: "printk`...` and format(buffer)`...` write text",
+  subarray: "dynptrs and ctx.header(Type, offset) take parts of memory",
+  join: WRITE,
+  toString: WRITE,
 };
+
+const TEXTS = 'text("eth0", 16) is a text as bytes, which have indices; strncmp(bytes, "eth0") === 0n compares';
+const MAP_ENTRIES = "map.forEach((key, value) => { ... }) goes over the entries, and gives how many";
+const PLACE = "map.ref(key) is an integer in the map: const count = map.ref(key); if (count) count.value += 1n";
+
+/** Members that JavaScript has, by the type that TypeScript names. */
+const MEMBERS: readonly (readonly [type: RegExp, hint: (member: string) => string | undefined])[] = [
+  [/(\[\]|\])$/, (member) => (Object.hasOwn(LISTS, member) ? LISTS[member] : undefined)],
+  [/^(string|".*")$/, () => TEXTS],
+  [/^RegExp$/, () => 'there are no regular expressions: compare bytes, or strncmp(bytes, "text") === 0n'],
+  [/^(number|bigint|[ui](8|16|32|64)|\d+n?)$/, (member) => (/^to|^valueOf/.test(member) ? WRITE : undefined)],
+  [/^(BpfMap|PerCpuMap)</, (member) => MAPS[member]],
+];
+
+/** Members of JavaScript's maps. */
+const MAPS: Readonly<Record<string, string | undefined>> = {
+  ...Object.fromEntries(["keys", "values", "entries", "size"].map((name) => [name, MAP_ENTRIES])),
+  has: "map.get(key) !== null, or the value itself: const value = map.get(key); if (value) ...",
+  add: "map.set(key, 1)",
+  clear: "map.forEach((key) => { map.delete(key); })",
+};
+
+const LATER = "a program runs to its end: Timer, WorkQueue and TaskWork run later; what takes time is user space's";
+const IMPORTS = 'import { ... } from "./other.bpf.ts": kernel modules and @skep/bpf alone';
+
+const VERDICT = "a number is wanted: x ? 1 : 0, or a verdict such as XDP.PASS";
 
 const WIDE = "(?:u64|i64|bigint)";
 const NARROW = "(?:number|u8|u16|u32|i8|i16|i32)";
@@ -53,11 +103,36 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     new RegExp(`cannot be applied to types '(?:${NARROW}|\\d+)' and '(?:${WIDE}|\\d+n)'`),
     "u64(...) and i64(...) widen; u32(...) truncates",
   ],
+  [
+    /^Argument of type '\(.*\) => [^']*(?:undefined|void)' is not assignable/,
+    "every way ends in a verdict, such as return XDP.PASS; list[i] ?? 0 is a number also behind the list's end",
+  ],
+  [/^Argument of type '\(.*\) => (?:string|boolean|".*")' is not assignable/, VERDICT],
+  [/'u32' is not assignable to (?:type|parameter of type) 'i(?:8|16|32)'/, "i32(...) keeps the bits"],
+  [
+    /have no overlap.*'string'|'string' have no overlap|'"[^']*' have no overlap/,
+    'strncmp(bytes, "eth0") === 0n compares with a text; an address is a number: 0x0a000001 is 10.0.0.1',
+  ],
+  [/^Type '(?:string|boolean)' is not assignable to type 'number'/, VERDICT],
+  [/^The left-hand side of an assignment expression must be/, PLACE],
+  [/^The operand of an increment or decrement operator/, PLACE],
+  [/^Type '(?:BpfMap|PerCpuMap)<.*must have a '\[Symbol\.iterator\]/, MAP_ENTRIES],
+  [/type '(?:BpfMap|PerCpuMap)<.*has no index signature/, "map.get(key), map.set(key, value), map.delete(key)"],
+  [/^'await' expressions are only allowed/, LATER],
+  [/^A dynamic import call returns/, IMPORTS],
 ];
 
 /** TypeScript's advice on libraries, which kernel TypeScript has none of. */
 export function withoutLibrary(text: string): string {
-  return text.replace(/ Do you need to change your target library\?.*$/, "").replace(/ Try changing the 'lib'.*$/, "");
+  return text
+    .replace(/ Do you need to (?:change your target library|install type definitions)[^]*$/, "")
+    .replace(/ (?:Try changing the 'lib'|Make sure you have a declaration for 'Promise').*$/, "");
+}
+
+/** What TypeScript adds to its first line, without how the integer types are made. */
+export function notesOf(lines: readonly string[]): readonly string[] {
+  const inside = lines.findIndex((line) => line.includes('"~int"'));
+  return inside < 0 ? lines : lines.slice(0, inside);
 }
 
 /** What to write instead; null where there is nothing particular. */
@@ -65,7 +140,8 @@ export function hintOf(text: string): string | null {
   const [, name = ""] = /^(?:Cannot find name|)\s*'(\w+)'(?: only refers to a type|\.|$| Do you)/.exec(text) ?? [];
   const known = Object.hasOwn(GLOBALS, name) ? GLOBALS[name] : undefined;
   if (known !== undefined) return known;
-  const [, method = ""] = /^Property '(\w+)' does not exist on type '.*\[\]'/.exec(text) ?? [];
-  if (Object.hasOwn(METHODS, method)) return METHODS[method] ?? null;
+  const [, member = "", type = ""] = /^Property '(\w+)' does not exist on type '([^]*?)'\./.exec(text) ?? [];
+  const method = MEMBERS.find(([pattern]) => pattern.test(type))?.[1](member);
+  if (method !== undefined) return method;
   return PATTERNS.find(([pattern]) => pattern.test(text))?.[1] ?? null;
 }

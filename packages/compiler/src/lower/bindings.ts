@@ -68,7 +68,9 @@ export function variableBinding(cx: Cx, name: string, value: Value, node: ts.Nod
     return intVariable(cx, name, value, type, node);
   }
   if (value.kind === "maybe" && value.value.kind === "int") {
-    cx.refuse(node, "mayBeNull", [excerpt(node)]);
+    const hint =
+      "?? 0n gives it a value there; const count = map.ref(key) is the integer in the map: count.value += 1n";
+    cx.refuse(node, "mayBeNull", [excerpt(node)], hint);
   }
   if (value.kind === "bool") {
     const b = cx.emit(node);

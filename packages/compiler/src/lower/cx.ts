@@ -244,8 +244,9 @@ export class Cx {
     this.env = env;
   }
 
-  refuse(node: ts.Node, name: ProblemName, values: readonly string[] = []): never {
-    return this.unit.problems.refuse(node, name, values);
+  /** `hint` is told in place of the problem's own. */
+  refuse(node: ts.Node, name: ProblemName, values: readonly string[] = [], hint?: string): never {
+    return this.unit.problems.refuse(node, name, values, hint);
   }
 
   /** The builder, for `node`; refused where the compiler evaluates a top level. */

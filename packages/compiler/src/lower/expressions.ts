@@ -385,7 +385,7 @@ function not(cx: Cx, node: ts.PrefixUnaryExpression): Value {
 function power(cx: Cx, node: ts.BinaryExpression): Value {
   const [base, by] = [node.left, node.right].map((side) => asInt(cx, cx.lower.value(cx, side), side));
   if (base?.const === undefined || by?.const === undefined || by.const < 0n || by.const > 64n)
-    return cx.refuse(node, "notConstant", ["a power"]);
+    return cx.refuse(node, "notConstant", ["a power"], "x * x is the square; 1 << n is a power of two");
   return constInt(base.const ** by.const, null, base.big);
 }
 
@@ -393,9 +393,10 @@ function binary(cx: Cx, node: ts.BinaryExpression, expected?: MemoryType): Value
   const { kind } = node.operatorToken;
   const operator = OPERATORS.get(kind);
   if (operator) {
-    const left = asInt(cx, cx.lower.value(cx, node.left), node.left);
-    const right = asInt(cx, cx.lower.value(cx, node.right), node.right);
-    return arithmetic(cx, operator, [left, right], node);
+    const [left, right] = [cx.lower.value(cx, node.left), cx.lower.value(cx, node.right)];
+    if (kind === ts.SyntaxKind.PlusToken && (left.kind === "string" || right.kind === "string"))
+      return { kind: "string", text: textPart(cx, left, node.left) + textPart(cx, right, node.right) };
+    return arithmetic(cx, operator, [asInt(cx, left, node.left), asInt(cx, right, node.right)], node);
   }
   if (kind === ts.SyntaxKind.AsteriskAsteriskToken) return power(cx, node);
   const comparison = comparisonOf(node);
@@ -464,16 +465,19 @@ function numeric(cx: Cx, node: ts.NumericLiteral): Value {
   return constInt(BigInt(value), null, false);
 }
 
+const WRITES = "printk`...` writes values; format(bytes)`...` makes a text of them";
+
+function textPart(cx: Cx, value: Value, node: ts.Expression): string {
+  if (value.kind === "string") return value.text;
+  if (value.kind === "int" && value.const !== undefined) return String(value.const);
+  return cx.refuse(node, "notConstant", ["a part of a string"], WRITES);
+}
+
 function template(cx: Cx, node: ts.TemplateExpression): Value {
-  let text = node.head.text;
-  for (const span of node.templateSpans) {
-    const value = cx.lower.value(cx, span.expression);
-    if (value.kind === "string") text += value.text;
-    else if (value.kind === "int" && value.const !== undefined) text += String(value.const);
-    else cx.refuse(span.expression, "notConstant", ["a part of a string"]);
-    text += span.literal.text;
-  }
-  return { kind: "string", text };
+  const parts = node.templateSpans.map(
+    (span) => textPart(cx, cx.lower.value(cx, span.expression), span.expression) + span.literal.text,
+  );
+  return { kind: "string", text: node.head.text + parts.join("") };
 }
 
 export function lowerValue(cx: Cx, node: ts.Expression, expected?: MemoryType): Value {

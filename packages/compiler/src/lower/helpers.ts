@@ -6,6 +6,7 @@ import type ts from "typescript";
 import { PROGRAM_KINDS } from "@skep/bpf";
 import { helperByName } from "@skep/isa";
 import type { Inst } from "@skep/ir";
+import { PROBLEMS } from "../diagnostics.ts";
 import { helperSupport, isAllowed, namePrograms } from "../helper-support.ts";
 import { SOCKET, TCP_SOCKET } from "../kernel-structs.ts";
 import { INTS, sizeOf } from "../types.ts";
@@ -33,6 +34,16 @@ export function isGplCompatible(license: string): boolean {
   return GPL.has(license);
 }
 
+/** Tells of what the kernel has for GPL-compatible programs only; once of each, since one line mends them all. */
+export function checkLicense(cx: Cx, name: string, node: ts.Node): void {
+  const { license, problems } = cx.unit;
+  if (isGplCompatible(license)) return;
+  const told = problems.list.some(
+    ({ code, message }) => code === PROBLEMS.needsGpl.code && message.startsWith(`${name} `),
+  );
+  if (!told) problems.report(node, "needsGpl", [name, license]);
+}
+
 /** Refuses a helper that the kernel would refuse: `name` as the source has it, `helper` as the kernel has it. */
 export function checkHelper(cx: Cx, name: string, helper: string, node: ts.Node): void {
   const support = helperSupport(helper);
@@ -40,7 +51,7 @@ export function checkHelper(cx: Cx, name: string, helper: string, node: ts.Node)
   if (support && kind && !isAllowed(support, cx.program)) {
     cx.refuse(node, "wrongProgram", [name, kind.type, namePrograms(support.programs)]);
   }
-  if (support?.gpl && !isGplCompatible(cx.unit.license)) cx.refuse(node, "needsGpl", [name, cx.unit.license]);
+  if (support?.gpl) checkLicense(cx, name, node);
 }
 
 export function helperId(name: string): number {

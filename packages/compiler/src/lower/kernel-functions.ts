@@ -3,9 +3,10 @@
  * Functions of the kernel that the language itself needs (dynptrs, iterators, RCU), by their C prototypes: what the extern FUNC in the
  * program's BTF says, which loaders compare with the kernel's.
  */
-import type ts from "typescript";
+import ts from "typescript";
 import type { Inst, ValueType } from "@skep/ir";
-import type { Cx } from "./cx.ts";
+import { excerpt, type Cx } from "./cx.ts";
+import { checkLicense } from "./helpers.ts";
 
 const PROTOTYPES = [
   "int bpf_dynptr_from_skb(struct __sk_buff * s, u64 flags, struct bpf_dynptr * ptr__uninit)",
@@ -123,10 +124,17 @@ function resultType(type: CType): ValueType | undefined {
   return type.name === "u64" ? "i64" : "i32";
 }
 
-/** Calls one of the functions above. */
+/** What the source has where such a function is called. */
+function calledBy(node: ts.Node): ts.Node {
+  return ts.isForOfStatement(node) ? node.expression : node;
+}
+
+/** Calls one of the functions above: kernel functions are for GPL-compatible programs alone (add_kfunc_call in kernel/bpf/verifier.c). */
 export function callKernel(cx: Cx, name: string, args: readonly Inst[], node: ts.Node): Inst {
   const known = FUNCTIONS.get(name);
   if (!known) throw new Error(`no kernel function ${name}`);
+  const call = calledBy(node);
+  checkLicense(cx, ts.isCallExpression(call) ? call.expression.getText() : excerpt(call), call);
   const type = resultType(known.returns);
   return cx.emit(node).kfunc(name, args, { typeId: cx.unit.kernelPrototype(known), ...(type ? { type } : {}) });
 }

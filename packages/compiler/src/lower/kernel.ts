@@ -9,7 +9,7 @@ import { fieldSize, type KernelStruct } from "../kernel-types.ts";
 import { BOOL, INTS, type IntT, type StructT } from "../types.ts";
 import { describe, UNDEFINED, type KernelValue, type Value } from "../values.ts";
 import { excerpt, type Cx } from "./cx.ts";
-import { checkHelper, helperId } from "./helpers.ts";
+import { checkHelper, checkLicense, helperId } from "./helpers.ts";
 import { coreAccess, kernelAddress, RELOCATION } from "./kernel-address.ts";
 import { callKernel } from "./kernel-functions.ts";
 import { coerce, convert, instOf, typed } from "./ints.ts";
@@ -78,13 +78,17 @@ export function storeKernel(cx: Cx, place: KernelValue, value: Value, node: ts.N
   b.store(place.ptr, inst, { size, offset: place.local, space: "kernel", align: size, core: coreAccess(place) });
 }
 
+/** Also through pointers that the verifier knows (check_ptr_to_btf_access). */
+const READING = "reading the kernel's memory";
+
 /** The bytes that hold a bit field, how many the running kernel says: the other ways are dead to the verifier. */
 function loadUnit(cx: Cx, place: KernelValue, node: ts.Node): Inst {
   const b = cx.emit(node);
   const access = coreAccess(place);
+  checkLicense(cx, READING, node);
   const size = b.core(RELOCATION.byteSize, { ...access, local: 8n });
   if (!place.trusted) {
-    checkHelper(cx, "reading the kernel's memory", "probe_read_kernel", node);
+    checkHelper(cx, READING, "probe_read_kernel", node);
     const room = stackRef(cx, { kind: "array", name: "bits", element: INTS.u64, length: 1 }, node);
     b.store(room.ptr, b.i64(0), { size: 8, space: "stack" });
     b.helper(helperId("probe_read_kernel"), [room.ptr, size, kernelAddress(cx, place, node)], "i64");
@@ -181,6 +185,7 @@ function scalar(cx: Cx, place: KernelValue, size: 1 | 2 | 4 | 8, options: Scalar
   const b = cx.emit(node);
   const loading = { size, signed: options.signed ?? false, ...(options.type ? { type: options.type } : {}) };
   if (options.type && cx.context?.ptr === place.ptr && place.path.length === 1) return contextLoad(cx, place, node);
+  if (cx.context?.ptr !== place.ptr) checkLicense(cx, READING, node);
   if (place.trusted) {
     return b.load(place.ptr, {
       ...loading,
@@ -190,7 +195,7 @@ function scalar(cx: Cx, place: KernelValue, size: 1 | 2 | 4 | 8, options: Scalar
       core: coreAccess(place),
     });
   }
-  checkHelper(cx, "reading the kernel's memory", "probe_read_kernel", node);
+  checkHelper(cx, READING, "probe_read_kernel", node);
   const room = stackRef(cx, { kind: "array", name: "read", element: INTS.u64, length: 1 }, node);
   b.helper(helperId("probe_read_kernel"), [room.ptr, b.i32(size), kernelAddress(cx, place, node)], "i64");
   return b.load(room.ptr, { ...loading, space: "stack", align: 8 });

@@ -8,6 +8,7 @@ import type { BoolT, IntT } from "../types.ts";
 import { describe, UNDEFINED, type Value } from "../values.ts";
 import { pointerOf } from "./bindings.ts";
 import type { Cx, KernelFunction } from "./cx.ts";
+import { checkLicense } from "./helpers.ts";
 import { coerce, instOf, typed } from "./ints.ts";
 import { kernelPointer } from "./kernel.ts";
 import { asBool, asInt, boolInst } from "./memory.ts";
@@ -63,6 +64,7 @@ export function isOptional(cx: Cx, node: ts.FunctionDeclaration | ts.VariableDec
 
 export function callKfunc(cx: Cx, callee: Extract<Value, { kind: "kfunc" }>, node: ts.CallExpression): Value {
   const fn = cx.unit.kernelFunction(callee.node);
+  checkLicense(cx, callee.name, node);
   if (fn.parameters.length > MAX_ARGUMENTS) {
     cx.refuse(node, "tooManyArguments", [callee.name, String(MAX_ARGUMENTS)]);
   }

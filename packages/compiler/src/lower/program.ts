@@ -11,7 +11,7 @@ import { INTS, type MemoryType } from "../types.ts";
 import { Env, UNDEFINED, type ProgramDecl, type Value } from "../values.ts";
 import { Cx, type Lower, type Unit } from "./cx.ts";
 import { declareTarget, declaredTypeOf } from "./declare.ts";
-import { helperId } from "./helpers.ts";
+import { helperId, isGplCompatible } from "./helpers.ts";
 import { iteratorContext, tracedArgument } from "./kernel.ts";
 import { loadPacket } from "./packet.ts";
 import { returnValue } from "./statements.ts";
@@ -86,11 +86,20 @@ function contextKind(unit: Unit, program: ProgramDecl): string {
   return replaced ?? unit.problems.refuse(parameter ?? program.node, "wantsContext", [program.name]);
 }
 
+/** Types of which the kernel takes GPL-compatible programs alone (bpf_lsm_verify_prog, check_struct_ops_btf_id). */
+const GPL_KINDS: ReadonlySet<string> = new Set(["lsm", "lsmCgroup", "structOps"]);
+
+function checkProgramLicense(unit: Unit, program: ProgramDecl): void {
+  if (!GPL_KINDS.has(program.kind) || isGplCompatible(unit.license)) return;
+  unit.problems.report(program.node, "needsGpl", [`a program of type ${program.kind}`, unit.license]);
+}
+
 export function lowerProgram(unit: Unit, lower: Lower, program: ProgramDecl): void {
   const kind = PROGRAM_KINDS[program.kind];
   const as = contextKind(unit, program);
   const shape = contextShape(as);
   if (!kind || !shape) throw new Error(`no program type ${program.kind}`);
+  checkProgramLicense(unit, program);
   const typeId = unit.functionType({
     name: program.name,
     params: [{ name: "ctx", type: { pointer: shape.struct } }],

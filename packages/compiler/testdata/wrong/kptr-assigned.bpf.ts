@@ -1,4 +1,5 @@
 import { array, kptr, objNew, struct, tc, u64 } from "@skep/bpf";
+export const license = "GPL";
 const Node = struct("Node", { key: u64 });
 const Slot = struct("Slot", { node: kptr(Node) });
 export const slots = array("slots", { value: Slot, maxEntries: 1 });

@@ -1,4 +1,5 @@
 import { array, objNew, RbNode, rbRoot, rbtreeAdd, SpinLock, spinLock, spinUnlock, struct, tc, u64 } from "@skep/bpf";
+export const license = "GPL";
 const Node = struct("Node", { key: u64, node: RbNode });
 const Tree = struct("Tree", { lock: SpinLock, root: rbRoot(Node, "node") });
 export const trees = array("trees", { value: Tree, maxEntries: 1 });

@@ -1,4 +1,5 @@
 import { array, ListNode, listHead, listPushBack, objNew, SpinLock, struct, tc, u64 } from "@skep/bpf";
+export const license = "GPL";
 const A = struct("A", { key: u64, node: ListNode });
 const B = struct("B", { key: u64, node: ListNode });
 const List = struct("List", { lock: SpinLock, head: listHead(A, "node") });

@@ -1,4 +1,5 @@
 import { array, struct, syscall, u64, WorkQueue, wqInit, wqSetCallback } from "@skep/bpf";
+export const license = "GPL";
 const Slot = struct("Slot", { work: WorkQueue, count: u64 });
 export const slots = array("slots", { value: Slot, maxEntries: 1 });
 const A = struct("A", { by: u64 });
