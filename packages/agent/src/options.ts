@@ -3,6 +3,7 @@
  * What an agent is started with, and what it answers of its endpoints.
  */
 import type { Endpoint, LoadBalancerConfig } from "@skep/control";
+import type { Dispatch } from "@skep/datapath";
 import type { Machine, TunnelProtocol } from "@skep/machine";
 import type { Enforcement } from "@skep/policy";
 import type { Logger } from "./log.ts";
@@ -51,7 +52,7 @@ export interface AgentOptions {
   /** Whether services are forwarded before the kernel has the packet, by XDP at the devices. Default disabled: at tc. */
   readonly lbAcceleration?: "disabled" | "native" | "generic";
   /** How what a backend answers itself (`loadBalancer.mode`) gets to its node. Default option. */
-  readonly lbDispatch?: "option" | "ipip";
+  readonly lbDispatch?: Dispatch;
   /** A file of prefixes, one a line: what comes from them by the devices is dropped before all else. Read again when it changes. */
   readonly prefilterFile?: string;
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */

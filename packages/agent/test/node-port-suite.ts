@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findLayer, type LayerSpec, type ParsedPacket, parsePacket, tcpFlags } from "@skep/net";
 import type { AgentOptions } from "../src/options.ts";
 import { Cluster, type ClusterGround, type ClusterPod, NODE4, NODE6 } from "./cluster-lab.ts";
-import type { Port } from "./packet-lab.ts";
+import { ip, type Port } from "./packet-lab.ts";
 import { addressOf, endsOf, isRight, layersOf } from "./masquerade-suite.ts";
 
 /** Behind the outside's router, which answers for nobody there. */
@@ -89,7 +89,9 @@ const portsOf = (packet: ParsedPacket): Ends => {
 
 interface Mode {
   /** Default native. */
-  readonly routing?: "native" | "vxlan";
+  readonly routing?: "native" | "vxlan" | "geneve";
+  /** Default option. */
+  readonly lbDispatch?: AgentOptions["lbDispatch"];
   readonly lbAcceleration: NonNullable<AgentOptions["lbAcceleration"]>;
   readonly mode: NonNullable<AgentOptions["loadBalancer"]>["mode"];
 }
@@ -99,7 +101,10 @@ const isOfPort = (packet: ParsedPacket, port: number): boolean => {
   return layer?.destinationPort === port;
 };
 
-function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat", routing = "native" }: Mode): void {
+export function modeSuite(
+  ground: () => ClusterGround,
+  { lbAcceleration, mode = "snat", routing = "native", lbDispatch = "option" }: Mode,
+): void {
   let cluster: Cluster;
   const pods: Partial<Record<"here" | "there", ClusterPod>> = {};
 
@@ -109,7 +114,9 @@ function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat",
   beforeAll(() => {
     cluster = new Cluster(ground(), 2, {
       documents: { "cluster.yaml": documents.map((each) => JSON.stringify(each)).join("\n---\n") },
-      agent: (at) => ({ lbAcceleration, devices: ["out0", `n${1 - at}`], loadBalancer: { mode }, routing }),
+      agent: (at) => ({
+        ...{ lbAcceleration, devices: ["out0", `n${1 - at}`], loadBalancer: { mode }, routing, lbDispatch },
+      }),
     });
     pods.here = cluster.addPod(0, "here");
     pods.there = cluster.addPod(1, "there");
@@ -158,6 +165,16 @@ function modeSuite(ground: () => ClusterGround, { lbAcceleration, mode = "snat",
           // What XDP sends on is not the kernel's to show.
           const shown = wire.read().some((frame) => isSegment(parsePacket(frame), kind, ports, false));
           expect(shown).toBe(place === "here" || isTunnelled || lbAcceleration === "disabled");
+          if (isDirect && lbDispatch === "geneve") {
+            const inside = between
+              .read()
+              .map((bytes) => parsePacket(bytes))
+              .find((packet) => findLayer(packet, "geneve") && isOfPort(packet, TARGET));
+            const told = inside && findLayer(inside, "geneve")?.options[0];
+            expect(told).toMatchObject({ class: 0x014b, type: 0x81 });
+            expect(told && [...told.data]).toEqual([...ip(self).bytes, PORTS.there >> 8, PORTS.there & 0xff, 0, 0]);
+            expect(inside && endsOf(inside)).toBe(`${NODE4(0)} > ${NODE4(1)}`);
+          }
           if (isTunnelled) {
             // The client is the world to the backend's policy, though the node's address stands in its place.
             const inside = between
@@ -203,6 +220,8 @@ export function nodePortSuite(ground: () => ClusterGround): void {
   describe("with tunnels between the nodes, at XDP", () =>
     modeSuite(ground, { lbAcceleration: "generic", mode: "snat", routing: "vxlan" }));
   describe("hybrid, at tc", () => modeSuite(ground, { lbAcceleration: "disabled", mode: "hybrid" }));
+  describe("dsr by a tunnel, at XDP", () =>
+    modeSuite(ground, { lbAcceleration: "generic", mode: "dsr", lbDispatch: "geneve" }));
   for (const mode of ["snat", "dsr"] as const)
     describe(`${mode}, at XDP`, () => modeSuite(ground, { lbAcceleration: "generic", mode }));
 }

@@ -7,6 +7,7 @@ const flags: Parameters<typeof balancingOf>[0] = {
   lbMode: "snat",
   lbDsrDispatch: "opt",
   routing: "native",
+  tunnelProtocol: "vxlan",
   lbAcceleration: "disabled",
   lbNoBackend: "reject",
   lbTerminate: "udp",
@@ -29,7 +30,8 @@ describe("what skep up is told about services", () => {
       loadBalancer: { algorithm: "random", maglevTableSize: 16_381, mode: "dsr", nodePortRange: [20_000, 20_999] },
       ...{ lbAcceleration: "generic", lbNoBackend: "drop", lbTerminate: "udp", lbDispatch: "option" },
     });
-    expect(balancingOf({ ...flags, lbDsrDispatch: "ipip" }).lbDispatch).toBe("ipip");
+    for (const lbDsrDispatch of ["ipip", "geneve"] as const)
+      expect(balancingOf({ ...flags, lbDsrDispatch }).lbDispatch).toBe(lbDsrDispatch);
   });
 
   test.each(["30000", "30000-32767", "32767,30000", "0,5", "1,65536", "a,b", ""])("no range: %j", (nodePortRange) => {
@@ -39,6 +41,11 @@ describe("what skep up is told about services", () => {
   test("XDP is at devices, and what was asked is told on native ways", () => {
     expect(() => balancingOf({ ...flags, lbAcceleration: "native" })).toThrow(/needs --devices/);
     expect(() => balancingOf({ ...flags, lbMode: "dsr", routing: "vxlan" })).toThrow(/needs --routing native/);
+    const told = { ...flags, lbMode: "dsr", lbDsrDispatch: "geneve", routing: "tunnel" } as const;
+    expect(() => balancingOf(told)).toThrow(/needs --routing native/);
+    expect(() => balancingOf({ ...told, lbDsrDispatch: "opt", tunnelProtocol: "geneve" })).toThrow(/dispatch geneve/);
+    expect(balancingOf({ ...told, tunnelProtocol: "geneve" }).lbDispatch).toBe("geneve");
+    expect(balancingOf({ ...told, routing: "geneve" }).lbDispatch).toBe("geneve");
   });
 
   test("prefixes are denied at devices", () => {

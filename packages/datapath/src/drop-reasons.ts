@@ -113,8 +113,6 @@ export const dropsNotRaised: Readonly<Record<number, string>> = {
   144: "ICMP messages of any type belong to a connection or are asked of the policy",
   145: "as 143",
   146: "as 144",
-  148: "tunnels carry no options",
-  149: "tunnels carry no options",
   150: "the host's stack asks for neighbours: no address is looked up on behalf of a packet",
   151: "an address that no route knows is refused by the host's stack",
   152: "what is for no workload of this node is the stack's",

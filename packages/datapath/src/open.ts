@@ -17,9 +17,9 @@ import type {
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
-import { DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
+import { DISPATCH_GENEVE, DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
 import { PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
-import { XDP_DIRECT, XDP_FORWARD, XDP_REPLY } from "./bpf/xdp.bpf.ts";
+import { XDP_DIRECT, XDP_FORWARD, XDP_REPLY, XDP_TUNNEL } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
 import { syncDeniedMap } from "./denied.ts";
@@ -106,6 +106,9 @@ function lifetimeConfig(lifetimes: FlowLifetimes): Record<string, number> {
   );
 }
 
+const DISPATCHES = { option: DISPATCH_OPTION, ipip: DISPATCH_IPIP, geneve: DISPATCH_GENEVE } as const;
+export type Dispatch = keyof typeof DISPATCHES;
+
 export interface LoadBalancerOptions {
   /** Of services that name none. Default random. */
   readonly algorithm?: "random" | "maglev";
@@ -119,9 +122,10 @@ export interface LoadBalancerOptions {
   readonly prefilter?: boolean;
   /**
    * How what a backend answers itself (services with SERVICE_FLAG.DSR) gets to its node: with an option (IPv4) or extension header (IPv6) that
-   * says what was asked, which the other node's datapath reads; or in an IP packet to the backend, which has the service's address. Default option.
+   * says what was asked, which the other node's datapath reads; or in an IP packet to the backend, which has the service's address; or in a tunnel to
+   * its node (Geneve), of whose options one says it. Default option.
    */
-  readonly dispatch?: "option" | "ipip";
+  readonly dispatch?: Dispatch;
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly noBackend?: "reject" | "drop";
 }
@@ -146,11 +150,14 @@ export const CALLED = [
   [maps.CALL_DIRECT, "skep_direct"],
   [maps.CALL_DIRECT_ARRIVED, "skep_direct_in"],
   [maps.CALL_DIRECT_TOO_LONG, "skep_direct_long"],
+  [maps.CALL_DIRECT_TUNNEL, "skep_direct_tun"],
+  [maps.CALL_DIRECT_TUNNELLED, "skep_direct_out"],
 ] as const;
 export const XDP_CALLED = [
   [XDP_FORWARD, "skep_xdp_lb"],
   [XDP_REPLY, "skep_xdp_reply"],
   [XDP_DIRECT, "skep_xdp_direct"],
+  [XDP_TUNNEL, "skep_xdp_tun"],
 ] as const;
 const XDP_PROGRAM = "skep_xdp";
 const OVERLAY_HOOKS = [
@@ -174,7 +181,7 @@ function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number
     nodeport_first: options.nodePorts?.first ?? 30_000,
     nodeport_last: options.nodePorts?.last ?? 32_767,
     lb_reject: options.noBackend === "drop" ? 0 : 1,
-    lb_dispatch: options.dispatch === "ipip" ? DISPATCH_IPIP : DISPATCH_OPTION,
+    lb_dispatch: DISPATCHES[options.dispatch ?? "option"],
     prefilter: options.prefilter ? (options.xdp ? PREFILTER_XDP : PREFILTER_TC) : 0,
   };
 }

@@ -3,7 +3,7 @@
  * For each drop code that the datapath can raise: the packet that raises it, and the state that it needs.
  */
 import { type EgressRow, SERVICE_FLAG } from "@skep/control";
-import type { LayerSpec } from "@skep/net";
+import type { GeneveOption, LayerSpec } from "@skep/net";
 import { Connection, ConnectionKey } from "../src/bpf/maps.bpf.ts";
 import { Device } from "../src/bpf/device.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
@@ -54,6 +54,7 @@ export const SETTINGS = {
   paced: { departureTimes: true },
   small: { maxEntries: { skep_ct: 64 } },
   gateway: { egressGateway: true },
+  told: { loadBalancer: { maglevSize: 251, dispatch: "geneve" }, config: { lb_dispatch: 2 } },
 } as const satisfies Record<string, Setting>;
 
 export interface Scene {
@@ -124,6 +125,20 @@ function fillConnections({ ground }: Scene): void {
     const key = { ...ConnectionKey.zero(), firstPort: port, protocol: 6 };
     map.set(ConnectionKey.encode(key), Connection.encode(entry));
   }
+}
+
+const NOTHING = new Uint8Array(0);
+/** From another node's client to a workload of this one. */
+function inTunnel({ ends }: Scene, options: readonly GeneveOption[]): Uint8Array {
+  return frame(
+    inward,
+    network(ADDRESSES[4].world, ADDRESSES[4].node),
+    { kind: "udp", sourcePort: 50_000, destinationPort: 6081, checksum: 0 },
+    { kind: "geneve", vni: 2, options },
+    { kind: "ethernet", ...inward },
+    network(ends.world, ends.local),
+    syn(),
+  );
 }
 
 const anything: LayerSpec = payload(40);
@@ -197,6 +212,23 @@ export const dropFixtures: readonly DropFixture[] = [
   {
     ...{ code: 147, packet: "at the overlay's device, out of no tunnel", program: "skep_from_ovl" },
     frames: ({ ends }) => [frame(inward, network(ends.remote, ends.pod), syn())],
+  },
+  {
+    ...{ code: 148, packet: "in a tunnel with more options than are looked through", program: "skep_from_net" },
+    setting: "told",
+    prepare: outer,
+    frames: (scene) => [
+      inTunnel(
+        scene,
+        Array.from({ length: 9 }, () => ({ class: 1, type: 1, data: NOTHING })),
+      ),
+    ],
+  },
+  {
+    ...{ code: 149, packet: "in a tunnel, with half of an address as what was asked", program: "skep_from_net" },
+    setting: "told",
+    prepare: outer,
+    frames: (scene) => [inTunnel(scene, [{ class: 0x014b, type: 0x81, data: new Uint8Array(4) }])],
   },
   {
     ...{ code: 155, packet: "that opens a connection while the table is full of live ones", program: "skep_from_ep" },

@@ -11,6 +11,7 @@ type Flags = Pick<
   UpOptions,
   | "devices"
   | "routing"
+  | "tunnelProtocol"
   | "lbAlgorithm"
   | "maglevTableSize"
   | "lbMode"
@@ -47,8 +48,12 @@ export function balancingOf(
   const nodePortRange = portRange(flags.nodePortRange);
   if (lbAcceleration !== "disabled" && (flags.devices ?? "") === "")
     throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
-  if (mode !== "snat" && flags.routing !== "native")
-    throw usageError(`--lb-mode ${mode} needs --routing native: tunnels to other nodes do not bear what was asked`);
+  const dispatch = flags.lbDsrDispatch;
+  const isTunnelled = flags.routing === "geneve" || (flags.routing === "tunnel" && flags.tunnelProtocol === "geneve");
+  if (mode !== "snat" && flags.routing !== "native" && !(isTunnelled && dispatch === "geneve"))
+    throw usageError(
+      `--lb-mode ${mode} needs --routing native, or tunnels that bear what was asked: --tunnel-protocol geneve with --lb-dsr-dispatch geneve`,
+    );
   const { prefilterCidrs } = flags;
   if (prefilterCidrs !== undefined && (flags.devices ?? "") === "")
     throw usageError("--prefilter-cidrs needs --devices: it is at them");
@@ -56,6 +61,6 @@ export function balancingOf(
     healthCheckPorts: true,
     ...(prefilterCidrs === undefined ? {} : { prefilterFile: resolve(prefilterCidrs) }),
     loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
-    ...{ lbAcceleration, lbNoBackend, lbTerminate, lbDispatch: flags.lbDsrDispatch === "ipip" ? "ipip" : "option" },
+    ...{ lbAcceleration, lbNoBackend, lbTerminate, lbDispatch: dispatch === "opt" ? "option" : dispatch },
   };
 }

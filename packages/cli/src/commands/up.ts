@@ -46,7 +46,7 @@ export interface UpOptions extends OutputFlags {
   readonly lbAlgorithm: "random" | "maglev";
   readonly maglevTableSize: string;
   readonly lbMode: "snat" | "dsr" | "hybrid";
-  readonly lbDsrDispatch: "opt" | "ipip";
+  readonly lbDsrDispatch: "opt" | "ipip" | "geneve";
   readonly prefilterCidrs?: string;
   readonly lbAcceleration: "disabled" | "native" | "generic";
   readonly lbNoBackend: "reject" | "drop";

@@ -44,9 +44,9 @@ export function defineUp(program: Command, finish: Finish): void {
     .addOption(
       new Option(
         "--lb-dsr-dispatch <how>",
-        "how the other node is told what the client has asked: in an option of the IP header, or the packet goes as it is in another",
+        "how the other node is told what the client has asked: in an option of the IP header, in one of a tunnel, or the packet goes as it is in another",
       )
-        .choices(["opt", "ipip"])
+        .choices(["opt", "ipip", "geneve"])
         .default("opt"),
     )
     .addOption(

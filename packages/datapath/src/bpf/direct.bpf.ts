@@ -22,10 +22,14 @@ import type { Address } from "./maps.bpf.ts";
 import type { Translation } from "./nat.bpf.ts";
 import { DROP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, FRAGMENT_LATER, TCP_SYN, type Packet } from "./packet.bpf.ts";
 
-/** How it is told: 0 the packet goes in another as it is (RFC 2003, 2473), 1 by an option (IPv4) or extension header (IPv6). */
+/**
+ * How it is told: 0 the packet goes in another as it is (RFC 2003, 2473), 1 by an option (IPv4) or extension header (IPv6), 2 by an option of a tunnel
+ * (geneve.bpf.ts).
+ */
 export const dispatch = config("lb_dispatch", u8, 1);
 export const DISPATCH_IPIP = 0;
 export const DISPATCH_OPTION = 1;
+export const DISPATCH_GENEVE = 2;
 
 /** Copied into fragments, number 26. What follows is in the order of a little-endian machine. */
 const OPTION4 = 0x9a;
@@ -56,10 +60,11 @@ export function bearsOption(packet: Packet): boolean {
   return packet.protocol !== PROTOCOL.TCP || (packet.tcpFlags & TCP_SYN) !== 0;
 }
 
-/** 0 where a packet of `length` bytes behind Ethernet's header may become longer; else the most that it may have. `next`: its way, where known. */
-export function tooLong(packet: Packet, length: u32, next: NextHop | null): u32 {
+/**
+ * 0 where a packet of `length` bytes behind Ethernet's header may become longer by `more`; else the most that it may have. `next`: its way, where known.
+ */
+export function tooLong(length: u32, more: u32, next: NextHop | null): u32 {
   if (!next || next.mtu === 0) return 0;
-  const more = overhead(packet);
   return length + more > next.mtu ? next.mtu - more : 0;
 }
 

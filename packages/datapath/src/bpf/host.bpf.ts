@@ -11,8 +11,10 @@ import { EGRESS_HERE, egressGateway, egressOf } from "./egress.bpf.ts";
 import { devices } from "./device.bpf.ts";
 import { countDenied, isDenied, prefilter, PREFILTER_TC } from "./denied.bpf.ts";
 import { readOption } from "./direct.bpf.ts";
+import { isDirectTunnel } from "./geneve.bpf.ts";
 import {
   CALL_DIRECT_ARRIVED,
+  CALL_DIRECT_TUNNELLED,
   CALL_NODEPORT,
   CALL_NODEPORT_REFUSE,
   CALL_NODEPORT_REPLY,
@@ -114,7 +116,12 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
   }
   const packet = freshPacket();
   if (!packet) return TC.SHOT;
-  if (parse(ctx, packet, ethernet.type) !== 0 || isTunnel(packet)) return TC.OK;
+  if (parse(ctx, packet, ethernet.type) !== 0) return TC.OK;
+  if (isDirectTunnel(packet)) {
+    calls.tailCall(ctx, CALL_DIRECT_TUNNELLED);
+    return refuse(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS);
+  }
+  if (isTunnel(packet)) return TC.OK;
   const now = clock();
   const served = serve(packet, now);
   if (served === TRANSLATED) {

@@ -247,6 +247,8 @@ export const CALL_DIRECT = 8;
 export const CALL_DIRECT_ARRIVED = 9;
 export const CALL_DIRECT_TOO_LONG = 10;
 export const CALL_NODEPORT_TUNNEL = 11;
+export const CALL_DIRECT_TUNNEL = 12;
+export const CALL_DIRECT_TUNNELLED = 13;
 
 // ---- events and counters ----
 

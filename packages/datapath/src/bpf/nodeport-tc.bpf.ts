@@ -1,5 +1,6 @@
 // Services from outside at the host's interfaces, packet by packet at tc. These programs go on with the packet that `fromNetwork` has looked at.
-import { redirect, redirectNeigh, tc, TC, u8, type i32, type TcContext } from "@skep/bpf";
+import { redirect, redirectNeigh, tc, TC, u8, type i32, type TcContext, type u32 } from "@skep/bpf";
+import { Ethernet } from "@skep/bpf/net";
 import { refuse as answer, refuseLength } from "./answer.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
 import { CT_DIRECT } from "./connection-map.bpf.ts";
@@ -10,9 +11,11 @@ import {
   addOption,
   bearsOption,
   dispatch,
+  DISPATCH_GENEVE,
   DISPATCH_IPIP,
   encapsulateTc,
   lengthOf,
+  overhead,
   readOption,
   takeOption,
   tooLong,
@@ -21,14 +24,16 @@ import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import {
   CALL_DIRECT,
   CALL_DIRECT_TOO_LONG,
+  CALL_DIRECT_TUNNEL,
   CALL_NODEPORT_TUNNEL,
   calls,
   endpointsByAddress,
   type Address,
 } from "./maps.bpf.ts";
+import { Arrival, leaveTunnel, opensHere, readTunnel, tunnelOverhead, tunnelTc } from "./geneve.bpf.ts";
 import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
-import { askedFrontend, MARK_TRANSLATED, nextHop, nodeAddress, toBackend } from "./nodeport.bpf.ts";
-import { DROP, scratch, type Packet } from "./packet.bpf.ts";
+import { askedFrontend, MARK_TRANSLATED, nextHop, nodeAddress, outerAddress, toBackend } from "./nodeport.bpf.ts";
+import { DROP, freshPacket, parse, scratch, type Packet } from "./packet.bpf.ts";
 import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
 import { DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
@@ -72,7 +77,8 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
   const backend = backendOf(packet.backend);
   if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
   if (packet.direct !== 0 && !endpointsByAddress.get(backend.address)) {
-    calls.tailCall(ctx, CALL_DIRECT);
+    if (dispatch.value === DISPATCH_GENEVE) calls.tailCall(ctx, CALL_DIRECT_TUNNEL);
+    else calls.tailCall(ctx, CALL_DIRECT);
     return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
   }
   if (overlayInterface.value !== 0 && !endpointsByAddress.get(backend.address) && tunnelOf(backend.address)) {
@@ -144,7 +150,7 @@ export const nodePortDirect = tc("skep_direct", (ctx) => {
   if (!packet) return TC.SHOT;
   const backend = backendOf(packet.backend);
   if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
-  if (tooLong(packet, lengthOf(ctx, packet), nextHop(backend.address)) !== 0) {
+  if (tooLong(lengthOf(ctx, packet), overhead(packet), nextHop(backend.address)) !== 0) {
     calls.tailCall(ctx, CALL_DIRECT_TOO_LONG);
     return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
   }
@@ -172,23 +178,52 @@ export const nodePortDirect = tc("skep_direct", (ctx) => {
   return goOn(ctx, backend.address);
 });
 
+/** To a backend of another node that answers the client itself, in a tunnel to that node. */
+export const nodePortDirectTunnel = tc("skep_direct_tun", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return TC.SHOT;
+  const backend = backendOf(packet.backend);
+  if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
+  const remote = tunnelOf(backend.address);
+  if (!remote) return drop(ctx, packet, DROP.NO_TUNNEL_ENDPOINT);
+  const next = nextHop(remote);
+  if (tooLong(lengthOf(ctx, packet), tunnelOverhead(packet, remote), next) !== 0) {
+    calls.tailCall(ctx, CALL_DIRECT_TOO_LONG);
+    return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
+  }
+  const source = Translation.zero();
+  if (!outerAddress(remote, next, ctx.ifindex, source)) return drop(ctx, packet, DROP.NO_TUNNEL_ENDPOINT);
+  const asked = Translation.zero();
+  asked.address = packet.destination;
+  asked.port = packet.destinationPort;
+  const to = Translation.zero();
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestination(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, packet, refused);
+  toBackend(packet, backend);
+  const expired = decrementTtl(ctx, packet);
+  if (expired !== 0) return drop(ctx, packet, expired);
+  const failed = tunnelTc(ctx, packet, { source: source.address, remote, asked });
+  return failed === 0 ? goOn(ctx, remote) : drop(ctx, packet, failed);
+});
+
 /** The client is told how long its packets may be. */
 export const nodePortTooLong = tc("skep_direct_long", (ctx) => {
   const packet = scratch.get(0);
   const backend = packet ? backendOf(packet.backend) : null;
   if (!packet || !backend) return TC.SHOT;
   const verdict = drop(ctx, packet, DROP.FRAGMENTATION_NEEDED);
-  const mtu = tooLong(packet, lengthOf(ctx, packet), nextHop(backend.address));
+  const remote = dispatch.value === DISPATCH_GENEVE ? tunnelOf(backend.address) : null;
+  const mtu = remote
+    ? tooLong(lengthOf(ctx, packet), tunnelOverhead(packet, remote), nextHop(remote))
+    : tooLong(lengthOf(ctx, packet), overhead(packet), nextHop(backend.address));
   if (mtu === 0 || !refuseLength(ctx, packet, mtu)) return verdict;
   return turnBack(ctx, packet);
 });
 
-/** Another node has sent a client's packet to a workload of this one. */
-export const directArrived = tc("skep_direct_in", (ctx) => {
-  const packet = scratch.get(0);
-  const asked = Translation.zero();
-  if (!packet) return TC.SHOT;
-  if (!readOption(ctx, packet, asked)) return TC.OK;
+/** The workload's answers to the client come from what was asked. 0 or a drop code. */
+function keepAsked(packet: Packet, asked: Translation): u32 {
   const now = clock();
   packet.state = 0;
   packet.service = 0;
@@ -197,14 +232,46 @@ export const directArrived = tc("skep_direct_in", (ctx) => {
   if (!connection) {
     // The workload's own hook counts its packets.
     const full = open(packet, { egress: 0, ingress: 0 }, servicesGeneration(), now, 0);
-    if (full !== 0) return drop(ctx, packet, full);
+    if (full !== 0) return full;
     connection = find(packet, now);
   }
-  if (!connection) return drop(ctx, packet, DROP.CT_INSERT_FAILED);
+  if (!connection) return DROP.CT_INSERT_FAILED;
   if ((connection.flags & CT_DIRECT) === 0) connection.flags |= CT_DIRECT;
-  if (!noteAsked(packet, asked, connection.expires, now)) return drop(ctx, packet, DROP.NO_NAT_MAPPING);
+  return noteAsked(packet, asked, connection.expires, now) ? 0 : DROP.NO_NAT_MAPPING;
+}
+
+/** Another node has sent a client's packet to a workload of this one. */
+export const directArrived = tc("skep_direct_in", (ctx) => {
+  const packet = scratch.get(0);
+  const asked = Translation.zero();
+  if (!packet) return TC.SHOT;
+  if (!readOption(ctx, packet, asked)) return TC.OK;
+  const full = keepAsked(packet, asked);
+  if (full !== 0) return drop(ctx, packet, full);
   const failed = takeOption(ctx, packet);
   return failed === 0 ? TC.OK : drop(ctx, packet, failed);
+});
+
+/** The same in a tunnel. What is in it for nobody here is the stack's, and without the option the overlay's device's where there is one. */
+export const directTunnelled = tc("skep_direct_out", (ctx) => {
+  const packet = scratch.get(0);
+  const arrival = Arrival.zero();
+  if (!packet) return TC.SHOT;
+  if (!opensHere(ctx, packet, arrival)) return TC.OK;
+  const asked = Translation.zero();
+  const invalid = readTunnel(ctx, packet, arrival, asked);
+  if (invalid !== 0) return drop(ctx, packet, invalid);
+  if (arrival.isTold === 0 && overlayInterface.value !== 0) return TC.OK;
+  const failed = leaveTunnel(ctx, packet, arrival);
+  if (failed !== 0) return drop(ctx, packet, failed);
+  const inside = freshPacket();
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!inside || !ethernet) return TC.SHOT;
+  const unknown = parse(ctx, inside, ethernet.type);
+  if (unknown !== 0) return drop(ctx, inside, unknown);
+  if (arrival.isTold === 0) return TC.OK;
+  const full = keepAsked(inside, asked);
+  return full === 0 ? TC.OK : drop(ctx, inside, full);
 });
 
 /** An answer that has its client's address again comes from the service. What is no such answer goes up the stack. */

@@ -97,6 +97,20 @@ export function nodeAddress(packet: Packet, ifindex: u32, to: Translation): bool
   return (to.address.w0 | to.address.w1 | to.address.w2 | to.address.w3) !== 0;
 }
 
+function addressAt(remote: Address, ifindex: u32, to: Translation): boolean {
+  const device = devices.get(ifindex);
+  if (!device) return false;
+  if (remote.w0 === 0 && remote.w1 === 0 && remote.w2 === 0xffff) to.address = device.address;
+  else to.address = device.address6;
+  return (to.address.w0 | to.address.w1 | to.address.w2 | to.address.w3) !== 0;
+}
+
+/** The node's address for a tunnel to the other one: at the interface that leads there, else at the one where the packet came in. */
+export function outerAddress(remote: Address, next: NextHop | null, ifindex: u32, to: Translation): boolean {
+  if (next && addressAt(remote, next.ifindex, to)) return true;
+  return addressAt(remote, ifindex, to);
+}
+
 /** Where packets to the address go next; null where only the host's routes say. */
 export function nextHop(address: Address): NextHop | null {
   return nextHops.get({ prefixLength: 128, address });

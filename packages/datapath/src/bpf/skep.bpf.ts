@@ -18,3 +18,4 @@ export * from "./xdp.bpf.ts";
 export * from "./flows.bpf.ts";
 export * from "./direct.bpf.ts";
 export * from "./denied.bpf.ts";
+export * from "./geneve.bpf.ts";

@@ -31,13 +31,24 @@ import {
   WHOLE_WAY,
 } from "./flows.bpf.ts";
 import { countDenied, isDenied, prefilter, PREFILTER_XDP } from "./denied.bpf.ts";
-import { addOptionXdp, bearsOption, dispatch, DISPATCH_IPIP, encapsulateXdp, tooLong } from "./direct.bpf.ts";
+import {
+  addOptionXdp,
+  bearsOption,
+  dispatch,
+  DISPATCH_GENEVE,
+  DISPATCH_IPIP,
+  encapsulateXdp,
+  overhead,
+  tooLong,
+} from "./direct.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count } from "./events.bpf.ts";
 import { Address, endpointsByAddress, type Backend } from "./maps.bpf.ts";
+import { tunnelOverhead, tunnelXdp } from "./geneve.bpf.ts";
 import { mapBack, mapOut, Translation } from "./nat.bpf.ts";
-import { askedFrontend, hop, nextHop, nodeAddress, serveFlow } from "./nodeport.bpf.ts";
+import { askedFrontend, hop, nextHop, nodeAddress, outerAddress, serveFlow } from "./nodeport.bpf.ts";
 import type { NextHop } from "./device.bpf.ts";
+import { tunnelOf } from "./overlay.bpf.ts";
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, freshPacket, parse, sameAddress, scratch, type Packet } from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
 import { rewriteDestinationXdp, rewriteSourceXdp } from "./rewrite.bpf.ts";
@@ -50,6 +61,7 @@ export const xdpCalls = progArray("skep_xdp_calls", { maxEntries: 8 });
 export const XDP_FORWARD = 0;
 export const XDP_REPLY = 1;
 export const XDP_DIRECT = 2;
+export const XDP_TUNNEL = 3;
 
 function drop(ctx: XdpContext, reason: u32): i32 {
   count(u8(reason), DIRECTION_INGRESS, ctx.length);
@@ -73,8 +85,9 @@ export const front = xdp("skep_xdp", (ctx) => {
   const now = clock();
   const served = serveFlow(packet, now, knownFlow());
   if (served === TRANSLATED) {
-    if (packet.direct !== 0) xdpCalls.tailCall(ctx, XDP_DIRECT);
-    else xdpCalls.tailCall(ctx, XDP_FORWARD);
+    if (packet.direct === 0) xdpCalls.tailCall(ctx, XDP_FORWARD);
+    else if (dispatch.value === DISPATCH_GENEVE) xdpCalls.tailCall(ctx, XDP_TUNNEL);
+    else xdpCalls.tailCall(ctx, XDP_DIRECT);
     return XDP.PASS;
   }
   if (served !== 0) return passOn();
@@ -187,7 +200,7 @@ export const forwardDirect = xdp("skep_xdp_direct", (ctx) => {
   const next = backend ? wayTo(packet, backend) : null;
   if (!backend || !next) return passOn();
   // The client is told at tc.
-  if (tooLong(packet, ctx.length - Ethernet.size, next) !== 0) return XDP.PASS;
+  if (tooLong(ctx.length - Ethernet.size, overhead(packet), next) !== 0) return XDP.PASS;
   const to = Translation.zero();
   noteBackend(packet, backend.generation);
   if (dispatch.value === DISPATCH_IPIP) {
@@ -215,4 +228,31 @@ export const forwardDirect = xdp("skep_xdp_direct", (ctx) => {
   const verdict = sendOn(ctx, next);
   rememberRewrite(ctx, next, packet.protocol);
   return verdict;
+});
+
+/** The same in a tunnel to the backend's node. */
+export const forwardTunnel = xdp("skep_xdp_tun", (ctx) => {
+  const packet = scratch.get(0);
+  if (!packet) return XDP.PASS;
+  const backend = backendOf(packet.backend);
+  if (!backend || endpointsByAddress.get(backend.address)) return passOn();
+  const remote = tunnelOf(backend.address);
+  const next = remote ? nextHop(remote) : null;
+  if (!remote || !next || next.hasMacs === 0) return passOn();
+  // The client is told at tc.
+  if (tooLong(ctx.length - Ethernet.size, tunnelOverhead(packet, remote), next) !== 0) return XDP.PASS;
+  const source = Translation.zero();
+  if (!outerAddress(remote, next, ctx.ingressIfindex, source)) return XDP.PASS;
+  const asked = Translation.zero();
+  asked.address = packet.destination;
+  asked.port = packet.destinationPort;
+  const to = Translation.zero();
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestinationXdp(ctx, packet, to);
+  if (refused !== 0) return drop(ctx, refused);
+  const expired = hop(ctx, packet);
+  if (expired !== 0) return drop(ctx, expired);
+  const failed = tunnelXdp(ctx, packet, { source: source.address, remote, asked });
+  return failed === 0 ? sendOn(ctx, next) : drop(ctx, failed);
 });
