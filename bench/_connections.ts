@@ -114,6 +114,8 @@ export interface Place {
   readonly programs: Programs;
   /** Waits for nothing any more. */
   readonly signal: AbortSignal;
+  /** The command, where it is not this version's. */
+  readonly skep?: string;
 }
 
 /** How the client's connections get to a backend: the socket's hooks see processes of the agent's cgroup alone. */
@@ -143,6 +145,10 @@ export class Ground {
     this.#cgroup = `skep-bench-${process.pid}-${size}`;
   }
 
+  get #skep(): string {
+    return this.#place.skep ?? join(root, "dist/skep.mjs");
+  }
+
   get #places(): string[] {
     const at = (name: string): string => join(this.#place.folder, name);
     return [
@@ -157,7 +163,7 @@ export class Ground {
     for (const name of ["run", "policies"]) mkdirSync(join(folder, name), { recursive: true });
     this.#mountPoint = (this.#machine.bpf.preparePins(join(folder, "bpf")) as { mountPoint?: string }).mountPoint;
     const log = openSync(join(folder, "log"), "a");
-    const up = [join(root, "dist/skep.mjs"), "up", join(folder, "policies"), ...this.#places];
+    const up = [this.#skep, "up", join(folder, "policies"), ...this.#places];
     const args = ["-c", OTHER_CPU, process.execPath, ...up, "--service-cidr", "10.96.0.0/14"];
     this.#agent = spawn("taskset", args, { stdio: ["ignore", log, log] });
     await this.#until(() => this.#answers());
@@ -266,8 +272,11 @@ export class Ground {
   }
 
   /** Nanoseconds that the agent's program at connect() runs, by the kernel's own count, while `run` connects. */
-  async connectNanoseconds(run: () => Promise<unknown>): Promise<number> {
-    const target = { hook: "cgroup", path: this.#cgroupPath, attachType: "cgroup_inet4_connect" } as const;
+  async connectNanoseconds(
+    run: () => Promise<unknown>,
+    attachType: "cgroup_inet4_connect" | "cgroup_inet_sock_release" = "cgroup_inet4_connect",
+  ): Promise<number> {
+    const target = { hook: "cgroup", path: this.#cgroupPath, attachType } as const;
     const [attached] = this.#machine.bpf.query(target).programs;
     const program = attached ? programById(attached.programId) : null;
     if (!program) throw new Error("no program at connect()");
@@ -298,7 +307,7 @@ export class Ground {
       agent.kill("SIGTERM");
       await gone;
     }
-    spawnSync(process.execPath, [join(root, "dist/skep.mjs"), "down", ...this.#places], { stdio: "inherit" });
+    spawnSync(process.execPath, [this.#skep, "down", ...this.#places], { stdio: "inherit" });
     if (this.#mountPoint !== undefined) unmountPins(this.#mountPoint);
     this.#machine.net.deleteNamespace(this.#host);
     if (this.#machine.processes.cgroupProcesses(this.#cgroup)) await this.#machine.processes.deleteCgroup(this.#cgroup);

@@ -537,6 +537,10 @@ export interface SockContext extends Context {
   readonly srcIp4: u32;
   readonly srcIp6: Ip6Words;
   readonly srcPort: u32;
+  /** Whom it is connected to; zeros where to none. */
+  readonly dstPort: u16;
+  readonly dstIp4: u32;
+  readonly dstIp6: Ip6Words;
   readonly state: u32;
 }
 

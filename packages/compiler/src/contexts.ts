@@ -137,9 +137,11 @@ const SHAPES: Readonly<Record<string, ContextShape>> = {
       priority: field(20, { writable: true }),
       srcIp4: field(24, { order: "be32" }),
       srcPort: field(44),
+      dstPort: field(48, { type: INTS.u16, size: 2, order: "be16" }),
+      dstIp4: field(52, { order: "be32" }),
       state: field(72),
     },
-    arrays: { srcIp6: words(28, 4, IP6) },
+    arrays: { srcIp6: words(28, 4, IP6), dstIp6: words(56, 4, IP6) },
   },
   SockOpsContext: {
     struct: "bpf_sock_ops",

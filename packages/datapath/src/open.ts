@@ -167,6 +167,7 @@ const OVERLAY_HOOKS = [
 const SOCKET_PROGRAMS = [
   ...["skep_connect4", "skep_sendmsg4", "skep_recvmsg4", "skep_getpeer4", "skep_bind4"],
   ...["skep_connect6", "skep_sendmsg6", "skep_recvmsg6", "skep_getpeer6", "skep_bind6"],
+  "skep_release",
 ] as const;
 
 /** Inner maps that are open at the same time. */

@@ -10,6 +10,8 @@ import {
   type LoadBalancerRows,
   type ServiceSlotRow,
 } from "@skep/control";
+import type { BpfMachine } from "@skep/machine";
+import { ReverseEntry } from "../src/bpf/maps.bpf.ts";
 import type { Datapath } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
@@ -37,6 +39,8 @@ export interface SocketGround {
   endLost(kind: "udp" | "tcp"): number;
   /** Binds a socket of the host's own: "bound", or the errno's name. */
   bind(kind: "udp" | "tcp", at: Where): Promise<string>;
+  /** Sockets that have asked for this port of a service and are remembered. */
+  askersOf(port: number): number;
   /** A while. */
   pause(): Promise<void>;
   close(): Promise<void>;
@@ -57,6 +61,17 @@ export interface UdpAsker {
   /** Asks whom it is connected to. */
   askPeer(): Promise<Answer>;
   close(): void;
+}
+
+/** As a ground's `askersOf`. */
+export function askersOf(bpf: BpfMachine, pins: string, port: number): number {
+  const map = bpf.openMap(`${pins}/maps/skep_sock_rev`);
+  if (!map) throw new Error("the datapath remembers no sockets");
+  try {
+    return [...map.entries()].filter(([, value]) => ReverseEntry.decode(value).port === port).length;
+  } finally {
+    map.close();
+  }
 }
 
 const [TCP, UDP] = [6, 17];
@@ -186,6 +201,21 @@ export function socketSuite(name: string, factory: () => Promise<SocketGround>):
           seen.add(typeof answer === "string" ? answer : answer.text);
         }
         expect(seen).toEqual(new Set(["one", "two"]));
+      });
+
+      test("what a socket has asked for is forgotten when it is closed", async () => {
+        const backends = await served("tcp", loopback, "one");
+        const port = 5300;
+        ground.datapath.replaceLoadBalancer(serviceRows({ id: 1, at: { ...at, port }, protocol: TCP, backends }));
+        const held = await ground.holdTcp({ ...to, port });
+        try {
+          expect(held.text).toBe("one");
+          expect(ground.askersOf(port)).toBe(1);
+        } finally {
+          held.close();
+        }
+        for (let tries = 0; tries < 400 && ground.askersOf(port) !== 0; tries++) await ground.pause();
+        expect(ground.askersOf(port)).toBe(0);
       });
 
       test("without a backend, and at a port that is not served", async () => {

@@ -235,6 +235,10 @@ export const ReverseEntry = struct("ReverseEntry", {
 export type ReverseEntry = Of<typeof ReverseEntry>;
 export const reverse = lruHash("skep_sock_rev", { key: ReverseKey, value: ReverseEntry, maxEntries: 262_144 });
 
+/** Bits by the low bits of a cookie: the socket may have a row in `reverse`. */
+export const ASKER_WORDS = 1024;
+export const askers = array("skep_sock_asked", { value: u64, maxEntries: ASKER_WORDS });
+
 // ---- programs that others go on in ----
 
 export const calls = progArray("skep_calls", { maxEntries: 16 });

@@ -10,6 +10,7 @@ import {
   cgroupRecvmsg6,
   cgroupSendmsg4,
   cgroupSendmsg6,
+  cgroupSockRelease,
   config,
   getNetnsCookie,
   getSocketCookie,
@@ -22,11 +23,14 @@ import {
   u8,
   type Ip6Words,
   type Of,
+  type Ref,
   type SockAddrContext,
   type SockContext,
 } from "@skep/bpf";
 import { PROTOCOL } from "@skep/bpf/net";
 import {
+  ASKER_WORDS,
+  askers,
   reverse,
   ReverseEntry,
   ReverseKey,
@@ -147,8 +151,10 @@ function translate(ctx: SockAddrContext, asked: Address, port: u16, refusal: Ref
   // A socket cannot change its family.
   if (isIpv4(backend.address) !== isIpv4(asked)) return null;
 
+  const cookie = getSocketCookie(ctx);
+  noteAsker(cookie);
   const answer = ReverseKey.zero();
-  answer.cookie = getSocketCookie(ctx);
+  answer.cookie = cookie;
   answer.address = backend.address;
   answer.port = backend.port;
   const entry = ReverseEntry.zero();
@@ -245,6 +251,43 @@ export const recvmsg4 = cgroupRecvmsg4("skep_recvmsg4", (ctx) => backward4(ctx))
 export const recvmsg6 = cgroupRecvmsg6("skep_recvmsg6", (ctx) => backward6(ctx));
 export const getpeername4 = cgroupGetpeername4("skep_getpeer4", (ctx) => backward4(ctx));
 export const getpeername6 = cgroupGetpeername6("skep_getpeer6", (ctx) => backward6(ctx));
+
+const AF_INET6 = 10;
+
+/** Where a socket's bit is: those that exist at the same time have each its own, but for very many. */
+function bitsOf(cookie: u64): Ref<u64> | null {
+  return askers.ref(u32(cookie >> 6n) & (ASKER_WORDS - 1));
+}
+
+function bitOf(cookie: u64): u64 {
+  return 1n << (cookie & 63n);
+}
+
+/** A bit that another processor loses in the same moment leaves its row to the table. */
+function noteAsker(cookie: u64): void {
+  const bits = bitsOf(cookie);
+  if (bits) bits.value |= bitOf(cookie);
+}
+
+/**
+ * A socket that was connected through a service takes what it asked for with it: rows of those that live are not crowded out by those that are
+ * gone, and the next one's is put where this one's was, which is in the processor's cache. What a datagram socket without a peer has asked for stays
+ * until it is the oldest.
+ */
+export const release = cgroupSockRelease("skep_release", (ctx) => {
+  const port = ctx.dstPort;
+  if (port === 0) return ALLOW;
+  const cookie = getSocketCookie(ctx);
+  const bits = bitsOf(cookie);
+  if (!bits || (bits.value & bitOf(cookie)) === 0n) return ALLOW;
+  bits.value &= ~bitOf(cookie);
+  const key = ReverseKey.zero();
+  key.cookie = cookie;
+  key.address = ctx.family === AF_INET6 ? words(ctx.dstIp6) : mapped(ctx.dstIp4);
+  key.port = port;
+  reverse.delete(key);
+  return ALLOW;
+});
 
 const RESERVED = SERVICE.NODE_PORT | SERVICE.EXTERNAL_IP | SERVICE.LOAD_BALANCER;
 
