@@ -1,14 +1,15 @@
-// Events of the datapath's form, from its ring buffer into the ring of flows; and decoded, named, counted in the default metrics and read by one
-// follower that checks each flow's number. CPU time is the process's own, the producing program outside of it; the peers of these figures are the
+// Events of the datapath's form, from its ring buffer into the ring of flows; and decoded, named (DNS too), counted in the default metrics and read by
+// one follower that checks each flow's number and name. CPU time is the process's own, the producing program outside of it; the peers of these figures are the
 // aims: 1,000,000 and 150,000 events in a second of one core.
 import { once } from "node:events";
 import type { Worker } from "node:worker_threads";
 import { create } from "@bufbuild/protobuf";
 import { flow, observer } from "@skep/api";
 import { EVENT_SIZE } from "@skep/datapath";
-import { FlowMetrics, Observer, type ObserverOptions, uuids, wallClock } from "@skep/flows";
+import { DnsNames, FlowMetrics, Observer, type ObserverOptions, uuids, wallClock } from "@skep/flows";
 import { openLinux } from "@skep/linux";
 import { type App, load, type RingReader } from "@skep/machine";
+import { buildDnsMessage, ipv4 } from "@skep/net";
 import { readObject } from "@skep/object";
 import { Registry } from "prom-client";
 import { context } from "../packages/flows/test/fixtures.ts";
@@ -37,11 +38,35 @@ function expectSame(found: number, wanted: number, what: string): void {
 
 const sumOf = (app: Made, key: number): number => Number(app.maps.counts.get(key) ?? 0n);
 
+/** The workload that opens connections has resolved the addresses of all that it opens them to (twins/flows.bpf.ts). */
+function resolved(now: bigint): DnsNames {
+  const dns = new DnsNames();
+  for (let last = 0; last < 32; last++) {
+    const name = `backend-${last}.example.com`;
+    const answer = {
+      name,
+      type: 1,
+      class: 1,
+      ttl: 30,
+      data: { kind: "A", address: ipv4(0x0a00_0200 | last) },
+    } as const;
+    const questions = [{ name, type: 1, class: 1 }];
+    dns.learn({
+      endpoint: 1,
+      time: now,
+      message: buildDnsMessage({ id: 1, response: true, questions, answers: [answer] }),
+    });
+  }
+  return dns;
+}
+
 class Reading {
   looked = 0;
   followed = 0;
   gaps = 0;
   disorder = 0;
+  /** Followed flows without the name that the destination has. */
+  unnamed = 0;
   /** Places of the ring that told of losses. */
   told = 0;
   readonly flows: Observer;
@@ -54,7 +79,9 @@ class Reading {
     const policies = new Map(
       ["ingress", "egress"].map((name) => [name, [{ kind: "CNP", namespace: "d", name, labels: [], revision: 1n }]]),
     );
+    const dns = resolved(BigInt(Math.round(clock.now() * 1e6)));
     const names = context({
+      names: (address, endpoint, time) => dns.names(address, endpoint, time),
       wallTime: wallClock(clock),
       uuid: uuids(() => 1n),
       policies: ({ direction }) => policies.get(direction) ?? [],
@@ -65,7 +92,7 @@ class Reading {
       capacity: 65_535,
       onFlow: (record) => {
         this.looked += 1;
-        metrics?.add(record.flow);
+        metrics?.add(record);
       },
       ...options,
     });
@@ -89,6 +116,8 @@ class Reading {
         next = -1;
       } else if (responseTypes.case === "flow") {
         this.followed += 1;
+        const { destinationNames, IP } = responseTypes.value;
+        if (destinationNames[0] !== `backend-${IP?.destination.slice(7)}.example.com`) this.unnamed += 1;
         const l4 = responseTypes.value.l4?.protocol;
         const number = l4?.case === "TCP" ? l4.value.sourcePort : -1;
         if (next >= 0 && number !== next) this.disorder += 1;
@@ -159,6 +188,7 @@ async function whole(app: Made): Promise<void> {
   expectSame(reading.followed, FILL * ROUNDS, "followed");
   expectSame(reading.looked, FILL * ROUNDS, "looked at");
   expectSame(reading.disorder, 0, "flows out of order");
+  expectSame(reading.unnamed, 0, "flows without their name");
   await reading.close();
   line("decoded, named, counted and followed", "events/cpu-s", median(rates), 150_000);
 }
@@ -173,6 +203,7 @@ async function overflow(app: Made): Promise<void> {
   expectSame(reading.looked + Number(reading.flows.skipped), drained, "looked at and skipped");
   expectSame(reading.followed + reading.gaps + reading.told, reading.flows.ring.next, "followed and missed");
   expectSame(reading.disorder, 0, "flows out of order");
+  expectSame(reading.unnamed, 0, "flows without their name");
   await reading.close();
   line(`forced overflow of ${made}: lost in the ring buffer`, "events", lost);
   line("forced overflow: skipped by who looks", "events", Number(reading.flows.skipped));

@@ -45,7 +45,7 @@ const flows = new Observer({
   context: context({ wallTime: (time) => time, uuid: uuids(() => 1n), policies: () => policies }),
   onFlow: (record) => {
     looked += 1;
-    metrics.add(record.flow);
+    metrics.add(record);
     history.add(record.flow);
   },
   onLoss: (source, lost) => history.addLoss(source, lost),

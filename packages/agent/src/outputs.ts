@@ -110,7 +110,7 @@ export class Outputs {
   }
 
   add(record: FlowRecord): void {
-    this.#metrics?.add(record.flow);
+    this.#metrics?.add(record);
     this.history?.add(record.flow);
     this.#logs?.add(record);
     this.#otlpLogs?.add(record);

@@ -3,9 +3,10 @@
  * The ring of flows. Events lie in it as the words that the datapath wrote, with the wall's time in place of the monotonic one and the epoch of the
  * names that held; a record is made when it is asked for, and is the same each time. What comes as a message lies beside.
  */
-import { decodeEventAt, EVENT_SIZE } from "@skep/datapath";
+import { EVENT_SIZE } from "@skep/datapath";
 import type { FlowContext } from "./decode/context.ts";
-import { type FlowRecord, recordOf } from "./decode/record.ts";
+import { KinTable } from "./decode/kin.ts";
+import type { FlowRecord } from "./decode/record.ts";
 import { DEFAULT_CAPACITY, Ring, type Sequence, type Timed } from "./ring.ts";
 
 const WORDS = EVENT_SIZE / 4;
@@ -29,6 +30,7 @@ export class FlowRing<T extends Timed> extends Ring<T | FlowRecord> {
   readonly #words: Uint32Array;
   readonly #view: DataView;
   readonly #epochs: Uint32Array;
+  readonly #kin = new KinTable();
   readonly #made: { sequence: number; record: FlowRecord | null }[];
   /** The view of the datapath's ring that came last, and its words. */
   #from: ArrayBufferLike | null = null;
@@ -111,9 +113,8 @@ export class FlowRing<T extends Timed> extends Ring<T | FlowRecord> {
 
   #make(sequence: Sequence, now: FlowContext): FlowRecord {
     const slot = sequence % this.capacity;
-    const event = decodeEventAt(this.#view, slot * EVENT_SIZE);
     const epoch = this.#epochs[slot]!;
     const context = epoch === (now.epoch ?? 0) ? now : (now.during?.(epoch) ?? now);
-    return recordOf(event, context, { time: event.time, sequence });
+    return this.#kin.record({ words: this.#words, at: slot * WORDS, sequence }, context, epoch);
   }
 }

@@ -1,7 +1,8 @@
 export * from "./decode/clock.ts";
 export type * from "./decode/context.ts";
 export { buildFlow, timestampOf } from "./decode/flow.ts";
-export { recordOf, recordOfFlow, type FlowRecord, type RecordPlace } from "./decode/record.ts";
+export { recordOf, recordOfFlow, type FlowRecord } from "./decode/record.ts";
+export type { FlowKin } from "./decode/kin.ts";
 export * from "./json.ts";
 export { dropReasonText } from "@skep/datapath";
 export { type DnsAnswer, type DnsCounts, DnsNames, type DnsNameRow, type DnsNamesOptions } from "./dns-names.ts";

@@ -6,11 +6,12 @@ import { create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { flow, observer, relay } from "@skep/api";
 import { timestampOf } from "./decode/flow.ts";
+import type { FlowKin } from "./decode/kin.ts";
 import type { FlowRecord } from "./decode/record.ts";
 import { FilterError } from "./filter/error.ts";
 import { compileFilters } from "./filter/filter.ts";
 import { compileMask } from "./filter/mask.ts";
-import { type Gap, read, type Selection } from "./read.ts";
+import { Cursor, CursorStream, type Gap, type Selection } from "./read.ts";
 import type { FlowContext } from "./decode/context.ts";
 import { FlowRing } from "./flow-ring.ts";
 import { Ring } from "./ring.ts";
@@ -51,7 +52,8 @@ const CHUNK = 1024;
 /** What was skipped is told at most so often. */
 const TELL_MS = 1000;
 
-const NAMESPACE_LIFETIME = 3_600_000_000_000n;
+/** Seconds. */
+const NAMESPACE_LIFETIME = 3600;
 const RATE_WINDOW = 60;
 
 type Entry = FlowRecord | LossRecord;
@@ -60,7 +62,14 @@ type End = NonNullable<FlowRecord["source"]>;
 interface SeenNamespace {
   readonly cluster: string;
   readonly namespace: string;
-  seen: bigint;
+  /** Seconds since 1970. */
+  seen: number;
+}
+
+interface KinNamespaces {
+  readonly kin: FlowKin;
+  readonly source: SeenNamespace | null;
+  readonly destination: SeenNamespace | null;
 }
 
 const nanosecondsOf = (time: Timestamp | undefined): bigint | null =>
@@ -100,8 +109,7 @@ class Rate {
   #second = 0;
   #started = -1;
 
-  #advance(now: bigint): void {
-    const second = Number(now / 1_000_000_000n);
+  #advance(second: number): void {
     if (this.#started === -1) {
       this.#started = second;
       this.#second = second;
@@ -112,14 +120,14 @@ class Rate {
     this.#second = Math.max(second, this.#second);
   }
 
-  add(now: bigint): void {
-    this.#advance(now);
+  add(second: number): void {
+    if (second > this.#second || this.#started === -1) this.#advance(second);
     const at = this.#second % RATE_WINDOW;
     this.#buckets[at] = (this.#buckets[at] ?? 0) + 1;
   }
 
   get(now: bigint): number {
-    this.#advance(now);
+    this.#advance(Number(now / 1_000_000_000n));
     const age = Math.min(RATE_WINDOW, Math.max(1, this.#second - this.#started + 1));
     return this.#buckets.reduce((sum, each) => sum + each, 0) / age;
   }
@@ -132,8 +140,8 @@ export class Observer implements FlowServer {
   readonly #startedAt: bigint;
   readonly #rate = new Rate();
   readonly #namespaces = new Map<string, SeenNamespace>();
-  /** By end, so that the common case makes no key. */
-  readonly #namespaceOf = new WeakMap<object, SeenNamespace>();
+  /** By the kin's place, so that the common case makes no key. */
+  readonly #namespacesOf: (KinNamespaces | undefined)[] = [];
   #seen = 0;
   #lost = 0n;
   #skipped = 0;
@@ -242,9 +250,17 @@ export class Observer implements FlowServer {
   }
 
   #note(record: FlowRecord): void {
-    this.#rate.add(record.time);
-    if (record.source) this.#noteNamespace(record.source, record.time);
-    if (record.destination) this.#noteNamespace(record.destination, record.time);
+    const { seconds, kin } = record;
+    this.#rate.add(seconds);
+    const known = kin && this.#namespacesOf[kin.place];
+    if (known && known.kin === kin) {
+      if (known.source) known.source.seen = seconds;
+      if (known.destination) known.destination.seen = seconds;
+      return;
+    }
+    const source = this.#noteNamespace(record.source, seconds);
+    const destination = this.#noteNamespace(record.destination, seconds);
+    if (kin) this.#namespacesOf[kin.place] = { kin, source, destination };
   }
 
   /** Places of the ring that were overwritten; not all of them were flows. */
@@ -287,38 +303,31 @@ export class Observer implements FlowServer {
   }
 
   /** Throws FilterError before the first response. */
-  getFlows(
-    request: observer.GetFlowsRequest,
-    signal: AbortSignal,
-  ): AsyncGenerator<observer.GetFlowsResponse, void, undefined> {
+  getFlows(request: observer.GetFlowsRequest, signal: AbortSignal): CursorStream<Entry, observer.GetFlowsResponse> {
     const matches = compileFilters(request.whitelist, request.blacklist);
     const mask = compileMask<flow.Flow>(flow.FlowSchema, request.fieldMask?.paths ?? []);
+    const isAll = request.whitelist.length + request.blacklist.length === 0;
     const selection = selectionOf<Entry>(
       request,
-      (entry) => !("flow" in entry) || matches(entry.flow),
+      isAll ? () => true : (entry) => !("flow" in entry) || matches(entry.flow),
       (entry) => "flow" in entry,
     );
-    return this.#flows(selection, mask, signal);
-  }
-
-  async *#flows(
-    selection: Selection<Entry>,
-    mask: (message: flow.Flow) => flow.Flow,
-    signal: AbortSignal,
-  ): AsyncGenerator<observer.GetFlowsResponse, void, undefined> {
-    for await (const entry of read(this.ring, selection, signal)) {
-      if ("flow" in entry) yield this.#response(entry, mask);
-      else if (isGap(entry)) yield this.#lostResponse(flow.LostEventSource.HUBBLE_RING_BUFFER, BigInt(entry.lost));
-      else yield this.#lostResponse(entry.source, entry.lost, entry.time);
-    }
+    return new CursorStream(new Cursor(this.ring, selection, signal), (entry) => {
+      if ("flow" in entry) return this.#response(entry, mask);
+      if (isGap(entry)) return this.#lostResponse(flow.LostEventSource.HUBBLE_RING_BUFFER, BigInt(entry.lost));
+      return this.#lostResponse(entry.source, entry.lost, entry.time);
+    });
   }
 
   #response(record: FlowRecord, mask: (message: flow.Flow) => flow.Flow): observer.GetFlowsResponse {
-    return create(observer.GetFlowsResponseSchema, {
-      responseTypes: { case: "flow", value: mask(record.flow) },
-      nodeName: record.nodeName,
-      time: timestampOf(record.time),
-    });
+    const { flow: message, nodeName } = record;
+    // A literal: `create` costs as much as the flow.
+    return {
+      $typeName: "observer.GetFlowsResponse",
+      responseTypes: { case: "flow", value: mask(message) },
+      nodeName,
+      time: message.time ?? timestampOf(record.time),
+    };
   }
 
   #lostResponse(source: flow.LostEventSource, lost: bigint, at?: bigint): observer.GetFlowsResponse {
@@ -333,25 +342,17 @@ export class Observer implements FlowServer {
   getAgentEvents(
     request: observer.GetAgentEventsRequest,
     signal: AbortSignal,
-  ): AsyncGenerator<observer.GetAgentEventsResponse, void, undefined> {
-    return this.#events(
-      selectionOf<AgentEventRecord>(request, () => true),
-      signal,
+  ): CursorStream<AgentEventRecord, observer.GetAgentEventsResponse> {
+    const selection = selectionOf<AgentEventRecord>(request, () => true);
+    return new CursorStream(new Cursor(this.agentEvents, selection, signal), (entry) =>
+      isGap(entry)
+        ? null
+        : create(observer.GetAgentEventsResponseSchema, {
+            agentEvent: entry.event,
+            nodeName: this.#options.nodeName,
+            time: timestampOf(entry.time),
+          }),
     );
-  }
-
-  async *#events(
-    selection: Selection<AgentEventRecord>,
-    signal: AbortSignal,
-  ): AsyncGenerator<observer.GetAgentEventsResponse, void, undefined> {
-    for await (const entry of read(this.agentEvents, selection, signal)) {
-      if (isGap(entry)) continue;
-      yield create(observer.GetAgentEventsResponseSchema, {
-        agentEvent: entry.event,
-        nodeName: this.#options.nodeName,
-        time: timestampOf(entry.time),
-      });
-    }
   }
 
   serverStatus(): observer.ServerStatusResponse {
@@ -383,22 +384,17 @@ export class Observer implements FlowServer {
     });
   }
 
-  #noteNamespace(end: End, time: bigint): void {
-    if (end.namespace === "") return;
-    const known = this.#namespaceOf.get(end);
-    if (known) {
-      known.seen = time;
-      return;
-    }
+  #noteNamespace(end: End | null, seconds: number): SeenNamespace | null {
+    if (end === null || end.namespace === "") return null;
     const key = `${end.clusterName}/${end.namespace}`;
-    const entry = this.#namespaces.get(key) ?? { cluster: end.clusterName, namespace: end.namespace, seen: time };
-    entry.seen = time;
-    this.#namespaces.set(key, entry);
-    this.#namespaceOf.set(end, entry);
+    let entry = this.#namespaces.get(key);
+    if (!entry) this.#namespaces.set(key, (entry = { cluster: end.clusterName, namespace: end.namespace, seen: 0 }));
+    entry.seen = seconds;
+    return entry;
   }
 
   getNamespaces(): observer.GetNamespacesResponse {
-    const oldest = this.#options.now() - NAMESPACE_LIFETIME;
+    const oldest = Number(this.#options.now() / 1_000_000_000n) - NAMESPACE_LIFETIME;
     const namespaces = [...this.#namespaces.values()]
       .filter(({ seen }) => seen >= oldest)
       .map(({ cluster, namespace }) => ({ cluster, namespace }))

@@ -122,7 +122,7 @@ function endpointMessage(info: EndpointInfo): flow.Endpoint {
   };
 }
 
-const serviceOf = (service: ServiceName): flow.Service => ({
+export const serviceOf = (service: ServiceName): flow.Service => ({
   $typeName: "flow.Service",
   name: service.name,
   namespace: service.namespace,

@@ -24,18 +24,19 @@ const flagTexts = Array.from({ length: 256 }, (_, flags) =>
     .join(", "),
 );
 
+const has = (flags: number, bit: number): boolean => (flags & bit) !== 0;
+
 function flagsOf(flags: number): flow.TCPFlags {
-  const has = (bit: number): boolean => (flags & bit) !== 0;
   return {
     $typeName: "flow.TCPFlags",
-    FIN: has(0x01),
-    SYN: has(0x02),
-    RST: has(0x04),
-    PSH: has(0x08),
-    ACK: has(0x10),
-    URG: has(0x20),
-    ECE: has(0x40),
-    CWR: has(0x80),
+    FIN: has(flags, 0x01),
+    SYN: has(flags, 0x02),
+    RST: has(flags, 0x04),
+    PSH: has(flags, 0x08),
+    ACK: has(flags, 0x10),
+    URG: has(flags, 0x20),
+    ECE: has(flags, 0x40),
+    CWR: has(flags, 0x80),
     NS: false,
   };
 }
@@ -71,6 +72,29 @@ function protocolOf(event: Transport): flow.Layer4["protocol"] | undefined {
       return { case: "ICMPv6", value: { $typeName: "flow.ICMPv6", type, code } };
     default:
       return undefined;
+  }
+}
+
+/** The same header between other ports. */
+export function withPorts(header: flow.Layer4, sourcePort: number, destinationPort: number): flow.Layer4 {
+  const { protocol } = header;
+  switch (protocol.case) {
+    case "TCP": {
+      const value: flow.TCP = { $typeName: "flow.TCP", sourcePort, destinationPort };
+      if (protocol.value.flags) value.flags = protocol.value.flags;
+      return { $typeName: "flow.Layer4", protocol: { case: "TCP", value } };
+    }
+    case "UDP": {
+      const value: flow.UDP = { $typeName: "flow.UDP", sourcePort, destinationPort };
+      return { $typeName: "flow.Layer4", protocol: { case: "UDP", value } };
+    }
+    case "SCTP": {
+      const { chunkType } = protocol.value;
+      const value: flow.SCTP = { $typeName: "flow.SCTP", sourcePort, destinationPort, chunkType };
+      return { $typeName: "flow.Layer4", protocol: { case: "SCTP", value } };
+    }
+    default:
+      return header;
   }
 }
 

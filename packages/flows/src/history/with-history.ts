@@ -21,7 +21,7 @@ async function* joined(
   const isEarlier = request.until && edge ? timeOf({ time: request.until }) < timeOf({ time: edge }) : false;
   const until = edge === null || isEarlier ? request.until : edge;
   const past = create(observer.GetFlowsRequestSchema, { ...request, follow: false, ...(until && { until }) });
-  const fromRing = (number: bigint): AsyncGenerator<observer.GetFlowsResponse, void, undefined> =>
+  const fromRing = (number: bigint): AsyncIterable<observer.GetFlowsResponse> =>
     flows.getFlows({ ...request, number, ...(edge && { since: timestampOf(inRing!) }) }, signal);
   const count = (response: observer.GetFlowsResponse): bigint => (response.responseTypes.case === "flow" ? 1n : 0n);
   if (request.number > 0n && !request.first) {

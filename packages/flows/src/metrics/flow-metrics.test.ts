@@ -31,7 +31,7 @@ const dropped: Over = {
 async function scrape(metrics: readonly string[], flows: readonly flow.Flow[], maxSeries?: number): Promise<string[]> {
   const registry = new Registry();
   const counted = new FlowMetrics({ registry, metrics, ...(maxSeries === undefined ? {} : { maxSeries }) });
-  for (const each of flows) counted.add(each);
+  for (const each of flows) counted.addFlow(each);
   const text = await registry.metrics();
   return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
 }
@@ -95,15 +95,15 @@ describe("metrics of flows", () => {
   it("forget a workload that has gone, and count what was lost", async () => {
     const registry = new Registry();
     const metrics = new FlowMetrics({ registry, metrics: ["drop:labelsContext=source_pod"] });
-    metrics.add(sample(dropped));
-    metrics.add(sample({ ...dropped, source: { namespace: "shop", podName: "web-2" } }));
+    metrics.addFlow(sample(dropped));
+    metrics.addFlow(sample({ ...dropped, source: { namespace: "shop", podName: "web-2" } }));
     metrics.forget("shop/web-1");
     metrics.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, 7n);
     const text = await registry.metrics();
     expect(text).not.toContain('source_pod="web-1"');
     expect(text).toContain('source_pod="web-2"} 1');
     expect(text).toContain('hubble_lost_events_total{source="perf_event_ring_buffer"} 7');
-    metrics.add(sample(dropped));
+    metrics.addFlow(sample(dropped));
     expect(await registry.metrics()).toContain('source_pod="web-1"} 1');
   });
 

@@ -17,6 +17,8 @@ export interface Handler {
   readonly help: string;
   readonly labels: readonly string[];
   readonly count: Count;
+  /** The destination's port takes a part in it, where the flow is no reply. What else does is the same for all flows of a kin. */
+  readonly isByPort?: boolean;
 }
 
 type Make = (flags: ReadonlySet<string>) => Handler;
@@ -109,6 +111,7 @@ const toWorld: Make = (flags) => ({
     const port = flags.has("port") ? [destinationPort(message) ?? ""] : [];
     return [protocolOf(message), verdictName(message), ...port];
   },
+  isByPort: flags.has("port"),
 });
 
 const tcp: Make = () => ({
@@ -142,6 +145,7 @@ const ports: Make = () => ({
     if (!isForwarded(message) || port === null || message.isReply !== false) return null;
     return [protocolOf(message), port];
   },
+  isByPort: true,
 });
 
 const policy: Make = () => ({
