@@ -77,7 +77,7 @@ export class Documents {
     if (!this.#starting) this.#onChange();
   }
 
-  /** Again and again while one of them succeeds: in which order they came does not matter. */
+  /** Again and again while one of them succeeds: in which order they came does not matter. Those that wait for each other are taken over together. */
   #applyFiles(files: readonly (readonly [file: string, text: string])[]): Map<string, readonly Diagnostic[]> {
     const failed = new Map<string, readonly Diagnostic[]>();
     let waiting = files;
@@ -87,17 +87,28 @@ export class Documents {
         const { changed, diagnostics } = this.#world.applyFile(file, text);
         if (changed) {
           failed.delete(file);
-          this.#refused.delete(file);
-          this.#tell(diagnostics);
-          this.#log.info("file applied", { file, revision: this.#world.revision });
+          this.#applied(file, diagnostics);
         } else {
           failed.set(file, diagnostics);
           this.#refused.set(file, text);
         }
         return !changed;
       });
+      if (waiting.length < before || waiting.length < 2) continue;
+      const together = this.#world.applyTogether(waiting);
+      waiting = waiting.filter(([file]) => !together.has(file));
+      for (const [file, diagnostics] of together) {
+        failed.delete(file);
+        this.#applied(file, diagnostics);
+      }
     }
     return failed;
+  }
+
+  #applied(file: string, diagnostics: readonly Diagnostic[]): void {
+    this.#refused.delete(file);
+    this.#tell(diagnostics);
+    this.#log.info("file applied", { file, revision: this.#world.revision });
   }
 
   #tell(diagnostics: readonly Diagnostic[]): void {

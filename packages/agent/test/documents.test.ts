@@ -54,6 +54,20 @@ describe("documents in files", () => {
     expect(errors).toEqual([]);
   });
 
+  it("change places, and who wants what stands elsewhere waits", () => {
+    put("a.yaml", "one");
+    put("b.yaml", "two");
+    put("c.yaml", "three");
+    agent.rescan();
+    put("a.yaml", "two");
+    put("b.yaml", "one");
+    put("d.yaml", "three", "four");
+    agent.rescan();
+    expect(inForce().sort()).toEqual(["one b.yaml", "three c.yaml", "two a.yaml"]);
+    expect(errors.join("")).toMatch(/d\.yaml/);
+    expect(errors.join("")).not.toMatch(/[ab]\.yaml:/);
+  });
+
   it("are refused while they stand twice, and taken over when the other is gone", () => {
     put("a.yaml", "one");
     agent.rescan();

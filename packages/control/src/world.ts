@@ -20,7 +20,6 @@ import {
   NAMESPACE_LABEL,
   NAMESPACE_LABELS_PREFIX,
   type NamedPort,
-  parseDocuments,
   type PolicySubject,
   reservedIdentities,
   type Diagnostic,
@@ -34,13 +33,23 @@ import { bandwidthOf } from "./bandwidth.ts";
 import { AddressPool } from "./addresses.ts";
 import { IdentityAllocator, type IdentitySnapshot } from "./identities.ts";
 import type { Endpoint, EndpointSeed, IpcacheRow, Labels, ServiceRow } from "./model.ts";
-import { CLUSTER_KINDS, type ClusterObjects, joinObjects, NO_OBJECTS, NodeTable, parseClusterObject } from "./nodes.ts";
+import { NO_OBJECTS, NodeTable } from "./nodes.ts";
 import type { NumberChange } from "./number-changes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
 import type { AddressPoolState } from "./load-balancer/address-pools.ts";
 import { egressProblems, type EgressRow, egressRows, type EgressState } from "./egress/egress.ts";
 import type { EgressPolicySpec } from "./egress/parse.ts";
-import { type FolderKey, type FolderObject, givenTwice, readObjects } from "./folder-objects.ts";
+import {
+  type FileContent,
+  identified,
+  joinContents,
+  movedTogether,
+  NO_CONTENT,
+  placeKey,
+  type ReadContent,
+  readFile,
+} from "./files.ts";
+import { type FolderKey, type FolderObject, givenTwice } from "./folder-objects.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
 import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
@@ -82,17 +91,6 @@ export interface WorldSnapshot {
 export class EndpointNameError extends Error {
   override readonly name = "EndpointNameError";
 }
-
-/** What is kept of a file. Objects are the load balancer's, here are their names. */
-interface FileContent {
-  readonly policies: readonly PolicyDocument[];
-  readonly objects: readonly FolderKey[];
-  readonly cluster: ClusterObjects;
-  readonly egress: readonly EgressPolicySpec[];
-}
-type ReadContent = Omit<FileContent, "objects"> & { readonly objects: readonly FolderObject[] };
-
-const NO_CONTENT: ReadContent = { policies: [], objects: [], cluster: NO_OBJECTS, egress: [] };
 
 /** Rows to write and prefixes to take out. */
 export interface IpcacheChange {
@@ -178,23 +176,42 @@ export class World {
 
   /** All or nothing: a file with an error leaves what it said before in force. */
   applyFile(file: string, text: string): { changed: boolean; diagnostics: readonly Diagnostic[] } {
-    const parsed = parseDocuments(file, text);
-    const isCluster = ({ kind }: { kind: string }): boolean => CLUSTER_KINDS.has(kind);
-    const cluster = parsed.foreign.filter(isCluster).map(parseClusterObject);
-    const { objects, diagnostics: told } = readObjects(
-      parsed.foreign.filter((document) => !isCluster(document)),
-      file,
-    );
-    const diagnostics = [...parsed.diagnostics, ...told, ...cluster.flatMap((each) => each.diagnostics)];
-    const content = { policies: parsed.documents, objects, cluster: joinObjects(cluster), egress: egressOf(objects) };
+    const { content, diagnostics } = readFile(file, text);
     diagnostics.push(...this.#givenTwice(file, content));
+    this.#note(file, diagnostics);
+    if (hasErrors(diagnostics)) return { changed: false, diagnostics };
+    this.#takeOver([{ file, content }]);
+    return { changed: true, diagnostics };
+  }
+
+  /**
+   * Files that refuse each other one by one, since documents change places between them: those that say nothing twice when all are taken over in one step
+   * are. Which ones, each with what it is told.
+   */
+  applyTogether(files: readonly (readonly [file: string, text: string])[]): Map<string, readonly Diagnostic[]> {
+    const read = files.map(([file, text]) => ({ file, ...readFile(file, text) }));
+    const moved = movedTogether(
+      read.filter(({ diagnostics }) => !hasErrors(diagnostics)),
+      (key) => this.#places.get(key)?.file,
+    );
+    if (moved.length > 0) this.#takeOver(moved);
+    for (const { file, diagnostics } of moved) this.#note(file, diagnostics);
+    return new Map(moved.map(({ file, diagnostics }) => [file, diagnostics]));
+  }
+
+  #note(file: string, diagnostics: readonly Diagnostic[]): void {
     if (diagnostics.length > 0) this.#diagnostics.set(file, diagnostics);
     else this.#diagnostics.delete(file);
-    if (hasErrors(diagnostics)) return { changed: false, diagnostics };
-    const before = this.#files.get(file) ?? NO_CONTENT;
-    this.#files.set(file, { ...content, objects: objects.map(({ kind, key, span }) => ({ kind, key, span })) });
-    this.#documentsChanged(before, content);
-    return { changed: true, diagnostics };
+  }
+
+  /** In one step: what leaves one file and comes into another stays. */
+  #takeOver(files: readonly { readonly file: string; readonly content: ReadContent }[]): void {
+    const before = files.map(({ file }) => this.#files.get(file) ?? NO_CONTENT);
+    for (const { file, content } of files) {
+      const objects = content.objects.map(({ kind, key, span }) => ({ kind, key, span }));
+      this.#files.set(file, { ...content, objects });
+    }
+    this.#documentsChanged(joinContents(before), joinContents(files.map(({ content }) => content)));
   }
 
   removeFile(file: string): void {
@@ -205,15 +222,15 @@ export class World {
 
   #givenTwice(file: string, content: FileContent): Diagnostic[] {
     return identified(content).flatMap((object) => {
-      const other = this.#places.get(`${object.kind} ${object.key}`);
+      const other = this.#places.get(placeKey(object));
       if (!other || other.file === file) return [];
       return [givenTwice(object, `stands in ${other.file} too`, other)];
     });
   }
 
   #setPlaces(before: FileContent, after: FileContent): void {
-    for (const { kind, key } of identified(before)) this.#places.delete(`${kind} ${key}`);
-    for (const { kind, key, span } of identified(after)) this.#places.set(`${kind} ${key}`, span);
+    for (const { kind, key } of identified(before)) this.#places.delete(placeKey({ kind, key }));
+    for (const { kind, key, span } of identified(after)) this.#places.set(placeKey({ kind, key }), span);
   }
 
   #documentsChanged(before: FileContent, after: ReadContent): void {
@@ -721,15 +738,4 @@ export class World {
 function endpointRows({ address, address6, identity }: Endpoint): [prefix: string, row: IpcacheRow][] {
   const prefixes = (address6 ? [address, address6] : [address]).map(hostPrefix);
   return prefixes.map((prefix) => [formatPrefix(prefix), { prefix, identity }]);
-}
-
-function egressOf(objects: readonly FolderObject[]): EgressPolicySpec[] {
-  return objects.flatMap((object) => (object.kind === "CiliumEgressGatewayPolicy" ? [object.spec] : []));
-}
-
-function identified({ policies, objects }: FileContent): { kind: string; key: string; span: Span }[] {
-  return [
-    ...policies.map((each) => ({ kind: each.kind, key: `${each.namespace}/${each.name}`, span: each.span })),
-    ...objects,
-  ];
 }
