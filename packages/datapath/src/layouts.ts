@@ -1,23 +1,26 @@
 /**
  * @module
- * Pinned maps are opened only where their recorded layout is the one of this version.
+ * What pinned maps hold, in words that the next version can read: they are opened only where their recorded layout is the one of this version.
  */
-import { type BpfMachine, layoutHash, type RawMap } from "@skep/machine";
+import { type BpfMachine, describeLayout, type RawMap } from "@skep/machine";
 import type { ObjectSpec } from "@skep/object";
-import { keyText } from "./encode.ts";
 
 /** A pinned map whose layout is not that of this version: it is never reinterpreted. */
 export class LayoutError extends Error {
   override readonly name = "LayoutError";
   readonly map: string;
-  constructor(map: string) {
-    super(`the pinned map ${map} has another layout than this version's: take the old datapath down first (skep down)`);
+  constructor(map: string, why?: string) {
+    super(
+      `the pinned map ${map} has another layout than this version's${why ? ` (${why})` : ""}: take the old datapath down first (skep down)`,
+    );
     this.map = map;
   }
 }
 
-/** Map name to the hash of its layout. */
-const LAYOUTS = "skep_layouts";
+/** Map name to the text of its layout (`describeLayout`), filled up with zeros. */
+export const LAYOUTS = "skep_layouts";
+const TEXT_SIZE = 4096;
+const BPF_F_NO_PREALLOC = 1;
 
 /** The read-only data of the programs in force, and the name that it is pinned under. */
 export const CONFIG_MAP = ".rodata";
@@ -35,20 +38,35 @@ export function makeLayouts(bpf: BpfMachine, pins: string): RawMap {
   const found = openLayouts(bpf, pins);
   if (found) return found;
   const made = bpf.createMap({
-    ...{ name: LAYOUTS, type: "hash", keySize: 16, valueSize: 8, maxEntries: 256, flags: 0, pinning: "none" },
+    ...{ name: LAYOUTS, type: "hash", keySize: 16, valueSize: TEXT_SIZE, maxEntries: 256, flags: BPF_F_NO_PREALLOC },
+    pinning: "none",
   });
   made.pin(mapPin(pins, LAYOUTS));
   return made;
 }
 
 export function recordLayout(layouts: RawMap, spec: ObjectSpec, name: string): void {
-  layouts.set(layoutKey(name), layoutOf(spec, name));
+  writeLayout(layouts, name, layoutOf(spec, name));
+}
+
+export function writeLayout(layouts: RawMap, name: string, layout: string): void {
+  const bytes = new TextEncoder().encode(layout);
+  if (bytes.length > TEXT_SIZE)
+    throw new Error(`the layout of ${name} is ${bytes.length} bytes of text, over ${TEXT_SIZE}`);
+  const value = new Uint8Array(TEXT_SIZE);
+  value.set(bytes);
+  layouts.set(layoutKey(name), value);
+}
+
+/** As it was recorded; null where it was not. */
+export function recordedLayout(layouts: RawMap, name: string): string | null {
+  const value = layouts.get(layoutKey(name));
+  return value && new TextDecoder().decode(value.subarray(0, value.indexOf(0)));
 }
 
 /** Throws LayoutError where the recorded layout of the map is another. */
 export function checkLayout(layouts: RawMap, spec: ObjectSpec, name: string): void {
-  const recorded = layouts.get(layoutKey(name));
-  if (!recorded || keyText(recorded) !== keyText(layoutOf(spec, name))) throw new LayoutError(name);
+  if (recordedLayout(layouts, name) !== layoutOf(spec, name)) throw new LayoutError(name);
 }
 
 /** One pinned map; null where it is not pinned. To be closed. */
@@ -71,12 +89,10 @@ export function openPinnedMap(bpf: BpfMachine, place: { pins: string; spec: Obje
   }
 }
 
-function layoutOf(spec: ObjectSpec, name: string): Uint8Array {
+export function layoutOf(spec: ObjectSpec, name: string): string {
   const map = spec.maps[name];
   if (!map || !spec.btf) throw new Error(`the datapath's object has no layout of ${name}`);
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(`0x${layoutHash(map, spec.btf).slice(0, 16)}`), true);
-  return bytes;
+  return describeLayout(map, spec.btf);
 }
 
 function layoutKey(name: string): Uint8Array {

@@ -48,12 +48,14 @@ import {
 import { decodeAnswerAt } from "./answers.ts";
 import { decodeEventAt, EVENT_SIZE } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
-import { checkLayout, CONFIG_MAP, CONFIG_PIN, makeLayouts, mapPin, openLayouts, recordLayout } from "./layouts.ts";
+import { CONFIG_MAP, CONFIG_PIN, mapPin } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { egressEntry } from "./egress.ts";
 import { isLost } from "./lost.ts";
+import { PinnedMaps } from "./pinned-maps.ts";
 import { endSplice, SocketSplice, type SpliceCounts } from "./splice.ts";
 import { type Rows, sync, write } from "./sync.ts";
+import { Undo } from "./undo.ts";
 
 export interface DatapathOptions {
   /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
@@ -200,6 +202,8 @@ class KernelDatapath implements Datapath {
   readonly #collection: Collection;
   readonly #loadBalancer: LoadBalancerMaps;
   readonly #links = new Map<string, Link>();
+  /** Of what opening has changed so far. */
+  readonly #undo = new Undo();
   #splice: SocketSplice | null = null;
   readonly #policies = new Map<number, Map<string, PolicyMapEntry>>();
   /** Endpoints as they stand in the maps, and the generations of their policies. */
@@ -211,31 +215,16 @@ class KernelDatapath implements Datapath {
     this.#options = options;
     this.#spec = withMaglevSize(readObject(skepObject()), options.loadBalancer?.maglevSize ?? MAGLEV_SIZE);
     for (const folder of ["", "/maps", "/links"]) machine.bpf.preparePins(options.pins + folder);
-    const pinned = this.#openPinned();
-    this.#collection = machine.bpf.load(this.#spec, {
-      maps: pinned,
-      config: {
-        ipv6_enabled: options.ipv6 === false ? 0 : 1,
-        departure_times: options.departureTimes ? 1 : 0,
-        overlay_interface: options.overlay?.interfaceIndex ?? 0,
-        overlay_port: options.overlay?.port ?? 0,
-        overlay_mtu: options.overlay?.mtu ?? 0,
-        egress_gateway: options.egressGateway ? 1 : 0,
-        host_firewall: options.hostFirewall ? 1 : 0,
-        verdict_events: options.verdictEvents ? 1 : 0,
-        host_netns: machine.net.host.cookie,
-        ...lifetimeConfig(options.lifetimes ?? {}),
-        ...loadBalancerConfig(options.loadBalancer ?? {}),
-      },
-      ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
-    });
+    const pinned = new PinnedMaps(machine.bpf, { pins: options.pins, spec: this.#spec });
+    this.#undo.onEnd(() => pinned.close());
+    this.#collection = this.#load(pinned.kept);
     const table = this.#spec.maps["skep_maglev"]?.inner;
     if (!table) throw new Error("the datapath's object has no Maglev tables");
     this.#loadBalancer = new LoadBalancerMaps({ bpf: machine.bpf, map: (name) => this.#map(name), table });
+    const mapOf = (name: string): RawMap => this.#map(name);
     try {
-      this.#pinNew(pinned);
-      this.#pinConfig();
-      this.adopted = { endpoints: this.#endpointIds(), restarted: Object.keys(pinned).length > 0 };
+      pinned.carry(mapOf);
+      this.adopted = { endpoints: this.#endpointIds(), restarted: pinned.found };
       for (const [place, name] of CALLED) this.#map("skep_calls").setProgram(encodeU32(place), this.#program(name));
       for (const [place, name] of XDP_CALLED)
         this.#map("skep_xdp_calls").setProgram(encodeU32(place), this.#program(name));
@@ -244,9 +233,40 @@ class KernelDatapath implements Datapath {
       for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
       if (options.socketSplice) this.#openSplice();
       else endSplice(machine, options.pins);
+      pinned.settle(mapOf, this.#undo);
+      this.#undo.done();
+      this.#pinConfig();
+      pinned.prune();
     } catch (error) {
+      const failure = this.#undo.back(error);
       this.close();
-      throw error;
+      throw failure;
+    }
+  }
+
+  #load(maps: Readonly<Record<string, RawMap>>): Collection {
+    const options = this.#options;
+    try {
+      return this.#machine.bpf.load(this.#spec, {
+        maps,
+        config: {
+          ipv6_enabled: options.ipv6 === false ? 0 : 1,
+          departure_times: options.departureTimes ? 1 : 0,
+          overlay_interface: options.overlay?.interfaceIndex ?? 0,
+          overlay_port: options.overlay?.port ?? 0,
+          overlay_mtu: options.overlay?.mtu ?? 0,
+          egress_gateway: options.egressGateway ? 1 : 0,
+          host_firewall: options.hostFirewall ? 1 : 0,
+          verdict_events: options.verdictEvents ? 1 : 0,
+          host_netns: this.#machine.net.host.cookie,
+          ...lifetimeConfig(options.lifetimes ?? {}),
+          ...loadBalancerConfig(options.loadBalancer ?? {}),
+        },
+        ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
+      });
+    } catch (error) {
+      for (const map of Object.values(maps)) map.close();
+      throw this.#undo.back(error);
     }
   }
 
@@ -264,49 +284,6 @@ class KernelDatapath implements Datapath {
     const program = this.#collection.programs[name];
     if (!program) throw new Error(`the datapath's object has no program ${name}`);
     return program;
-  }
-
-  /** Maps that outlive the agent: all but the data sections, which belong to the programs. */
-  #shared(): string[] {
-    return Object.values(this.#spec.maps)
-      .filter((map) => map.data === undefined)
-      .map((map) => map.name);
-  }
-
-  #openPinned(): Record<string, RawMap> {
-    const { bpf } = this.#machine;
-    const { pins } = this.#options;
-    const layouts = openLayouts(bpf, pins);
-    if (!layouts) return {};
-    const found: Record<string, RawMap> = {};
-    try {
-      for (const name of this.#shared()) {
-        const map = bpf.openMap(mapPin(pins, name));
-        if (!map) continue;
-        found[name] = map;
-        checkLayout(layouts, this.#spec, name);
-      }
-      return found;
-    } catch (error) {
-      for (const map of Object.values(found)) map.close();
-      throw error;
-    } finally {
-      layouts.close();
-    }
-  }
-
-  #pinNew(pinned: Readonly<Record<string, RawMap>>): void {
-    const { pins } = this.#options;
-    const layouts = makeLayouts(this.#machine.bpf, pins);
-    try {
-      for (const name of this.#shared()) {
-        if (pinned[name]) continue;
-        recordLayout(layouts, this.#spec, name);
-        this.#map(name).pin(mapPin(pins, name));
-      }
-    } finally {
-      layouts.close();
-    }
   }
 
   /** Of the programs that are loaded now, for those who look on. */
@@ -336,9 +313,16 @@ class KernelDatapath implements Datapath {
         link.close();
         continue;
       }
-      link.update(this.#program(program));
+      this.#replace(link, this.#program(program));
       this.#links.set(name, link);
     }
+  }
+
+  #replace(link: Link, program: Collection["programs"][string]): void {
+    const before = this.#machine.bpf.programOf(link);
+    this.#undo.onEnd(() => before?.close());
+    link.update(program);
+    if (before) this.#undo.push(() => link.update(before));
   }
 
   #attachSocket(program: string): void {
@@ -383,6 +367,7 @@ class KernelDatapath implements Datapath {
       throw error;
     }
     this.#links.set(name, link);
+    this.#undo.push(() => this.#dropLink(name));
   }
 
   #dropLink(name: string): void {

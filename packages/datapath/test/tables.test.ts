@@ -161,7 +161,7 @@ describe("tables of the pinned maps", () => {
     const layouts = must(machine.bpf.openMap(`${PINS}/maps/skep_layouts`));
     const name = new Uint8Array(16);
     name.set(new TextEncoder().encode("skep_ct"));
-    layouts.set(name, new Uint8Array(8));
+    layouts.set(name, new Uint8Array(4096));
     expect(() => tableOf("ct").read(machine, PINS)).toThrow(LayoutError);
     expect(tableOf("policy").read(machine, PINS)).toEqual([]);
   });

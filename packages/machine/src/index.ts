@@ -1,6 +1,8 @@
 export type * from "./machine.ts";
 export type * from "./app.ts";
-export { describeLayout, layoutHash } from "./layout.ts";
+export { describeLayout } from "./layout.ts";
+export { ConversionError, convertRows, type RowConversion } from "./conversion.ts";
+export { LayoutTextError } from "./parse-layout.ts";
 export { compareCodecs, LayoutMismatchError, type LayoutDifference } from "./check.ts";
 export { bytesCodec, codecOfType, type PlacedCodec, type ValueCodec } from "./codec/codec.ts";
 export type { FieldPath, FieldReader, FieldValue, WidePath } from "./codec/fields.ts";

@@ -1,6 +1,6 @@
 import { BtfBuilder, type MapSpec } from "@skep/object";
 import { describe, expect, test } from "vitest";
-import { describeLayout, layoutHash } from "./layout.ts";
+import { describeLayout } from "./layout.ts";
 
 const build = (change: { name?: string; field?: string; order?: boolean; pad?: boolean; typedef?: string } = {}) => {
   const b = new BtfBuilder();
@@ -26,41 +26,40 @@ const build = (change: { name?: string; field?: string; order?: boolean; pad?: b
   };
   return { spec, btf: b.build() };
 };
-const hash = (change: Parameters<typeof build>[0], spec: Partial<MapSpec> = {}): string => {
+const layout = (change: Parameters<typeof build>[0], spec: Partial<MapSpec> = {}): string => {
   const made = build(change);
-  return layoutHash({ ...made.spec, ...spec }, made.btf);
+  return describeLayout({ ...made.spec, ...spec }, made.btf);
 };
 
-describe("layoutHash", () => {
-  const base = hash({});
+describe("describeLayout", () => {
+  const base = layout({});
 
-  test("is 16 hexadecimal digits and stable", () => {
+  test("is stable", () => {
     const { spec, btf } = build();
     expect(describeLayout(spec, btf)).toBe("hash flags 0 key 8 struct8{address@0 u32be,count@4 u32} value 4 u32");
-    expect(base).toBe("a60fbf784c1ac719");
   });
 
   test.each([
     ["the name of a type", { name: "Other" }],
     ["type ids", { pad: true }],
     ["the kernel's own name of network order", { typedef: "__be32" }],
-  ])("%s does not count", (_, change) => expect(hash(change)).toBe(base));
+  ])("%s does not count", (_, change) => expect(layout(change)).toBe(base));
 
   test("the number of entries and the map's name do not count", () =>
-    expect(hash({}, { maxEntries: 99, name: "other" })).toBe(base));
+    expect(layout({}, { maxEntries: 99, name: "other" })).toBe(base));
 
   test.each([
     ["a field's name", { field: "source" }],
     ["the order of fields", { order: true }],
     ["byte order", { typedef: "u32_t" }],
-  ])("%s counts", (_, change) => expect(hash(change)).not.toBe(base));
+  ])("%s counts", (_, change) => expect(layout(change)).not.toBe(base));
 
   test.each([
     ["the type", { type: "lru_hash" }],
     ["flags", { flags: 1 }],
     ["sizes", { valueSize: 8 }],
     ["an inner map", { inner: build().spec }],
-  ])("%s of the map counts", (_, change) => expect(hash({}, change)).not.toBe(base));
+  ])("%s of the map counts", (_, change) => expect(layout({}, change)).not.toBe(base));
 
   test("without types the sizes alone count", () => {
     const { spec } = build();

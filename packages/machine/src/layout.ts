@@ -1,6 +1,6 @@
 /**
  * @module
- * Whether bytes that one version wrote mean the same to another: hashes of layouts, and the comparison of a module's types with BTF.
+ * Layouts as text: what bytes mean that one version wrote, for another to compare or to read (`parseLayout`).
  */
 import type { BtfTypes, MapSpec } from "@skep/object";
 import { type Shape, shapeOf } from "./codec/shape.ts";
@@ -31,27 +31,13 @@ function describeSide(btf: BtfTypes | undefined, typeId: number | undefined, siz
     : `${size} ${describeShape(shapeOf(btf, typeId))}`;
 }
 
-/** What makes two maps interchangeable; the number of entries does not count. */
+/**
+ * What makes two maps interchangeable: type, flags, key and value, inner map; the number of entries does not count. Equal for maps whose contents
+ * mean the same, and stable across versions of Skep: a pinned map is used as it is only where its recorded text is that of the spec.
+ */
 export function describeLayout(spec: MapSpec, btf?: BtfTypes): string {
   const key = describeSide(btf, spec.keyTypeId, spec.keySize);
   const value = describeSide(btf, spec.valueTypeId, spec.valueSize);
   const inner = spec.inner ? ` inner(${describeLayout(spec.inner, btf)})` : "";
   return `${spec.type} flags ${spec.flags} key ${key} value ${value}${inner}`;
-}
-
-const mask = 0xffff_ffff_ffff_ffffn;
-
-/** FNV-1a, 64 bits: the text is short and nobody chooses it to collide. */
-function fnv1a(text: string): bigint {
-  let hash = 0xcbf2_9ce4_8422_2325n;
-  for (const byte of new TextEncoder().encode(text)) hash = ((hash ^ BigInt(byte)) * 0x100_0000_01b3n) & mask;
-  return hash;
-}
-
-/**
- * 16 hexadecimal digits that are equal for maps whose contents mean the same: type, flags, key and value layout, inner map. Stable
- * across versions of Skep. A pinned map is adopted only where its recorded hash is that of the spec.
- */
-export function layoutHash(spec: MapSpec, btf?: BtfTypes): string {
-  return fnv1a(describeLayout(spec, btf)).toString(16).padStart(16, "0");
 }

@@ -35,6 +35,8 @@ export interface BpfMachine {
   openMap(pin: string): RawMap | null;
   openLink(pin: string): Link | null;
   openProgram(pin: string): Program | null;
+  /** The program that the link runs, to be closed; null where it is gone. */
+  programOf(link: Link): Program | null;
   /** Makes the pin folder, mounting a BPF file system where there is none. */
   preparePins(folder: string): { mounted: boolean };
   /** Names in a pin folder. */

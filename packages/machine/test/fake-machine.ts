@@ -221,6 +221,7 @@ export function fakeBpf(): FakeBpf {
     openMap: () => null,
     openLink: () => null,
     openProgram: () => null,
+    programOf: () => null,
     preparePins: refuse,
     pins: () => [],
     unpin: refuse,

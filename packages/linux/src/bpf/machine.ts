@@ -9,6 +9,7 @@ import { LinuxLink } from "./link.ts";
 import { loadCollection, type LinuxCollection, type LinuxLoadOptions } from "./load.ts";
 import { createMap } from "./map-create.ts";
 import { LinuxMap } from "./map.ts";
+import { programById } from "./objects.ts";
 import { openPinned, pinsIn, preparePins, removePinFolder, unpin, type PreparedPins } from "./pins.ts";
 import { queryPrograms, type QueryResult, type QueryTarget } from "./query.ts";
 import { attachStructOps } from "./struct-ops.ts";
@@ -69,6 +70,11 @@ export class LinuxBpf implements BpfMachine {
   openProgram(pin: string): LinuxProgram | null {
     const descriptor = openPinned(pin, "program");
     return descriptor && new LinuxProgram(descriptor);
+  }
+
+  /** Needs CAP_SYS_ADMIN, as whatever asks by id. */
+  programOf(link: Link): LinuxProgram | null {
+    return programById(link.info.programId);
   }
 
   preparePins(folder: string): PreparedPins {

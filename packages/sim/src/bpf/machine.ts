@@ -195,6 +195,11 @@ export class SimBpf implements BpfMachine {
     return found instanceof LinkObject ? new SimLink(found, this) : null;
   }
 
+  programOf(link: Link): Program | null {
+    if (!(link instanceof SimLink)) throw new SimError("EBADF", "a link of another machine");
+    return new SimProgram(link.object.program, this);
+  }
+
   openProgram(pin: string): Program | null {
     const found = this.tree.get(pin, "program");
     return found instanceof ProgramObject ? new SimProgram(found, this) : null;
