@@ -17,6 +17,7 @@ import { createLogger } from "../src/log.ts";
 import { ip, type Port } from "./packet-lab.ts";
 
 const PATIENCE_MS = 20_000;
+const RESEND_MS = 5_000;
 export const [NODE4, NODE6] = [(at: number) => `192.0.2.${at + 1}`, (at: number) => `2001:db8::${at + 1}`];
 export const [OUTSIDE4, OUTSIDE6] = ["203.0.113.9", "2001:db8:cafe::9"];
 
@@ -149,6 +150,7 @@ export interface ClusterOptions {
 export class Cluster {
   readonly hosts: ClusterHost[] = [];
   readonly #ground: ClusterGround;
+  #last: (() => void) | null = null;
   readonly #ports: Port[] = [];
 
   constructor(ground: ClusterGround, count: number, options: ClusterOptions = {}) {
@@ -229,14 +231,19 @@ export class Cluster {
   /** Puts the packet on the workload's wire. */
   send(pod: ClusterPod, ...layers: readonly LayerSpec[]): void {
     const { mac, hostMac } = pod.endpoint;
-    pod.port.write(buildPacket([{ kind: "ethernet", source: mac, destination: hostMac }, ...layers]));
+    this.#write(pod.port, buildPacket([{ kind: "ethernet", source: mac, destination: hostMac }, ...layers]));
   }
 
   /** Sends the packet in from the outside, as its router. */
   sendIn(at: number, ...layers: readonly LayerSpec[]): void {
     const { machine, outer } = this.#host(at);
     const destination = machine.net.host.interface("out0")?.mac ?? this.#missing();
-    outer.write(buildPacket([{ kind: "ethernet", source: this.outerMac(at), destination }, ...layers]));
+    this.#write(outer, buildPacket([{ kind: "ethernet", source: this.outerMac(at), destination }, ...layers]));
+  }
+
+  #write(port: Port, frame: Uint8Array): void {
+    this.#last = () => port.write(frame);
+    this.#last();
   }
 
   /** Of the outside's end of the host's wire. */
@@ -244,9 +251,18 @@ export class Cluster {
     return this.#ground.outside.net.host.interface(`h${at}`)?.mac ?? this.#missing();
   }
 
-  /** The first packet that arrives and is the wanted one; null where none comes. */
+  /**
+   * The first packet that arrives and is the wanted one; null where none comes. What was sent last is sent once more when it takes long: the first
+   * packet may meet a neighbour that is not yet found.
+   */
   async arrival(port: Port, isWanted: (packet: ParsedPacket) => boolean): Promise<ParsedPacket | null> {
+    const resend = performance.now() + RESEND_MS;
     for (let isMore = true; ; isMore = await this.#ground.wait()) {
+      if (this.#last && performance.now() > resend) {
+        console.warn(`nothing has arrived for ${RESEND_MS} ms: the last packet is sent once more`);
+        this.#last();
+        this.#last = null;
+      }
       for (const frame of port.read()) {
         const packet = parsePacket(frame);
         if (isWanted(packet)) return packet;
