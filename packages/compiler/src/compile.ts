@@ -22,7 +22,7 @@ import { checkNames } from "./names.ts";
 import { Problems, Refused } from "./problems.ts";
 import { fill, PROBLEMS } from "./diagnostics.ts";
 import { listenTo, recall, remember } from "./recompile.ts";
-import { checkSource, type CheckedSource, type CompilerHost } from "./source.ts";
+import { checkSource, isPreludePath, type CheckedSource, type CompilerHost } from "./source.ts";
 import { structOpsSpec } from "./struct-ops.ts";
 import { sizeOf } from "./types.ts";
 import type { MapDecl, ProgramDecl } from "./values.ts";
@@ -196,7 +196,7 @@ function textsOf(source: CheckedSource): Record<string, string> {
 function merge(source: CheckedSource, problems: Problems): Diagnostic[] {
   const lines = new Set(source.diagnostics.map(({ span }) => `${span?.file ?? ""}:${span?.line ?? 0}`));
   const own = problems.list.filter(({ code, span }) => {
-    if (source.diagnostics.length > 0 && code === PROBLEMS.noReturn.code) return false;
+    if (source.diagnostics.length > 0 && (code === PROBLEMS.noReturn.code || isPreludePath(span?.file))) return false;
     return !lines.has(`${span?.file ?? ""}:${span?.line ?? 0}`);
   });
   return [...source.diagnostics, ...own].sort(bySpan);

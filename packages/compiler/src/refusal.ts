@@ -30,7 +30,11 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
     /inside bpf_spin_lock-ed region|bpf_spin_unlock is missing/,
     "give the lock back on every way out: try { ... } finally { spinUnlock(lock) }",
   ],
-  [/^(release .*expects|R1 must be referenced)|type=scalar expected=/, "it is gone: it was given back before"],
+  [/^(release .*expects|R1 must be referenced$)|type=scalar expected=/, "it is gone: it was given back before"],
+  [
+    /must be referenced or trusted/,
+    "hold a reference of one's own, such as bpf_task_acquire(task) until bpf_task_release(task)",
+  ],
   [
     /invalid mem access 'scalar'/,
     "it points to nothing any more: it was given back before, or what it was in has moved",
@@ -49,6 +53,7 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
     /lock .*(is missing|held)|function calls are not allowed while holding a lock/,
     "between spinLock and spinUnlock nothing is called",
   ],
+  [/frames is too deep/, "the kernel takes eight calls within each other: what is no subprogram(...) can be inlined"],
   [/combined stack size|stack depth/, "keep large values in a per-CPU array map"],
   [/unknown func|cannot use helper|not allowed/, "this kernel does not let a program of this type call it"],
   [

@@ -55,9 +55,14 @@ const OPTIONS: ts.CompilerOptions = {
   resolvePackageJsonImports: false,
 };
 
+/** Whether the path is one of `@skep/bpf`. */
+export function isPreludePath(path: string | undefined): boolean {
+  return path !== undefined && path.startsWith(PRELUDE_ROOT);
+}
+
 /** Whether the file is part of `@skep/bpf`. */
 export function isPrelude(file: ts.SourceFile): boolean {
-  return file.fileName.startsWith(PRELUDE_ROOT);
+  return isPreludePath(file.fileName);
 }
 
 const parsedPrelude = new Map<string, ts.SourceFile>();

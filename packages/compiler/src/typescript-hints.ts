@@ -2,6 +2,7 @@
  * @module
  * What kernel TypeScript has in place of JavaScript's library, for who looks for that: hints at TypeScript's own errors.
  */
+import { HELPERS } from "./lower/helper-table.ts";
 
 /** Global names of JavaScript. */
 const GLOBALS: Readonly<Record<string, string>> = {
@@ -118,9 +119,36 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^The operand of an increment or decrement operator/, PLACE],
   [/^Type '(?:BpfMap|PerCpuMap)<.*must have a '\[Symbol\.iterator\]/, MAP_ENTRIES],
   [/type '(?:BpfMap|PerCpuMap)<.*has no index signature/, "map.get(key), map.set(key, value), map.delete(key)"],
+  [/can't be used to index type 'unknown'/, "a parameter of type readonly u32[] takes lists of any length"],
   [/^'await' expressions are only allowed/, LATER],
   [/^A dynamic import call returns/, IMPORTS],
 ];
+
+const ORDER = "be16 and be32 fields are host-order numbers in a program: there is nothing to convert";
+/** Names of kernel programs in C. */
+const C_NAMES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["htons", "htonl", "ntohs", "ntohl"].flatMap((name) => [name, `bpf_${name}`]).map((name) => [name, ORDER]),
+  ),
+  bpf_map_lookup_elem: "map.get(key), or map.ref(key) for an integer that is to be changed",
+  bpf_map_update_elem: "map.set(key, value)",
+  bpf_map_delete_elem: "map.delete(key)",
+  bpf_for_each_map_elem: "map.forEach((key, value) => { ... })",
+  bpf_tail_call: "programs.tailCall(ctx, index), of a progArray(...)",
+  bpf_ringbuf_reserve: "ring.reserve() gives a record, ring.emit(value) copies one",
+  bpf_ringbuf_output: "ring.emit(value)",
+
+  bpf_repeat: "for (const i of range(n))",
+  bpf_for: "for (const i of numbers(from, to))",
+};
+
+/** `bpf_ktime_get_ns` is `ktimeGetNs` here. */
+function cHint(name: string): string | null {
+  if (Object.hasOwn(C_NAMES, name)) return C_NAMES[name] ?? null;
+  const [, words = ""] = /^bpf_(\w+)$/.exec(name) ?? [];
+  const camel = words.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return camel === "printk" || Object.hasOwn(HELPERS, camel) ? `${camel} of @skep/bpf` : null;
+}
 
 /** TypeScript's advice on libraries, which kernel TypeScript has none of. */
 export function withoutLibrary(text: string): string {
@@ -140,8 +168,14 @@ export function hintOf(text: string): string | null {
   const [, name = ""] = /^(?:Cannot find name|)\s*'(\w+)'(?: only refers to a type|\.|$| Do you)/.exec(text) ?? [];
   const known = Object.hasOwn(GLOBALS, name) ? GLOBALS[name] : undefined;
   if (known !== undefined) return known;
+  const [, absent = ""] = /(?:^Cannot find name|has no exported member) '(\w+)'/.exec(text) ?? [];
+  const inC = cHint(absent);
+  if (inC !== null) return inC;
   const [, member = "", type = ""] = /^Property '(\w+)' does not exist on type '([^]*?)'\./.exec(text) ?? [];
   const method = MEMBERS.find(([pattern]) => pattern.test(type))?.[1](member);
   if (method !== undefined) return method;
+  const [, cut] =
+    /'(?:u16|u32|i16|i32)' is not assignable to (?:type|parameter of type) '([ui](?:8|16))'/.exec(text) ?? [];
+  if (cut !== undefined) return `${cut}(...) truncates`;
   return PATTERNS.find(([pattern]) => pattern.test(text))?.[1] ?? null;
 }

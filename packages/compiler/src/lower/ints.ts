@@ -87,6 +87,11 @@ function adopt(cx: Cx, literal: IntValue, type: IntT, options: { node: ts.Node; 
   if (literal.const !== undefined && bitwise && literal.const < 0n && -literal.const <= maxOf(type) + 1n) {
     return constInt(wrap(literal.const, type), type) as TypedInt;
   }
+  if (literal.const !== undefined && !inRange(literal, type)) {
+    const wider = type.bits === 64 ? null : defaultType(literal).name;
+    const hint = wider === null ? undefined : `${wider}(...) widens the other operand`;
+    cx.refuse(node, "literalDoesNotFit", [describe(literal), type.name], hint);
+  }
   return coerce(cx, literal, type, node);
 }
 
