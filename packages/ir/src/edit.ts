@@ -49,9 +49,9 @@ export function replaceValues(fn: IrFunction, replacements: ReadonlyMap<Inst, In
       if (marked[arg.id] === 1) args[i] = resolveValue(arg, replacements);
     }
   };
-  for (const block of fn.blocks) {
-    for (const inst of block.insts) replace(inst.args);
-    replace(terminatorArgs(block.terminator));
+  for (const { insts, terminator } of fn.blocks) {
+    for (let i = 0; i < insts.length; i++) replace((insts[i] as Inst).args);
+    replace(terminatorArgs(terminator));
   }
 }
 
@@ -70,12 +70,15 @@ export function resolveAll(args: Inst[], replacements: ReadonlyMap<Inst, Inst>):
 /** How often each instruction is an operand, by id. */
 export function useCounts(fn: IrFunction): Uint32Array {
   const counts = new Uint32Array(fn.nextId);
-  const count = (inst: Inst): void => {
-    counts[inst.id] = (counts[inst.id] ?? 0) + 1;
+  const count = (args: readonly Inst[]): void => {
+    for (let i = 0; i < args.length; i++) {
+      const { id } = args[i] as Inst;
+      counts[id] = (counts[id] as number) + 1;
+    }
   };
-  for (const block of fn.blocks) {
-    for (const inst of block.insts) inst.args.forEach(count);
-    terminatorArgs(block.terminator).forEach(count);
+  for (const { insts, terminator } of fn.blocks) {
+    for (let i = 0; i < insts.length; i++) count((insts[i] as Inst).args);
+    count(terminatorArgs(terminator));
   }
   return counts;
 }
@@ -87,7 +90,10 @@ export function removeUnreachable(fn: IrFunction): boolean {
   const live = new Set(reached);
   fn.blocks = fn.blocks.filter((block) => live.has(block));
   for (const block of fn.blocks) {
-    for (const inst of block.insts) if (inst.op === "phi") keepIncoming(inst, (from) => live.has(from));
+    for (const inst of block.insts) {
+      if (inst.op !== "phi") break;
+      if (!inst.blocks.every((from) => live.has(from))) keepIncoming(inst, (from) => live.has(from));
+    }
   }
   return true;
 }

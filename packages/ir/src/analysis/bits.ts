@@ -39,7 +39,7 @@ function below(value: bigint): bigint {
 
 /** A mask that covers every value the instruction may give. */
 export function possibleBits(inst: Inst, depth = DEPTH): bigint {
-  if (depth === 0) return full(inst);
+  if (depth === 0 || !isBounded(inst)) return full(inst);
   // Phis of phis branch out: only near ones are looked at.
   const left = inst.op === "phi" ? Math.min(depth - 1, 2) : depth - 1;
   return bitsOf(inst, (arg) => possibleBits(arg, left));
@@ -54,6 +54,7 @@ export class PossibleBits {
     if (inst.op === "const") return inst.value;
     const known = this.#known[inst.id];
     if (known !== undefined) return known;
+    if (!isBounded(inst)) return full(inst);
     if (depth === 0 || this.#open.has(inst)) return full(inst);
     this.#open.add(inst);
     const bits = bitsOf(inst, (arg) => this.of(arg, depth - 1));
@@ -69,6 +70,26 @@ export class PossibleBits {
 }
 
 const MEMO_DEPTH = 40;
+
+/** Whether `bitsOf` may know more of it than its width. */
+function isBounded(inst: Inst): boolean {
+  switch (inst.op) {
+    case "load":
+      return !inst.signed && inst.type !== "ptr";
+    case "binary":
+    case "const":
+    case "cmp":
+    case "ext":
+    case "trunc":
+    case "bswap":
+    case "hton":
+    case "select":
+    case "phi":
+      return true;
+    default:
+      return false;
+  }
+}
 
 function bitsOf(inst: Inst, possible: (arg: Inst) => bigint): bigint {
   const all = full(inst);

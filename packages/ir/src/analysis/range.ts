@@ -18,8 +18,11 @@ export interface Bounds {
 
 const DEPTH = 8;
 
+const FULL_32: Bounds = { min: 0n, max: 0xffff_ffffn };
+const FULL_64: Bounds = { min: 0n, max: 0xffff_ffff_ffff_ffffn };
+
 export function fullBounds(inst: Inst): Bounds {
-  return { min: 0n, max: (1n << BigInt(widthOf(inst.type))) - 1n };
+  return inst.type === "i32" ? FULL_32 : FULL_64;
 }
 
 /** A loop's counter: starts at a constant, is stepped by a constant, and is compared with a constant before each further iteration. */
@@ -76,9 +79,9 @@ export class Ranges {
     const full = fullBounds(inst);
     const { depth } = way;
     if (inst.type === "ptr" || depth === 0) return full;
-    const bits = possibleBits(inst, Math.min(depth, 4));
     const found = this.#structural(inst, way);
-    return { min: found.min, max: bits < found.max ? bits : found.max };
+    const bits = possibleBits(inst, Math.min(depth, 4));
+    return bits < found.max ? { min: found.min, max: bits } : found;
   }
 
   #structural(inst: Inst, { known, user: outer, depth }: Way): Bounds {

@@ -8,6 +8,7 @@ import type { Cfg } from "../analysis/cfg.ts";
 import { Ranges } from "../analysis/range.ts";
 import type { Bounds } from "../analysis/range.ts";
 import { replaceValues, widthOf } from "../edit.ts";
+import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, Predicate } from "../ir.ts";
 import { INVERSE, SWAPPED } from "../predicate.ts";
 import type { ConstantPool } from "./pool.ts";
@@ -48,6 +49,7 @@ class ConditionPass {
   /** Where each instruction stands, by id; filled only where it is asked for. */
   readonly #home: Block[] = [];
   #changed = false;
+  #hasCompares = false;
 
   constructor(fn: IrFunction, pool: ConstantPool, derive: boolean) {
     this.#fn = fn;
@@ -61,6 +63,7 @@ class ConditionPass {
   run(): boolean {
     const entry = this.#cfg.order[0];
     if (entry === undefined) return false;
+    this.#hasCompares = hasCompares(this.#fn.blocks);
     // What a block adds holds in the blocks that it dominates alone.
     const stack: { block: Block; next: number; own: Fact | null }[] = [{ block: entry, next: 0, own: null }];
     this.#block(entry);
@@ -88,14 +91,16 @@ class ConditionPass {
   }
 
   #block(block: Block): void {
-    for (const inst of block.insts) {
-      if (inst.op !== "cmp") continue;
-      const outcome = this.#decide({ predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst });
-      if (outcome === null) continue;
-      this.#replaced.set(inst, this.#pool.get("i32", outcome ? 1n : 0n));
-      this.#changed = true;
+    if (this.#hasCompares) {
+      for (const inst of block.insts) {
+        if (inst.op !== "cmp") continue;
+        const outcome = this.#decide({ predicate: inst.predicate, a: inst.args[0] as Inst, b: inst.args[1] as Inst });
+        if (outcome === null) continue;
+        this.#replaced.set(inst, this.#pool.get("i32", outcome ? 1n : 0n));
+        this.#changed = true;
+      }
+      this.#useDecided(block);
     }
-    this.#useDecided(block);
     const terminator = block.terminator;
     if (terminator?.op !== "branch") return;
     const [a, b] = terminator.args;
@@ -114,23 +119,28 @@ class ConditionPass {
    */
   #useDecided(block: Block): void {
     const visit = (args: Inst[]): void => {
-      for (let i = 0; i < args.length; i++) args[i] = this.#decidedUse(args[i] as Inst);
+      for (let i = 0; i < args.length; i++) {
+        const arg = args[i] as Inst;
+        if (arg.op === "cmp") args[i] = this.#decidedUse(arg);
+      }
     };
     for (const inst of block.insts) if (inst.op !== "phi") visit(inst.args);
     visit(terminatorArgs(block.terminator));
     for (const next of successors(block.terminator)) {
+      if (next.insts[0]?.op !== "phi") continue;
       const own = edgeFact(block, next);
       for (const inst of next.insts) {
         if (inst.op !== "phi") break;
         for (let i = 0; i < inst.args.length; i++) {
-          if (inst.blocks[i] === block) inst.args[i] = this.#decidedUse(inst.args[i] as Inst, own);
+          const arg = inst.args[i] as Inst;
+          if (arg.op === "cmp" && inst.blocks[i] === block) inst.args[i] = this.#decidedUse(arg, own);
         }
       }
     }
   }
 
-  #decidedUse(arg: Inst, own: Compare | null = null): Inst {
-    if (arg.op !== "cmp" || this.#replaced.has(arg)) return arg;
+  #decidedUse(arg: InstOf<"cmp">, own: Compare | null = null): Inst {
+    if (this.#replaced.has(arg)) return arg;
     const [a, b] = arg.args as [Inst, Inst];
     for (const fact of own ? [own, ...this.#facts.of(a)] : this.#facts.of(a)) {
       const outcome = sameOperands({ predicate: arg.predicate, a, b }, fact);
@@ -155,9 +165,9 @@ class ConditionPass {
     const direct = range && decideByRange(wanted.predicate, wanted.b.value, { range, bits });
     if (direct !== null || wanted.a.type === "ptr") return direct;
     const { min, max } = this.#ranges.of(wanted.a, (inst, user) => this.#checked(inst, user));
-    const top = 1n << BigInt(bits);
-    const isPositive = max < top / 2n;
-    const derived = { min, max, smin: isPositive ? min : -(top / 2n), smax: isPositive ? max : top / 2n - 1n, not: [] };
+    const half = HALF[bits];
+    const isPositive = max < half;
+    const derived = { min, max, smin: isPositive ? min : -half, smax: isPositive ? max : half - 1n, not: [] };
     return decideByRange(wanted.predicate, wanted.b.value, { range: derived, bits });
   }
 
@@ -183,6 +193,12 @@ class ConditionPass {
     }
     return null;
   }
+}
+
+function hasCompares(blocks: readonly Block[]): boolean {
+  for (const { insts } of blocks)
+    for (let i = 0; i < insts.length; i++) if ((insts[i] as Inst).op === "cmp") return true;
+  return false;
 }
 
 /** What holds on the way from a block to the next because of the branch between them. */
@@ -261,26 +277,33 @@ function stepsOf(pointer: Inst): { root: Inst; offset: bigint } {
   return { root, offset };
 }
 
+/** Half of what a register of so many bits can hold. */
+const HALF = { 32: 1n << 31n, 64: 1n << 63n } as const;
+
+const fullRange = (bits: 32 | 64): Range => {
+  const half = HALF[bits];
+  return { min: 0n, max: half + half - 1n, smin: -half, smax: half - 1n, not: [] };
+};
+
 /** What the facts about a value and constants say of it. */
 function rangeOf(value: Inst, facts: readonly Fact[]): Range | null {
   const bits = widthOf(value.type);
-  const top = 1n << BigInt(bits);
-  const range: Range = { min: 0n, max: top - 1n, smin: -(top / 2n), smax: top / 2n - 1n, not: [] };
-  let found = false;
+  let range: Range | null = null;
   for (const fact of facts) {
     if (fact.a !== value || fact.b.op !== "const") continue;
-    found = true;
+    range ??= fullRange(bits);
     restrict(range, fact.predicate, { c: fact.b.value, s: BigInt.asIntN(bits, fact.b.value) });
   }
-  if (found && range.max < top / 2n) {
+  if (range === null) return null;
+  if (range.max < HALF[bits]) {
     range.smin = range.smin > range.min ? range.smin : range.min;
     range.smax = range.smax < range.max ? range.smax : range.max;
   }
-  if (found && range.smin >= 0n) {
+  if (range.smin >= 0n) {
     range.min = range.min > range.smin ? range.min : range.smin;
     range.max = range.max < range.smax ? range.max : range.smax;
   }
-  return found ? range : null;
+  return range;
 }
 
 function restrict(range: Range, predicate: Predicate, { c, s }: { c: bigint; s: bigint }): void {

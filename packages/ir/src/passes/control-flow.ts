@@ -114,7 +114,8 @@ function simplifyPhis(fn: IrFunction): boolean {
   for (const block of fn.blocks) {
     const before = replaced.size;
     for (const inst of block.insts) {
-      const value = inst.op === "phi" ? onlyValue(inst, replaced) : null;
+      if (inst.op !== "phi") break;
+      const value = onlyValue(inst, replaced);
       if (value) replaced.set(inst, value);
     }
     if (replaced.size > before) block.insts = block.insts.filter((inst) => !replaced.has(inst));
@@ -126,8 +127,10 @@ function simplifyPhis(fn: IrFunction): boolean {
 /** The one value that the phi has, besides itself; null where there are several. */
 function onlyValue(phi: Inst, replaced: ReadonlyMap<Inst, Inst>): Inst | null {
   let only: Inst | null = null;
-  for (const arg of phi.args) {
-    const value = resolveValue(arg, replaced);
+  const { args } = phi;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] as Inst;
+    const value = replaced.size > 0 ? resolveValue(arg, replaced) : arg;
     if (value === phi || value === only) continue;
     if (only !== null) return null;
     only = value;
@@ -145,10 +148,9 @@ function skipEmptyBlocks(fn: IrFunction): boolean {
     const terminator = block.terminator as Terminator;
     if (terminator.op !== "jump" || terminator.to === block) continue;
     const { to } = terminator;
-    const from = new Set(preds.get(block));
-    const others = new Set(preds.get(to));
-    if (from.size === 0 || !canSkip(block, to, { from, others })) continue;
-    redirect(block, to, from);
+    const from = preds.get(block) ?? [];
+    if (from.length === 0 || !canSkip(block, to, { from, others: preds.get(to) ?? [] })) continue;
+    redirect(block, to, new Set(from));
     const entering = preds.get(block) ?? [];
     preds.set(block, []);
     preds.set(to, [...(preds.get(to) ?? []).filter((pred) => pred !== block), ...entering]);
@@ -157,17 +159,18 @@ function skipEmptyBlocks(fn: IrFunction): boolean {
   return changed;
 }
 
-function canSkip(block: Block, to: Block, around: { from: Set<Block>; others: Set<Block> }): boolean {
+function canSkip(block: Block, to: Block, around: { from: readonly Block[]; others: readonly Block[] }): boolean {
+  if (to.insts[0]?.op !== "phi") return true;
+  for (const pred of around.from) {
+    // The copies that the phi stands for would land on an edge that must be split again.
+    if (successorCount(pred.terminator) > 1) return false;
+  }
   const phis = to.insts.filter((inst): inst is InstOf<"phi"> => inst.op === "phi");
-  if (phis.length === 0) return true;
   for (const pred of around.from) {
     // Two edges from one block must bring the same values.
-    if (around.others.has(pred)) {
-      const differ = phis.some((phi) => phi.args[phi.blocks.indexOf(pred)] !== phi.args[phi.blocks.indexOf(block)]);
-      if (differ) return false;
-    }
-    // The copies that the phi stands for would land on an edge that must be split again.
-    if (successors(pred.terminator).length > 1) return false;
+    if (!around.others.includes(pred)) continue;
+    const differ = phis.some((phi) => phi.args[phi.blocks.indexOf(pred)] !== phi.args[phi.blocks.indexOf(block)]);
+    if (differ) return false;
   }
   return true;
 }
@@ -206,11 +209,12 @@ function mergeChains(fn: IrFunction): boolean {
       if (terminator.op !== "jump") break;
       const { to } = terminator;
       if (to === block || to === fn.blocks[0] || preds.get(to)?.length !== 1 || to.insts[0]?.op === "phi") break;
-      block.insts.push(...to.insts);
+      for (const inst of to.insts) block.insts.push(inst);
       block.terminator = to.terminator;
       for (const next of successors(to.terminator)) {
         for (const phi of next.insts) {
-          if (phi.op === "phi") phi.blocks = phi.blocks.map((from) => (from === to ? block : from));
+          if (phi.op !== "phi") break;
+          phi.blocks = phi.blocks.map((from) => (from === to ? block : from));
         }
         const list = preds.get(next);
         list?.splice(list.indexOf(to), 1, block);

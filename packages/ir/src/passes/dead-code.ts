@@ -15,17 +15,26 @@ export function removeDeadCode(fn: IrFunction, options: { constants?: boolean } 
     live[inst.id] = 1;
     work.push(inst);
   };
-  for (const block of fn.blocks) {
-    for (const inst of block.insts) if (hasEffect(inst)) need(inst);
-    for (const arg of terminatorArgs(block.terminator)) need(arg);
+  const needAll = (args: readonly Inst[]): void => {
+    for (let i = 0; i < args.length; i++) need(args[i] as Inst);
+  };
+  for (const { insts, terminator } of fn.blocks) {
+    for (let i = 0; i < insts.length; i++) {
+      const inst = insts[i] as Inst;
+      if (hasEffect(inst)) need(inst);
+    }
+    needAll(terminatorArgs(terminator));
   }
-  for (let inst = work.pop(); inst !== undefined; inst = work.pop()) for (const arg of inst.args) need(arg);
+  for (let inst = work.pop(); inst !== undefined; inst = work.pop()) needAll(inst.args);
+  const isKept = (inst: Inst): boolean =>
+    live[inst.id] === 1 || inst.op === "param" || (inst.op === "const" && options.constants !== true);
   let changed = false;
   for (const block of fn.blocks) {
-    const isKept = (inst: Inst): boolean =>
-      live[inst.id] === 1 || inst.op === "param" || (inst.op === "const" && !options.constants);
-    if (block.insts.every(isKept)) continue;
-    block.insts = block.insts.filter(isKept);
+    const { insts } = block;
+    let at = 0;
+    while (at < insts.length && isKept(insts[at] as Inst)) at++;
+    if (at === insts.length) continue;
+    block.insts = insts.filter(isKept);
     changed = true;
   }
   return changed;

@@ -40,29 +40,37 @@ class Simplifier {
   #block(block: Block): void {
     const insts = block.insts;
     const rewriter = this.#rewriter;
-    rewriter.out = [];
+    const replaced = this.#replaced;
+    const { out } = rewriter;
+    out.length = 0;
     // The entry may get constants in front while it is walked: they go to the array that is there then.
     const isEntry = block === this.#fn.blocks[0];
-    block.insts = isEntry ? [] : insts;
-    for (const inst of insts) {
-      if (this.#replaced.size > 0) resolveAll(inst.args, this.#replaced);
+    if (isEntry) block.insts = [];
+    for (let i = 0; i < insts.length; i++) {
+      const inst = insts[i] as Inst;
+      if (replaced.size > 0) resolveAll(inst.args, replaced);
       rewriter.loc = inst.loc;
       const better = simplify(rewriter, inst);
-      if (better === null || better === inst) rewriter.out.push(inst);
+      if (better === null || better === inst) out.push(inst);
       else {
-        this.#replaced.set(inst, better);
+        replaced.set(inst, better);
         rewriter.passUses(inst, better);
       }
     }
-    block.insts = isEntry ? [...block.insts, ...rewriter.out] : rewriter.out;
-    const added = rewriter.out;
-    resolveAll(terminatorArgs(block.terminator), this.#replaced);
-    if (block.terminator?.op !== "branch") return;
-    rewriter.loc = undefined;
-    const before = added.length;
-    simplifyBranch(rewriter, block.terminator);
-    if (isEntry && added.length > before) block.insts.push(...added.slice(before));
+    if (replaced.size > 0) resolveAll(terminatorArgs(block.terminator), replaced);
+    if (block.terminator?.op === "branch") {
+      rewriter.loc = undefined;
+      simplifyBranch(rewriter, block.terminator);
+    }
+    if (isEntry) block.insts = [...block.insts, ...out];
+    else if (!isSame(insts, out)) block.insts = out.slice();
   }
+}
+
+function isSame(a: readonly Inst[], b: readonly Inst[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** What the instruction's value is instead, the instruction itself if it was changed in place, or null. */

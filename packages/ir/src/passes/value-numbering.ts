@@ -3,9 +3,9 @@
  * Equal computations are done once, where the first dominates the others.
  */
 import { possibleBits } from "../analysis/bits.ts";
-import { isPure } from "../analysis/effects.ts";
 import { buildCfg, terminatorArgs } from "../analysis/cfg.ts";
 import { replaceValues } from "../edit.ts";
+import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
 
 const COMMUTATIVE = new Set(["add", "mul", "and", "or", "xor"]);
@@ -16,59 +16,52 @@ export function numberValues(fn: IrFunction): boolean {
   const entry = cfg.order[0];
   if (entry === undefined) return false;
   const replaced = new Map<Inst, Inst>();
-  const resolve = (inst: Inst): Inst => replaced.get(inst) ?? inst;
-  const table = new Map<Key, Known>();
+  const table = new ValueTable();
   const checks = new Checks(fn);
-  const visit = (block: Block, depth: number): Added[] => {
-    const added: Added[] = [];
-    checks.enter(cfg.preds.get(block) ?? [], depth);
+  const resolveAll = (args: Inst[]): void => {
+    if (replaced.size === 0) return;
+    for (let i = 0; i < args.length; i++) args[i] = replaced.get(args[i] as Inst) ?? (args[i] as Inst);
+  };
+  const visit = (block: Block, depth: number): Frame => {
+    const { insts } = block;
+    const mark = table.size;
     const before = replaced.size;
-    for (const inst of block.insts) {
-      const { args } = inst;
-      if (replaced.size > 0) for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
-      const key = keyOf(inst, { block, ids: fn.nextId });
-      if (key === null) continue;
-      const known = table.get(key);
-      if (known && !checks.separate(inst, known.depth)) {
-        replaced.set(inst, known.inst);
-        continue;
-      }
-      added.push({ key, before: known });
-      table.set(key, { inst, depth });
+    checks.enter(cfg.preds.get(block), depth);
+    for (let i = 0; i < insts.length; i++) {
+      const inst = insts[i] as Inst;
+      resolveAll(inst.args);
+      const operator = operatorOf(inst);
+      if (operator < 0) continue;
+      const known = table.find(inst, operator, block);
+      if (known && !checks.separate(inst, table.depth)) replaced.set(inst, known);
+      else table.add(inst, depth);
     }
-    if (replaced.size > before) block.insts = block.insts.filter((inst) => !replaced.has(inst));
-    const args = terminatorArgs(block.terminator);
-    for (let i = 0; i < args.length; i++) args[i] = resolve(args[i] as Inst);
-    return added;
+    if (replaced.size > before) block.insts = insts.filter((inst) => !replaced.has(inst));
+    resolveAll(terminatorArgs(block.terminator));
+    const children = cfg.children.get(block) ?? [];
+    return { children, left: children.length, mark };
   };
   // What a block adds is known in the blocks that it dominates alone.
-  const stack: { children: Block[]; added: Added[] }[] = [
-    { children: [...(cfg.children.get(entry) ?? [])], added: visit(entry, 0) },
-  ];
+  const stack: Frame[] = [visit(entry, 0)];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const child = top.children.pop();
-    if (child === undefined) {
-      for (const { key, before } of top.added.reverse()) {
-        if (before) table.set(key, before);
-        else table.delete(key);
-      }
+    if (top.left > 0) stack.push(visit(top.children[--top.left] as Block, stack.length));
+    else {
+      table.cut(top.mark);
       stack.pop();
       checks.leave(stack.length);
-    } else stack.push({ children: [...(cfg.children.get(child) ?? [])], added: visit(child, stack.length) });
+    }
   }
   replaceValues(fn, replaced);
   return replaced.size > 0;
 }
 
-interface Known {
-  readonly inst: Inst;
-  /** Of its block in the dominator tree. */
-  readonly depth: number;
-}
-
-interface Added {
-  readonly key: Key;
-  readonly before: Known | undefined;
+/** A block on the way from the entry. */
+interface Frame {
+  readonly children: readonly Block[];
+  /** Of the children, from the first. */
+  left: number;
+  /** What the table held before the block. */
+  readonly mark: number;
 }
 
 /** How much of a chain of arithmetic is looked at. */
@@ -91,9 +84,9 @@ class Checks {
   }
 
   /** Comes into a block from its predecessors. */
-  enter(preds: readonly Block[], depth: number): void {
+  enter(preds: readonly Block[] | undefined, depth: number): void {
     if (this.#indexes.size === 0) return;
-    const terminator = preds.length === 1 ? preds[0]?.terminator : undefined;
+    const terminator = preds?.length === 1 ? preds[0]?.terminator : undefined;
     if (terminator?.op !== "branch") return;
     for (const arg of terminator.args) {
       for (let value: Inst | undefined = arg; value && value.op !== "const"; value = copied(value)) {
@@ -135,10 +128,12 @@ function indexesOf(fn: IrFunction): ReadonlySet<Inst> {
     found.add(value);
     value.args.forEach(note);
   };
-  for (const block of fn.blocks) {
-    for (const inst of block.insts) {
-      const [pointer, by] = inst.op === "ptradd" ? inst.args : [];
-      if (!pointer || !by || by.op === "const") continue;
+  for (const { insts } of fn.blocks) {
+    for (let i = 0; i < insts.length; i++) {
+      const inst = insts[i] as Inst;
+      if (inst.op !== "ptradd") continue;
+      const [pointer, by] = inst.args as [Inst, Inst];
+      if (by.op === "const") continue;
       if (!isInPacket(pointer) || possibleBits(by) > SMALL_OFFSET) note(by);
     }
   }
@@ -156,59 +151,132 @@ function copied(value: Inst): Inst | undefined {
   return isCopy ? value.args[0] : undefined;
 }
 
-/** A number where operator and operands fit into one: most do. */
-type Key = string | number;
+const BUCKETS = 1024;
 
-/** Equal for instructions that give the same value. */
-function keyOf(inst: Inst, { block, ids }: { block: Block; ids: number }): Key | null {
-  if (inst.op === "phi") {
-    const incoming = inst.args.map((arg, i) => `${inst.blocks[i]?.id}:${arg.id}`).sort();
-    return `phi ${inst.type} ${block.id} ${incoming.join(" ")}`;
+/** Values by operator and operands: the last that was added is found first, and goes first. */
+class ValueTable {
+  readonly #heads = new Int32Array(BUCKETS).fill(-1);
+  readonly #insts: Inst[] = [];
+  readonly #operators: number[] = [];
+  readonly #hashes: number[] = [];
+  readonly #depths: number[] = [];
+  readonly #next: number[] = [];
+  /** Of what was looked for last. */
+  #hash = 0;
+  #operator = 0;
+  /** Where in the dominator tree the value that was found last stands. */
+  depth = 0;
+
+  get size(): number {
+    return this.#insts.length;
   }
-  if (inst.op === "const" || !isPure(inst)) return null;
-  const operator = operatorOf(inst);
-  const [x, y] = inst.args;
-  if (operator === null || inst.args.length > 2) {
-    return `${inst.op} ${inst.type} ${attributes(inst)} ${inst.args.map((arg) => arg.id).join(" ")}`;
+
+  /** One that gives the same value. */
+  find(inst: Inst, operator: number, block: Block): Inst | null {
+    const { args } = inst;
+    let hash = Math.imul(operator, 0x9e37_79b1);
+    // The same for exchanged operands.
+    for (let i = 0; i < args.length; i++) hash = (hash + Math.imul((args[i] as Inst).id + 1, 0x85eb_ca6b)) | 0;
+    if (inst.op === "phi") hash ^= block.id;
+    this.#operator = operator;
+    this.#hash = (hash ^ (hash >>> 15)) & (BUCKETS - 1);
+    for (let at = this.#heads[this.#hash] as number; at >= 0; at = this.#next[at] as number) {
+      if (this.#operators[at] !== operator) continue;
+      const known = this.#insts[at] as Inst;
+      if (!isEqual(known, inst, operator)) continue;
+      this.depth = this.#depths[at] as number;
+      return known;
+    }
+    return null;
   }
-  let [a, b] = [x ? x.id + 1 : 0, y ? y.id + 1 : 0];
-  const commutes =
-    inst.op === "binary" ? COMMUTATIVE.has(inst.binary) : inst.op === "cmp" && isSymmetric(inst.predicate);
-  if (commutes && a > b) [a, b] = [b, a];
-  const key = (operator * (ids + 1) + a) * (ids + 1) + b;
-  return Number.isSafeInteger(key) ? key : `${operator} ${a} ${b}`;
+
+  /** What was looked for last. */
+  add(inst: Inst, depth: number): void {
+    const at = this.#insts.length;
+    this.#insts.push(inst);
+    this.#operators.push(this.#operator);
+    this.#hashes.push(this.#hash);
+    this.#depths.push(depth);
+    this.#next.push(this.#heads[this.#hash] as number);
+    this.#heads[this.#hash] = at;
+  }
+
+  /** Forgets what was added since the table had that size. */
+  cut(size: number): void {
+    for (let at = this.#insts.length - 1; at >= size; at--) {
+      this.#heads[this.#hashes[at] as number] = this.#next[at] as number;
+    }
+    this.#insts.length = size;
+    this.#operators.length = size;
+    this.#hashes.length = size;
+    this.#depths.length = size;
+    this.#next.length = size;
+  }
 }
+
+/** Whether two instructions of one operator give the same value. */
+function isEqual(known: Inst, inst: Inst, operator: number): boolean {
+  if (inst.op === "phi") return known.op === "phi" && isSamePhi(known, inst);
+  const [x, y] = [known.args, inst.args];
+  const [a, b] = [x[0], y[0]];
+  const same = a === b && x[1] === y[1] && x[2] === y[2];
+  if (!same && !(x[1] === b && a === y[1] && commutes(inst))) return false;
+  return operator < NAMED || attributes(known) === attributes(inst);
+}
+
+const commutes = (inst: Inst): boolean =>
+  inst.op === "binary" ? COMMUTATIVE.has(inst.binary) : inst.op === "cmp" && isSymmetric(inst.predicate);
+
+/** Whether two phis have the same value from each block; then they are of one block, since the first dominates the second. */
+function isSamePhi(a: InstOf<"phi">, b: InstOf<"phi">): boolean {
+  if (a.args.length !== b.args.length) return false;
+  let inOrder = true;
+  for (let i = 0; i < a.args.length && inOrder; i++) inOrder = a.args[i] === b.args[i] && a.blocks[i] === b.blocks[i];
+  return inOrder || incomingOf(a) === incomingOf(b);
+}
+
+const incomingOf = (phi: InstOf<"phi">): string =>
+  phi.args
+    .map((arg, i) => `${phi.blocks[i]?.id}:${arg.id}`)
+    .sort()
+    .join(" ");
 
 const BINARY_OPS: readonly string[] = "add sub mul udiv sdiv umod smod and or xor shl lshr ashr".split(" ");
 const PREDICATES: readonly string[] = "eq ne ult ule ugt uge slt sle sgt sge set".split(" ");
 const TYPES: readonly unknown[] = ["i32", "i64", "ptr"];
 
-/** A small number for operation, attributes and type; null where names are among the attributes. */
-function operatorOf(inst: Inst): number | null {
-  const type = TYPES.indexOf(inst.type);
-  switch (inst.op) {
+/** Operators from here on have names among their attributes. */
+const NAMED = 120 * 4;
+
+/** A small number for operation, attributes and type; -1 where equal instructions do not give equal values, and for constants, which are pooled. */
+function operatorOf(inst: Inst): number {
+  const { op } = inst;
+  switch (op) {
+    case "load":
+    case "store":
+    case "const":
+      return -1;
     case "binary":
-      return BINARY_OPS.indexOf(inst.binary) * 4 + type;
+      return BINARY_OPS.indexOf(inst.binary) * 4 + TYPES.indexOf(inst.type);
     case "cmp":
-      return (20 + PREDICATES.indexOf(inst.predicate)) * 4 + type;
+      return (20 + PREDICATES.indexOf(inst.predicate)) * 4 + TYPES.indexOf(inst.type);
     case "ext":
-      return (40 + (inst.from >> 3) * 2 + (inst.signed ? 1 : 0)) * 4 + type;
+      return (40 + (inst.from >> 3) * 2 + (inst.signed ? 1 : 0)) * 4 + TYPES.indexOf(inst.type);
     case "bswap":
-      return (60 + (inst.bits >> 3)) * 4 + type;
+      return (60 + (inst.bits >> 3)) * 4 + TYPES.indexOf(inst.type);
     case "hton":
-      return (80 + (inst.bits >> 3)) * 4 + type;
-    case "trunc":
-      return 100 * 4 + type;
-    case "neg":
-      return 101 * 4 + type;
-    case "ptradd":
-      return 102 * 4 + type;
-    case "ptrsub":
-      return 103 * 4 + type;
-    default:
-      return null;
+      return (80 + (inst.bits >> 3)) * 4 + TYPES.indexOf(inst.type);
+    default: {
+      const number = OTHERS[op];
+      return number === undefined ? -1 : number * 4 + TYPES.indexOf(inst.type);
+    }
   }
 }
+
+const OTHERS: Readonly<Partial<Record<Inst["op"], number>>> = {
+  ...{ trunc: 100, neg: 101, ptradd: 102, ptrsub: 103, select: 104, phi: 105 },
+  ...{ map: 120, data: 121, function: 122, ksym: 123, core: 124 },
+};
 
 const isSymmetric = (predicate: string): boolean => predicate === "eq" || predicate === "ne" || predicate === "set";
 

@@ -4,7 +4,7 @@
  */
 import { PossibleBits } from "../../analysis/bits.ts";
 import { terminatorArgs } from "../../analysis/cfg.ts";
-import { become, makeInst, useCounts, widthOf } from "../../edit.ts";
+import { become, makeInst, widthOf } from "../../edit.ts";
 import type { InstBody } from "../../edit.ts";
 import { evaluateBinary } from "../../evaluate/arithmetic.ts";
 import type { BinaryOp, Inst, IrFunction, Loc, Predicate, ValueType } from "../../ir.ts";
@@ -16,27 +16,32 @@ export interface SimplifyOptions {
 
 export class Rewriter {
   readonly options: SimplifyOptions;
-  /** The block's instructions so far. */
-  out: Inst[] = [];
+  /** The block's instructions so far; the same list for one block after the other. */
+  readonly out: Inst[] = [];
   /** Where new instructions come from. */
   loc: Loc | undefined;
   changed = false;
   readonly #fn: IrFunction;
   readonly #pool: ConstantPool;
   readonly #uses: number[];
-  readonly #compared = new Set<Inst>();
+  readonly #compared: Marks;
   /** Swapped values of which more is read than whether they equal others. */
-  readonly #valued = new Set<Inst>();
+  readonly #valued: Marks;
   readonly #bits = new PossibleBits();
 
   constructor(fn: IrFunction, pool: ConstantPool, options: SimplifyOptions) {
     this.#fn = fn;
     this.#pool = pool;
     this.options = options;
-    this.#uses = Array.from(useCounts(fn));
-    for (const block of fn.blocks) {
-      for (const inst of block.insts) this.#noteUses(inst.op === "cmp" ? inst.predicate : null, inst.args);
-      const { terminator } = block;
+    this.#compared = new Marks(fn.nextId);
+    this.#valued = new Marks(fn.nextId);
+    // oxlint-disable-next-line unicorn/no-new-array -- Array.from fills it one by one
+    this.#uses = new Array<number>(fn.nextId).fill(0);
+    for (const { insts, terminator } of fn.blocks) {
+      for (let i = 0; i < insts.length; i++) {
+        const inst = insts[i] as Inst;
+        this.#noteUses(inst.op === "cmp" ? inst.predicate : null, inst.args);
+      }
       const predicate = terminator?.op === "branch" ? terminator.predicate : terminator?.op === "switch" ? "ne" : null;
       this.#noteUses(predicate, terminatorArgs(terminator));
     }
@@ -111,9 +116,11 @@ export class Rewriter {
   }
 
   #noteUses(predicate: Predicate | null, args: readonly Inst[]): void {
-    for (const arg of args) {
+    const isTest = predicate === "eq" || predicate === "ne";
+    for (let i = 0; i < args.length; i++) {
+      const arg = args[i] as Inst;
+      this.#uses[arg.id] = (this.#uses[arg.id] as number) + 1;
       if (predicate !== null) noteCompared(arg, this.#compared);
-      const isTest = predicate === "eq" || predicate === "ne";
       if (!isTest && (arg.op === "bswap" || arg.op === "hton")) this.#valued.add(arg);
     }
   }
@@ -123,8 +130,30 @@ export class Rewriter {
   }
 }
 
+/** A set of instructions, by their numbers. */
+class Marks {
+  #bytes: Uint8Array;
+
+  constructor(size: number) {
+    this.#bytes = new Uint8Array(size);
+  }
+
+  has({ id }: Inst): boolean {
+    return this.#bytes[id] === 1;
+  }
+
+  add({ id }: Inst): void {
+    if (id >= this.#bytes.length) {
+      const wider = new Uint8Array(id * 2);
+      wider.set(this.#bytes);
+      this.#bytes = wider;
+    }
+    this.#bytes[id] = 1;
+  }
+}
+
 /** The value, and what it is a copy of. */
-function noteCompared(value: Inst, found: Set<Inst>): void {
+function noteCompared(value: Inst, found: Marks): void {
   for (let next: Inst | undefined = value; next && next.op !== "const" && !found.has(next); next = copied(next)) {
     found.add(next);
   }
