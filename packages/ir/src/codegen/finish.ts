@@ -124,18 +124,21 @@ export function threadJumps(code: MFunction): void {
 
 /** Blocks that do the same and go on alike become one. */
 export function mergeEqualBlocks(code: MFunction): void {
+  const own = new Map<MBlock, number>();
   for (let changed = true; changed;) {
     changed = false;
-    const known = new Map<string, MBlock>();
+    const known = new Map<number, MBlock[]>();
     const replaced = new Map<MBlock, MBlock>();
-    for (const block of code.blocks.slice(1)) {
-      const key = `${block.insts.map(instKey).join("\n")}\n${terminatorKey(block.terminator)}`;
-      const twin = known.get(key);
-      if (twin === undefined) known.set(key, block);
-      else {
+    for (let i = 1; i < code.blocks.length; i++) {
+      const block = code.blocks[i] as MBlock;
+      const hash = hashOf(block, own);
+      const alike = known.get(hash);
+      const twin = alike?.find((other) => doSame(other, block));
+      if (twin !== undefined) {
         replaced.set(block, twin);
         twin.cold &&= block.cold;
-      }
+      } else if (alike) alike.push(block);
+      else known.set(hash, [block]);
     }
     if (replaced.size === 0) continue;
     changed = true;
@@ -155,24 +158,53 @@ export function mergeEqualBlocks(code: MFunction): void {
   }
 }
 
-/** Equal for instructions that do the same; where they come from does not count. */
-function instKey(inst: MInst): string {
-  const { opcode, dst, a, b, offset, imm, immHigh, ref, core, count, space } = inst;
-  const more = ref || core ? JSON.stringify([ref, core]) : "";
-  return `${opcode} ${dst} ${a} ${b} ${offset} ${imm} ${immHigh ?? 0} ${count ?? 0} ${space ?? ""} ${more}`;
+/** Equal for blocks that do the same. `own`: what was found of blocks' instructions before; they do not change. */
+function hashOf(block: MBlock, own: Map<MBlock, number>): number {
+  let hash = own.get(block);
+  if (hash === undefined) {
+    hash = block.insts.length;
+    for (let i = 0; i < block.insts.length; i++) {
+      const { opcode, dst, a, b, offset, imm } = block.insts[i] as MInst;
+      hash = mix(mix(hash, (opcode << 12) ^ (dst << 8) ^ (a << 4) ^ b), mix(offset, imm));
+    }
+    own.set(block, hash);
+  }
+  const { terminator } = block;
+  if (terminator.kind === "jump") return mix(hash, terminator.to.id);
+  return terminator.kind === "branch" ? mix(mix(hash, terminator.yes.id), terminator.no.id) : hash;
 }
 
-function terminatorKey(terminator: MBlock["terminator"]): string {
-  switch (terminator.kind) {
-    case "exit":
-      return "exit";
-    case "jump":
-      return `jump ${terminator.to.id}`;
-    case "branch": {
-      const { condition, wide, a, b, imm, yes, no } = terminator;
-      return `branch ${condition} ${wide} ${a} ${b} ${imm} ${yes.id} ${no.id}`;
-    }
-  }
+const mix = (hash: number, word: number): number => (Math.imul(hash ^ word, 0x9e37_79b1) ^ (hash >>> 15)) | 0;
+
+/** Where they come from does not count. */
+function doSame(a: MBlock, b: MBlock): boolean {
+  if (a.insts.length !== b.insts.length || !endAlike(a.terminator, b.terminator)) return false;
+  for (let i = 0; i < a.insts.length; i++) if (!isTwin(a.insts[i] as MInst, b.insts[i] as MInst)) return false;
+  return true;
+}
+
+function isTwin(a: MInst, b: MInst): boolean {
+  return (
+    a.opcode === b.opcode &&
+    a.dst === b.dst &&
+    a.a === b.a &&
+    a.b === b.b &&
+    a.offset === b.offset &&
+    a.imm === b.imm &&
+    (a.immHigh ?? 0) === (b.immHigh ?? 0) &&
+    (a.count ?? 0) === (b.count ?? 0) &&
+    a.space === b.space &&
+    referKey(a) === referKey(b)
+  );
+}
+
+const referKey = ({ ref, core }: MInst): string => (ref || core ? JSON.stringify([ref, core]) : "");
+
+function endAlike(a: MBlock["terminator"], b: MBlock["terminator"]): boolean {
+  if (a.kind === "jump") return b.kind === "jump" && a.to === b.to;
+  if (a.kind !== "branch" || b.kind !== "branch") return a.kind === b.kind;
+  const sameTest = a.condition === b.condition && a.wide === b.wide && a.a === b.a && a.b === b.b && a.imm === b.imm;
+  return sameTest && a.yes === b.yes && a.no === b.no;
 }
 
 export function keepReachable(code: MFunction): void {

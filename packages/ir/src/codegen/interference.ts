@@ -97,11 +97,15 @@ export function buildInterference(code: MFunction): Interference {
 function addInst(graph: Interference, live: LiveSet, inst: MInst, weight: number): void {
   const dst = definition(inst);
   const isCopy = isPlainCopy(inst);
+  const { items } = live;
   if (inst.kind === "call") {
-    for (let r = 0; r <= 5; r++) for (const reg of live.items) connect(graph, r, reg);
+    for (let r = 0; r <= 5; r++) for (let i = 0; i < items.length; i++) connect(graph, r, items[i] as Reg);
   } else if (dst !== NONE) {
     // A copy's source keeps its value in the same register; the affinity decides.
-    for (const reg of live.items) if (reg !== dst && !(isCopy && reg === inst.a)) connect(graph, dst, reg);
+    for (let i = 0; i < items.length; i++) {
+      const reg = items[i] as Reg;
+      if (reg !== dst && !(isCopy && reg === inst.a)) connect(graph, dst, reg);
+    }
     addTies(graph, inst, weight);
     graph.costs[dst] = (graph.costs[dst] as number) + weight;
   }

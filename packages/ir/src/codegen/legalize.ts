@@ -50,8 +50,11 @@ export class Emitter {
 }
 
 /** Copies and zeroing become loads and stores; accesses get the alignment that the verifier asks for. */
-export function lowerMemory(fn: IrFunction): void {
+export function lowerMemory(fn: IrFunction): boolean {
+  let changed = false;
   for (const block of fn.blocks) {
+    if (!block.insts.some(isToLower)) continue;
+    changed = true;
     const out: Inst[] = [];
     const emitter = new Emitter(fn, out);
     for (const inst of block.insts) {
@@ -64,6 +67,11 @@ export function lowerMemory(fn: IrFunction): void {
     }
     block.insts = out;
   }
+  return changed;
+}
+
+function isToLower(inst: Inst): boolean {
+  return inst.op === "copy" || inst.op === "zero" || ((inst.op === "load" || inst.op === "store") && misaligned(inst));
 }
 
 /** Spaces where the verifier (or, for `unknown`, possibly) is strict about alignment. */

@@ -127,7 +127,8 @@ function exposedRegisters(code: MFunction): Exposed {
       columns.add(reg);
     };
     written.clear();
-    for (const inst of block.insts) {
+    for (let i = 0; i < block.insts.length; i++) {
+      const inst = block.insts[i] as MInst;
       forEachUse(inst, use);
       const reg = definition(inst);
       if (reg !== NONE) written.add(reg);
@@ -140,7 +141,8 @@ function exposedRegisters(code: MFunction): Exposed {
 }
 
 function forEachWritten(block: MBlock, visit: (reg: Reg) => void): void {
-  for (const inst of block.insts) {
+  for (let i = 0; i < block.insts.length; i++) {
+    const inst = block.insts[i] as MInst;
     const reg = definition(inst);
     if (reg !== NONE) visit(reg);
     if (inst.kind === "call") for (let r = 0; r <= 5; r++) visit(r);

@@ -100,8 +100,11 @@ export interface MFunction {
   slots: Slot[];
 }
 
+/** All attributes, set or not, in one order: engines then know one layout of object. */
 export function makeInst(kind: MKind, opcode: number, parts: Partial<MInst>): MInst {
-  return { kind, opcode, dst: NONE, a: NONE, b: NONE, offset: 0, imm: 0, slot: -1, ...parts };
+  const { dst = NONE, a = NONE, b = NONE, offset = 0, imm = 0, immHigh, slot = -1, loc } = parts;
+  const { ref, core, space, count, keep } = parts;
+  return { kind, opcode, dst, a, b, offset, imm, immHigh, slot, ref, core, space, count, keep, loc };
 }
 
 export function blockSuccessors(block: MBlock): MBlock[] {

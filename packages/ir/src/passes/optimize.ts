@@ -36,9 +36,14 @@ const MOST_UNROLLED = 2;
 
 /**
  * Simplifies until nothing changes any more, and gives whether that was reached: then another time would change nothing. `derive`: see
- * `decideByDominators`.
+ * `decideByDominators`. `isClean`: that was reached before, without `derive`, and nothing has changed since.
  */
-export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false): boolean {
+export function cleanUp(
+  fn: IrFunction,
+  options: OptimizeOptions,
+  { derive = false, isClean = false }: { derive?: boolean; isClean?: boolean } = {},
+): boolean {
+  if (isClean && !derive) return true;
   const pool = new ConstantPool(fn);
   const passes = [
     () => simplifyInstructions(fn, pool, options),
@@ -47,8 +52,8 @@ export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false
     () => decideByDominators(fn, pool, { derive }),
   ];
   // Each runs until no other has changed anything since.
-  let left = passes.length;
-  for (let run = 0; left > 0 && run < MOST_ROUNDS * passes.length; run++) {
+  let left = isClean ? 1 : passes.length;
+  for (let run = passes.length - left; left > 0 && run < MOST_ROUNDS * passes.length; run++) {
     const changed = passes[run % passes.length]?.() === true;
     left = changed ? passes.length : left - 1;
     // What is dead keeps values from being used once only.
@@ -59,44 +64,86 @@ export function cleanUp(fn: IrFunction, options: OptimizeOptions, derive = false
 
 /** All passes on one function, whose calls are inlined. `isClean`: it comes from `cleanUp` as it is. */
 export function optimizeFunction(fn: IrFunction, options: OptimizeOptions, isClean = false): void {
-  if (!isClean) {
-    removeUnreachable(fn);
-    cleanUp(fn, options);
-  }
-  const promoted = promoteStack(fn, new ConstantPool(fn));
-  const shadowed = shadowCounters(fn, new ConstantPool(fn));
-  if (promoted || shadowed) {
-    constructSsa(fn);
-    cleanUp(fn, options);
-  }
-  for (let round = 0; round < MOST_THREADED && threadJumps(fn); round++) cleanUp(fn, options);
-  for (let round = 0; round < MOST_UNROLLED && unrollLoops(fn); round++) cleanUp(fn, options);
-  if (rotateLoops(fn)) cleanUp(fn, options);
-  for (let round = 0; round < 3; round++) {
-    const loads = eliminateLoads(fn);
-    const stores = eliminateStores(fn);
-    if (!loads && !stores) break;
-    cleanUp(fn, options);
-  }
-  let merged = false;
-  while (mergeChecks(fn)) merged = true;
-  if (merged) cleanUp(fn, options);
-  lowerMemory(fn);
-  eliminateStores(fn);
-  if (eliminateLoads(fn)) eliminateStores(fn);
-  cleanUp(fn, options);
-  if (hoistInvariants(fn)) cleanUp(fn, options);
-  // Nothing is moved up from here on.
-  sinkIndexes(fn);
-  if (selectBits(fn, new ConstantPool(fn))) cleanUp(fn, options);
-  finishArithmetic(fn, options);
-  if (combineAccesses(fn, new ConstantPool(fn), options)) cleanUp(fn, options, true);
-  removeDeadCode(fn, { constants: true });
+  new Optimizer(fn, options, isClean).run();
 }
 
-function finishArithmetic(fn: IrFunction, options: OptimizeOptions): void {
-  multiplyInstead(fn, new ConstantPool(fn));
-  cleanUp(fn, options, true);
-  for (let round = 0; round < 3 && normalizeIndexes(fn, new ConstantPool(fn)); round++) cleanUp(fn, options, true);
-  if (scaleCounters(fn, new ConstantPool(fn))) cleanUp(fn, options, true);
+class Optimizer {
+  readonly #fn: IrFunction;
+  readonly #options: OptimizeOptions;
+  /** Whether the function is as `cleanUp` would leave it. */
+  #isClean: boolean;
+
+  constructor(fn: IrFunction, options: OptimizeOptions, isClean: boolean) {
+    this.#fn = fn;
+    this.#options = options;
+    this.#isClean = isClean;
+  }
+
+  run(): void {
+    const fn = this.#fn;
+    if (!this.#isClean) removeUnreachable(fn);
+    this.#cleanUp();
+    this.#registers();
+    for (let round = 0; round < MOST_THREADED && threadJumps(fn); round++) this.#cleanUpAfter();
+    for (let round = 0; round < MOST_UNROLLED && unrollLoops(fn); round++) this.#cleanUpAfter();
+    if (rotateLoops(fn)) this.#cleanUpAfter();
+    this.#memory();
+    if (hoistInvariants(fn)) this.#cleanUpAfter();
+    // Nothing is moved up from here on.
+    if (sinkIndexes(fn)) this.#isClean = false;
+    if (selectBits(fn, new ConstantPool(fn))) this.#cleanUpAfter();
+    this.#arithmetic();
+    if (combineAccesses(fn, new ConstantPool(fn), this.#options)) this.#cleanUpAfter(true);
+    removeDeadCode(fn, { constants: true });
+  }
+
+  /** After a change. */
+  #cleanUpAfter(derive = false): void {
+    this.#isClean = false;
+    this.#cleanUp(derive);
+  }
+
+  /** Where nothing has changed it is clean still. What is clean with `derive` is so without. */
+  #cleanUp(derive = false): void {
+    this.#isClean = cleanUp(this.#fn, this.#options, { derive, isClean: this.#isClean });
+  }
+
+  /** Memory that can be variables. */
+  #registers(): void {
+    const fn = this.#fn;
+    const promoted = promoteStack(fn, new ConstantPool(fn));
+    const shadowed = shadowCounters(fn, new ConstantPool(fn));
+    if (!promoted && !shadowed) return;
+    constructSsa(fn);
+    this.#cleanUpAfter();
+  }
+
+  #memory(): void {
+    const fn = this.#fn;
+    for (let round = 0; round < 3; round++) {
+      const loads = eliminateLoads(fn);
+      const stores = eliminateStores(fn);
+      if (!loads && !stores) break;
+      this.#cleanUpAfter();
+    }
+    let merged = false;
+    while (mergeChecks(fn)) merged = true;
+    if (merged) this.#cleanUpAfter();
+    let changed = lowerMemory(fn);
+    changed = eliminateStores(fn) || changed;
+    if (eliminateLoads(fn)) {
+      eliminateStores(fn);
+      changed = true;
+    }
+    if (changed) this.#isClean = false;
+    this.#cleanUp();
+  }
+
+  #arithmetic(): void {
+    const fn = this.#fn;
+    if (multiplyInstead(fn, new ConstantPool(fn))) this.#isClean = false;
+    this.#cleanUp(true);
+    for (let round = 0; round < 3 && normalizeIndexes(fn, new ConstantPool(fn)); round++) this.#cleanUpAfter(true);
+    if (scaleCounters(fn, new ConstantPool(fn))) this.#cleanUpAfter(true);
+  }
 }
