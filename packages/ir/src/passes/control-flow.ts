@@ -142,6 +142,11 @@ function onlyValue(phi: Inst, replaced: ReadonlyMap<Inst, Inst>): Inst | null {
 function skipEmptyBlocks(fn: IrFunction): boolean {
   const empty = fn.blocks.filter((block, i) => i > 0 && block.insts.length === 0 && block.terminator?.op === "jump");
   if (empty.length === 0) return false;
+  const chosen = branchTargets(fn.blocks);
+  // Nothing to skip: the graph need not be looked at.
+  if (empty.every(({ id, terminator }) => chosen[id] === 1 && successorAt(terminator, 0).insts[0]?.op === "phi")) {
+    return false;
+  }
   let changed = false;
   const preds = predecessors(fn.blocks);
   for (const block of empty) {
@@ -157,6 +162,16 @@ function skipEmptyBlocks(fn: IrFunction): boolean {
     changed = true;
   }
   return changed;
+}
+
+/** By id, 1 for blocks that something with several ways leads to. */
+function branchTargets(blocks: readonly Block[]): Uint8Array {
+  const found = new Uint8Array(idBound(blocks));
+  for (const { terminator } of blocks) {
+    const count = successorCount(terminator);
+    for (let i = 0; count > 1 && i < count; i++) found[successorAt(terminator, i).id] = 1;
+  }
+  return found;
 }
 
 function canSkip(block: Block, to: Block, around: { from: readonly Block[]; others: readonly Block[] }): boolean {

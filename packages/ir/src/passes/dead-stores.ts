@@ -4,6 +4,7 @@
  */
 import { accesses, callReads, escapedObjects, isCall, mayAlias } from "../analysis/alias.ts";
 import type { Place } from "../analysis/alias.ts";
+import { idBound } from "../analysis/block-map.ts";
 import { buildCfg, successors } from "../analysis/cfg.ts";
 import type { Block, Inst, IrFunction } from "../ir.ts";
 
@@ -54,25 +55,42 @@ class StoreEliminator {
     const { order } = buildCfg(this.#fn);
     const starts = new Map<Block, Live>();
     // Without objects on the stack nothing is ever alive.
-    for (let changed = this.#objects.length > 0; changed;) {
-      changed = false;
-      for (const block of order.toReversed()) {
+    if (this.#objects.length > 0) this.#solve(order, starts);
+    let removed = false;
+    for (const block of order) {
+      if (this.#relevant.get(block)?.length !== 0) removed = this.#sweep(block, this.#end(block, starts)) || removed;
+    }
+    return removed;
+  }
+
+  /** What is alive where each block starts. */
+  #solve(order: readonly Block[], starts: Map<Block, Live>): void {
+    // By id, the round in which more became known of what follows the block.
+    const asked = new Int32Array(idBound(order)).fill(1);
+    const { preds, index } = buildCfg(this.#fn);
+    for (let round = 1, again = true; again; round++) {
+      again = false;
+      for (let i = order.length - 1; i >= 0; i--) {
+        const block = order[i] as Block;
+        if ((asked[block.id] as number) < round) continue;
         const live = this.#end(block, starts);
         for (const access of this.#relevant.get(block) ?? []) this.#before(access, live);
-        if (!isEqual(live, starts.get(block))) {
-          starts.set(block, live);
-          changed = true;
+        if (isEqual(live, starts.get(block))) continue;
+        starts.set(block, live);
+        for (const pred of preds.get(block) ?? []) {
+          // One that is still to come in this round sees it there.
+          const isDone = (index.get(pred) ?? 0) >= i;
+          asked[pred.id] = isDone ? round + 1 : Math.max(round, asked[pred.id] as number);
+          again ||= isDone;
         }
       }
     }
-    let removed = false;
-    for (const block of order) removed = this.#sweep(block, this.#end(block, starts)) || removed;
-    return removed;
   }
 
   #end(block: Block, starts: ReadonlyMap<Block, Live>): Live {
     const live: Live = new Map();
     for (const next of successors(block.terminator)) {
+      if (starts.get(next)?.size === 0) continue;
       for (const [object, bytes] of starts.get(next) ?? []) live.set(object, (live.get(object) ?? 0n) | bytes);
     }
     return live;

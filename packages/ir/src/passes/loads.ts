@@ -6,7 +6,7 @@ import { accesses, callWrites, escapedObjects, isCall, mayAlias, placeOf } from 
 import type { Place } from "../analysis/alias.ts";
 import { buildCfg, findLoops } from "../analysis/cfg.ts";
 import type { Cfg, Loop } from "../analysis/cfg.ts";
-import { makeInst, replaceValues, widthOf } from "../edit.ts";
+import { makeInst, replaceValues, resolveAll, widthOf } from "../edit.ts";
 import type { InstOf } from "../edit.ts";
 import type { Block, Inst, IrFunction, ValueType } from "../ir.ts";
 
@@ -18,6 +18,8 @@ interface Known {
 }
 
 const MOST_KNOWN = 64;
+
+const WRITERS: ReadonlySet<Inst["op"]> = new Set(["store", "zero", "copy", "atomic"]);
 
 /** Returns whether a load went. */
 export function eliminateLoads(fn: IrFunction): boolean {
@@ -49,7 +51,7 @@ class LoadEliminator {
     let known = this.#start(block);
     const out: Inst[] = [];
     for (const inst of block.insts) {
-      inst.args = inst.args.map((arg) => this.#resolve(arg));
+      if (this.#replaced.size > 0) resolveAll(inst.args, this.#replaced);
       if (inst.op === "load" && !inst.volatile && !inst.core) {
         const value = this.#find(inst, known, out);
         if (value) {
@@ -70,12 +72,6 @@ class LoadEliminator {
     this.#ends.set(block, known);
   }
 
-  #resolve(inst: Inst): Inst {
-    let found = inst;
-    for (let next = this.#replaced.get(found); next !== undefined; next = this.#replaced.get(found)) found = next;
-    return found;
-  }
-
   /** What all predecessors know; at a loop's head, what the loop leaves of it. */
   #start(block: Block): Known[] {
     const preds = this.#cfg.preds.get(block) ?? [];
@@ -91,7 +87,9 @@ class LoadEliminator {
   }
 
   #forget(inst: Inst, known: Known[]): Known[] {
+    if (known.length === 0) return known;
     if (isCall(inst)) return known.filter(({ place }) => !callWrites(inst, place, this.#escaped));
+    if (!WRITERS.has(inst.op)) return known;
     const { writes } = accesses(inst);
     return writes ? known.filter(({ place }) => !mayAlias(place, writes)) : known;
   }
