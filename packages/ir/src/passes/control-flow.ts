@@ -169,7 +169,8 @@ function branchTargets(blocks: readonly Block[]): Uint8Array {
   const found = new Uint8Array(idBound(blocks));
   for (const { terminator } of blocks) {
     const count = successorCount(terminator);
-    for (let i = 0; count > 1 && i < count; i++) found[successorAt(terminator, i).id] = 1;
+    if (count < 2) continue;
+    for (let i = 0; i < count; i++) found[successorAt(terminator, i).id] = 1;
   }
   return found;
 }
