@@ -32,7 +32,7 @@ const REASONS: readonly (readonly [beginning: RegExp, reason: string])[] = [
     "parts of packets and queues that the simulated machine does not have",
   ],
   [
-    /task_work|send_signal|rstat|session|stream|_irq_|preempt|res_spin|copy_from_user|probe_read_.*dynptr/,
+    /send_signal|rstat|session|stream|_irq_|preempt|res_spin|copy_from_user|probe_read_.*dynptr/,
     "signals, concurrency and user memory of a real CPU",
   ],
 ];

@@ -1,11 +1,29 @@
 /** The programs of this folder that use the kernel's objects, or objects of their own, in the user-space machine: no root, no kernel. */
 import { describe, expect, it } from "vitest";
+import { compile } from "@skep/compiler";
 import { RingMap, Vm, someKernelTypes } from "@skep/vm";
 import type { EngineName, Host, TaskInfo, VmObject, VmProgram } from "@skep/vm";
 import { SimError, openSim, readSysctl, writeSysctl } from "@skep/sim";
 import { specOf } from "./corpus.ts";
 import { playerOf } from "./machine.ts";
 import { scenarios } from "./scenarios.ts";
+
+const TASK_WORK = `
+import { array, getCurrentTaskBtf, i32, struct, syscall, TaskWork, taskWorkResume, taskWorkSignal, u32 } from "@skep/bpf";
+interface task_struct { readonly "~btf"?: "struct task_struct" }
+export const license = "GPL";
+const Slot = struct("Slot", { work: TaskWork, runs: u32 });
+export const slots = array("slots", { value: Slot, maxEntries: 2 });
+const Request = struct("Request", { resume: u32, result: i32 });
+export const main = syscall("main", Request, (request) => {
+  const slot = slots.get(1);
+  if (!slot) return 1;
+  const task = getCurrentTaskBtf<task_struct>();
+  request.result = request.resume
+    ? taskWorkResume(task, slot.work, slots, (_key, value) => { value.runs += 100; })
+    : taskWorkSignal(task, slot.work, slots, (key, value) => { value.runs += key; });
+  return 0;
+});`;
 
 const engines: readonly EngineName[] = ["interpreter", "checked", "fast"];
 
@@ -90,6 +108,33 @@ describe.each(engines)("in the machine, %s", (engine) => {
     const { kept } = object.maps;
     if (kept) vm.closeMap(kept);
     expect([second.object?.references, vm.ownObjects]).toEqual([0, 0]);
+  });
+
+  it("work of a task is done once the machine goes on, and asked for once at a time", () => {
+    const due: (() => void)[] = [];
+    const { vm, host } = world(engine);
+    host.schedule = (_at, run) => {
+      due.push(run);
+      return () => void due.splice(due.indexOf(run), 1);
+    };
+    const { spec } = compile("/work.bpf.ts", { readFile: (path) => (path === "/work.bpf.ts" ? TASK_WORK : undefined) });
+    if (!spec) throw new Error("it does not compile");
+    const object = vm.load(spec);
+    const ask = (resume: number): number => {
+      const context = Uint8Array.of(resume, 0, 0, 0, 0, 0, 0, 0);
+      return at32(vm.run(programOf(object, "main"), { context }).context ?? context, 4);
+    };
+    const { slots } = object.maps;
+    const runs = (): number => at32(slots?.get(Uint8Array.of(1, 0, 0, 0)) ?? new Uint8Array(12), 8);
+    expect([ask(0), ask(0), ask(1), runs()]).toEqual([0, -16, -16, 0]);
+    for (const run of due.splice(0)) run();
+    expect([runs(), ask(1), runs()]).toEqual([1, 0, 1]);
+    for (const run of due.splice(0)) run();
+    expect(runs()).toBe(101);
+    // With its map it is gone.
+    expect([ask(0), due.length]).toEqual([0, 1]);
+    if (slots) vm.closeMap(slots);
+    expect(due).toEqual([]);
   });
 
   it("trace-exec: reads the task, its parent and the program's name", () => {

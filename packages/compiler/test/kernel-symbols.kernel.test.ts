@@ -1,7 +1,9 @@
 // Variables of the kernel by name, addresses of its symbols, and work that a task does itself.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { kernelTypes } from "@skep/linux";
 import { readBtfSection, writeObject } from "@skep/object";
+import { verify } from "@skep/verifier";
 import { bpf, compileText, formatAll, specOf } from "./harness.ts";
 import { canUseBpf } from "./privilege.ts";
 
@@ -157,5 +159,13 @@ describe.skipIf(!has("/sys/kernel/btf/vmlinux", "bpf_task_work_schedule_signal_i
     } finally {
       collection.close();
     }
+  });
+
+  it("is of the map whose value it is in, to the verifier of user space too", () => {
+    const others = `${WORK.replace("slot.work, slots", "slot.work, others")}
+export const others = array("others", { value: Slot, maxEntries: 2 });`;
+    const judged = [WORK, others].map((text) => verify(specOf(text), "main", { kernelTypes: kernelTypes() }).refusal);
+    expect(judged.map((refusal) => refusal?.reason ?? null)).toEqual([null, "the work is not of this map's value"]);
+    expect(() => bpf.load(specOf(others))).toThrow(/bpf_task_work pointer in R2 .*doesn't match map pointer in R3/);
   });
 });

@@ -64,13 +64,15 @@ export interface Knowledge {
   readonly visits: Uint32Array;
 }
 
-/** What a timer or a work queue calls. */
+/** What a timer, a work queue or a task calls. */
 export interface LaterCall {
   readonly name: string;
   readonly subprogram: number;
   readonly map: MapInfo | null;
-  /** In a thread of the kernel, where one may sleep. */
+  /** In a thread of the kernel or in the task's own, where one may sleep. */
   readonly sleepable: boolean;
+  /** It may return any number, not 0 alone. */
+  readonly anyResult?: boolean;
 }
 
 /** A pointer moved by a register: which way, and how far it may go. */

@@ -1,7 +1,7 @@
 import type { Code } from "./code.ts";
 import { errno } from "./error.ts";
 import type { Host } from "./host.ts";
-import type { VmMap } from "./maps/map.ts";
+import type { SpecialField, VmMap } from "./maps/map.ts";
 import { keyText } from "./maps/map.ts";
 
 interface Timer {
@@ -9,6 +9,23 @@ interface Timer {
   /** Function's address and the program that has it. */
   callback: { readonly address: number; readonly code: Code } | null;
   cancel: (() => void) | null;
+  /** A task's work that waits or runs: it is not asked for again. */
+  busy: boolean;
+}
+
+/** What a program asks a task to do. */
+export interface TaskWork {
+  readonly map: VmMap;
+  readonly callback: { readonly address: number; readonly code: Code };
+  /** Nanoseconds of CLOCK_MONOTONIC. */
+  readonly at: bigint;
+  /** Where the key is put for the callback. */
+  readonly scratch: number;
+}
+
+/** Whether the field has a callback that is called later. */
+export function runsLater(kind: SpecialField["kind"]): boolean {
+  return kind === "bpf_timer" || kind === "bpf_wq" || kind === "bpf_task_work";
 }
 
 export interface TimerHost {
@@ -16,7 +33,7 @@ export interface TimerHost {
   host(): Host;
 }
 
-/** bpf_timer and bpf_wq (kernel/bpf/helpers.c): by the address of the struct in its map's value. */
+/** bpf_timer, bpf_wq and bpf_task_work (kernel/bpf/helpers.c): by the address of the struct in its map's value. */
 export class Timers {
   private readonly timers = new Map<number, Timer>();
   private readonly machine: TimerHost;
@@ -27,8 +44,18 @@ export class Timers {
 
   init(address: number, map: VmMap): number {
     if (this.timers.has(address)) return -errno.EBUSY;
-    this.timers.set(address, { map, callback: null, cancel: null });
+    this.timers.set(address, { map, callback: null, cancel: null, busy: false });
     return 0;
+  }
+
+  /** Work that the task does as soon as the machine goes on, once (bpf_task_work_schedule). */
+  startWork(address: number, { map, callback, at, scratch }: TaskWork): number {
+    if (this.timers.get(address)?.busy) return -errno.EBUSY;
+    const work: Timer = { map, callback, cancel: null, busy: true };
+    this.timers.set(address, work);
+    const started = this.start(address, at, scratch);
+    work.busy = started === 0;
+    return started;
   }
 
   setCallback(address: number, callback: { address: number; code: Code }): number {
@@ -49,6 +76,7 @@ export class Timers {
     timer.cancel = schedule.call(host(), at, () => {
       timer.cancel = null;
       this.fire(address, timer, scratch);
+      timer.busy = false;
     });
     return 0;
   }
@@ -72,9 +100,7 @@ export class Timers {
   private fire(address: number, timer: Timer, scratch: number): void {
     const { callback, map } = timer;
     if (callback === null) return;
-    const offsets = map.fields.flatMap(({ kind, offset }) =>
-      kind === "bpf_timer" || kind === "bpf_wq" ? [offset] : [],
-    );
+    const offsets = map.fields.flatMap(({ kind, offset }) => (runsLater(kind) ? [offset] : []));
     // Without types it is what the value begins with.
     for (const offset of offsets.length === 0 ? [0] : offsets) {
       const key = keyOf(map, address - offset);

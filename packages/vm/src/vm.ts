@@ -26,7 +26,7 @@ import type { Region } from "./memory.ts";
 import { KernelObject } from "./object.ts";
 import { RunState, shapeOf } from "./run-state.ts";
 import type { Clone, ContextShape, Redirect } from "./run-state.ts";
-import { Timers } from "./timers.ts";
+import { runsLater, Timers } from "./timers.ts";
 import { wasm } from "./wasm/api.ts";
 
 export interface VmOptions {
@@ -156,8 +156,7 @@ export class Vm {
       slotOf: (code) => this.jitOf(code).slotOf(code),
       mapById: (id) => this.maps[id] ?? null,
       empty: (address, fields) => {
-        for (const { kind, offset } of fields)
-          if (kind === "bpf_timer" || kind === "bpf_wq") this.machine.timers.end(address + offset);
+        for (const { kind, offset } of fields) if (runsLater(kind)) this.machine.timers.end(address + offset);
         this.machine.heap.empty(address, fields);
       },
     };

@@ -149,7 +149,8 @@ export function callLater(env: Env, later: LaterCall): void {
   );
   if (isWalked) return;
   env.later.push(later);
-  const info = { name, isAsync: true, minReturn: 0, maxReturn: 0, loops: false };
+  const most = later.anyResult ? 0x7fff_ffff : 0;
+  const info = { name, isAsync: true, minReturn: later.anyResult ? -0x8000_0000 : 0, maxReturn: most, loops: false };
   const frame = new Frame(subprogram, -1, info);
   frame.regs[1] = mapPointer(map);
   frame.regs[2] = ofMap(map, kind.mapKey, 0);

@@ -47,7 +47,7 @@ interface Call {
   released: number;
   /** What a list or tree holds. */
   node: Node | null;
-  /** The map's value that a work queue is in. */
+  /** The map's value that a work queue, or a task's work, is in. */
   work: Reg | null;
   dynptr: Reg | null;
   /** A constant argument: a type's id, or a size. */
@@ -119,6 +119,11 @@ export function callKernelFunction(env: Env): boolean {
     const { kind: what, size } = env.frame.reg(2);
     const subprogram = what === kind.function ? size : -1;
     callLater(env, { name: "work queue", subprogram, map: call.work?.map ?? null, sleepable: true });
+  }
+  if (isTaskWork(name)) {
+    // set_task_work_schedule_callback_state
+    const subprogram = env.frame.reg(4).kind === kind.function ? env.frame.reg(4).size : -1;
+    callLater(env, { name: "task", subprogram, map: call.work?.map ?? null, sleepable: true, anyResult: true });
   }
   if (givesAway(name)) giveAway(env, 2);
   if (name === "bpf_throw") {
@@ -208,7 +213,12 @@ function checkConstant(env: Env, call: Call, register: number): void {
 }
 
 function takesFunction(name: string, index: number): boolean {
+  if (isTaskWork(name)) return index === 3;
   return (index === 2 && name === "bpf_rbtree_add_impl") || (index === 1 && name === "bpf_wq_set_callback_impl");
+}
+
+function isTaskWork(name: string): boolean {
+  return name.startsWith("bpf_task_work_schedule_");
 }
 
 interface PointerArgument {
@@ -227,11 +237,13 @@ function checkPointer(env: Env, call: Call, argument: PointerArgument): void {
     checkGraph(env, call, register, shape.name);
   else if (shape.kind === "struct" && shape.name === "bpf_res_spin_lock")
     checkFallibleLock(env, register, call.fn.name);
-  else if (shape.kind === "struct" && shape.name === "bpf_wq") checkWork(env, call, register);
+  else if (shape.kind === "struct" && shape.name === "bpf_wq") checkWork(env, call, { register, wanted: "wq" });
+  else if (shape.kind === "struct" && shape.name === "bpf_task_work")
+    checkWork(env, call, { register, wanted: "task_work" });
   else if (argument.name.endsWith("__map") || (shape.kind === "struct" && shape.name === "bpf_map")) {
     if (reg.kind !== kind.map && !isMapObject(call, reg)) wrong(env, call, register, "a map");
     else if (call.work !== null && (call.work.map !== reg.map || call.work.mapUid !== reg.mapUid))
-      env.refuse("argument-type", "the work queue is not of this map's value");
+      env.refuse("argument-type", "the work is not of this map's value");
   } else if (reg.kind === kind.context) checkContext(env, call, argument);
   else if (hasSize(call, index)) checkSized(env, call, register);
   else if (reg.kind === kind.btf) checkObject(env, call, argument);
@@ -240,15 +252,16 @@ function checkPointer(env: Env, call: Call, argument: PointerArgument): void {
   else checkPlainMemory(env, call, argument);
 }
 
-/** A work queue in a map's value (process_wq_func). */
-function checkWork(env: Env, call: Call, register: number): void {
+/** Work in a map's value (process_wq_func, process_task_work_func). */
+function checkWork(env: Env, call: Call, work: { register: number; wanted: "wq" | "task_work" }): void {
+  const { register, wanted } = work;
   const reg = env.read(register);
-  if (reg.kind !== kind.mapValue) wrong(env, call, register, "a work queue in a map's value");
+  if (reg.kind !== kind.mapValue) wrong(env, call, register, `a bpf_${wanted} in a map's value`);
   else if (!reg.isConst) env.refuse("argument-constant", `r${register} must be at a constant offset of the value`);
-  else if (fieldAt(env, reg, "wq") === null)
+  else if (fieldAt(env, reg, wanted) === null)
     env.refuse(
       "argument-type",
-      `there is no bpf_wq at ${reg.off + reg.vl} of the value of ${reg.map?.name ?? "the map"}`,
+      `there is no bpf_${wanted} at ${reg.off + reg.vl} of the value of ${reg.map?.name ?? "the map"}`,
     );
   else call.work = reg;
 }

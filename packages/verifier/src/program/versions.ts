@@ -67,6 +67,7 @@ const functionsSince: readonly (readonly [names: RegExp, version: number])[] = [
   [/^bpf_local_irq_/, 6014],
   [/^bpf_res_spin_/, 6015],
   [/^bpf_(?:rbtree_(?:root|left|right)|list_(?:front|back))/, 6016],
+  [/^bpf_task_work_/, 6018],
 ];
 
 function functionNeeds(env: Env, at: number): readonly [version: number, what: string] {

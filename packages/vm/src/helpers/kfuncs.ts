@@ -35,8 +35,20 @@ export function kernelFunctions(machine: HelperMachine): ReadonlyMap<string, Hel
       "bpf_wq_set_callback_impl",
       (cpu) => machine.timers.setCallback(cpu.pointer(1), { address: cpu.pointer(2), code: machine.engineCode(cpu) }),
     ],
+    ["bpf_task_work_schedule_signal_impl", (cpu) => taskWork(machine, cpu)],
+    ["bpf_task_work_schedule_resume_impl", (cpu) => taskWork(machine, cpu)],
     ["bpf_wq_start", (cpu) => machine.timers.start(cpu.pointer(1), machine.clock("monotonic"), machine.scratch.base)],
   ]);
+}
+
+/** Every task is in user space again as soon as no program runs: whether it is woken up for the work makes no difference here. */
+function taskWork(machine: HelperMachine, cpu: Cpu): number {
+  return machine.timers.startWork(cpu.pointer(2), {
+    map: mapOf(machine, cpu, 3),
+    callback: { address: cpu.pointer(4), code: machine.engineCode(cpu) },
+    at: machine.clock("monotonic"),
+    scratch: machine.scratch.base,
+  });
 }
 
 /** bpf_throw: the program ends with the cookie, from whatever frame. */

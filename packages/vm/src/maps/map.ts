@@ -50,6 +50,7 @@ export interface SpecialField {
     | "bpf_res_spin_lock"
     | "bpf_timer"
     | "bpf_wq"
+    | "bpf_task_work"
     | "bpf_list_head"
     | "bpf_list_node"
     | "bpf_rb_root"
@@ -66,6 +67,7 @@ const OWNING: ReadonlySet<SpecialField["kind"]> = new Set([
   "bpf_rb_root",
   "bpf_timer",
   "bpf_wq",
+  "bpf_task_work",
 ]);
 
 export type UpdateMode = "any" | "new" | "existing";
