@@ -327,7 +327,7 @@ export interface Update {
   readonly one: number;
 }
 
-/** Of some 700 services each: nft takes more than twice as long for ten times as much at once. */
+/** Of some 700 services each: nft takes several times as long for all at once. */
 function piecesOf(text: string): string[] {
   const lines = text.trimEnd().split("\n");
   const size = 9000;

@@ -1,7 +1,7 @@
 // New connections through services, by the socket's hooks and by tc, beside kube-proxy's rules (iptables, nftables maps) for as many services and
 // connections without a service; what changing one service and all costs; throughput between workloads beside plain routing. All are open at the
 // same time and take turns in small blocks.
-//   npm run bench -- connections [SIZES] [PARTS]    (default "10 100 1000 10000" "connect iperf3 updates"; CONNECTIONS=200 ROUNDS=150)
+//   npm run bench -- connections [SIZES] [PARTS]    (default "10 100 1000 10000" "connect iperf3 updates"; CONNECTIONS=200 ROUNDS=80)
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -18,10 +18,10 @@ import { needRoot, output, root, withFolder } from "./_setup.ts";
 const SIZES = (process.argv[2] ?? "10 100 1000 10000").split(" ").map(Number);
 const PARTS = (process.argv[3] ?? "connect iperf3 updates").split(" ");
 const CONNECTIONS = Number(process.env["CONNECTIONS"] ?? 200);
-const ROUNDS = Number(process.env["ROUNDS"] ?? 150);
+const ROUNDS = Number(process.env["ROUNDS"] ?? 80);
 /** Runs of `iperf3` of each kind. */
-const BULK_ROUNDS = 24;
-const BULK_BYTES = "768M";
+const BULK_ROUNDS = 16;
+const BULK_BYTES = "512M";
 /** Rounds in which the kernel counts the programs' time. */
 const COUNTED_ROUNDS = 15;
 const BENCH = "connections";
