@@ -19,7 +19,7 @@ import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
 import { DISPATCH_GENEVE, DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
 import { PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
-import { XDP_DIRECT, XDP_FORWARD, XDP_REPLY, XDP_TUNNEL } from "./bpf/xdp.bpf.ts";
+import { XDP_DIRECT, XDP_FORWARD, XDP_NAT_46X64, XDP_NAT_46X64_REPLY, XDP_REPLY, XDP_TUNNEL } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
 import { syncDeniedMap } from "./denied.ts";
@@ -130,6 +130,11 @@ export interface LoadBalancerOptions {
   readonly dispatch?: Dispatch;
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly noBackend?: "reject" | "drop";
+  /**
+   * Services from outside whose backends are of the other IP family are translated (RFC 7915); `gateway`: and what IPv6 clients send to
+   * 64:ff9b::/96, to the IPv4 hosts that it names. Default off.
+   */
+  readonly nat46x64?: "services" | "gateway";
 }
 
 const HOOKS = [
@@ -149,6 +154,10 @@ export const CALLED = [
   [maps.CALL_NODEPORT_REFUSE, "skep_nodeport_x"],
   [maps.CALL_NODEPORT_TUNNEL, "skep_nodeport_t"],
   [maps.CALL_TOO_LONG, "skep_ep_long"],
+  [maps.CALL_NAT_46X64, "skep_46x64"],
+  [maps.CALL_NAT_46X64_REPLY, "skep_46x64_r"],
+  [maps.CALL_NAT_46X64_TOO_LONG, "skep_46x64_long"],
+  [maps.CALL_NAT_46X64_ON, "skep_46x64_on"],
   [maps.CALL_DIRECT, "skep_direct"],
   [maps.CALL_DIRECT_ARRIVED, "skep_direct_in"],
   [maps.CALL_DIRECT_TOO_LONG, "skep_direct_long"],
@@ -160,6 +169,8 @@ export const XDP_CALLED = [
   [XDP_REPLY, "skep_xdp_reply"],
   [XDP_DIRECT, "skep_xdp_direct"],
   [XDP_TUNNEL, "skep_xdp_tun"],
+  [XDP_NAT_46X64, "skep_xdp_46x64"],
+  [XDP_NAT_46X64_REPLY, "skep_xdp_46x64r"],
 ] as const;
 const XDP_PROGRAM = "skep_xdp";
 const OVERLAY_HOOKS = [
@@ -183,6 +194,8 @@ function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number
     maglev_size: options.maglevSize ?? MAGLEV_SIZE,
     nodeport_first: options.nodePorts?.first ?? 30_000,
     nodeport_last: options.nodePorts?.last ?? 32_767,
+    nat_46x64: options.nat46x64 ? 1 : 0,
+    nat_46x64_gateway: options.nat46x64 === "gateway" ? 1 : 0,
     lb_reject: options.noBackend === "drop" ? 0 : 1,
     lb_dispatch: DISPATCHES[options.dispatch ?? "option"],
     prefilter: options.prefilter ? (options.xdp ? PREFILTER_XDP : PREFILTER_TC) : 0,

@@ -53,8 +53,11 @@ export const SETTINGS = {
   narrow: { config: { nat_first_port: 40_000, nat_last_port: 40_000 } },
   paced: { departureTimes: true },
   small: { maxEntries: { skep_ct: 64 } },
-  gateway: { egressGateway: true },
   told: { loadBalancer: { maglevSize: 251, dispatch: "geneve" }, config: { lb_dispatch: 2 } },
+  /** Of workloads' packets to the world, and between the IP families. */
+  gateway: {
+    ...{ egressGateway: true, loadBalancer: { maglevSize: 251, nat46x64: "services" }, config: { nat_46x64: 1 } },
+  },
 } as const satisfies Record<string, Setting>;
 
 export interface Scene {
@@ -104,6 +107,13 @@ function serve({ ground }: Scene, shape: Partial<ServiceShape> & Pick<ServiceSha
 const external = ({ ends }: Scene, flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE): ServiceShape => ({
   ...{ id: 3, protocol: 6, at: { address: ends.external, port: 80 }, flags },
   backends: [backend(1, { address: ends.remote, port: 8080 }, 6)],
+});
+
+/** A backend of the other family. */
+const mixed = ({ ends, family }: Scene): ServiceShape => ({
+  ...{ id: 3, protocol: 6, at: { address: ends.external, port: 80 } },
+  flags: SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE | SERVICE_FLAG.NAT_46X64,
+  backends: [backend(1, { address: ADDRESSES[family === 4 ? 6 : 4].remote, port: 8080 }, 6)],
 });
 
 function outer({ ground }: Scene): void {
@@ -266,6 +276,18 @@ export const dropFixtures: readonly DropFixture[] = [
   },
   {
     ...{
+      code: 161,
+      packet: "to a service whose backend is of the other family, and nothing translates",
+      program: "skep_from_net",
+    },
+    prepare: (scene) => {
+      outer(scene);
+      serve(scene, mixed(scene));
+    },
+    frames: (scene) => [fromWorld(scene)],
+  },
+  {
+    ...{
       code: 162,
       packet: "of a workload with a rate, for which the queue is two seconds long",
       program: "skep_to_net",
@@ -342,6 +364,30 @@ export const dropFixtures: readonly DropFixture[] = [
     ...{ code: 181, packet: "that a deny rule names", program: "skep_from_ep" },
     prepare: ({ ground }) => ground.allow(server.id, [{ ...everything("ingress"), deny: true, precedence: 255 }]),
     frames: (scene) => [toLocal(scene)],
+  },
+  {
+    ...{ code: 187, packet: "to a backend of IPv6, with options in its IPv4 header", program: "skep_from_net" },
+    ...{ setting: "gateway", families: [4] },
+    prepare: (scene) => {
+      outer(scene);
+      serve(scene, mixed(scene));
+    },
+    frames: ({ ends }) => {
+      const options = [{ type: 0x94, data: Uint8Array.of(0, 0) }];
+      return [frame(inward, network(ends.world, ends.external, 64, { options }), syn())];
+    },
+  },
+  {
+    ...{ code: 188, packet: "to a backend of IPv4, with options behind its IPv6 header", program: "skep_from_net" },
+    ...{ setting: "gateway", families: [6] },
+    prepare: (scene) => {
+      outer(scene);
+      serve(scene, mixed(scene));
+    },
+    frames: ({ ends }) => {
+      const options: LayerSpec = { kind: "ipv6-options", place: "destination" };
+      return [frame(inward, network(ends.world, ends.external), options, syn())];
+    },
   },
   {
     ...{ code: 194, packet: "that a policy sends through a gateway, and no node is one", program: "skep_from_ep" },

@@ -3,6 +3,7 @@ import { config, struct, u16, u32, type Of, type TcContext } from "@skep/bpf";
 import { jhashWords } from "@skep/bpf/hash";
 import { PROTOCOL } from "@skep/bpf/net";
 import { CT_DIRECT, CT_LOOPBACK, CT_SERVICE } from "./connection-map.bpf.ts";
+import { isOtherFamily } from "./families.bpf.ts";
 import { openService, touchService } from "./connection.bpf.ts";
 import {
   Address,
@@ -101,6 +102,7 @@ function translateError(ctx: TcContext, packet: Packet, backend: Backend): u32 {
 
 /** The destination becomes the backend's; of a workload that has itself for a backend the source changes too. */
 function translate(ctx: TcContext, packet: Packet, backend: Backend): u32 {
+  if (isOtherFamily(packet, backend.address)) return DROP.NAT_46X64_DISABLED;
   const to = Translation.zero();
   const isItself = sameAddress(backend.address, packet.source);
   to.address = backend.address;
@@ -171,7 +173,7 @@ export function isLoopbackReply(packet: Packet, connection: Connection | null): 
   return connection !== null && (connection.flags & CT_LOOPBACK) !== 0 && (packet.state & STATE_REPLY) !== 0;
 }
 
-/** An answer of a backend becomes the service's. 0 or a drop code. */
+/** An answer of a backend becomes the service's. 0 or a drop code: 161 where the service is of the other family. */
 export function restore(ctx: TcContext, packet: Packet, connection: Connection | null): u32 {
   if (!connection || (packet.state & STATE_REPLY) === 0) return 0;
   const to = Translation.zero();
@@ -181,6 +183,7 @@ export function restore(ctx: TcContext, packet: Packet, connection: Connection |
     if (!askedOf(packet, to, connection.expires)) return DROP.NO_NAT_MAPPING;
   } else {
     const frontend = frontends.get(connection.service);
+    if (frontend && isOtherFamily(packet, frontend.address)) return DROP.NAT_46X64_DISABLED;
     // Its service is gone: nobody waits for the answer.
     if (!frontend || frontend.port === 0) return 0;
     if ((connection.flags & CT_LOOPBACK) !== 0) {

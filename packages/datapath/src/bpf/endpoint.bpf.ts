@@ -9,6 +9,7 @@ import { clock } from "./lifetimes.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
 import {
+  CALL_NAT_46X64_REPLY,
   CALL_REFUSE,
   CALL_TOO_LONG,
   calls,
@@ -182,6 +183,7 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
     if (full !== 0) return drop(ctx, packet, full, DIRECTION_EGRESS, endpoint.id);
     trace(ctx, packet, TO_STACK, DIRECTION_EGRESS, endpoint.id);
     const wrong = restore(ctx, packet, connection);
+    if (wrong === DROP.NAT_46X64_DISABLED) calls.tailCall(ctx, CALL_NAT_46X64_REPLY);
     return wrong === 0 ? TC.OK : drop(ctx, packet, wrong, DIRECTION_EGRESS, endpoint.id);
   }
 

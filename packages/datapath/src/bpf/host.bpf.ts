@@ -5,6 +5,7 @@ import { refusesAloud } from "./answer.bpf.ts";
 import { TRANSLATED } from "./balance.bpf.ts";
 import { LIMITED_EGRESS, shape } from "./bandwidth.bpf.ts";
 import { find } from "./connection.bpf.ts";
+import { isForGateway, isOtherFamily } from "./families.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count, EVENT_DROP, report } from "./events.bpf.ts";
 import { EGRESS_HERE, egressGateway, egressOf } from "./egress.bpf.ts";
@@ -15,6 +16,8 @@ import { isDirectTunnel } from "./geneve.bpf.ts";
 import {
   CALL_DIRECT_ARRIVED,
   CALL_DIRECT_TUNNELLED,
+  CALL_NAT_46X64,
+  CALL_NAT_46X64_REPLY,
   CALL_NODEPORT,
   CALL_NODEPORT_REFUSE,
   CALL_NODEPORT_REPLY,
@@ -65,6 +68,10 @@ export const toNetwork = tc("skep_to_net", (ctx) => {
   if (!packet) return TC.SHOT;
   // What is no connection is the host's own.
   if (parse(ctx, packet, ethernet.type) !== 0 || isTunnel(packet)) return TC.OK;
+  if (isForGateway(packet)) {
+    calls.tailCall(ctx, CALL_NAT_46X64);
+    return refuse(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_EGRESS);
+  }
   const to = Translation.zero();
   if (packet.isIpv6 !== 0) to.address = device.address6;
   else to.address = device.address;
@@ -134,6 +141,10 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
       calls.tailCall(ctx, CALL_NODEPORT_REFUSE);
     return verdict;
   }
+  if (isForGateway(packet)) {
+    calls.tailCall(ctx, CALL_NAT_46X64);
+    return refuse(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS);
+  }
   const to = Translation.zero();
   if (readOption(ctx, packet, to) && endpointsByAddress.get(packet.destination)) {
     calls.tailCall(ctx, CALL_DIRECT_ARRIVED);
@@ -141,6 +152,10 @@ export const fromNetwork = tc("skep_from_net", (ctx) => {
   }
   if (mapBack(packet, to, now) !== 0) return TC.OK;
   if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;
+  if (isOtherFamily(packet, to.address)) {
+    calls.tailCall(ctx, CALL_NAT_46X64_REPLY);
+    return refuse(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS);
+  }
   const failed = rewriteDestination(ctx, packet, to);
   if (failed !== 0) return refuse(ctx, packet, failed, DIRECTION_INGRESS);
   // What a client outside has asked a service goes back to it.

@@ -25,6 +25,7 @@ import {
   CALL_DIRECT,
   CALL_DIRECT_TOO_LONG,
   CALL_DIRECT_TUNNEL,
+  CALL_NAT_46X64,
   CALL_NODEPORT_TUNNEL,
   calls,
   endpointsByAddress,
@@ -35,6 +36,7 @@ import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
 import { askedFrontend, MARK_TRANSLATED, nextHop, nodeAddress, outerAddress, toBackend } from "./nodeport.bpf.ts";
 import { DROP, freshPacket, parse, scratch, type Packet } from "./packet.bpf.ts";
 import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
+import { isOtherFamily, nat46x64 } from "./families.bpf.ts";
 import { DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
 import { backendOf } from "./services.bpf.ts";
@@ -76,6 +78,10 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
   if (!packet) return TC.SHOT;
   const backend = backendOf(packet.backend);
   if (!backend) return drop(ctx, packet, DROP.SERVICE_BACKEND_NOT_FOUND);
+  if (isOtherFamily(packet, backend.address)) {
+    if (nat46x64.value !== 0) calls.tailCall(ctx, CALL_NAT_46X64);
+    return drop(ctx, packet, nat46x64.value !== 0 ? DROP.MISSED_TAIL_CALL : DROP.NAT_46X64_DISABLED);
+  }
   if (packet.direct !== 0 && !endpointsByAddress.get(backend.address)) {
     if (dispatch.value === DISPATCH_GENEVE) calls.tailCall(ctx, CALL_DIRECT_TUNNEL);
     else calls.tailCall(ctx, CALL_DIRECT);
@@ -296,3 +302,5 @@ export const nodePortRefuse = tc("skep_nodeport_x", (ctx) => {
   const packet = scratch.get(0);
   return packet && answer(ctx, packet) ? turnBack(ctx, packet) : TC.SHOT;
 });
+
+export { drop as dropServed, goOn, turnBack };

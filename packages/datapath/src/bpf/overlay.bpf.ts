@@ -18,12 +18,13 @@ import { Ethernet, Ipv4 } from "@skep/bpf/net";
 import { restore } from "./balance.bpf.ts";
 import { LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { find } from "./connection.bpf.ts";
+import { isOtherFamily } from "./families.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { devices } from "./device.bpf.ts";
 import { lengthOf } from "./direct.bpf.ts";
 import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT } from "./events.bpf.ts";
-import { Address, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
+import { Address, CALL_NAT_46X64_REPLY, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
 import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
 import { DROP, ETHERTYPE_ARP, freshPacket, isZero, type Packet, parse, sameAddress } from "./packet.bpf.ts";
 import {
@@ -163,6 +164,10 @@ export const fromOverlay = tc("skep_from_ovl", (ctx) => {
     const to = Translation.zero();
     if (mapBack(packet, to, clock()) !== 0) return TC.OK;
     if (sameAddress(to.address, packet.destination) && to.port === packet.destinationPort) return TC.OK;
+    if (isOtherFamily(packet, to.address)) {
+      calls.tailCall(ctx, CALL_NAT_46X64_REPLY);
+      return drop(ctx, packet, DROP.MISSED_TAIL_CALL, DIRECTION_INGRESS, 0);
+    }
     const failed = rewriteDestination(ctx, packet, to);
     if (failed !== 0) return drop(ctx, packet, failed, DIRECTION_INGRESS, 0);
     calls.tailCall(ctx, CALL_NODEPORT_REPLY);

@@ -31,6 +31,7 @@ export const DROP = {
   FRAGMENTS_UNSUPPORTED: 157,
   SERVICE_BACKEND_NOT_FOUND: 158,
   NO_TUNNEL_ENDPOINT: 160,
+  NAT_46X64_DISABLED: 161,
   EDT_HORIZON: 162,
   NO_NAT_MAPPING: 167,
   UNSUPPORTED_NAT_PROTOCOL: 168,
@@ -41,6 +42,8 @@ export const DROP = {
   LB_SOURCE_RANGE: 177,
   PROXY_UNKNOWN_PROTOCOL: 180,
   POLICY_DENY: 181,
+  NAT46: 187,
+  NAT64: 188,
   NO_EGRESS_GATEWAY: 194,
   TTL_EXCEEDED: 196,
   RATE_LIMITED: 198,
@@ -204,6 +207,8 @@ function parseInner4(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   packet.innerDestination = { w0: 0, w1: 0, w2: 0xffff, w3: ip.destination };
   packet.innerProtocol = ip.protocol;
   packet.innerIp = u16(offset);
+  // What is not the first fragment says nothing of its ports.
+  if ((ip.fragment & 0x1fff) !== 0) return DROP.FRAGMENT_NOT_FOUND;
   return parseInnerTransport(ctx, packet, offset + ip.ihl * 4);
 }
 
@@ -214,7 +219,13 @@ function parseInner6(ctx: PacketContext, packet: Packet, offset: u32): u32 {
   packet.innerDestination = wordsOf(ip.destination);
   packet.innerProtocol = ip.nextHeader;
   packet.innerIp = u16(offset);
-  return parseInnerTransport(ctx, packet, offset + Ipv6.size);
+  if (packet.innerProtocol !== PROTOCOL.FRAGMENT) return parseInnerTransport(ctx, packet, offset + Ipv6.size);
+  const fragment = ctx.header(Ipv6Fragment, offset + Ipv6.size);
+  if (!fragment) return DROP.CT_INVALID_HEADER;
+  // What is not the first says nothing of its ports.
+  if ((fragment.offset & 0xfff8) !== 0) return DROP.FRAGMENT_NOT_FOUND;
+  packet.innerProtocol = fragment.nextHeader;
+  return parseInnerTransport(ctx, packet, offset + Ipv6.size + Ipv6Fragment.size);
 }
 
 function wordsOf(address: Of<typeof Ipv6Address>): Address {
@@ -287,6 +298,7 @@ function parseFragment(ctx: PacketContext, packet: Packet, offset: u32, identifi
     return fragments.set(key, ports) < 0n ? DROP.FRAGMENT_NOT_FOUND : 0;
   }
   packet.fragment = FRAGMENT_LATER;
+  packet.transport = u16(offset);
   const known = fragments.get(key);
   if (!known) return DROP.FRAGMENT_NOT_FOUND;
   packet.sourcePort = known.sourcePort;

@@ -28,7 +28,7 @@ const DESTINATION = 1;
 const Word = struct("Word", { value: be16 });
 
 /** Where the checksum stands in the transport header; 0 where it has none that is an Internet checksum. */
-function checksumOffset(protocol: u8): u32 {
+export function checksumOffset(protocol: u8): u32 {
   switch (protocol) {
     case PROTOCOL.TCP:
       return 16;
@@ -43,7 +43,7 @@ function checksumOffset(protocol: u8): u32 {
 }
 
 /** Where the port of that end stands in the transport header: of an echo its identifier. */
-function portOffset(protocol: u8, end: u8): u32 {
+export function portOffset(protocol: u8, end: u8): u32 {
   if (protocol === PROTOCOL.ICMP || protocol === PROTOCOL.ICMPV6) return 4;
   return end === SOURCE ? 0 : 2;
 }
@@ -144,7 +144,7 @@ function endOfPacket(ctx: PacketContext, packet: Packet): u32 {
 }
 
 /** SCTP's checksum covers the ports, and no address; of a fragment it covers what is not here. 0 or a drop code. */
-function mendSctp(ctx: PacketContext, packet: Packet, offset: u32, to: u16): u32 {
+export function mendSctp(ctx: PacketContext, packet: Packet, offset: u32, to: u16): u32 {
   const end = endOfPacket(ctx, packet);
   const port = ctx.header(Word, offset);
   const sctp = ctx.header(Sctp, u32(packet.transport) & OFFSETS);

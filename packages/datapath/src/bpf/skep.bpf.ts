@@ -19,3 +19,6 @@ export * from "./flows.bpf.ts";
 export * from "./direct.bpf.ts";
 export * from "./denied.bpf.ts";
 export * from "./geneve.bpf.ts";
+export * from "./families.bpf.ts";
+export * from "./translate.bpf.ts";
+export * from "./nat46x64.bpf.ts";

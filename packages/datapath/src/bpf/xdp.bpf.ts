@@ -41,6 +41,7 @@ import {
   overhead,
   tooLong,
 } from "./direct.bpf.ts";
+import { isOtherFamily } from "./families.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { count } from "./events.bpf.ts";
 import { Address, endpointsByAddress, type Backend } from "./maps.bpf.ts";
@@ -62,6 +63,8 @@ export const XDP_FORWARD = 0;
 export const XDP_REPLY = 1;
 export const XDP_DIRECT = 2;
 export const XDP_TUNNEL = 3;
+export const XDP_NAT_46X64 = 6;
+export const XDP_NAT_46X64_REPLY = 7;
 
 function drop(ctx: XdpContext, reason: u32): i32 {
   count(u8(reason), DIRECTION_INGRESS, ctx.length);
@@ -122,6 +125,10 @@ export const forward = xdp("skep_xdp_lb", (ctx) => {
   const packet = scratch.get(0);
   if (!packet) return XDP.PASS;
   const backend = backendOf(packet.backend);
+  if (backend && isOtherFamily(packet, backend.address)) {
+    xdpCalls.tailCall(ctx, XDP_NAT_46X64);
+    return XDP.PASS;
+  }
   const next = backend ? wayTo(packet, backend) : null;
   if (!backend || !next) return passOn();
   const to = Translation.zero();
@@ -158,6 +165,10 @@ export const forward = xdp("skep_xdp_lb", (ctx) => {
 export const reply = xdp("skep_xdp_reply", (ctx) => {
   const packet = scratch.get(0);
   if (!packet) return XDP.PASS;
+  if (isOtherFamily(packet, packet.innerDestination)) {
+    xdpCalls.tailCall(ctx, XDP_NAT_46X64_REPLY);
+    return XDP.PASS;
+  }
   const next = nextHop(packet.innerDestination);
   if (!next || next.hasMacs === 0) return passOn();
   noteBackend(packet, 0);
@@ -256,3 +267,5 @@ export const forwardTunnel = xdp("skep_xdp_tun", (ctx) => {
   const failed = tunnelXdp(ctx, packet, { source: source.address, remote, asked });
   return failed === 0 ? sendOn(ctx, next) : drop(ctx, failed);
 });
+
+export { drop as dropXdp, sendOn as sendOnXdp };
