@@ -25,6 +25,7 @@ beforeAll(async () => {
   for (const [name, content] of fileBlocks(page, "yaml")) writeFileSync(join(folder, name), `# ${name}\n${content}`);
   running = await startAgent({
     ...{ machine, directory: folder, run: folder, state: join(folder, "state"), pins: "/sys/fs/bpf/skep" },
+    ...{ nat46x64: "services", loadBalancer: { nat46x64: true } },
     ...{ cgroup: "skep", podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nodeName: "endor", watch: false },
     log: createLogger({ write: () => undefined, now: () => 0, format: "json" }),
   });

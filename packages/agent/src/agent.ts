@@ -258,12 +258,13 @@ export class Agent {
   #datapathBalancing(): NonNullable<DatapathOptions["loadBalancer"]> {
     const { algorithm, maglevTableSize, nodePortRange } = this.world.loadBalancer.config;
     const [first, last] = nodePortRange;
-    const { lbAcceleration: xdp = "disabled", lbNoBackend: noBackend, lbDispatch: dispatch } = this.options;
+    const { lbAcceleration: xdp = "disabled", lbNoBackend: noBackend, lbDispatch: dispatch, nat46x64 } = this.options;
     return {
       ...{ algorithm, maglevSize: maglevTableSize, nodePorts: { first, last } },
       ...(xdp === "disabled" ? {} : { xdp }),
       ...(noBackend ? { noBackend } : {}),
       ...(dispatch ? { dispatch } : {}),
+      ...(nat46x64 ? { nat46x64 } : {}),
       ...(this.options.prefilterFile === undefined ? {} : { prefilter: true }),
     };
   }

@@ -57,6 +57,11 @@ export interface AgentOptions {
   readonly prefilterFile?: string;
   /** Clients of a service without a backend are told so, or left waiting. Default reject. */
   readonly lbNoBackend?: "reject" | "drop";
+  /**
+   * Services from outside that have backends of the other IP family alone are served by those; `gateway`: and what IPv6 clients send to 64:ff9b::/96
+   * goes to the IPv4 hosts that it names. Default off.
+   */
+  readonly nat46x64?: "services" | "gateway";
   /** Which connected sockets are ended when their service's backend has gone, as their owners would not be told otherwise. Default udp. */
   readonly lbTerminate?: "none" | "udp" | "all";
   /** Services' health check ports are answered, in the namespace of this process. Default false. */

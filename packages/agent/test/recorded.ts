@@ -51,15 +51,13 @@ const IPV6_HEADER = 40;
 const TCP_FLAGS = 13;
 
 /**
- * A reset over IPv6, or an ICMPv6 error that quotes one. The kernel leaves its checksum to the device (net/ipv6/tcp_ipv6.c, tcp_v6_send_response), and a
- * virtual wire hands it to XDP as it is: a program there cannot know that what it updates is no checksum yet. Frames of real devices are complete.
+ * An ICMPv6 error that quotes a reset. The kernel leaves the checksum of its resets to the device (net/ipv6/tcp_ipv6.c, tcp_v6_send_response): on a virtual
+ * wire it is not made yet when a router quotes the packet, and stays so in the quote, which nobody finishes.
  */
-export function isReset6(frame: Uint8Array): boolean {
+export function quotesReset6(frame: Uint8Array): boolean {
   const { layers } = parsePacket(frame);
-  if (!layers.some(({ kind }) => kind === "ipv6")) return false;
   return layers.some((layer, at) => {
-    if (layer.kind === "tcp") return (layer.flags & RST) !== 0;
-    const isQuote = layer.kind === "payload" && layers[at - 1]?.kind === "icmpv6";
-    return isQuote && layer.bytes[NEXT_HEADER] === 6 && ((layer.bytes[IPV6_HEADER + TCP_FLAGS] ?? 0) & RST) !== 0;
+    if (layer.kind !== "payload" || layers[at - 1]?.kind !== "icmpv6") return false;
+    return layer.bytes[NEXT_HEADER] === 6 && ((layer.bytes[IPV6_HEADER + TCP_FLAGS] ?? 0) & RST) !== 0;
   });
 }

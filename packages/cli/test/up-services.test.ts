@@ -48,6 +48,15 @@ describe("what skep up is told about services", () => {
     expect(balancingOf({ ...told, routing: "geneve" }).lbDispatch).toBe("geneve");
   });
 
+  test("the IP families are translated at devices", () => {
+    expect(() => balancingOf({ ...flags, nat46x64: "gateway" })).toThrow(/--nat46x64 needs --devices/);
+    for (const nat46x64 of ["services", "gateway"] as const)
+      expect(balancingOf({ ...flags, devices: "eth0", nat46x64 })).toMatchObject({
+        ...{ nat46x64, loadBalancer: { nat46x64: true } },
+      });
+    expect(balancingOf({ ...flags, devices: "eth0" })).not.toHaveProperty("nat46x64");
+  });
+
   test("prefixes are denied at devices", () => {
     expect(() => balancingOf({ ...flags, prefilterCidrs: "bad.txt" })).toThrow(/--prefilter-cidrs needs --devices/);
     expect(balancingOf({ ...flags, devices: "eth0", prefilterCidrs: "/etc/bad.txt" }).prefilterFile).toBe(

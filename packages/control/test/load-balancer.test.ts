@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ipv4, parseAddress, type Address } from "@skep/net";
+import { formatAddress, ipv4, parseAddress, type Address } from "@skep/net";
 import { labelSelector, parseDocuments } from "@skep/policy";
 import {
   changeBetween,
@@ -13,6 +13,7 @@ import {
   parseService,
   type PodSpec,
   type RedirectSpec,
+  type ServiceSlotRow,
   type ServiceSpec,
   SERVICE_FLAG,
   type EndpointSliceSpec,
@@ -69,6 +70,34 @@ const master = (target: LoadBalancer, text: string): string => {
 };
 
 describe("services", () => {
+  it("are served by backends of the other family where nothing else serves them, if that is wanted", () => {
+    for (const nat46x64 of [false, true]) {
+      const target = balancer({ nat46x64, mode: "dsr" });
+      const ports = "ports: [{ port: 80, targetPort: 8080 }]";
+      target.setService(
+        service(
+          `type: ClusterIP, ipFamilies: [IPv6], clusterIP: "fd00:96::1", externalIPs: ["2001:db8::7"], selector: { app: web }, ${ports}`,
+        ),
+      );
+      target.setWorkload(workload("w1", "10.244.0.9"));
+      target.commit();
+      const slots = (text: string): readonly ServiceSlotRow[] =>
+        target.rows().services.filter(({ address }) => formatAddress(address) === text);
+      const [outside, inside] = [slots("2001:db8::7"), slots("fd00:96::1")];
+      const flags = outside.find(({ slot, port }) => slot === 0 && port === 80)?.flags ?? 0;
+      expect((flags & SERVICE_FLAG.NAT_46X64) !== 0).toBe(nat46x64);
+      expect((flags & SERVICE_FLAG.DSR) !== 0).toBe(!nat46x64);
+      expect(outside.filter(({ slot }) => slot > 0)).toHaveLength(nat46x64 ? 1 : 0);
+      expect(inside.filter(({ slot }) => slot > 0)).toEqual([]);
+      // One of the own family takes all.
+      target.setWorkload(workload("w2", "fd00:244::9"));
+      target.commit();
+      const after = slots("2001:db8::7").find(({ slot, port }) => slot === 0 && port === 80);
+      expect(after).toMatchObject({ count: 1 });
+      expect((after?.flags ?? 0) & SERVICE_FLAG.NAT_46X64).toBe(0);
+    }
+  });
+
   it("have frontends by type, external addresses too", () => {
     const target = balancer();
     target.setNodeAddresses([{ address: at("192.0.2.1"), nodePort: true }]);

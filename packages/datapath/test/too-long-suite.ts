@@ -3,12 +3,15 @@
  * What is too long for a tunnel: its sender is told, with the bytes that an independent builder makes of the answer; what may be cut goes on.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LayerSpec } from "@skep/net";
+import { SERVICE_FLAG } from "@skep/control";
+import { parsePacket, type LayerSpec } from "@skep/net";
+import { Device } from "../src/bpf/device.bpf.ts";
 import type { DatapathEndpoint } from "../src/index.ts";
-import { encodeU32 } from "../src/encode.ts";
-import { CALL_TOO_LONG } from "../src/bpf/maps.bpf.ts";
+import { encodeAddress, encodeU32 } from "../src/encode.ts";
+import { CALL_NODEPORT, CALL_NODEPORT_TUNNEL, CALL_TOO_LONG } from "../src/bpf/maps.bpf.ts";
 import { ip } from "./addresses.ts";
 import { frame, HERE, hex, mac, network, PacketGround, payload, segment, type PacketMachine } from "./packet-ground.ts";
+import { backend, serviceRows } from "./socket-suite.ts";
 
 const REDIRECT = 7;
 const MTU = 1450;
@@ -28,6 +31,13 @@ const inTunnel = {
 
 const ENDS = { 4: ["10.9.0.2", "10.8.0.3"], 6: ["fd00::2", "fd08::3"] } as const;
 
+/** A client outside, at the node's port. */
+const OUTSIDE = {
+  4: { client: "203.0.113.5", vip: "198.51.100.10", node: "192.0.2.1" },
+  6: { client: "2001:db8:5::5", vip: "2001:db8:a::10", node: "2001:db8::1" },
+} as const;
+const inward = { source: mac(9, 1), destination: mac(9, 2) };
+
 export function tooLongSuite(open: () => PacketMachine): void {
   let ground: PacketGround;
   beforeAll(() => {
@@ -37,7 +47,12 @@ export function tooLongSuite(open: () => PacketMachine): void {
       cgroup: cgroup.path,
       config: { overlay_interface: HERE, overlay_mtu: MTU },
     });
-    ground.map("skep_calls").setProgram(encodeU32(CALL_TOO_LONG), ground.program("skep_ep_long"));
+    for (const [place, program] of [
+      [CALL_TOO_LONG, "skep_ep_long"],
+      [CALL_NODEPORT, "skep_nodeport"],
+      [CALL_NODEPORT_TUNNEL, "skep_nodeport_t"],
+    ] as const)
+      ground.map("skep_calls").setProgram(encodeU32(place), ground.program(program));
     ground.allow(client.id);
     ground.setEndpoint(client);
     ground.datapath.syncIpcache(
@@ -108,6 +123,33 @@ export function tooLongSuite(open: () => PacketMachine): void {
           const { events } = ground.sendLarge("skep_from_ep", large(), fits + 1);
           expect(events.filter(({ type }) => type === 1)).toMatchObject([{ reason: 136, endpoint: client.id }]);
         });
+      });
+
+      test("a service's client is told too, where its backend is behind the tunnel: 136", () => {
+        const { client: from, vip } = OUTSIDE[family];
+        const device = { address: encodeAddress(ip(OUTSIDE[4].node)), address6: encodeAddress(ip(OUTSIDE[6].node)) };
+        ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
+        const flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE;
+        const backends = [backend(1, { address: remote, port: 8080 }, 17)];
+        const at = { address: vip, port: 80 };
+        ground.datapath.replaceLoadBalancer(serviceRows({ id: 4, at, protocol: 17, backends, flags }));
+        const enter = (length: number, over: object = uncut) => {
+          const body = payload(length - headers - 8);
+          return ground.send(
+            "skep_from_net",
+            frame(inward, network(from, vip, 64, over), segment("udp", [41_000, 80]), body),
+          );
+        };
+        expect(enter(MTU)).toMatchObject({ verdict: REDIRECT, events: [] });
+        const { verdict, data, events } = enter(MTU + 1);
+        expect(events).toMatchObject([{ type: 1, reason: 136 }]);
+        expect(verdict).toBe(REDIRECT);
+        const { layers } = parsePacket(data);
+        expect(layers[1]).toMatchObject({ source: ip(vip), destination: ip(from) });
+        expect(layers[2]).toMatchObject(
+          family === 4 ? { type: 3, code: 4, rest: MTU } : { type: 2, code: 0, rest: MTU },
+        );
+        if (family === 4) expect(enter(MTU + 1, {})).toMatchObject({ verdict: REDIRECT, events: [] });
       });
 
       if (family === 4)

@@ -19,6 +19,7 @@ type Flags = Pick<
   | "prefilterCidrs"
   | "lbAcceleration"
   | "lbNoBackend"
+  | "nat46x64"
   | "lbTerminate"
   | "nodePortRange"
 >;
@@ -54,13 +55,19 @@ export function balancingOf(
     throw usageError(
       `--lb-mode ${mode} needs --routing native, or tunnels that bear what was asked: --tunnel-protocol geneve with --lb-dsr-dispatch geneve`,
     );
-  const { prefilterCidrs } = flags;
+  const { prefilterCidrs, nat46x64 } = flags;
+  if (nat46x64 !== undefined && (flags.devices ?? "") === "")
+    throw usageError("--nat46x64 needs --devices: it is at them");
   if (prefilterCidrs !== undefined && (flags.devices ?? "") === "")
     throw usageError("--prefilter-cidrs needs --devices: it is at them");
   return {
     healthCheckPorts: true,
     ...(prefilterCidrs === undefined ? {} : { prefilterFile: resolve(prefilterCidrs) }),
-    loadBalancer: { algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
+    loadBalancer: {
+      ...{ algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
+      ...(nat46x64 ? { nat46x64: true } : {}),
+    },
+    ...(nat46x64 ? { nat46x64 } : {}),
     ...{ lbAcceleration, lbNoBackend, lbTerminate, lbDispatch: dispatch === "opt" ? "option" : dispatch },
   };
 }

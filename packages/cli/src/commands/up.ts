@@ -50,6 +50,7 @@ export interface UpOptions extends OutputFlags {
   readonly prefilterCidrs?: string;
   readonly lbAcceleration: "disabled" | "native" | "generic";
   readonly lbNoBackend: "reject" | "drop";
+  readonly nat46x64?: "services" | "gateway";
   readonly lbTerminate: "none" | "udp" | "all";
   readonly nodePortRange: string;
 }

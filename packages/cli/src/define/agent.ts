@@ -61,6 +61,12 @@ export function defineUp(program: Command, finish: Finish): void {
     )
     .addOption(
       new Option(
+        "--nat46x64 <what>",
+        "translate between the IP families: services that have backends of the other one alone, or also what IPv6 clients send to IPv4 hosts by 64:ff9b::/96",
+      ).choices(["services", "gateway"]),
+    )
+    .addOption(
+      new Option(
         "--lb-terminate <sockets>",
         "those that are ended when the backend that they are connected to has gone",
       )

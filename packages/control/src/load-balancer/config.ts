@@ -20,6 +20,8 @@ export interface LoadBalancerConfig {
   readonly maglevSeed: string;
   readonly nodePortRange: readonly [first: number, last: number];
   readonly families: readonly (4 | 6)[];
+  /** A frontend without a backend of its own family is served by those of the other: packets are translated (RFC 7915). */
+  readonly nat46x64: boolean;
   /** The largest number that a frontend may get. */
   readonly lastFrontend: number;
   /** Zone to the number that a backend's row has, 1 to 255. */
@@ -36,6 +38,7 @@ export const DEFAULT_CONFIG: LoadBalancerConfig = {
   maglevSeed: MAGLEV_DEFAULT_SEED,
   nodePortRange: [30_000, 32_767],
   families: [4, 6],
+  nat46x64: false,
   lastFrontend: 65_535,
   zones: {},
 };

@@ -239,13 +239,14 @@ function countStates(serving: readonly Instance[]): { readonly active: number; r
 }
 
 function flagsOf(
-  { type: own, redirectTo, protocol }: Frontend,
+  { type: own, redirectTo, protocol, backends }: Frontend,
   service: Service,
   { config, address }: { readonly config: LoadBalancerConfig; readonly address: Address },
 ): number {
   const type = redirectTo === null ? own : "LocalRedirect";
   const routable = !isUnspecified(address) && (type !== "ClusterIP" || config.externalClusterIp);
   const ranged = service.sourceRanges.length > 0 && (type === "LoadBalancer" || config.sourceRangeAllTypes);
+  const isMixed = backends.some((each) => each.address.family !== address.family);
   const scoped = type === "NodePort" || type === "LoadBalancer";
   const bits: readonly (readonly [boolean, number])[] = [
     [service.externalLocal, SERVICE_FLAG.EXTERNAL_LOCAL],
@@ -256,7 +257,9 @@ function flagsOf(
     [ranged, SERVICE_FLAG.SOURCE_RANGE],
     [ranged && service.sourceRangesDeny, SERVICE_FLAG.SOURCE_RANGE_DENY],
     [service.loopbackHostPort, SERVICE_FLAG.LOOPBACK],
-    [returnsDirectly(service, config, protocol), SERVICE_FLAG.DSR],
+    // A backend of the other family does not know its client's address.
+    [isMixed, SERVICE_FLAG.NAT_46X64],
+    [!isMixed && returnsDirectly(service, config, protocol), SERVICE_FLAG.DSR],
   ];
   return bits.reduce((flags, [on, bit]) => (on ? flags | bit : flags), TYPE_FLAGS[type]);
 }

@@ -17,6 +17,10 @@ export interface Selection {
 export function selectBackends(instances: readonly Instance[], selection: Selection): readonly Instance[] {
   const { params, service, node, config, redirected } = selection;
   let fitting: readonly Instance[] = instances.filter((instance) => fits(instance, params));
+  if (fitting.length === 0 && config.nat46x64 && isTranslated(params, redirected)) {
+    const family = params.address.family === 4 ? 6 : 4;
+    fitting = instances.filter((instance) => fits(instance, params, family));
+  }
   if (fitting.length === instances.length) fitting = instances;
   if (isLocalOnly(params, service)) fitting = fitting.filter((each) => isHere(each, node));
   if (!config.serviceTopology || redirected || service.trafficDistribution === "") return fitting;
@@ -28,8 +32,17 @@ export function selectBackends(instances: readonly Instance[], selection: Select
   return inZone(fitting, node.labels[ZONE_LABEL] ?? "");
 }
 
-function fits(instance: Instance, { address, protocol, portName }: FrontendParams): boolean {
-  if (instance.protocol !== protocol || instance.address.family !== address.family) return false;
+/** What comes from outside: a cluster address is its workloads', whose sockets have a family. */
+function isTranslated({ type }: FrontendParams, redirected: boolean): boolean {
+  return !redirected && type !== "ClusterIP" && type !== "HostPort" && type !== "LocalRedirect";
+}
+
+function fits(
+  instance: Instance,
+  { address, protocol, portName }: FrontendParams,
+  family: 4 | 6 = address.family,
+): boolean {
+  if (instance.protocol !== protocol || instance.address.family !== family) return false;
   return portName === "" || instance.portNames.length === 0 || instance.portNames.includes(portName);
 }
 

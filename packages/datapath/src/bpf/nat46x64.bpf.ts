@@ -20,7 +20,7 @@ import {
 import { mapBack, mapOut } from "./nat.bpf.ts";
 import { dropServed as drop, goOn, turnBack } from "./nodeport-tc.bpf.ts";
 import { askedFrontend, nextHop, toBackend } from "./nodeport.bpf.ts";
-import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
+import { intoTunnel, overlayInterface, overlayMtu, tunnelOf } from "./overlay.bpf.ts";
 import { DROP, isZero, sameAddress, scratch, type Packet } from "./packet.bpf.ts";
 import { identityOf } from "./policy.bpf.ts";
 import { backendOf } from "./services.bpf.ts";
@@ -66,14 +66,20 @@ function aim(packet: Packet, plan: Plan): boolean {
   return true;
 }
 
-/** How long the packet may be, where it gets too long for its way in the other family; else 0. */
-function lengthLeft(ctx: TcContext, packet: Packet, destination: Address): u32 {
+/** The longest packet on the way to the address; 0: not known. */
+function mtuOf(destination: Address, isTunnelled: boolean): u32 {
+  if (isTunnelled) return overlayMtu.value;
   const next = nextHop(destination);
-  if (!next || next.mtu === 0) return 0;
+  return next ? next.mtu : 0;
+}
+
+/** How long the packet may be, where it gets too long for its way in the other family; else 0. */
+function lengthLeft(ctx: TcContext, packet: Packet, mtu: u32): u32 {
+  if (mtu === 0) return 0;
   const length = lengthOf(ctx, packet);
-  if (packet.isIpv6 !== 0) return length > next.mtu + SHORTER ? next.mtu + SHORTER : 0;
+  if (packet.isIpv6 !== 0) return length > mtu + SHORTER ? mtu + SHORTER : 0;
   const more: u32 = packet.fragment !== 0 ? SHORTER + 8 : SHORTER;
-  return length + more > next.mtu ? next.mtu - more : 0;
+  return length + more > mtu ? mtu - more : 0;
 }
 const SHORTER = 20;
 
@@ -139,7 +145,8 @@ export const serve46x64 = tc("skep_46x64", (ctx) => {
   if (target) standIn(packet, plan);
   else if (!otherAddress(packet, remote ? overlayInterface.value : ctx.ifindex, plan))
     return drop(ctx, packet, DROP.NO_NAT_MAPPING);
-  const left = target || packet.related !== 0 ? 0 : lengthLeft(ctx, packet, plan.destination.address);
+  const left =
+    target || packet.related !== 0 ? 0 : lengthLeft(ctx, packet, mtuOf(plan.destination.address, remote !== null));
   if (left !== 0) {
     plan.sum = left;
     calls.tailCall(ctx, CALL_NAT_46X64_TOO_LONG);
@@ -228,7 +235,7 @@ export const answer46x64 = tc("skep_46x64_r", (ctx) => {
   const now = clock();
   if (mapBack(packet, plan.destination, now) !== 0) return TC.OK;
   if (!isOtherFamily(packet, plan.destination.address)) return TC.OK;
-  const left = packet.related !== 0 ? 0 : lengthLeft(ctx, packet, plan.destination.address);
+  const left = packet.related !== 0 ? 0 : lengthLeft(ctx, packet, mtuOf(plan.destination.address, false));
   if (left !== 0) {
     plan.sum = left;
     calls.tailCall(ctx, CALL_NAT_46X64_TOO_LONG);

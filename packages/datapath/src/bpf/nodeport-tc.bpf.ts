@@ -1,5 +1,16 @@
 // Services from outside at the host's interfaces, packet by packet at tc. These programs go on with the packet that `fromNetwork` has looked at.
-import { redirect, redirectNeigh, tc, TC, u8, type i32, type TcContext, type u32 } from "@skep/bpf";
+import {
+  csumUpdate,
+  redirect,
+  redirectNeigh,
+  skbChangeTail,
+  tc,
+  TC,
+  u8,
+  type i32,
+  type TcContext,
+  type u32,
+} from "@skep/bpf";
 import { Ethernet } from "@skep/bpf/net";
 import { refuse as answer, refuseLength } from "./answer.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
@@ -26,6 +37,7 @@ import {
   CALL_DIRECT_TOO_LONG,
   CALL_DIRECT_TUNNEL,
   CALL_NAT_46X64,
+  CALL_NAT_46X64_TOO_LONG,
   CALL_NODEPORT_TUNNEL,
   calls,
   endpointsByAddress,
@@ -35,7 +47,8 @@ import { Arrival, leaveTunnel, opensHere, readTunnel, tunnelOverhead, tunnelTc }
 import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
 import { askedFrontend, MARK_TRANSLATED, nextHop, nodeAddress, outerAddress, toBackend } from "./nodeport.bpf.ts";
 import { DROP, freshPacket, parse, scratch, type Packet } from "./packet.bpf.ts";
-import { intoTunnel, overlayInterface, tunnelOf } from "./overlay.bpf.ts";
+import { intoTunnel, isTooLong, overlayInterface, overlayMtu, tunnelOf } from "./overlay.bpf.ts";
+import { plans } from "./translate.bpf.ts";
 import { isOtherFamily, nat46x64 } from "./families.bpf.ts";
 import { DIRECTION_INGRESS, identityOf } from "./policy.bpf.ts";
 import { rewriteDestination, rewriteSource } from "./rewrite.bpf.ts";
@@ -51,9 +64,21 @@ const WORLD = 2;
 /** From here on identities are of prefixes, and each node numbers them itself. */
 const LOCAL_IDENTITIES = 1 << 24;
 
+/**
+ * Where the kernel has summed the packet itself (CHECKSUM_COMPLETE, as out of a tunnel), redirect_neigh takes one Ethernet header out of the sum and
+ * puts another in uncounted (net/core/filter.c, __bpf_redirect_neigh), and a veth's other end drops it: the sum is to be made anew.
+ */
+function forgetSum(ctx: TcContext): void {
+  if (csumUpdate(ctx, 0) < 0n || ctx.gsoSize !== 0) return;
+  const length = ctx.length;
+  // What is stretched has no sum (__skb_grow_rcsum).
+  if (skbChangeTail(ctx, length + 1, 0n) === 0n) skbChangeTail(ctx, length, 0n);
+}
+
 /** On its way: by the interface that leads there, else by the one that it came from. */
 function goOn(ctx: TcContext, destination: Address): i32 {
   ctx.mark = MARK_TRANSLATED;
+  forgetSum(ctx);
   const next = nextHop(destination);
   return redirectNeigh(next ? next.ifindex : ctx.ifindex);
 }
@@ -122,6 +147,12 @@ export const nodePortTunnel = tc("skep_nodeport_t", (ctx) => {
   const backend = packet ? backendOf(packet.backend) : null;
   const remote = backend ? tunnelOf(backend.address) : null;
   if (!packet || !backend || !remote) return TC.SHOT;
+  if (packet.related === 0 && isTooLong(ctx, packet)) {
+    const plan = plans.get(0);
+    if (plan) plan.sum = overlayMtu.value;
+    calls.tailCall(ctx, CALL_NAT_46X64_TOO_LONG);
+    return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
+  }
   const client = identityOf(packet.source);
   const to = Translation.zero();
   to.address = backend.address;

@@ -3,11 +3,12 @@
 import {
   config,
   lpmTrie,
+  csumDiff,
   percpuArray,
   progArray,
   redirect,
   struct,
-  type u16,
+  u16,
   u32,
   u64,
   u8,
@@ -17,6 +18,7 @@ import {
   type i32,
   type XdpContext,
 } from "@skep/bpf";
+import { foldChecksum } from "@skep/bpf/checksum";
 import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { servicesGeneration, TRANSLATED } from "./balance.bpf.ts";
 import { find, open, touch } from "./connection.bpf.ts";
@@ -50,7 +52,16 @@ import { mapBack, mapOut, Translation } from "./nat.bpf.ts";
 import { askedFrontend, hop, nextHop, nodeAddress, outerAddress, serveFlow } from "./nodeport.bpf.ts";
 import type { NextHop } from "./device.bpf.ts";
 import { tunnelOf } from "./overlay.bpf.ts";
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, freshPacket, parse, sameAddress, scratch, type Packet } from "./packet.bpf.ts";
+import {
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  freshPacket,
+  parse,
+  sameAddress,
+  scratch,
+  TCP_RST,
+  type Packet,
+} from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
 import { rewriteDestinationXdp, rewriteSourceXdp } from "./rewrite.bpf.ts";
 import { backendOf } from "./services.bpf.ts";
@@ -71,6 +82,26 @@ function drop(ctx: XdpContext, reason: u32): i32 {
   return XDP.DROP;
 }
 
+/**
+ * The kernel leaves the checksum of its own resets over IPv6 to the device (tcp_v6_send_response), and a virtual wire hands them over as they are: with
+ * the sum of the pseudo header, which is no checksum yet. At tc that is known.
+ */
+function isUnsummed(ctx: XdpContext, packet: Packet): boolean {
+  const checksum = ctx.header(RawWord, (u32(packet.transport) & 0x1fff) + 16);
+  const ip = ctx.header(Ipv6, Ethernet.size);
+  if (!checksum || !ip) return false;
+  const length: u32 = u32(ip.length) + Ethernet.size + Ipv6.size - u32(packet.transport);
+  const source = u32(csumDiff(null, packet.source, 0));
+  const sum = foldChecksum(u32(csumDiff(null, packet.destination, source)));
+  return foldChecksum(u32(sum) + swap(length) + swap(packet.protocol)) === checksum.value;
+}
+
+/** A word of the wire as it is in memory. */
+const RawWord = struct("RawChecksum", { value: u16 });
+function swap(value: u32): u32 {
+  return ((value & 0xff) << 8) | ((value >>> 8) & 0xff);
+}
+
 /** At the head of an interface: ingress, before anything else. */
 export const front = xdp("skep_xdp", (ctx) => {
   const ethernet = ctx.header(Ethernet, 0);
@@ -85,6 +116,7 @@ export const front = xdp("skep_xdp", (ctx) => {
   const packet = freshPacket();
   if (!packet || parse(ctx, packet, type) !== 0) return XDP.PASS;
   if (packet.fragment !== 0 || packet.related !== 0) return XDP.PASS;
+  if (packet.isIpv6 !== 0 && (packet.tcpFlags & TCP_RST) !== 0 && isUnsummed(ctx, packet)) return XDP.PASS;
   const now = clock();
   const served = serveFlow(packet, now, knownFlow());
   if (served === TRANSLATED) {
