@@ -22,6 +22,7 @@ import { checkNames } from "./names.ts";
 import { Problems, Refused } from "./problems.ts";
 import { fill, PROBLEMS } from "./diagnostics.ts";
 import { listenTo, recall, remember } from "./recompile.ts";
+import { Replay, replaysOf, type Replays } from "./replay.ts";
 import { checkSource, isPreludePath, type CheckedSource, type CompilerHost } from "./source.ts";
 import { structOpsSpec } from "./struct-ops.ts";
 import { sizeOf } from "./types.ts";
@@ -215,6 +216,19 @@ function hasSyntaxError(source: CheckedSource): boolean {
 
 /** Checks and lowers a module and what it imports: the IR of its programs. */
 export function lowerModule(entry: string, host: CompilerHost, options: LowerOptions = {}): LowerResult {
+  return lowerWith(entry, host, { ...options, replays: null });
+}
+
+/** The same, but what earlier calls for this entry made is taken where nothing that it was made from has changed. The functions are frozen. */
+export function lowerAgain(entry: string, host: CompilerHost): LowerResult {
+  return lowerWith(entry, host, { replays: replaysOf(entry) });
+}
+
+function lowerWith(
+  entry: string,
+  host: CompilerHost,
+  options: LowerOptions & { readonly replays: Replays | null },
+): LowerResult {
   const source = checkSource(entry, host);
   const sources = textsOf(source);
   const nothing: LoweredExports = { exports: [], skipped: [] };
@@ -232,10 +246,13 @@ export function lowerModule(entry: string, host: CompilerHost, options: LowerOpt
   guarded(module, entryFile, () => collectExports(module, entryFile));
   if (programs && problems.list.length === 0 && source.diagnostics.length === 0) checkNotEmpty(module, entryFile);
   for (const variable of module.variables.values()) module.place(variable);
+  const isSound = (): boolean => problems.list.length === 0 && source.diagnostics.length === 0;
+  const replay = new Replay(module, options.replays ?? new Map(), options.replays !== null && isSound());
   for (const program of programs ? module.programs.values() : []) {
-    guarded(module, program.node, () => lowerProgram(module, lowering, program));
+    const lower = (): void => lowerProgram(module, lowering, program);
+    guarded(module, program.node, () => replay.lower(program, lower));
   }
-  const sound = problems.list.length === 0 && source.diagnostics.length === 0;
+  const sound = isSound();
   const lowered = functions && sound ? lowerExports(module, entryFile) : nothing;
   checkNames(module);
   const diagnostics = merge(source, problems);
@@ -274,7 +291,7 @@ export function compile(entry: string, host: CompilerHost, options: CompileOptio
 }
 
 function compileAnew(entry: string, host: CompilerHost, options: CompileOptions): CompileResult {
-  const { module, diagnostics, sources } = lowerModule(entry, host);
+  const { module, diagnostics, sources } = lowerAgain(entry, host);
   if (!module) return { spec: null, diagnostics, sources };
   const { store, ...rest } = options;
   const emitted = emitModule(module, { cache: store ? cacheOn(store) : emittedBefore, ...rest });

@@ -173,6 +173,23 @@ export class KernelTypes {
     return known;
   }
 
+  /** Names of the structures that are only pointed to, with their ids. */
+  get pointedTo(): ReadonlyMap<string, number> {
+    return this.#opaque;
+  }
+
+  bring(pointedTo: readonly (readonly [name: string, id: number])[]): void {
+    for (const [name, id] of pointedTo) this.#opaque.set(name, id);
+  }
+
+  /** All else that is known here: equal where the same is known. */
+  get stamp(): string {
+    const structs = [...this.#named.values(), ...this.#anonymous.values()];
+    const parts = structs.map(({ name, typeId, members }) => `${name} ${typeId} ${[...members.keys()].join(" ")}`);
+    const enums = [...this.#enums].map(([name, { typeId, values }]) => `${name} ${typeId} ${values.length}`);
+    return [...parts, ...enums].join("\n");
+  }
+
   /** BTF of a field's type. */
   #typeId(type: KernelFieldType): number {
     switch (type.kind) {

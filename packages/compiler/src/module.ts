@@ -61,8 +61,8 @@ export class Module implements Unit {
   readonly sections = new Map<string, SectionBuilder>();
   readonly kernel: KernelTypes;
   #declaredTypes: DeclaredTypes;
-  #prototypes = new Map<string, number>();
-  #kernelFunctions = new Map<ts.Node, KernelFunction>();
+  readonly prototypes = new Map<string, number>();
+  readonly kernelFunctions = new Map<ts.Node, KernelFunction>();
   #values = new Map<ts.Symbol, Value>();
   #evaluating = new Set<ts.Symbol>();
 
@@ -70,7 +70,7 @@ export class Module implements Unit {
     this.checker = source.checker;
     this.problems = problems;
     this.lower = lower;
-    this.#declaredTypes = new DeclaredTypes(this.checker, (call) => this.#structOf(call));
+    this.#declaredTypes = new DeclaredTypes(this.checker, (call) => this.structOf(call));
     this.kernel = new KernelTypes(this.checker, this.types.btf, (type) => this.#scalarOf(type));
     for (const file of source.program.getSourceFiles()) {
       if (!file.isDeclarationFile) this.#scan(file);
@@ -250,7 +250,8 @@ export class Module implements Unit {
 
   // ---- types ----
 
-  #structOf(call: ts.CallExpression): MemoryType | null {
+  /** The type that a call of `struct` or `union` declares; null where it declares none. */
+  structOf(call: ts.CallExpression): MemoryType | null {
     const known = this.declared.get(call);
     const value = known ?? this.#evaluateStruct(call);
     return value?.kind === "type" ? value.type : null;
@@ -275,8 +276,8 @@ export class Module implements Unit {
   }
 
   kernelFunction(node: ts.FunctionDeclaration): KernelFunction {
-    const known = this.#kernelFunctions.get(node) ?? this.#describeKernelFunction(node);
-    this.#kernelFunctions.set(node, known);
+    const known = this.kernelFunctions.get(node) ?? this.#describeKernelFunction(node);
+    this.kernelFunctions.set(node, known);
     return known;
   }
 
@@ -312,7 +313,7 @@ export class Module implements Unit {
   }
 
   kernelPrototype(fn: CFunction): number {
-    const known = this.#prototypes.get(fn.name);
+    const known = this.prototypes.get(fn.name);
     if (known !== undefined) return known;
     const { btf } = this.types;
     const typeId = (type: CType): number => {
@@ -333,7 +334,7 @@ export class Module implements Unit {
     };
     const params = fn.parameters.map((one) => ({ name: one.parameter, typeId: typeId(one) }));
     const id = btf.func(fn.name, btf.funcProto(typeId(fn.returns), params), "extern");
-    this.#prototypes.set(fn.name, id);
+    this.prototypes.set(fn.name, id);
     return id;
   }
 

@@ -9,9 +9,10 @@ import type { VariableDecl } from "./values.ts";
 const RDONLY_PROG = 1 << 7;
 const MMAPABLE = 1 << 10;
 
-interface Entry {
+export interface Entry {
   readonly offset: number;
   readonly bytes: Uint8Array;
+  readonly align: number;
   readonly variable: VariableDecl | null;
 }
 
@@ -27,13 +28,17 @@ export class SectionBuilder {
     this.name = name;
   }
 
+  get entries(): readonly Entry[] {
+    return this.#entries;
+  }
+
   get isEmpty(): boolean {
     return this.#end === 0;
   }
 
   #put(bytes: Uint8Array, align: number, variable: VariableDecl | null): number {
     const offset = Math.ceil(this.#end / align) * align;
-    this.#entries.push({ offset, bytes, variable });
+    this.#entries.push({ offset, bytes, align, variable });
     this.#end = offset + bytes.length;
     return offset;
   }

@@ -220,6 +220,11 @@ function typescriptHost(host: CompilerHost, links: Map<string, (string | undefin
   };
 }
 
+/** Whether no file of the program says something about others which do not import it. */
+export function isFollowed(checker: ts.TypeChecker): boolean {
+  return followed.has(checker);
+}
+
 export function spanOf(file: ts.SourceFile, start: number, length: number): Span {
   const { line, character } = file.getLineAndCharacterOfPosition(start);
   return { file: file.fileName, line: line + 1, column: character + 1, offset: start, length };

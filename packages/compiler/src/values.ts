@@ -237,6 +237,11 @@ export class Env {
   readonly parent: Env | null;
   #names = new Map<ts.Symbol, Binding>();
 
+  /** Nothing but top levels is seen from here. */
+  get isTop(): boolean {
+    return this.parent === null && this.#names.size === 0;
+  }
+
   constructor(parent: Env | null) {
     this.parent = parent;
   }

@@ -1,9 +1,11 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { emitModule } from "@skep/ir";
 import { writeObject } from "@skep/object";
+import { lowerAgain } from "../src/compile.ts";
 import { compile, lowerModule } from "../src/index.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -113,6 +115,54 @@ function again(folder: string, entry: string, edited: ReadonlyMap<string, string
   const { spec, diagnostics } = compile(`/warm/${basename(folder)}/${entry}`, host(folder, edited));
   return outcome(spec, diagnostics);
 }
+
+const REFERENCES: ReadonlySet<string> = new Set(["to", "then", "else", "default"]);
+
+/** Instructions and blocks that are referred to stand there by their numbers. */
+const asText = (value: unknown): string =>
+  JSON.stringify(value, (key, part: unknown) => {
+    if (typeof part === "bigint") return `${part}n`;
+    if (part instanceof Uint8Array) return [...part].join(" ");
+    if (key === "args" && Array.isArray(part)) return part.map(({ id }: { id: number }) => id);
+    return part && REFERENCES.has(key) ? (part as { id: number }).id : part;
+  });
+
+/** What lowering makes, each part as a digest: places, numbers of types and texts too. */
+function parts({ module, diagnostics }: ReturnType<typeof lowerModule>): Record<string, string> {
+  if (!module) return { diagnostics: diagnostics.map(({ code, message }) => `${code} ${message}`).join("\n") };
+  const { functions, btf, maps, data, license } = module;
+  const bytes = (value: unknown): string => createHash("sha256").update(asText(value)).digest("hex");
+  const named = functions.map((fn): [string, string] => [fn.name, bytes(fn)]);
+  return { ...Object.fromEntries(named), btf: bytes(btf), maps: bytes(maps), data: bytes(data), license };
+}
+
+const datapath = join(root, "packages/datapath/src/bpf");
+
+describe("lowering the datapath again", () => {
+  const edits: readonly (readonly [file: string, from: RegExp, to: string])[] = [
+    ["socket.bpf.ts", /(const EHOSTUNREACH = )\d+/, "$14711"],
+    ["egress.bpf.ts", /\nexport /, "\nconst nowhereUsed = 3;\n\nexport "],
+  ];
+
+  it("gives what lowering it from nothing gives", () => {
+    const edited = new Map<string, string>();
+    const run = (lower: typeof lowerAgain) => lower("/again/skep.bpf.ts", host(datapath, edited));
+    let before = run(lowerAgain).module?.functions ?? [];
+    expect(before.length).toBeGreaterThan(60);
+    for (const [file, from, to] of edits) {
+      const text = readFileSync(join(datapath, file), "utf8");
+      expect(text).toMatch(from);
+      edited.set(file, text.replace(from, to));
+      const after = run(lowerAgain);
+      expect(parts(after)).toEqual(parts(run(lowerModule)));
+      const functions = after.module?.functions ?? [];
+      const kept = functions.filter((fn) => before.includes(fn)).length;
+      expect(kept).toBeGreaterThan(0);
+      expect(kept).toBeLessThan(functions.length);
+      before = functions;
+    }
+  });
+});
 
 describe("a further compilation", () => {
   const random = randomBelow(20);

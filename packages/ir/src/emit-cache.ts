@@ -115,7 +115,7 @@ export interface CacheKey {
 export function cacheKeys(module: IrModule, options: EmitOptions): Map<IrFunction, CacheKey> {
   const { cpu = 3, optimize = 2, byteOrder = "little" } = options;
   const inlined = new Map(module.functions.filter(mayBeInlined).map((fn) => [fn.name, fn]));
-  const own = new Map(module.functions.map((fn) => [fn, fingerprint(fn)]));
+  const own = new Map(module.functions.map((fn) => [fn, fingerprintOf(fn)]));
   const keys = new Map<IrFunction, CacheKey>();
   for (const fn of module.functions) {
     const below = new Set<IrFunction>([fn]);
@@ -127,6 +127,16 @@ export function cacheKeys(module: IrModule, options: EmitOptions): Map<IrFunctio
     keys.set(fn, { key, apart: !dependsOnAll && !mayBeInlined(fn), places: () => parts.flatMap(({ locs }) => locs) });
   }
   return keys;
+}
+
+const fingerprints = new WeakMap<IrFunction, Fingerprint>();
+
+/** A frozen function is one that stays as it is: what was found of it holds. */
+function fingerprintOf(fn: IrFunction): Fingerprint {
+  if (!Object.isFrozen(fn)) return fingerprint(fn);
+  const found = fingerprints.get(fn) ?? fingerprint(fn);
+  fingerprints.set(fn, found);
+  return found;
 }
 
 function addTo<T>(set: Set<T>, value: T | undefined): void {

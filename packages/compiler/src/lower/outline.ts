@@ -12,9 +12,12 @@ const MIN_SITES = 4;
 const MIN_GROWTH = 2500;
 const MAX_PARAMETERS = 5;
 
-const weights = new WeakMap<ts.Node, number>();
+/** By checker: a body stays what it is while one that it calls changes. */
+const weightsBy = new WeakMap<ts.TypeChecker, Map<ts.Node, number>>();
 
 function weigh(cx: Cx, node: ts.Node): number {
+  const weights = weightsBy.get(cx.unit.checker) ?? new Map<ts.Node, number>();
+  weightsBy.set(cx.unit.checker, weights);
   const known = weights.get(node);
   if (known !== undefined) return known;
   // A cycle ends here; recursion is refused elsewhere.

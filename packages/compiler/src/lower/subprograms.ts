@@ -170,6 +170,13 @@ export function compileBody(cx: Cx, fn: FunctionValue, parameters: readonly Para
   cx.unit.functions.push(finishFunction(builder));
 }
 
+/** Tells functions apart; stays the same where what stands before changes its length alone. */
+function placeOf(node: ts.Node): string {
+  const file = node.getSourceFile();
+  const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file));
+  return `${file.fileName}:${line}:${character}`;
+}
+
 export function callSubprogram(cx: Cx, fn: FunctionValue, args: readonly Value[], node: ts.CallExpression): Value {
   if (cx.inlining.includes(fn.node)) return cx.refuse(node, "recursion", [fn.name]);
   if (fn.node.parameters.length > MAX_PARAMETERS) {
@@ -179,8 +186,7 @@ export function callSubprogram(cx: Cx, fn: FunctionValue, args: readonly Value[]
     const value = args[index] ?? (parameter.initializer ? cx.lower.value(cx, parameter.initializer) : UNDEFINED);
     return parameterOf(cx, parameter, value, node.arguments[index] ?? node);
   });
-  const file = fn.node.getSourceFile().fileName;
-  const key = [file, String(fn.node.pos), ...parameters.map((parameter) => parameter.key)].join("|");
+  const key = [placeOf(fn.node), ...parameters.map((parameter) => parameter.key)].join("|");
   let known = cx.unit.subprograms.get(key);
   if (!known) {
     const returns = returnType(cx, fn, declaredTypeOf(cx, fn.node.type));
