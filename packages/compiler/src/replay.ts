@@ -8,7 +8,7 @@ import type { BtfType } from "@skep/object";
 import type { Subprogram } from "./lower/cx.ts";
 import type { Module } from "./module.ts";
 import { Reads } from "./reads.ts";
-import { isFollowed, isPrelude } from "./source.ts";
+import { isPrelude, snapshotOf } from "./source.ts";
 import type { ProgramDecl } from "./values.ts";
 
 /** A constant of a section. */
@@ -174,7 +174,7 @@ function startOf(module: Module): string {
 export class Replay {
   readonly #module: Module;
   readonly #known: Replays;
-  readonly #reads: Reads;
+  readonly #reads: Reads | null;
   #isOn: boolean;
   #state: string;
 
@@ -182,8 +182,9 @@ export class Replay {
   constructor(module: Module, known: Replays, sound: boolean) {
     this.#module = module;
     this.#known = known;
-    this.#isOn = sound && isFollowed(module.checker);
-    this.#reads = new Reads(module.checker, (node) => callsOf(module, node));
+    const snapshot = snapshotOf(module.checker);
+    this.#reads = snapshot && new Reads(snapshot.names, (node) => callsOf(module, node));
+    this.#isOn = sound && snapshot !== null;
     this.#state = this.#isOn ? startOf(module) : "";
   }
 
@@ -207,7 +208,7 @@ export class Replay {
 
   #readsOf({ name, kind, target, flags, argument, run, node }: ProgramDecl): string | null {
     if (!run.env.isTop) return null;
-    const key = this.#reads.key([node, run.node]);
+    const key = this.#reads?.key([node, run.node]) ?? null;
     return key && [name, kind, target, flags, argument?.name, run.name, key].join(" ");
   }
 

@@ -8,6 +8,8 @@ import { fill, PROBLEMS } from "./diagnostics.ts";
 import { PRELUDE } from "./prelude.ts";
 import { hintOf, notesOf, withoutLibrary } from "./typescript-hints.ts";
 import { unsupportedHint } from "./unsupported-hints.ts";
+import { Snapshot, type Links } from "./snapshot.ts";
+import { enclosing } from "./top-level.ts";
 
 export interface CompilerHost {
   /** The file's text; undefined where there is none. Paths have `/`. */
@@ -122,11 +124,15 @@ function userFile(path: string, text: string): ts.SourceFile {
   const file = ts.createSourceFile(path, text, { languageVersion: ts.ScriptTarget.ES2023 }, true);
   parsed.delete(path);
   parsed.set(path, file);
-  for (const oldest of parsed.keys()) {
-    if (parsed.size <= MOST_PARSED) break;
-    parsed.delete(oldest);
-  }
+  shorten(parsed);
   return file;
+}
+
+function shorten(map: Map<string, unknown>): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= MOST_PARSED) break;
+    map.delete(oldest);
+  }
 }
 
 /** What was found in a file, and in view of which others. */
@@ -141,8 +147,11 @@ interface Checked {
 
 const checkedFiles = new WeakMap<ts.SourceFile, Checked>();
 
-/** Checkers for which `checkedFiles` holds every file of the user. */
-const followed = new WeakSet<ts.TypeChecker>();
+/** By path, the files among which one was last found without fault; the oldest go first. */
+const soundIn = new Map<string, Snapshot>();
+
+/** Of the checkers for which `checkedFiles` holds every file of the user: those files. */
+const followed = new WeakMap<ts.TypeChecker, Snapshot>();
 
 /** Of the prelude's files, and by checker of those that are not followed. */
 const otherNullable = new WeakMap<ts.SourceFile | ts.TypeChecker, Map<ts.Node, boolean>>();
@@ -160,36 +169,79 @@ export function nullableNodes(checker: ts.TypeChecker, file: ts.SourceFile): Map
   return known;
 }
 
-/** Where each file's imports lead. */
-type Links = ReadonlyMap<string, readonly (string | undefined)[]>;
-
-function diagnosticsOf(program: ts.Program, file: ts.SourceFile, links: Links): readonly ts.Diagnostic[] {
-  const { text, seen } = view(program, file, links);
+function diagnosticsOf(program: ts.Program, file: ts.SourceFile, now: Snapshot): readonly ts.Diagnostic[] {
+  const { text, seen } = view(now, file);
   const known = checkedFiles.get(file);
   if (known?.links === text && known.seen.length === seen.length && known.seen.every((one, i) => one === seen[i])) {
     return known.diagnostics;
   }
-  const diagnostics = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
-  checkedFiles.set(file, { links: text, seen, diagnostics, nullable: new Map() });
+  const changed = changedStatements(file, now, { text, seen });
+  const nullable = new Map<ts.Node, boolean>();
+  if (known && changed) keepUnchanged(known.nullable, nullable, changed);
+  const isSound = changed !== null && findsNothing(program, file, changed);
+  const diagnostics = isSound
+    ? []
+    : [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+  checkedFiles.set(file, { links: text, seen, diagnostics, nullable });
+  soundIn.delete(file.fileName);
+  if (diagnostics.length === 0) soundIn.set(file.fileName, now);
+  shorten(soundIn);
   return diagnostics;
 }
 
-function view(program: ts.Program, file: ts.SourceFile, links: Links): { text: string; seen: ts.SourceFile[] } {
+interface View {
+  /** What each file's imports lead to. */
+  readonly text: string;
+  readonly seen: readonly ts.SourceFile[];
+}
+
+function view({ files, links }: Snapshot, file: ts.SourceFile): View {
   const paths = new Set([file.fileName]);
   const lines: string[] = [];
   for (const path of paths) {
-    const targets = links.get(path) ?? [];
+    const targets = [...(links.get(path)?.values() ?? [])];
     lines.push(`${path}: ${targets.map((target) => target ?? "-").join(" ")}`);
     for (const target of targets) if (target !== undefined && !target.startsWith(PRELUDE_ROOT)) paths.add(target);
   }
-  const seen = [...paths].flatMap((path) => program.getSourceFile(path) ?? []);
+  const seen = [...paths].flatMap((path) => files.get(path) ?? []);
   return { text: lines.join("\n"), seen };
+}
+
+/** The statements that must be checked for the file to be known as sound again; null: all. */
+function changedStatements(file: ts.SourceFile, now: Snapshot, { text, seen }: View): ReadonlySet<ts.Statement> | null {
+  const before = soundIn.get(file.fileName);
+  const was = before?.files.get(file.fileName);
+  if (!before || !was || !now.hasShapeOf(before, seen) || view(before, was).text !== text) return null;
+  return now.changedSince(before);
+}
+
+/** What may be null stays so in a statement that means what it meant. */
+function keepUnchanged(
+  from: ReadonlyMap<ts.Node, boolean>,
+  to: Map<ts.Node, boolean>,
+  changed: ReadonlySet<ts.Statement>,
+): void {
+  for (const [node, found] of from) {
+    const statement = enclosing(node);
+    if (statement && !changed.has(statement.node)) to.set(node, found);
+  }
+}
+
+/** What a program gives besides its interface: with nodes, only these are checked. */
+type CheckNodes = (file: ts.SourceFile, token: undefined, nodes: readonly ts.Node[]) => readonly ts.Diagnostic[];
+
+function findsNothing(program: ts.Program, file: ts.SourceFile, changed: ReadonlySet<ts.Statement>): boolean {
+  if (program.getSyntacticDiagnostics(file).length > 0) return false;
+  if ((file as { bindDiagnostics?: readonly ts.Diagnostic[] }).bindDiagnostics?.length) return false;
+  const nodes = file.statements.filter((node) => changed.has(node));
+  const check: CheckNodes = program.getSemanticDiagnostics;
+  return nodes.length === 0 || check(file, undefined, nodes).length === 0;
 }
 
 /** Files that say something about others which do not import them. */
 const AUGMENTS = /\bdeclare\s+(?:global|module)\b/;
 
-function typescriptHost(host: CompilerHost, links: Map<string, (string | undefined)[]>): ts.CompilerHost {
+function typescriptHost(host: CompilerHost, links: Map<string, Map<string, string | undefined>>): ts.CompilerHost {
   const getText = (path: string): string | undefined =>
     path.startsWith(PRELUDE_ROOT) ? PRELUDE.get(path.slice(PRELUDE_ROOT.length)) : host.readFile(path);
   return {
@@ -210,7 +262,7 @@ function typescriptHost(host: CompilerHost, links: Map<string, (string | undefin
     getDirectories: () => [],
     resolveModuleNameLiterals: (literals, from) => {
       const targets = literals.map((literal) => resolveModule(host, literal.text, from));
-      links.set(from, targets);
+      links.set(from, new Map(literals.map(({ text }, index) => [text, targets[index]])));
       return targets.map((resolvedFileName) => {
         if (resolvedFileName === undefined) return { resolvedModule: undefined };
         const extension = resolvedFileName.endsWith(".d.ts") ? ts.Extension.Dts : ts.Extension.Ts;
@@ -220,9 +272,9 @@ function typescriptHost(host: CompilerHost, links: Map<string, (string | undefin
   };
 }
 
-/** Whether no file of the program says something about others which do not import it. */
-export function isFollowed(checker: ts.TypeChecker): boolean {
-  return followed.has(checker);
+/** The user's files of the checker's program; null where one of them says something about others which do not import it. */
+export function snapshotOf(checker: ts.TypeChecker): Snapshot | null {
+  return followed.get(checker) ?? null;
 }
 
 export function spanOf(file: ts.SourceFile, start: number, length: number): Span {
@@ -295,24 +347,25 @@ function missingEntry(entry: string): Diagnostic {
 
 /** Parses and checks the entry and what it imports. */
 export function checkSource(entry: string, host: CompilerHost): CheckedSource {
-  const links = new Map<string, (string | undefined)[]>();
+  const links = new Map<string, Map<string, string | undefined>>();
   const program = ts.createProgram([`${PRELUDE_ROOT}kernel/index.ts`, entry], OPTIONS, typescriptHost(host, links));
   const files = program.getSourceFiles().filter((file) => !isPrelude(file));
   const entryFile = program.getSourceFile(entry);
-  const augments = files.some((file) => AUGMENTS.test(file.text));
+  const augments = files.some((file) => !ts.isExternalModule(file) || AUGMENTS.test(file.text));
+  const snapshot = new Snapshot(files, links);
   const found = [
     ...program.getGlobalDiagnostics(),
     ...files.flatMap((file) =>
       augments
         ? [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
-        : diagnosticsOf(program, file, links),
+        : diagnosticsOf(program, file, snapshot),
     ),
   ].filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error);
   const diagnostics = found.filter((one) => !follows(one, found)).map(fromTypeScript);
   if (found.some(({ code }) => code === NO_GLOBAL_TYPE)) diagnostics.push(...asynchronous(files));
   if (!entryFile) diagnostics.unshift(missingEntry(entry));
   const checker = program.getTypeChecker();
-  if (!augments) followed.add(checker);
+  if (!augments) followed.set(checker, snapshot);
   return { program, checker, entry: entryFile, files, diagnostics };
 }
 
