@@ -39,6 +39,36 @@ function table(numbers: Readonly<Record<string, number>>, node: ts.Node): Value 
   return { kind: "record", fields: new Map(fields), node };
 }
 
+/** What a file's text says of names, before anything is known of them. */
+interface Mentions {
+  readonly targets: readonly ts.Expression[];
+  readonly calls: readonly ts.Identifier[];
+  /** Arguments of `kfuncExists`. */
+  readonly optional: readonly ts.Expression[];
+}
+
+const mentions = new WeakMap<ts.SourceFile, Mentions>();
+
+function mentionsIn(file: ts.SourceFile): Mentions {
+  const known = mentions.get(file);
+  if (known) return known;
+  const found = { targets: [] as ts.Expression[], calls: [] as ts.Identifier[], optional: [] as ts.Expression[] };
+  const visit = (node: ts.Node): void => {
+    if (ts.isBinaryExpression(node) && isAssignment(node.operatorToken.kind)) found.targets.push(node.left);
+    else if ((ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) && isStep(node.operator)) {
+      found.targets.push(node.operand);
+    } else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && !isPrelude(file)) {
+      found.calls.push(node.expression);
+      const [first] = node.arguments;
+      if (node.expression.text === "kfuncExists" && first) found.optional.push(first);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  mentions.set(file, found);
+  return found;
+}
+
 export class Module implements Unit {
   readonly checker: ts.TypeChecker;
   readonly problems: Problems;
@@ -80,17 +110,10 @@ export class Module implements Unit {
   // ---- what is assigned and called ----
 
   #scan(file: ts.SourceFile): void {
-    const visit = (node: ts.Node): void => {
-      if (ts.isBinaryExpression(node) && isAssignment(node.operatorToken.kind)) this.#noteTarget(node.left);
-      else if ((ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) && isStep(node.operator)) {
-        this.#noteTarget(node.operand);
-      } else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && !isPrelude(file)) {
-        this.#noteCall(node.expression);
-        if (node.expression.text === "kfuncExists") this.#noteOptional(node.arguments[0]);
-      }
-      ts.forEachChild(node, visit);
-    };
-    visit(file);
+    const { targets, calls, optional } = mentionsIn(file);
+    for (const target of targets) this.#noteTarget(target);
+    for (const call of calls) this.#noteCall(call);
+    for (const node of optional) this.#noteOptional(node);
   }
 
   #noteCall(name: ts.Identifier): void {
@@ -99,8 +122,8 @@ export class Module implements Unit {
     if (symbol) this.callSites.set(symbol, (this.callSites.get(symbol) ?? 0) + 1);
   }
 
-  #noteOptional(node: ts.Expression | undefined): void {
-    const given = node && this.checker.getSymbolAtLocation(node);
+  #noteOptional(node: ts.Expression): void {
+    const given = this.checker.getSymbolAtLocation(node);
     if (given) this.optional.add(given.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(given) : given);
   }
 

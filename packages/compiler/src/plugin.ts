@@ -5,7 +5,7 @@
  */
 import type ts from "typescript";
 import type { Diagnostic } from "@skep/isa";
-import { lowerModule } from "./compile.ts";
+import { lowerAgain } from "./compile.ts";
 import type { CompilerHost } from "./source.ts";
 
 const EXTENSION = ".bpf.ts";
@@ -61,7 +61,7 @@ class Checker {
       read.add(name);
       return this.#host.readFile(name);
     };
-    const { diagnostics } = lowerModule(path, { readFile });
+    const { diagnostics } = lowerAgain(path, { readFile });
     const found = diagnostics.filter(({ code, span }) => OWN.test(code) && (span === undefined || span.file === path));
     this.#known.set(path, { stamp: this.#stamp([...read]), found });
     return found;

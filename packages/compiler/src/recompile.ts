@@ -54,11 +54,12 @@ function keep(key: string, found: Kept): Kept {
   return found;
 }
 
-/** The host, and what it has been asked for. */
+/** The host, and what it has been asked for: once for each file, so that all of a compilation sees the same. */
 export function listenTo(host: CompilerHost): { readonly host: CompilerHost; readonly answers: Answers } {
   const answers: Answers = { files: new Map(), modules: new Map() };
   const heard: CompilerHost = {
     readFile: (path) => {
+      if (answers.files.has(path)) return answers.files.get(path);
       const text = host.readFile(path);
       answers.files.set(path, text);
       return text;

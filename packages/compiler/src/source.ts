@@ -6,10 +6,10 @@ import ts from "typescript";
 import type { Diagnostic, Span } from "@skep/isa";
 import { fill, PROBLEMS } from "./diagnostics.ts";
 import { PRELUDE } from "./prelude.ts";
+import { Snapshot } from "./snapshot.ts";
+import { enclosing } from "./top-level.ts";
 import { hintOf, notesOf, withoutLibrary } from "./typescript-hints.ts";
 import { unsupportedHint } from "./unsupported-hints.ts";
-import { Snapshot, type Links } from "./snapshot.ts";
-import { enclosing } from "./top-level.ts";
 
 export interface CompilerHost {
   /** The file's text; undefined where there is none. Paths have `/`. */
@@ -135,14 +135,21 @@ function shorten(map: Map<string, unknown>): void {
   }
 }
 
+/** What lowering asks of an expression's type. */
+export type Question = "nullable" | "boolean";
+
+/** Answers by expression. */
+type Facts = Readonly<Record<Question, Map<ts.Node, boolean>>>;
+
+const noFacts = (): Facts => ({ nullable: new Map(), boolean: new Map() });
+
 /** What was found in a file, and in view of which others. */
 interface Checked {
   /** The files that it sees, through imports of imports too, as text that names each import's target; and the files themselves. */
   readonly links: string;
   readonly seen: readonly ts.SourceFile[];
   readonly diagnostics: readonly ts.Diagnostic[];
-  /** See `nullableNodes`. */
-  readonly nullable: Map<ts.Node, boolean>;
+  readonly facts: Facts;
 }
 
 const checkedFiles = new WeakMap<ts.SourceFile, Checked>();
@@ -154,19 +161,19 @@ const soundIn = new Map<string, Snapshot>();
 const followed = new WeakMap<ts.TypeChecker, Snapshot>();
 
 /** Of the prelude's files, and by checker of those that are not followed. */
-const otherNullable = new WeakMap<ts.SourceFile | ts.TypeChecker, Map<ts.Node, boolean>>();
+const otherFacts = new WeakMap<ts.SourceFile | ts.TypeChecker, Facts>();
 
 /**
- * Which expressions of the file may be null, as far as that was asked: a function's body is lowered wherever it is called, and TypeScript would work
- * its types out each time. As with the file's diagnostics, what was found holds until the file, or one that it sees, is another.
+ * The answers for the file's expressions, as far as that was asked: a function's body is lowered wherever it is called, and TypeScript would work
+ * its types out each time. As with the file's diagnostics, what was found holds until the statement around, or what it sees, is another.
  */
-export function nullableNodes(checker: ts.TypeChecker, file: ts.SourceFile): Map<ts.Node, boolean> {
+export function factsOf(checker: ts.TypeChecker, file: ts.SourceFile, question: Question): Map<ts.Node, boolean> {
   const checked = followed.has(checker) ? checkedFiles.get(file) : undefined;
-  if (checked) return checked.nullable;
+  if (checked) return checked.facts[question];
   const holder = isPrelude(file) ? file : checker;
-  const known = otherNullable.get(holder) ?? new Map<ts.Node, boolean>();
-  otherNullable.set(holder, known);
-  return known;
+  const known = otherFacts.get(holder) ?? noFacts();
+  otherFacts.set(holder, known);
+  return known[question];
 }
 
 function diagnosticsOf(program: ts.Program, file: ts.SourceFile, now: Snapshot): readonly ts.Diagnostic[] {
@@ -176,13 +183,13 @@ function diagnosticsOf(program: ts.Program, file: ts.SourceFile, now: Snapshot):
     return known.diagnostics;
   }
   const changed = changedStatements(file, now, { text, seen });
-  const nullable = new Map<ts.Node, boolean>();
-  if (known && changed) keepUnchanged(known.nullable, nullable, changed);
+  const facts = noFacts();
+  if (known && changed) keepUnchanged(known.facts, facts, changed);
   const isSound = changed !== null && findsNothing(program, file, changed);
   const diagnostics = isSound
     ? []
     : [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
-  checkedFiles.set(file, { links: text, seen, diagnostics, nullable });
+  checkedFiles.set(file, { links: text, seen, diagnostics, facts });
   soundIn.delete(file.fileName);
   if (diagnostics.length === 0) soundIn.set(file.fileName, now);
   shorten(soundIn);
@@ -215,15 +222,13 @@ function changedStatements(file: ts.SourceFile, now: Snapshot, { text, seen }: V
   return now.changedSince(before);
 }
 
-/** What may be null stays so in a statement that means what it meant. */
-function keepUnchanged(
-  from: ReadonlyMap<ts.Node, boolean>,
-  to: Map<ts.Node, boolean>,
-  changed: ReadonlySet<ts.Statement>,
-): void {
-  for (const [node, found] of from) {
-    const statement = enclosing(node);
-    if (statement && !changed.has(statement.node)) to.set(node, found);
+/** Answers hold in a statement that means what it meant. */
+function keepUnchanged(from: Facts, to: Facts, changed: ReadonlySet<ts.Statement>): void {
+  for (const question of ["nullable", "boolean"] as const) {
+    for (const [node, found] of from[question]) {
+      const statement = enclosing(node);
+      if (statement && !changed.has(statement.node)) to[question].set(node, found);
+    }
   }
 }
 

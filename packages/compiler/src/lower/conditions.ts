@@ -4,7 +4,7 @@
  */
 import ts from "typescript";
 import { Refused } from "../problems.ts";
-import { nullableNodes } from "../source.ts";
+import { factsOf } from "../source.ts";
 import { describe, type Condition, type IntValue, type Value } from "../values.ts";
 import { branch, negate, type Cx, type Target } from "./cx.ts";
 import { compare, defaultType, instOf, type Comparison } from "./ints.ts";
@@ -124,7 +124,7 @@ function mayBeUndefined(cx: Cx, node: ts.BinaryExpression): boolean {
 /** Whether TypeScript, after narrowing, still thinks that the expression may be null or undefined. */
 export function isNullableType(cx: Cx, node: ts.Expression): boolean {
   const { checker } = cx.unit;
-  const known = nullableNodes(checker, node.getSourceFile());
+  const known = factsOf(checker, node.getSourceFile(), "nullable");
   const before = known.get(node);
   if (before !== undefined) return before;
   const type = checker.getTypeAtLocation(node);

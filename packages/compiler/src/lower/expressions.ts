@@ -7,6 +7,7 @@ import type { MemoryType } from "../types.ts";
 import { constBool, constInt, describe, NULL, UNDEFINED, type Value } from "../values.ts";
 import { readBinding } from "./bindings.ts";
 import { Refused } from "../problems.ts";
+import { factsOf } from "../source.ts";
 import { printk } from "./printk.ts";
 import {
   comparisonOf,
@@ -60,9 +61,19 @@ const LOGICAL_ASSIGNMENT: ReadonlySet<ts.SyntaxKind> = new Set([
   ts.SyntaxKind.QuestionQuestionEqualsToken,
 ]);
 
+/** A name is met as often as the function around it is inlined, and TypeScript looks it up each time. */
+const symbolsBy = new WeakMap<ts.TypeChecker, Map<ts.Identifier, ts.Symbol | undefined>>();
+
+function symbolOf(checker: ts.TypeChecker, node: ts.Identifier): ts.Symbol | undefined {
+  const known = symbolsBy.get(checker) ?? new Map<ts.Identifier, ts.Symbol | undefined>();
+  symbolsBy.set(checker, known);
+  if (!known.has(node)) known.set(node, checker.getSymbolAtLocation(node));
+  return known.get(node);
+}
+
 function identifier(cx: Cx, node: ts.Identifier): Value {
   if (node.text === "undefined") return UNDEFINED;
-  const symbol = cx.unit.checker.getSymbolAtLocation(node);
+  const symbol = symbolOf(cx.unit.checker, node);
   if (!symbol) return cx.refuse(node, "unknownName", [node.text]);
   const binding = cx.env.lookup(symbol);
   const value = binding ? readBinding(cx, binding, node) : cx.unit.moduleValue(symbol, node);
@@ -251,8 +262,14 @@ function absentValue(left: Value): Value {
 }
 
 function isBoolean(cx: Cx, node: ts.Expression): boolean {
-  const type = cx.unit.checker.getTypeAtLocation(node);
-  return (type.flags & (ts.TypeFlags.BooleanLike | ts.TypeFlags.BooleanLiteral)) !== 0;
+  const { checker } = cx.unit;
+  const known = factsOf(checker, node.getSourceFile(), "boolean");
+  const before = known.get(node);
+  if (before !== undefined) return before;
+  const { flags } = checker.getTypeAtLocation(node);
+  const found = (flags & (ts.TypeFlags.BooleanLike | ts.TypeFlags.BooleanLiteral)) !== 0;
+  known.set(node, found);
+  return found;
 }
 
 function logical(cx: Cx, node: ts.BinaryExpression, expected?: MemoryType): Value {
