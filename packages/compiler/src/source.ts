@@ -185,15 +185,21 @@ function diagnosticsOf(program: ts.Program, file: ts.SourceFile, now: Snapshot):
   const changed = changedStatements(file, now, { text, seen });
   const facts = noFacts();
   if (known && changed) keepUnchanged(known.facts, facts, changed);
+  const knownGlobals = program.getGlobalDiagnostics();
   const isSound = changed !== null && findsNothing(program, file, changed);
-  const diagnostics = isSound
-    ? []
-    : [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+  const newGlobals = program.getGlobalDiagnostics().filter((one) => !knownGlobals.includes(one));
+  const found = isSound && newGlobals.length === 0 ? [] : allDiagnostics(program, file);
+  // What concerns no file is told once: TypeScript has told it of the statements.
+  const diagnostics = [...newGlobals, ...found];
   checkedFiles.set(file, { links: text, seen, diagnostics, facts });
   soundIn.delete(file.fileName);
   if (diagnostics.length === 0) soundIn.set(file.fileName, now);
   shorten(soundIn);
   return diagnostics;
+}
+
+function allDiagnostics(program: ts.Program, file: ts.SourceFile): readonly ts.Diagnostic[] {
+  return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
 }
 
 interface View {
@@ -360,11 +366,7 @@ export function checkSource(entry: string, host: CompilerHost): CheckedSource {
   const snapshot = new Snapshot(files, links);
   const found = [
     ...program.getGlobalDiagnostics(),
-    ...files.flatMap((file) =>
-      augments
-        ? [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
-        : diagnosticsOf(program, file, snapshot),
-    ),
+    ...files.flatMap((file) => (augments ? allDiagnostics(program, file) : diagnosticsOf(program, file, snapshot))),
   ].filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error);
   const diagnostics = found.filter((one) => !follows(one, found)).map(fromTypeScript);
   if (found.some(({ code }) => code === NO_GLOBAL_TYPE)) diagnostics.push(...asynchronous(files));

@@ -262,6 +262,8 @@ export function half(n: u32) { return n / 2; }
     ["parts.bpf.ts", "function scaled", "export function scaled"],
     ["parts.bpf.ts", "(n: u32): u32 { return bounded", "(n: u32, by: u32): u32 { return bounded"],
     ["parts.bpf.ts", "(n: u32, by: u32): u32 { return bounded", "(n: u32): u32 { return bounded"],
+    ["parts.bpf.ts", "function half", "async function half"],
+    ["parts.bpf.ts", "async function half", "function half"],
     ["parts.bpf.ts", /$/, "export const first = 1;\n"],
     ["more.bpf.ts", /$/, "export const first = 1;\n"],
     ["more.bpf.ts", "first", "SCALE"],
