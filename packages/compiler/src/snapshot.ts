@@ -4,7 +4,7 @@
  * seen of the declarations that its names lead to, of theirs, and so on; of a function that says what it returns the body is not seen.
  */
 import type ts from "typescript";
-import { Names, outlineOf, type Declaration, type Part } from "./top-level.ts";
+import { digestOfDeclarations, Names, outlineOf, shapeIn, type Declaration, type Part } from "./top-level.ts";
 
 /** Where each file's imports lead: paths by specifier. */
 export type Links = ReadonlyMap<string, ReadonlyMap<string, string | undefined>>;
@@ -45,8 +45,8 @@ export class Snapshot {
   hasShapeOf(before: Snapshot, seen: readonly ts.SourceFile[]): boolean {
     return seen.every((file) => {
       const known = before.files.get(file.fileName);
-      const shape = known && outlineOf(known).shape;
-      return typeof shape === "string" && shape === outlineOf(file).shape;
+      const shape = known && shapeIn(known);
+      return typeof shape === "string" && shape === shapeIn(file);
     });
   }
 
@@ -77,6 +77,7 @@ export class Snapshot {
     const wholes = new Map<Declaration, Node>();
     const faces = new Map<Declaration, Node>();
     for (const file of this.files.values()) {
+      if (digestOfDeclarations(file) !== null) continue;
       for (const declaration of outlineOf(file).byNode.values()) {
         const { whole, face } = declaration;
         const node = this.#follow(file, whole);

@@ -106,6 +106,31 @@ function textWithout(file: ts.SourceFile, node: ts.Node, left: ReadonlySet<ts.No
 /** `import("...")` as a type or an expression. */
 const INNER_IMPORT = /\bimport\s*\(/;
 
+const digests = new WeakMap<ts.SourceFile, string | null>();
+
+/**
+ * Stands for all of a file of declarations, of which there may be tens of thousands (the kernel's types); null for other files, and where it names files
+ * beside it.
+ */
+export function digestOfDeclarations(file: ts.SourceFile): string | null {
+  if (!file.isDeclarationFile) return null;
+  const known = digests.get(file);
+  if (known !== undefined) return known;
+  const isAlone = !INNER_IMPORT.test(file.text) && !file.statements.some(namesFileBeside);
+  const digest = isAlone ? digestOf(`${file.fileName}\n${file.text}`) : null;
+  digests.set(file, digest);
+  return digest;
+}
+
+function namesFileBeside(node: ts.Statement): boolean {
+  if (!ts.isImportDeclaration(node) && !ts.isExportDeclaration(node)) return ts.isImportEqualsDeclaration(node);
+  const { moduleSpecifier } = node;
+  return (
+    moduleSpecifier !== undefined &&
+    !(ts.isStringLiteral(moduleSpecifier) && /^@skep\/bpf(\/|$)/.test(moduleSpecifier.text))
+  );
+}
+
 function shapeOf(file: ts.SourceFile): string | null {
   const { commentDirectives } = file as { commentDirectives?: readonly unknown[] };
   if (commentDirectives?.length || INNER_IMPORT.test(file.text)) return null;
@@ -201,6 +226,8 @@ export class Names {
     const file = this.#target(from);
     if (file === undefined) return [`${from.getText()} is not there`];
     if (typeof file === "string") return [`${file} ${name ?? "*"}`];
+    const declarations = digestOfDeclarations(file);
+    if (declarations !== null) return [`${declarations} ${name ?? "*"}`];
     const outline = outlineOf(file);
     if (name === null) return this.#everything(file, new Set());
     const own = outline.declared.get(name);
@@ -216,6 +243,8 @@ export class Names {
   #everything(file: ts.SourceFile, seen: Set<ts.SourceFile>): Found {
     if (seen.has(file)) return [];
     seen.add(file);
+    const declarations = digestOfDeclarations(file);
+    if (declarations !== null) return [declarations];
     const outline = outlineOf(file);
     const found: (Declaration | string)[] = [digestOf(`${file.fileName}\n${file.text}`), ...outline.byNode.values()];
     const others = [...outline.stars, ...[...outline.exports.values()].flatMap(({ from }) => from ?? [])];
@@ -225,6 +254,11 @@ export class Names {
     }
     return found;
   }
+}
+
+/** What the file declares, imports and exports, as text; null where that is not all that counts. */
+export function shapeIn(file: ts.SourceFile): string | null {
+  return digestOfDeclarations(file) ?? outlineOf(file).shape;
 }
 
 /** The statement of the top level around a node; null where it is none of those that have an outline. */

@@ -234,6 +234,9 @@ export const first = tc("first", (ctx) => {
     [
       "parts.bpf.ts",
       `import { struct, u32, type Of } from "@skep/bpf";
+import type { Sizes } from "./sizes.d.ts";
+type Three<T extends 3> = T;
+export type Most = Three<Sizes["most"]>;
 export const SCALE = 3;
 export const Limits = struct("Limits", { most: u32, least: u32 });
 export type Limits = Of<typeof Limits>;
@@ -243,12 +246,15 @@ export function scaled(n: u32): u32 { return bounded(n * SCALE); }
 export function half(n: u32) { return n / 2; }
 `,
     ],
+    ["sizes.d.ts", "export interface Sizes { readonly most: 3 }\n"],
     [
       "more.bpf.ts",
       `import { u32, array } from "@skep/bpf";\nexport const seen = array("seen", { value: u32, maxEntries: 4 });\n`,
     ],
   ]);
   const steps: readonly (readonly [file: string, from: string | RegExp, to: string])[] = [
+    ["sizes.d.ts", "most: 3", "most: 4"],
+    ["sizes.d.ts", "most: 4", "most: 3"],
     ["parts.bpf.ts", "SCALE = 3", "SCALE = 4"],
     ["parts.bpf.ts", "high: SCALE", 'high: "much"'],
     ["parts.bpf.ts", 'high: "much"', "high: 9"],
@@ -291,6 +297,7 @@ export function half(n: u32) { return n / 2; }
       expect(list).toEqual(found(`/fresh/${folders++}`));
       for (const one of list) kinds.add((one as { code: string }).code);
     }
+    expect(kinds).toContain("TS2344");
     expect(kinds.size).toBeGreaterThan(4);
   });
 });
