@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, agentPageRoutes, createLogger, flowContext, type PageOptions } from "@skep/agent";
 import { flow } from "@skep/api";
-import { jsonLine, Observer, recordOf } from "@skep/flows";
+import { DnsNames, jsonLine, Observer, recordOf } from "@skep/flows";
 import { formatAddress, parseAddress } from "@skep/net";
 import { type Cgroup, openSim, type SimMachine, type SimNamespace, type TcpConnection } from "@skep/sim";
 import { VERSION } from "../version.ts";
@@ -36,7 +36,7 @@ export function openSimulatedTheatre(seed: number, live = false): Theatre {
   return new SimulatedTheatre(openSim({ seed, ...(live ? { epoch: Date.now() - HEAD_START_MS } : {}) }));
 }
 
-class SimulatedTheatre implements Theatre {
+export class SimulatedTheatre implements Theatre {
   readonly invitation = null;
   readonly #machine: SimMachine;
   readonly #folder = mkdtempSync(join(tmpdir(), "skep-sim-"));
@@ -44,6 +44,8 @@ class SimulatedTheatre implements Theatre {
   #agent: Agent | undefined;
   #reader: { close(): void } | undefined;
   readonly #flows: Observer;
+  /** Names that workloads have resolved. */
+  readonly #dns = new DnsNames();
 
   constructor(machine: SimMachine) {
     this.#machine = machine;
@@ -52,7 +54,7 @@ class SimulatedTheatre implements Theatre {
   }
 
   get page(): PageOptions["routes"] {
-    return agentPageRoutes(this.#running, this.#flows);
+    return agentPageRoutes(this.#running, this.#flows, { dns: this.#dns });
   }
 
   async stay(signal: AbortSignal): Promise<void> {
@@ -87,14 +89,17 @@ class SimulatedTheatre implements Theatre {
     const context = flowContext(
       this.#agent,
       () => (BigInt(random.next()) << 48n) | (BigInt(random.next()) << 16n) | (BigInt(random.next()) & 0xffffn),
+      this.#dns,
     );
-    const reader = this.#agent.datapath.readEvents((event) => {
-      const record = recordOf(event, context);
-      this.#flows.add(record);
-      const line = jsonLine(flow.FlowSchema, record.flow);
-      onFlow(JSON.parse(line) as SeenFlow);
-    });
-    this.#reader = reader;
+    this.#reader = this.#agent.datapath.readEvents(
+      (event) => {
+        const record = recordOf(event, context);
+        this.#flows.add(record);
+        const line = jsonLine(flow.FlowSchema, record.flow);
+        onFlow(JSON.parse(line) as SeenFlow);
+      },
+      (answer) => this.#dns.learn({ ...answer, time: context.wallTime(answer.time) }),
+    );
     return Promise.resolve();
   }
 
