@@ -4,10 +4,11 @@
  */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { checkFlowMetrics, dropReasonText, FlowMetrics } from "@skep/flows";
+import { checkFlowMetrics, type DnsNames, dropReasonText, FlowMetrics } from "@skep/flows";
 import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
 import type { Agent } from "./agent.ts";
 import { pressureOf } from "./collector.ts";
+import { type ActiveNames, activeNames } from "./dns-list.ts";
 import type { Logger } from "./log.ts";
 
 export interface MetricsOptions {
@@ -163,6 +164,37 @@ function tableMetrics(registry: Registry, agent: Agent): void {
   });
 }
 
+/** Of the names that workloads have resolved; Cilium's, with its labels. */
+function nameMetrics(registry: Registry, agent: Agent, dns: DnsNames): void {
+  const define = (name: string, help: string, labels: readonly string[], collect: (to: Collect) => void): void =>
+    void read(registry, { name: `cilium_fqdn_${name}`, help, labels }, collect);
+  const active = (): ActiveNames[] => activeNames(dns, BigInt(Math.round(agent.options.machine.clock.now() * 1e6)));
+  define("active_names", "Domains in the DNS cache that have not expired, per endpoint", ["endpoint"], (to) => {
+    for (const { endpoint, names } of active()) to.set({ endpoint: `${endpoint}` }, names);
+  });
+  define(
+    "active_ips",
+    "Addresses in the DNS cache of domains that have not expired, per endpoint",
+    ["endpoint"],
+    (to) => {
+      for (const { endpoint, addresses } of active()) to.set({ endpoint: `${endpoint}` }, addresses);
+    },
+  );
+  define("gc_deletions_total", "Names that were taken out of the DNS cache since they had expired", [], (to) =>
+    to.set({}, dns.counts.expired),
+  );
+  const answers = {
+    ...{ name: "skep_dns_answers_total", help: "Answers of name servers to workloads, by what became of them" },
+    labels: ["result"],
+  };
+  read(registry, answers, (to) => {
+    const { learned, empty, malformed, tooLong } = dns.counts;
+    for (const [result, value] of Object.entries({ learned, empty, malformed, too_long: tooLong })) {
+      to.set({ result }, value);
+    }
+  });
+}
+
 /** Throws MetricsListenError or the flows' MetricsError where the options cannot be served: asked before anything is loaded. */
 export function checkMetrics(options: MetricsOptions): void {
   if (options.listen !== undefined) parseListen(options.listen);
@@ -181,12 +213,14 @@ export interface RunningMetrics {
 export function agentRegistry(
   agent: Agent,
   options: Pick<MetricsOptions, "flows" | "version">,
+  dns: DnsNames,
 ): Pick<RunningMetrics, "registry" | "flows"> {
   const registry = new Registry();
   const flows = new FlowMetrics({ registry, metrics: options.flows });
   packetMetrics(registry, agent);
   tableMetrics(registry, agent);
   stateMetrics(registry, agent, options.version);
+  nameMetrics(registry, agent, dns);
   collectDefaultMetrics({ register: registry, prefix: "skep_" });
   return { registry, flows };
 }

@@ -5,6 +5,7 @@
 import type { flow } from "@skep/api";
 import {
   collectorUrl,
+  type DnsNames,
   type FlowMetrics,
   type FlowRecord,
   History,
@@ -48,6 +49,10 @@ interface Place {
   readonly now: () => bigint;
 }
 
+interface OutputsPlace extends Place {
+  readonly dns: DnsNames;
+}
+
 export class Outputs {
   readonly history: History | null;
   readonly #metrics: FlowMetrics | null;
@@ -73,13 +78,13 @@ export class Outputs {
   }
 
   /** Throws where one of them cannot be. */
-  static async open(agent: Agent, options: OutputOptions, place: Place): Promise<Outputs> {
+  static async open(agent: Agent, options: OutputOptions, { dns, ...place }: OutputsPlace): Promise<Outputs> {
     const { log } = agent.options;
     const { nodeName, now } = place;
     const onError = (error: unknown): void => log.error("the collector has not taken it", { error: errorText(error) });
     const { metrics, otlp } = options;
     const signals = otlp ? (otlp.signals ?? ["logs", "metrics"]) : [];
-    const counted = metrics ? agentRegistry(agent, metrics) : null;
+    const counted = metrics ? agentRegistry(agent, metrics, dns) : null;
     const listen = metrics?.listen;
     const served = counted && listen !== undefined ? await serveMetrics(counted, { listen }, log) : null;
     try {

@@ -8,7 +8,7 @@ import http from "node:http";
 import { extname, join, relative } from "node:path";
 import type { Client, ConnectRouter } from "@connectrpc/connect";
 import { observer, skep } from "@skep/api";
-import { type FlowHistory, flowRoutes, type Observer, observerRoutes, withHistory } from "@skep/flows";
+import { type DnsNames, type FlowHistory, flowRoutes, type Observer, observerRoutes, withHistory } from "@skep/flows";
 import type { Agent } from "./agent.ts";
 import { serveLoopback } from "./loopback.ts";
 import { agentRoutes } from "./service.ts";
@@ -39,18 +39,20 @@ export interface AgentRoutesOptions {
   /** Where a relay finds the agent. */
   readonly address?: string;
   readonly history?: FlowHistory;
+  /** Names that workloads have resolved. */
+  readonly dns?: DnsNames;
 }
 
 /** The API of an agent in this process. */
 export function agentPageRoutes(
   agent: Agent,
   flows: Observer,
-  { address = "", history }: AgentRoutesOptions = {},
+  { address = "", history, dns }: AgentRoutesOptions = {},
 ): PageOptions["routes"] {
   const { clock } = agent.options.machine;
   const served = history ? withHistory(flows, history) : flows;
   return (router) => {
-    agentRoutes(router, agent, flows);
+    agentRoutes(router, agent, { flows, ...(dns && { dns }) });
     observerRoutes(router, served, { address, services: [skep.Agent, skep.Flows] });
     flowRoutes(router, served, {
       ...(history && { history }),
@@ -75,6 +77,7 @@ export function clientPageRoutes(clients: {
       listServices: (request, { signal }) => agent.listServices(request, { signal }),
       getPolicy: (request, { signal }) => agent.getPolicy(request, { signal }),
       getSettings: (request, { signal }) => agent.getSettings(request, { signal }),
+      listDnsNames: (request, { signal }) => agent.listDnsNames(request, { signal }),
     });
     router.service(skep.Flows, {
       getServiceMap: (request, { signal }) => flows.getServiceMap(request, { signal }),

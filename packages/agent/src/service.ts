@@ -5,11 +5,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { skep } from "@skep/api";
-import { dropReasonText, type Observer } from "@skep/flows";
+import { type DnsNames, dropReasonText, type Observer } from "@skep/flows";
 import { formatAddress, formatMac } from "@skep/net";
 import type { Endpoint } from "@skep/control";
 import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy";
 import type { Agent } from "./agent.ts";
+import { dnsNameMessages, dnsStatusMessage } from "./dns-list.ts";
 import { type EndpointStatus, RequestError } from "./options.ts";
 import { nodeMessages } from "./node-list.ts";
 import { addressPoolMessages, serviceMessages } from "./service-list.ts";
@@ -47,9 +48,17 @@ function asConnectError(error: unknown): ConnectError {
   return ConnectError.from(error, Code.Internal);
 }
 
-export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer): void {
+/** Beside the agent itself. */
+export interface Served {
+  readonly flows: Observer;
+  /** Absent where nobody learns names. */
+  readonly dns?: DnsNames;
+}
+
+export function agentRoutes(router: ConnectRouter, agent: Agent, served: Served): void {
+  const { dns } = served;
   router.service(skep.Agent, {
-    getStatus: () => edge(() => status(agent, flows)),
+    getStatus: () => edge(() => status(agent, served)),
     listEndpoints: () => edge(() => ({ endpoints: agent.endpoints().map((each) => endpointMessage(agent, each)) })),
     createEndpoint: ({ namespace, name, labels, namedPorts, annotations }) =>
       edge(() => {
@@ -76,6 +85,7 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, flows: Observer
       edge(() => ({
         identities: agent.world.identities().map(({ id, labels }) => ({ id, labels: formatLabels(labels) })),
       })),
+    listDnsNames: () => edge(() => ({ names: dns ? dnsNameMessages(dns) : [] })),
     listNodes: () => edge(() => ({ nodes: nodeMessages(agent) })),
     listServices: () =>
       edge(() => ({ services: serviceMessages(agent.world), addressPools: addressPoolMessages(agent.world) })),
@@ -139,7 +149,7 @@ function findEndpoint(agent: Agent, name: string): Endpoint {
   return found;
 }
 
-function status(agent: Agent, flows: Observer): ReturnType<typeof create<typeof skep.GetStatusResponseSchema>> {
+function status(agent: Agent, { flows, dns }: Served): ReturnType<typeof create<typeof skep.GetStatusResponseSchema>> {
   const { world, options } = agent;
   const errors = [...world.diagnostics(), ...agent.problems()]
     .filter((each) => each.severity === "error")
@@ -175,6 +185,7 @@ function status(agent: Agent, flows: Observer): ReturnType<typeof create<typeof 
     })),
     pid: process.pid,
     directory: options.directory,
+    ...(dns && { dns: dnsStatusMessage(dns) }),
     warnings: [...agent.warnings, ...failures, ...conflicts],
   });
 }

@@ -114,7 +114,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const context = flowContext(agent, random, dns);
   const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
   const place = { nodeName: `default/${agent.nodeName}`, version: "0.1.0", now };
-  const outputs = await outputsOf(agent, options, place);
+  const outputs = await outputsOf(agent, options, { ...place, dns });
   const flows = new Observer({
     ...place,
     context,
@@ -142,6 +142,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   }, LOSS_MS);
   const routes = agentPageRoutes(agent, flows, {
     address: `unix://${socket}`,
+    dns,
     ...(outputs.history && { history: outputs.history }),
   });
   const server = await serve(socket, routes);

@@ -7,7 +7,7 @@ import { defineFlows } from "./define/flows.ts";
 import { defineMonitor, defineObserve, defineWhy, type ObserveFlags } from "./define/observe.ts";
 import { definePlayground } from "./define/playground.ts";
 import { definePolicyTools } from "./define/policy.ts";
-import { defineConfig, defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
+import { defineConfig, defineFqdn, defineListOf, defineLists, definePolicy, defineStatus } from "./define/state.ts";
 import {
   defineCompile,
   defineCompletion,
@@ -42,6 +42,7 @@ export function buildProgram(finish: Finish, observeFlags: ObserveFlags | null):
   program.commandsGroup("What it does:");
   defineStatus(program, finish);
   defineLists(program, finish);
+  defineFqdn(program, finish);
   defineConfig(program, finish);
   definePolicyTools(definePolicy(program, finish), finish);
   defineObserve(program, finish, observeFlags);

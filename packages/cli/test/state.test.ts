@@ -45,6 +45,7 @@ beforeAll(async () => {
         { file: "/etc/skep/a.yaml", line: 3, column: 7, code: "SKEP6001", message: "no such field", hint: "remove it" },
       ],
       warnings: ["something is odd"],
+      dns: { entries: 3, learned: 4n, empty: 2n, malformed: 1n, tooLong: 0n, evicted: 5n },
     }),
     listEndpoints: () => ({ endpoints: [endpoint, broken] }),
     listNodes: () => ({
@@ -55,6 +56,15 @@ beforeAll(async () => {
           ...{ routing: "vxlan", tunnelEndpoint: "192.0.2.2", labels: { zone: "ice" } },
         },
         { name: "dagobah", addresses: ["192.0.2.9"], routing: "vxlan", problem: "dagobah (192.0.2.9) is no neighbour" },
+      ],
+    }),
+    listDnsNames: () => ({
+      names: [
+        {
+          ...{ endpoint: 3, fqdn: "api.example.com.", ttl: 30, ips: ["192.0.2.1", "192.0.2.2"] },
+          ...{ lookupTime: 1_000n, expirationTime: 3_601_500n },
+        },
+        { endpoint: 4, fqdn: "example.org.", ttl: 7200, ips: ["2001:db8::1"], expirationTime: 7_200_000n },
       ],
     }),
     listIdentities: () => ({ identities: [{ id: 700, labels: ["k8s:class=xwing", "k8s:org=alliance"] }] }),
@@ -172,6 +182,23 @@ describe("lists", () => {
     expect(one.stdout).toMatch(/^Labels:? +zone=ice$/m);
     const none = await skep("node", "get", "naboo", "--run", agent.run);
     expect(none).toMatchObject({ status: 1, stderr: "skep: no node naboo: endor, hoth, dagobah are\n" });
+  });
+
+  it("of DNS names, of one endpoint or like a pattern", async () => {
+    const head = "Endpoint  Source  FQDN              TTL   ExpirationTime            IPs\n";
+    const first = "3         lookup  api.example.com.  30    1970-01-01T01:00:01.500Z  192.0.2.1,192.0.2.2\n";
+    const second = "4         lookup  example.org.      7200  1970-01-01T02:00:00.000Z  2001:db8::1\n";
+    expect((await ask("fqdn", "cache", "list")).stdout).toBe(head + first + second);
+    const one = JSON.parse((await ask("fqdn", "cache", "list", "-e", "3", "-o", "json")).stdout) as unknown;
+    expect(one).toEqual([
+      {
+        ...{ "endpoint-id": 3, "expiration-time": "1970-01-01T01:00:01.500Z", fqdn: "api.example.com." },
+        ...{ ips: ["192.0.2.1", "192.0.2.2"], "lookup-time": "1970-01-01T00:00:01.000Z", source: "lookup", ttl: 30 },
+      },
+    ]);
+    expect(parse((await ask("fqdn", "cache", "list", "-p", "*.example.com", "-o", "yaml")).stdout)).toEqual(one);
+    expect((await ask("fqdn", "cache", "list", "-p", "*.com")).stdout).not.toContain("example");
+    expect(await ask("fqdn", "cache", "list", "-e", "xwing")).toMatchObject({ status: 2 });
   });
 
   it("refuse another format", async () => {

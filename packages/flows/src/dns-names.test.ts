@@ -89,7 +89,7 @@ describe("names that were resolved", () => {
     for (const length of [0, 5, 12, 40])
       names.learn({ endpoint: 1, time: 0n, message: new Uint8Array(length).fill(9) });
     names.learn({ endpoint: 1, time: 0n, message: null });
-    expect(names.counts).toEqual({ learned: 0, empty: 6, malformed: 4, tooLong: 1, evicted: 0 });
+    expect(names.counts).toEqual({ learned: 0, empty: 6, malformed: 4, tooLong: 1, evicted: 0, expired: 0 });
     expect(names.size).toBe(0);
   });
 

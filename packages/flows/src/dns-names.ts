@@ -40,7 +40,9 @@ export interface DnsNameRow {
   readonly address: Address;
   /** Seconds, as the answer said. */
   readonly ttl: number;
-  /** Nanoseconds since 1970. */
+  /** When the last answer came. Nanoseconds since 1970. */
+  readonly answered: bigint;
+  /** From when on flows have the name. */
   readonly learned: bigint;
   readonly expires: bigint;
 }
@@ -56,6 +58,8 @@ export interface DnsCounts {
   readonly tooLong: number;
   /** Pairs that gave way to others, or found no room. */
   readonly evicted: number;
+  /** Pairs whose time had come. */
+  readonly expired: number;
 }
 
 const SECOND = 1_000_000_000n;
@@ -129,7 +133,7 @@ export class DnsNames {
   readonly #capacity: number;
   readonly #endpoints = new Map<number, Map<Key, Known>>();
   readonly #sizes = new Map<number, number>();
-  readonly #counts = { learned: 0, empty: 0, malformed: 0, tooLong: 0, evicted: 0 };
+  readonly #counts = { learned: 0, empty: 0, malformed: 0, tooLong: 0, evicted: 0, expired: 0 };
   #size = 0;
   #expired = 0n;
 
@@ -167,7 +171,7 @@ export class DnsNames {
     this.#counts.learned += 1;
     for (const { address, ttl } of found.addresses) {
       const expires = time + BigInt(Math.max(ttl, this.#minTtl)) * SECOND;
-      this.#keep({ endpoint, name: found.name, address, ttl, learned: time - SLACK, expires });
+      this.#keep({ endpoint, name: found.name, address, ttl, answered: time, learned: time - SLACK, expires });
     }
   }
 
@@ -245,7 +249,11 @@ export class DnsNames {
   /** Forgets what has ended. */
   expire(now: bigint): void {
     this.#expired = now;
-    for (const row of this.rows()) if (row.expires <= now) this.#drop(row);
+    for (const row of this.rows()) {
+      if (row.expires > now) continue;
+      this.#drop(row);
+      this.#counts.expired += 1;
+    }
   }
 
   /** Forgets endpoints that are gone, whose numbers others may get, and each minute what has ended. */

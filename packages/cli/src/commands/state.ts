@@ -166,6 +166,12 @@ function refusals(response: skep.GetStatusResponse): string {
   return head + errors.join("") + (warnings.length > 0 ? "\nWarnings:\n" : "") + warnings.join("");
 }
 
+function namesText({ entries, learned, empty, malformed, tooLong, evicted }: skep.DnsStatus): string {
+  const unread = malformed + tooLong;
+  const lost = unread + evicted === 0n ? "" : `, ${unread} not read, ${evicted} evicted`;
+  return `${entries} addresses with DNS names, from ${learned} of ${learned + empty + unread} answers${lost}`;
+}
+
 function statusText(response: skep.GetStatusResponse, endpoints: readonly skep.Endpoint[]): string {
   const up = formatDuration(Date.now() - Number(response.startedAt));
   const pairs = formatPairs([
@@ -177,6 +183,7 @@ function statusText(response: skep.GetStatusResponse, endpoints: readonly skep.E
     ["Rows", `${response.endpoints} endpoints, ${response.identities} identities, ${response.services} services`],
     ["Traffic", traffic(response.counters)],
     ["Flows", `${response.flowsSeen} seen, ${response.eventsLost} events lost`],
+    ...(response.dns ? [["Names", namesText(response.dns)] as const] : []),
   ]);
   const table = endpoints.length === 0 ? "" : `\n${endpointTable(endpoints)}`;
   return `${pairs}${table}${refusals(response)}`;

@@ -9,6 +9,7 @@ import {
   wholeNumber,
 } from "./common.ts";
 import type { ListOptions as FlowListOptions } from "../commands/list.ts";
+import type { FqdnListOptions } from "../commands/fqdn.ts";
 import type * as Settings from "../commands/settings.ts";
 import type * as State from "../commands/state.ts";
 import type { ListOptions, PolicyGetOptions, PolicyWaitOptions } from "../commands/state.ts";
@@ -111,6 +112,22 @@ export function defineLists(program: Command, finish: Finish): void {
         finish(async () => (await import("../commands/service.ts")).serviceGet({ ...options, service: name })),
       ),
     ["skep service get deathstar", "skep service get 3 -o json"],
+  );
+}
+
+export function defineFqdn(program: Command, finish: Finish): void {
+  const fqdn = program.command("fqdn").summary("DNS names").description("DNS names that workloads have resolved.");
+  const cache = fqdn.command("cache").summary("names and addresses").description("Names and their addresses.");
+  examples(
+    listed(cache.command("list"))
+      .summary("list names")
+      .description("Lists the names that workloads have resolved, with their addresses and until when they are kept.")
+      .option("-e, --endpoint <id>", "of this endpoint alone, by number", wholeNumber)
+      .option("-p, --matchpattern <pattern>", "names like this: * is any part of a label, **. any labels in front")
+      .action((options: FqdnListOptions) =>
+        finish(async () => (await import("../commands/fqdn.ts")).fqdnCacheList(options)),
+      ),
+    ["skep fqdn cache list", "skep fqdn cache list -p '*.example.com' -o json"],
   );
 }
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skep/v1/agent.proto.
  */
 export const file_skep_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChNza2VwL3YxL2FnZW50LnByb3RvEgdza2VwLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi+AIKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJbm9kZV9uYW1lGAIgASgJEhIKCnN0YXJ0ZWRfYXQYAyABKAMSDwoHbWFjaGluZRgEIAEoCRIQCghwb2RfY2lkchgFIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBiABKAQSEQoJZW5kcG9pbnRzGAcgASgNEhIKCmlkZW50aXRpZXMYCCABKA0SEAoIc2VydmljZXMYCSABKA0SEgoKZmxvd3Nfc2VlbhgKIAEoBBITCgtldmVudHNfbG9zdBgLIAEoBBIkCgZlcnJvcnMYDCADKAsyFC5za2VwLnYxLlNvdXJjZUVycm9yEiIKCGNvdW50ZXJzGA0gAygLMhAuc2tlcC52MS5Db3VudGVyEgsKA3BpZBgOIAEoDRIRCglkaXJlY3RvcnkYDyABKAkSEAoId2FybmluZ3MYECADKAkSEQoJcG9kX2NpZHI2GBEgASgJImEKB0NvdW50ZXISDgoGcmVhc29uGAEgASgNEhMKC3JlYXNvbl9uYW1lGAIgASgJEhEKCWRpcmVjdGlvbhgDIAEoCRIPCgdwYWNrZXRzGAQgASgEEg0KBWJ5dGVzGAUgASgEImYKC1NvdXJjZUVycm9yEgwKBGZpbGUYASABKAkSDAoEbGluZRgCIAEoDRIOCgZjb2x1bW4YAyABKA0SDAoEY29kZRgEIAEoCRIPCgdtZXNzYWdlGAUgASgJEgwKBGhpbnQYBiABKAkitQQKCEVuZHBvaW50EgoKAmlkGAEgASgNEgwKBG5hbWUYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEi0KBmxhYmVscxgEIAMoCzIdLnNrZXAudjEuRW5kcG9pbnQuTGFiZWxzRW50cnkSEAoIaWRlbnRpdHkYBSABKA0SFwoPaWRlbnRpdHlfbGFiZWxzGAYgAygJEgwKBGlwdjQYByABKAkSEQoJaW50ZXJmYWNlGAggASgJEg0KBXN0YXRlGAkgASgJEg4KBnJlYXNvbhgKIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YCyABKAQSGAoQaW5ncmVzc19lbmZvcmNlZBgMIAEoCBIXCg9lZ3Jlc3NfZW5mb3JjZWQYDSABKAgSEgoKbmV0bnNfcGF0aBgOIAEoCRITCgtjZ3JvdXBfcGF0aBgPIAEoCRILCgNtYWMYECABKAkSJwoLbmFtZWRfcG9ydHMYESADKAsyEi5za2VwLnYxLk5hbWVkUG9ydBINCgVhdWRpdBgSIAEoCBIMCgRpcHY2GBMgASgJEjcKC2Fubm90YXRpb25zGBQgAygLMiIuc2tlcC52MS5FbmRwb2ludC5Bbm5vdGF0aW9uc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjkKCU5hbWVkUG9ydBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgNEgwKBHBvcnQYAyABKA0iFgoUTGlzdEVuZHBvaW50c1JlcXVlc3QiPQoVTGlzdEVuZHBvaW50c1Jlc3BvbnNlEiQKCWVuZHBvaW50cxgBIAMoCzIRLnNrZXAudjEuRW5kcG9pbnQixgIKFUNyZWF0ZUVuZHBvaW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRI6CgZsYWJlbHMYAyADKAsyKi5za2VwLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdC5MYWJlbHNFbnRyeRInCgtuYW1lZF9wb3J0cxgEIAMoCzISLnNrZXAudjEuTmFtZWRQb3J0EkQKC2Fubm90YXRpb25zGAUgAygLMi8uc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlcXVlc3QuQW5ub3RhdGlvbnNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI9ChZDcmVhdGVFbmRwb2ludFJlc3BvbnNlEiMKCGVuZHBvaW50GAEgASgLMhEuc2tlcC52MS5FbmRwb2ludCI4ChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiGAoWRGVsZXRlRW5kcG9pbnRSZXNwb25zZSImCghJZGVudGl0eRIKCgJpZBgBIAEoDRIOCgZsYWJlbHMYAiADKAkiFwoVTGlzdElkZW50aXRpZXNSZXF1ZXN0Ij8KFkxpc3RJZGVudGl0aWVzUmVzcG9uc2USJQoKaWRlbnRpdGllcxgBIAMoCzIRLnNrZXAudjEuSWRlbnRpdHkiYgoOU2VydmljZUJhY2tlbmQSDwoHYWRkcmVzcxgBIAEoCRIMCgRwb3J0GAIgASgNEg0KBXN0YXRlGAMgASgJEhAKCHdvcmtsb2FkGAQgASgJEhAKCHByb3RvY29sGAUgASgJIv4BCgdTZXJ2aWNlEgoKAmlkGAEgASgNEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRuYW1lGAMgASgJEgwKBHR5cGUYBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIMCgRwb3J0GAYgASgNEhAKCHByb3RvY29sGAcgASgJEikKCGJhY2tlbmRzGAggAygLMhcuc2tlcC52MS5TZXJ2aWNlQmFja2VuZBIRCglwb3J0X25hbWUYCSABKAkSFgoOaW50ZXJuYWxfc2NvcGUYCiABKAgSDQoFZmxhZ3MYCyADKAkSEwoLcmVkaXJlY3RfdG8YDCABKAkSDQoFZXJyb3IYDSABKAkiFQoTTGlzdFNlcnZpY2VzUmVxdWVzdCJnChRMaXN0U2VydmljZXNSZXNwb25zZRIiCghzZXJ2aWNlcxgBIAMoCzIQLnNrZXAudjEuU2VydmljZRIrCg1hZGRyZXNzX3Bvb2xzGAIgAygLMhQuc2tlcC52MS5BZGRyZXNzUG9vbCJoCgtBZGRyZXNzUG9vbBIMCgRuYW1lGAEgASgJEhAKCGRpc2FibGVkGAIgASgIEhMKC2NvbmZsaWN0aW5nGAMgASgJEhEKCWFkZHJlc3NlcxgEIAEoCRIRCglhdmFpbGFibGUYBSABKAkieAoKUG9saWN5UnVsZRIMCgRraW5kGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRuYW1lGAMgASgJEgwKBGZpbGUYBCABKAkSDAoEbGluZRgFIAEoDRIMCgR0ZXh0GAYgASgJEhEKCWVuZHBvaW50cxgHIAMoCSKpAQoOUG9saWN5TWFwRW50cnkSEQoJZGlyZWN0aW9uGAEgASgJEhAKCGlkZW50aXR5GAIgASgNEg4KBmxhYmVscxgDIAMoCRIQCghwcm90b2NvbBgEIAEoCRIMCgRwb3J0GAUgASgJEg8KB3ZlcmRpY3QYBiABKAkSDgoGY29va2llGAcgASgNEg0KBXJ1bGVzGAggAygJEhIKCnByZWNlZGVuY2UYCSABKA0iJAoQR2V0UG9saWN5UmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCSJzChFHZXRQb2xpY3lSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIiCgVydWxlcxgCIAMoCzITLnNrZXAudjEuUG9saWN5UnVsZRIoCgdlbnRyaWVzGAMgAygLMhcuc2tlcC52MS5Qb2xpY3lNYXBFbnRyeSI8ChRXYWl0Rm9yUG9saWN5UmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoBBISCgp0aW1lb3V0X21zGAIgASgNIikKFVdhaXRGb3JQb2xpY3lSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCI5CghTZXR0aW5ncxITCgtlbmZvcmNlbWVudBgBIAEoCRIYChBhdWRpdF9uYW1lc3BhY2VzGAIgAygJIhQKEkdldFNldHRpbmdzUmVxdWVzdCLHAQoTR2V0U2V0dGluZ3NSZXNwb25zZRIjCghzZXR0aW5ncxgBIAEoCzIRLnNrZXAudjEuU2V0dGluZ3MSFQoNaG9zdF9maXJld2FsbBgCIAEoCBJBCgtub2RlX2xhYmVscxgDIAMoCzIsLnNrZXAudjEuR2V0U2V0dGluZ3NSZXNwb25zZS5Ob2RlTGFiZWxzRW50cnkaMQoPTm9kZUxhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXQoSU2V0U2V0dGluZ3NSZXF1ZXN0EhMKC2VuZm9yY2VtZW50GAEgASgJEjIKEGF1ZGl0X25hbWVzcGFjZXMYAiABKAsyGC5za2VwLnYxLkF1ZGl0TmFtZXNwYWNlcyIgCg9BdWRpdE5hbWVzcGFjZXMSDQoFbmFtZXMYASADKAkiOgoTU2V0U2V0dGluZ3NSZXNwb25zZRIjCghzZXR0aW5ncxgBIAEoCzIRLnNrZXAudjEuU2V0dGluZ3MiMgoPU2V0QXVkaXRSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEg0KBWF1ZGl0GAIgASgIIjcKEFNldEF1ZGl0UmVzcG9uc2USIwoIZW5kcG9pbnQYASABKAsyES5za2VwLnYxLkVuZHBvaW50IhIKEExpc3ROb2Rlc1JlcXVlc3QiMQoRTGlzdE5vZGVzUmVzcG9uc2USHAoFbm9kZXMYASADKAsyDS5za2VwLnYxLk5vZGUi8QEKBE5vZGUSDAoEbmFtZRgBIAEoCRINCgVsb2NhbBgCIAEoCBIRCglhZGRyZXNzZXMYAyADKAkSEQoJcG9kX2NpZHJzGAQgAygJEg8KB3JvdXRpbmcYBSABKAkSFwoPdHVubmVsX2VuZHBvaW50GAYgASgJEhEKCWVuZHBvaW50cxgHIAEoDRIPCgdwcm9ibGVtGAggASgJEikKBmxhYmVscxgJIAMoCzIZLnNrZXAudjEuTm9kZS5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBMo4HCgVBZ2VudBJCCglHZXRTdGF0dXMSGS5za2VwLnYxLkdldFN0YXR1c1JlcXVlc3QaGi5za2VwLnYxLkdldFN0YXR1c1Jlc3BvbnNlEk4KDUxpc3RFbmRwb2ludHMSHS5za2VwLnYxLkxpc3RFbmRwb2ludHNSZXF1ZXN0Gh4uc2tlcC52MS5MaXN0RW5kcG9pbnRzUmVzcG9uc2USUQoOQ3JlYXRlRW5kcG9pbnQSHi5za2VwLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdBofLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXNwb25zZRJRCg5EZWxldGVFbmRwb2ludBIeLnNrZXAudjEuRGVsZXRlRW5kcG9pbnRSZXF1ZXN0Gh8uc2tlcC52MS5EZWxldGVFbmRwb2ludFJlc3BvbnNlElEKDkxpc3RJZGVudGl0aWVzEh4uc2tlcC52MS5MaXN0SWRlbnRpdGllc1JlcXVlc3QaHy5za2VwLnYxLkxpc3RJZGVudGl0aWVzUmVzcG9uc2USSwoMTGlzdFNlcnZpY2VzEhwuc2tlcC52MS5MaXN0U2VydmljZXNSZXF1ZXN0Gh0uc2tlcC52MS5MaXN0U2VydmljZXNSZXNwb25zZRJCCglHZXRQb2xpY3kSGS5za2VwLnYxLkdldFBvbGljeVJlcXVlc3QaGi5za2VwLnYxLkdldFBvbGljeVJlc3BvbnNlEk4KDVdhaXRGb3JQb2xpY3kSHS5za2VwLnYxLldhaXRGb3JQb2xpY3lSZXF1ZXN0Gh4uc2tlcC52MS5XYWl0Rm9yUG9saWN5UmVzcG9uc2USSAoLR2V0U2V0dGluZ3MSGy5za2VwLnYxLkdldFNldHRpbmdzUmVxdWVzdBocLnNrZXAudjEuR2V0U2V0dGluZ3NSZXNwb25zZRJICgtTZXRTZXR0aW5ncxIbLnNrZXAudjEuU2V0U2V0dGluZ3NSZXF1ZXN0Ghwuc2tlcC52MS5TZXRTZXR0aW5nc1Jlc3BvbnNlEj8KCFNldEF1ZGl0Ehguc2tlcC52MS5TZXRBdWRpdFJlcXVlc3QaGS5za2VwLnYxLlNldEF1ZGl0UmVzcG9uc2USQgoJTGlzdE5vZGVzEhkuc2tlcC52MS5MaXN0Tm9kZXNSZXF1ZXN0Ghouc2tlcC52MS5MaXN0Tm9kZXNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChNza2VwL3YxL2FnZW50LnByb3RvEgdza2VwLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QimQMKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJbm9kZV9uYW1lGAIgASgJEhIKCnN0YXJ0ZWRfYXQYAyABKAMSDwoHbWFjaGluZRgEIAEoCRIQCghwb2RfY2lkchgFIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBiABKAQSEQoJZW5kcG9pbnRzGAcgASgNEhIKCmlkZW50aXRpZXMYCCABKA0SEAoIc2VydmljZXMYCSABKA0SEgoKZmxvd3Nfc2VlbhgKIAEoBBITCgtldmVudHNfbG9zdBgLIAEoBBIkCgZlcnJvcnMYDCADKAsyFC5za2VwLnYxLlNvdXJjZUVycm9yEiIKCGNvdW50ZXJzGA0gAygLMhAuc2tlcC52MS5Db3VudGVyEgsKA3BpZBgOIAEoDRIRCglkaXJlY3RvcnkYDyABKAkSEAoId2FybmluZ3MYECADKAkSEQoJcG9kX2NpZHI2GBEgASgJEh8KA2RucxgSIAEoCzISLnNrZXAudjEuRG5zU3RhdHVzInIKCURuc1N0YXR1cxIPCgdlbnRyaWVzGAEgASgNEg8KB2xlYXJuZWQYAiABKAQSDQoFZW1wdHkYAyABKAQSEQoJbWFsZm9ybWVkGAQgASgEEhAKCHRvb19sb25nGAUgASgEEg8KB2V2aWN0ZWQYBiABKAQiFQoTTGlzdERuc05hbWVzUmVxdWVzdCI3ChRMaXN0RG5zTmFtZXNSZXNwb25zZRIfCgVuYW1lcxgBIAMoCzIQLnNrZXAudjEuRG5zTmFtZSJxCgdEbnNOYW1lEhAKCGVuZHBvaW50GAEgASgNEgwKBGZxZG4YAiABKAkSCwoDdHRsGAMgASgNEhMKC2xvb2t1cF90aW1lGAQgASgDEhcKD2V4cGlyYXRpb25fdGltZRgFIAEoAxILCgNpcHMYBiADKAkiYQoHQ291bnRlchIOCgZyZWFzb24YASABKA0SEwoLcmVhc29uX25hbWUYAiABKAkSEQoJZGlyZWN0aW9uGAMgASgJEg8KB3BhY2tldHMYBCABKAQSDQoFYnl0ZXMYBSABKAQiZgoLU291cmNlRXJyb3ISDAoEZmlsZRgBIAEoCRIMCgRsaW5lGAIgASgNEg4KBmNvbHVtbhgDIAEoDRIMCgRjb2RlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSDAoEaGludBgGIAEoCSK1BAoIRW5kcG9pbnQSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSLQoGbGFiZWxzGAQgAygLMh0uc2tlcC52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRIQCghpZGVudGl0eRgFIAEoDRIXCg9pZGVudGl0eV9sYWJlbHMYBiADKAkSDAoEaXB2NBgHIAEoCRIRCglpbnRlcmZhY2UYCCABKAkSDQoFc3RhdGUYCSABKAkSDgoGcmVhc29uGAogASgJEhcKD3BvbGljeV9yZXZpc2lvbhgLIAEoBBIYChBpbmdyZXNzX2VuZm9yY2VkGAwgASgIEhcKD2VncmVzc19lbmZvcmNlZBgNIAEoCBISCgpuZXRuc19wYXRoGA4gASgJEhMKC2Nncm91cF9wYXRoGA8gASgJEgsKA21hYxgQIAEoCRInCgtuYW1lZF9wb3J0cxgRIAMoCzISLnNrZXAudjEuTmFtZWRQb3J0Eg0KBWF1ZGl0GBIgASgIEgwKBGlwdjYYEyABKAkSNwoLYW5ub3RhdGlvbnMYFCADKAsyIi5za2VwLnYxLkVuZHBvaW50LkFubm90YXRpb25zRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoJTmFtZWRQb3J0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKA0SDAoEcG9ydBgDIAEoDSIWChRMaXN0RW5kcG9pbnRzUmVxdWVzdCI9ChVMaXN0RW5kcG9pbnRzUmVzcG9uc2USJAoJZW5kcG9pbnRzGAEgAygLMhEuc2tlcC52MS5FbmRwb2ludCLGAgoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEjoKBmxhYmVscxgDIAMoCzIqLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0LkxhYmVsc0VudHJ5EicKC25hbWVkX3BvcnRzGAQgAygLMhIuc2tlcC52MS5OYW1lZFBvcnQSRAoLYW5ub3RhdGlvbnMYBSADKAsyLy5za2VwLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdC5Bbm5vdGF0aW9uc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USIwoIZW5kcG9pbnQYASABKAsyES5za2VwLnYxLkVuZHBvaW50IjgKFURlbGV0ZUVuZHBvaW50UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCSIYChZEZWxldGVFbmRwb2ludFJlc3BvbnNlIiYKCElkZW50aXR5EgoKAmlkGAEgASgNEg4KBmxhYmVscxgCIAMoCSIXChVMaXN0SWRlbnRpdGllc1JlcXVlc3QiPwoWTGlzdElkZW50aXRpZXNSZXNwb25zZRIlCgppZGVudGl0aWVzGAEgAygLMhEuc2tlcC52MS5JZGVudGl0eSJiCg5TZXJ2aWNlQmFja2VuZBIPCgdhZGRyZXNzGAEgASgJEgwKBHBvcnQYAiABKA0SDQoFc3RhdGUYAyABKAkSEAoId29ya2xvYWQYBCABKAkSEAoIcHJvdG9jb2wYBSABKAki/gEKB1NlcnZpY2USCgoCaWQYASABKA0SEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdHlwZRgEIAEoCRIPCgdhZGRyZXNzGAUgASgJEgwKBHBvcnQYBiABKA0SEAoIcHJvdG9jb2wYByABKAkSKQoIYmFja2VuZHMYCCADKAsyFy5za2VwLnYxLlNlcnZpY2VCYWNrZW5kEhEKCXBvcnRfbmFtZRgJIAEoCRIWCg5pbnRlcm5hbF9zY29wZRgKIAEoCBINCgVmbGFncxgLIAMoCRITCgtyZWRpcmVjdF90bxgMIAEoCRINCgVlcnJvchgNIAEoCSIVChNMaXN0U2VydmljZXNSZXF1ZXN0ImcKFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiIKCHNlcnZpY2VzGAEgAygLMhAuc2tlcC52MS5TZXJ2aWNlEisKDWFkZHJlc3NfcG9vbHMYAiADKAsyFC5za2VwLnYxLkFkZHJlc3NQb29sImgKC0FkZHJlc3NQb29sEgwKBG5hbWUYASABKAkSEAoIZGlzYWJsZWQYAiABKAgSEwoLY29uZmxpY3RpbmcYAyABKAkSEQoJYWRkcmVzc2VzGAQgASgJEhEKCWF2YWlsYWJsZRgFIAEoCSJ4CgpQb2xpY3lSdWxlEgwKBGtpbmQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEZmlsZRgEIAEoCRIMCgRsaW5lGAUgASgNEgwKBHRleHQYBiABKAkSEQoJZW5kcG9pbnRzGAcgAygJIqkBCg5Qb2xpY3lNYXBFbnRyeRIRCglkaXJlY3Rpb24YASABKAkSEAoIaWRlbnRpdHkYAiABKA0SDgoGbGFiZWxzGAMgAygJEhAKCHByb3RvY29sGAQgASgJEgwKBHBvcnQYBSABKAkSDwoHdmVyZGljdBgGIAEoCRIOCgZjb29raWUYByABKA0SDQoFcnVsZXMYCCADKAkSEgoKcHJlY2VkZW5jZRgJIAEoDSIkChBHZXRQb2xpY3lSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJInMKEUdldFBvbGljeVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEiIKBXJ1bGVzGAIgAygLMhMuc2tlcC52MS5Qb2xpY3lSdWxlEigKB2VudHJpZXMYAyADKAsyFy5za2VwLnYxLlBvbGljeU1hcEVudHJ5IjwKFFdhaXRGb3JQb2xpY3lSZXF1ZXN0EhAKCHJldmlzaW9uGAEgASgEEhIKCnRpbWVvdXRfbXMYAiABKA0iKQoVV2FpdEZvclBvbGljeVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIjkKCFNldHRpbmdzEhMKC2VuZm9yY2VtZW50GAEgASgJEhgKEGF1ZGl0X25hbWVzcGFjZXMYAiADKAkiFAoSR2V0U2V0dGluZ3NSZXF1ZXN0IscBChNHZXRTZXR0aW5nc1Jlc3BvbnNlEiMKCHNldHRpbmdzGAEgASgLMhEuc2tlcC52MS5TZXR0aW5ncxIVCg1ob3N0X2ZpcmV3YWxsGAIgASgIEkEKC25vZGVfbGFiZWxzGAMgAygLMiwuc2tlcC52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlLk5vZGVMYWJlbHNFbnRyeRoxCg9Ob2RlTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJdChJTZXRTZXR0aW5nc1JlcXVlc3QSEwoLZW5mb3JjZW1lbnQYASABKAkSMgoQYXVkaXRfbmFtZXNwYWNlcxgCIAEoCzIYLnNrZXAudjEuQXVkaXROYW1lc3BhY2VzIiAKD0F1ZGl0TmFtZXNwYWNlcxINCgVuYW1lcxgBIAMoCSI6ChNTZXRTZXR0aW5nc1Jlc3BvbnNlEiMKCHNldHRpbmdzGAEgASgLMhEuc2tlcC52MS5TZXR0aW5ncyIyCg9TZXRBdWRpdFJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSDQoFYXVkaXQYAiABKAgiNwoQU2V0QXVkaXRSZXNwb25zZRIjCghlbmRwb2ludBgBIAEoCzIRLnNrZXAudjEuRW5kcG9pbnQiEgoQTGlzdE5vZGVzUmVxdWVzdCIxChFMaXN0Tm9kZXNSZXNwb25zZRIcCgVub2RlcxgBIAMoCzINLnNrZXAudjEuTm9kZSLxAQoETm9kZRIMCgRuYW1lGAEgASgJEg0KBWxvY2FsGAIgASgIEhEKCWFkZHJlc3NlcxgDIAMoCRIRCglwb2RfY2lkcnMYBCADKAkSDwoHcm91dGluZxgFIAEoCRIXCg90dW5uZWxfZW5kcG9pbnQYBiABKAkSEQoJZW5kcG9pbnRzGAcgASgNEg8KB3Byb2JsZW0YCCABKAkSKQoGbGFiZWxzGAkgAygLMhkuc2tlcC52MS5Ob2RlLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEy2wcKBUFnZW50EkIKCUdldFN0YXR1cxIZLnNrZXAudjEuR2V0U3RhdHVzUmVxdWVzdBoaLnNrZXAudjEuR2V0U3RhdHVzUmVzcG9uc2USTgoNTGlzdEVuZHBvaW50cxIdLnNrZXAudjEuTGlzdEVuZHBvaW50c1JlcXVlc3QaHi5za2VwLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZRJRCg5DcmVhdGVFbmRwb2ludBIeLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0Gh8uc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlc3BvbnNlElEKDkRlbGV0ZUVuZHBvaW50Eh4uc2tlcC52MS5EZWxldGVFbmRwb2ludFJlcXVlc3QaHy5za2VwLnYxLkRlbGV0ZUVuZHBvaW50UmVzcG9uc2USUQoOTGlzdElkZW50aXRpZXMSHi5za2VwLnYxLkxpc3RJZGVudGl0aWVzUmVxdWVzdBofLnNrZXAudjEuTGlzdElkZW50aXRpZXNSZXNwb25zZRJLCgxMaXN0U2VydmljZXMSHC5za2VwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHS5za2VwLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlEkIKCUdldFBvbGljeRIZLnNrZXAudjEuR2V0UG9saWN5UmVxdWVzdBoaLnNrZXAudjEuR2V0UG9saWN5UmVzcG9uc2USTgoNV2FpdEZvclBvbGljeRIdLnNrZXAudjEuV2FpdEZvclBvbGljeVJlcXVlc3QaHi5za2VwLnYxLldhaXRGb3JQb2xpY3lSZXNwb25zZRJICgtHZXRTZXR0aW5ncxIbLnNrZXAudjEuR2V0U2V0dGluZ3NSZXF1ZXN0Ghwuc2tlcC52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlEkgKC1NldFNldHRpbmdzEhsuc2tlcC52MS5TZXRTZXR0aW5nc1JlcXVlc3QaHC5za2VwLnYxLlNldFNldHRpbmdzUmVzcG9uc2USPwoIU2V0QXVkaXQSGC5za2VwLnYxLlNldEF1ZGl0UmVxdWVzdBoZLnNrZXAudjEuU2V0QXVkaXRSZXNwb25zZRJCCglMaXN0Tm9kZXMSGS5za2VwLnYxLkxpc3ROb2Rlc1JlcXVlc3QaGi5za2VwLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlEksKDExpc3REbnNOYW1lcxIcLnNrZXAudjEuTGlzdERuc05hbWVzUmVxdWVzdBodLnNrZXAudjEuTGlzdERuc05hbWVzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message skep.v1.GetStatusRequest
@@ -121,6 +121,11 @@ export type GetStatusResponse = Message<"skep.v1.GetStatusResponse"> & {
    * @generated from field: string pod_cidr6 = 17;
    */
   podCidr6: string;
+
+  /**
+   * @generated from field: skep.v1.DnsStatus dns = 18;
+   */
+  dns?: DnsStatus | undefined;
 };
 
 /**
@@ -129,6 +134,138 @@ export type GetStatusResponse = Message<"skep.v1.GetStatusResponse"> & {
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_skep_v1_agent, 1);
+
+/**
+ * What has become of the answers of name servers.
+ *
+ * @generated from message skep.v1.DnsStatus
+ */
+export type DnsStatus = Message<"skep.v1.DnsStatus"> & {
+  /**
+   * Pairs of name and address that are kept.
+   *
+   * @generated from field: uint32 entries = 1;
+   */
+  entries: number;
+
+  /**
+   * @generated from field: uint64 learned = 2;
+   */
+  learned: bigint;
+
+  /**
+   * Errors, other questions, nothing found.
+   *
+   * @generated from field: uint64 empty = 3;
+   */
+  empty: bigint;
+
+  /**
+   * @generated from field: uint64 malformed = 4;
+   */
+  malformed: bigint;
+
+  /**
+   * @generated from field: uint64 too_long = 5;
+   */
+  tooLong: bigint;
+
+  /**
+   * Pairs that gave way to others, or found no room.
+   *
+   * @generated from field: uint64 evicted = 6;
+   */
+  evicted: bigint;
+};
+
+/**
+ * Describes the message skep.v1.DnsStatus.
+ * Use `create(DnsStatusSchema)` to create a new message.
+ */
+export const DnsStatusSchema: GenMessage<DnsStatus> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 2);
+
+/**
+ * @generated from message skep.v1.ListDnsNamesRequest
+ */
+export type ListDnsNamesRequest = Message<"skep.v1.ListDnsNamesRequest"> & {
+};
+
+/**
+ * Describes the message skep.v1.ListDnsNamesRequest.
+ * Use `create(ListDnsNamesRequestSchema)` to create a new message.
+ */
+export const ListDnsNamesRequestSchema: GenMessage<ListDnsNamesRequest> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 3);
+
+/**
+ * @generated from message skep.v1.ListDnsNamesResponse
+ */
+export type ListDnsNamesResponse = Message<"skep.v1.ListDnsNamesResponse"> & {
+  /**
+   * @generated from field: repeated skep.v1.DnsName names = 1;
+   */
+  names: DnsName[];
+};
+
+/**
+ * Describes the message skep.v1.ListDnsNamesResponse.
+ * Use `create(ListDnsNamesResponseSchema)` to create a new message.
+ */
+export const ListDnsNamesResponseSchema: GenMessage<ListDnsNamesResponse> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 4);
+
+/**
+ * One name of one endpoint, and its addresses that end at the same time.
+ *
+ * @generated from message skep.v1.DnsName
+ */
+export type DnsName = Message<"skep.v1.DnsName"> & {
+  /**
+   * @generated from field: uint32 endpoint = 1;
+   */
+  endpoint: number;
+
+  /**
+   * With a dot at its end.
+   *
+   * @generated from field: string fqdn = 2;
+   */
+  fqdn: string;
+
+  /**
+   * Seconds, as the answer said.
+   *
+   * @generated from field: uint32 ttl = 3;
+   */
+  ttl: number;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: int64 lookup_time = 4;
+   */
+  lookupTime: bigint;
+
+  /**
+   * Milliseconds since 1970; kept for an hour at least.
+   *
+   * @generated from field: int64 expiration_time = 5;
+   */
+  expirationTime: bigint;
+
+  /**
+   * @generated from field: repeated string ips = 6;
+   */
+  ips: string[];
+};
+
+/**
+ * Describes the message skep.v1.DnsName.
+ * Use `create(DnsNameSchema)` to create a new message.
+ */
+export const DnsNameSchema: GenMessage<DnsName> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 5);
 
 /**
  * @generated from message skep.v1.Counter
@@ -165,7 +302,7 @@ export type Counter = Message<"skep.v1.Counter"> & {
  * Use `create(CounterSchema)` to create a new message.
  */
 export const CounterSchema: GenMessage<Counter> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 2);
+  messageDesc(file_skep_v1_agent, 6);
 
 /**
  * A document that was refused; what it said before stays in force.
@@ -209,7 +346,7 @@ export type SourceError = Message<"skep.v1.SourceError"> & {
  * Use `create(SourceErrorSchema)` to create a new message.
  */
 export const SourceErrorSchema: GenMessage<SourceError> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 3);
+  messageDesc(file_skep_v1_agent, 7);
 
 /**
  * @generated from message skep.v1.Endpoint
@@ -329,7 +466,7 @@ export type Endpoint = Message<"skep.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 4);
+  messageDesc(file_skep_v1_agent, 8);
 
 /**
  * @generated from message skep.v1.NamedPort
@@ -358,7 +495,7 @@ export type NamedPort = Message<"skep.v1.NamedPort"> & {
  * Use `create(NamedPortSchema)` to create a new message.
  */
 export const NamedPortSchema: GenMessage<NamedPort> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 5);
+  messageDesc(file_skep_v1_agent, 9);
 
 /**
  * @generated from message skep.v1.ListEndpointsRequest
@@ -371,7 +508,7 @@ export type ListEndpointsRequest = Message<"skep.v1.ListEndpointsRequest"> & {
  * Use `create(ListEndpointsRequestSchema)` to create a new message.
  */
 export const ListEndpointsRequestSchema: GenMessage<ListEndpointsRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 6);
+  messageDesc(file_skep_v1_agent, 10);
 
 /**
  * @generated from message skep.v1.ListEndpointsResponse
@@ -388,7 +525,7 @@ export type ListEndpointsResponse = Message<"skep.v1.ListEndpointsResponse"> & {
  * Use `create(ListEndpointsResponseSchema)` to create a new message.
  */
 export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 7);
+  messageDesc(file_skep_v1_agent, 11);
 
 /**
  * @generated from message skep.v1.CreateEndpointRequest
@@ -431,7 +568,7 @@ export type CreateEndpointRequest = Message<"skep.v1.CreateEndpointRequest"> & {
  * Use `create(CreateEndpointRequestSchema)` to create a new message.
  */
 export const CreateEndpointRequestSchema: GenMessage<CreateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 8);
+  messageDesc(file_skep_v1_agent, 12);
 
 /**
  * @generated from message skep.v1.CreateEndpointResponse
@@ -448,7 +585,7 @@ export type CreateEndpointResponse = Message<"skep.v1.CreateEndpointResponse"> &
  * Use `create(CreateEndpointResponseSchema)` to create a new message.
  */
 export const CreateEndpointResponseSchema: GenMessage<CreateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 9);
+  messageDesc(file_skep_v1_agent, 13);
 
 /**
  * @generated from message skep.v1.DeleteEndpointRequest
@@ -470,7 +607,7 @@ export type DeleteEndpointRequest = Message<"skep.v1.DeleteEndpointRequest"> & {
  * Use `create(DeleteEndpointRequestSchema)` to create a new message.
  */
 export const DeleteEndpointRequestSchema: GenMessage<DeleteEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 10);
+  messageDesc(file_skep_v1_agent, 14);
 
 /**
  * @generated from message skep.v1.DeleteEndpointResponse
@@ -483,7 +620,7 @@ export type DeleteEndpointResponse = Message<"skep.v1.DeleteEndpointResponse"> &
  * Use `create(DeleteEndpointResponseSchema)` to create a new message.
  */
 export const DeleteEndpointResponseSchema: GenMessage<DeleteEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 11);
+  messageDesc(file_skep_v1_agent, 15);
 
 /**
  * @generated from message skep.v1.Identity
@@ -505,7 +642,7 @@ export type Identity = Message<"skep.v1.Identity"> & {
  * Use `create(IdentitySchema)` to create a new message.
  */
 export const IdentitySchema: GenMessage<Identity> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 12);
+  messageDesc(file_skep_v1_agent, 16);
 
 /**
  * @generated from message skep.v1.ListIdentitiesRequest
@@ -518,7 +655,7 @@ export type ListIdentitiesRequest = Message<"skep.v1.ListIdentitiesRequest"> & {
  * Use `create(ListIdentitiesRequestSchema)` to create a new message.
  */
 export const ListIdentitiesRequestSchema: GenMessage<ListIdentitiesRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 13);
+  messageDesc(file_skep_v1_agent, 17);
 
 /**
  * @generated from message skep.v1.ListIdentitiesResponse
@@ -535,7 +672,7 @@ export type ListIdentitiesResponse = Message<"skep.v1.ListIdentitiesResponse"> &
  * Use `create(ListIdentitiesResponseSchema)` to create a new message.
  */
 export const ListIdentitiesResponseSchema: GenMessage<ListIdentitiesResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 14);
+  messageDesc(file_skep_v1_agent, 18);
 
 /**
  * @generated from message skep.v1.ServiceBackend
@@ -572,7 +709,7 @@ export type ServiceBackend = Message<"skep.v1.ServiceBackend"> & {
  * Use `create(ServiceBackendSchema)` to create a new message.
  */
 export const ServiceBackendSchema: GenMessage<ServiceBackend> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 15);
+  messageDesc(file_skep_v1_agent, 19);
 
 /**
  * @generated from message skep.v1.Service
@@ -657,7 +794,7 @@ export type Service = Message<"skep.v1.Service"> & {
  * Use `create(ServiceSchema)` to create a new message.
  */
 export const ServiceSchema: GenMessage<Service> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 16);
+  messageDesc(file_skep_v1_agent, 20);
 
 /**
  * @generated from message skep.v1.ListServicesRequest
@@ -670,7 +807,7 @@ export type ListServicesRequest = Message<"skep.v1.ListServicesRequest"> & {
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema: GenMessage<ListServicesRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 17);
+  messageDesc(file_skep_v1_agent, 21);
 
 /**
  * @generated from message skep.v1.ListServicesResponse
@@ -692,7 +829,7 @@ export type ListServicesResponse = Message<"skep.v1.ListServicesResponse"> & {
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 18);
+  messageDesc(file_skep_v1_agent, 22);
 
 /**
  * A pool of load balancers' addresses.
@@ -735,7 +872,7 @@ export type AddressPool = Message<"skep.v1.AddressPool"> & {
  * Use `create(AddressPoolSchema)` to create a new message.
  */
 export const AddressPoolSchema: GenMessage<AddressPool> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 19);
+  messageDesc(file_skep_v1_agent, 23);
 
 /**
  * @generated from message skep.v1.PolicyRule
@@ -784,7 +921,7 @@ export type PolicyRule = Message<"skep.v1.PolicyRule"> & {
  * Use `create(PolicyRuleSchema)` to create a new message.
  */
 export const PolicyRuleSchema: GenMessage<PolicyRule> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 20);
+  messageDesc(file_skep_v1_agent, 24);
 
 /**
  * @generated from message skep.v1.PolicyMapEntry
@@ -845,7 +982,7 @@ export type PolicyMapEntry = Message<"skep.v1.PolicyMapEntry"> & {
  * Use `create(PolicyMapEntrySchema)` to create a new message.
  */
 export const PolicyMapEntrySchema: GenMessage<PolicyMapEntry> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 21);
+  messageDesc(file_skep_v1_agent, 25);
 
 /**
  * @generated from message skep.v1.GetPolicyRequest
@@ -864,7 +1001,7 @@ export type GetPolicyRequest = Message<"skep.v1.GetPolicyRequest"> & {
  * Use `create(GetPolicyRequestSchema)` to create a new message.
  */
 export const GetPolicyRequestSchema: GenMessage<GetPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 22);
+  messageDesc(file_skep_v1_agent, 26);
 
 /**
  * @generated from message skep.v1.GetPolicyResponse
@@ -891,7 +1028,7 @@ export type GetPolicyResponse = Message<"skep.v1.GetPolicyResponse"> & {
  * Use `create(GetPolicyResponseSchema)` to create a new message.
  */
 export const GetPolicyResponseSchema: GenMessage<GetPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 23);
+  messageDesc(file_skep_v1_agent, 27);
 
 /**
  * @generated from message skep.v1.WaitForPolicyRequest
@@ -913,7 +1050,7 @@ export type WaitForPolicyRequest = Message<"skep.v1.WaitForPolicyRequest"> & {
  * Use `create(WaitForPolicyRequestSchema)` to create a new message.
  */
 export const WaitForPolicyRequestSchema: GenMessage<WaitForPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 24);
+  messageDesc(file_skep_v1_agent, 28);
 
 /**
  * @generated from message skep.v1.WaitForPolicyResponse
@@ -930,7 +1067,7 @@ export type WaitForPolicyResponse = Message<"skep.v1.WaitForPolicyResponse"> & {
  * Use `create(WaitForPolicyResponseSchema)` to create a new message.
  */
 export const WaitForPolicyResponseSchema: GenMessage<WaitForPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 25);
+  messageDesc(file_skep_v1_agent, 29);
 
 /**
  * @generated from message skep.v1.Settings
@@ -956,7 +1093,7 @@ export type Settings = Message<"skep.v1.Settings"> & {
  * Use `create(SettingsSchema)` to create a new message.
  */
 export const SettingsSchema: GenMessage<Settings> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 26);
+  messageDesc(file_skep_v1_agent, 30);
 
 /**
  * @generated from message skep.v1.GetSettingsRequest
@@ -969,7 +1106,7 @@ export type GetSettingsRequest = Message<"skep.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 27);
+  messageDesc(file_skep_v1_agent, 31);
 
 /**
  * @generated from message skep.v1.GetSettingsResponse
@@ -998,7 +1135,7 @@ export type GetSettingsResponse = Message<"skep.v1.GetSettingsResponse"> & {
  * Use `create(GetSettingsResponseSchema)` to create a new message.
  */
 export const GetSettingsResponseSchema: GenMessage<GetSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 28);
+  messageDesc(file_skep_v1_agent, 32);
 
 /**
  * @generated from message skep.v1.SetSettingsRequest
@@ -1022,7 +1159,7 @@ export type SetSettingsRequest = Message<"skep.v1.SetSettingsRequest"> & {
  * Use `create(SetSettingsRequestSchema)` to create a new message.
  */
 export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 29);
+  messageDesc(file_skep_v1_agent, 33);
 
 /**
  * @generated from message skep.v1.AuditNamespaces
@@ -1039,7 +1176,7 @@ export type AuditNamespaces = Message<"skep.v1.AuditNamespaces"> & {
  * Use `create(AuditNamespacesSchema)` to create a new message.
  */
 export const AuditNamespacesSchema: GenMessage<AuditNamespaces> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 30);
+  messageDesc(file_skep_v1_agent, 34);
 
 /**
  * @generated from message skep.v1.SetSettingsResponse
@@ -1056,7 +1193,7 @@ export type SetSettingsResponse = Message<"skep.v1.SetSettingsResponse"> & {
  * Use `create(SetSettingsResponseSchema)` to create a new message.
  */
 export const SetSettingsResponseSchema: GenMessage<SetSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 31);
+  messageDesc(file_skep_v1_agent, 35);
 
 /**
  * @generated from message skep.v1.SetAuditRequest
@@ -1080,7 +1217,7 @@ export type SetAuditRequest = Message<"skep.v1.SetAuditRequest"> & {
  * Use `create(SetAuditRequestSchema)` to create a new message.
  */
 export const SetAuditRequestSchema: GenMessage<SetAuditRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 32);
+  messageDesc(file_skep_v1_agent, 36);
 
 /**
  * @generated from message skep.v1.SetAuditResponse
@@ -1097,7 +1234,7 @@ export type SetAuditResponse = Message<"skep.v1.SetAuditResponse"> & {
  * Use `create(SetAuditResponseSchema)` to create a new message.
  */
 export const SetAuditResponseSchema: GenMessage<SetAuditResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 33);
+  messageDesc(file_skep_v1_agent, 37);
 
 /**
  * @generated from message skep.v1.ListNodesRequest
@@ -1110,7 +1247,7 @@ export type ListNodesRequest = Message<"skep.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 34);
+  messageDesc(file_skep_v1_agent, 38);
 
 /**
  * @generated from message skep.v1.ListNodesResponse
@@ -1127,7 +1264,7 @@ export type ListNodesResponse = Message<"skep.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 35);
+  messageDesc(file_skep_v1_agent, 39);
 
 /**
  * @generated from message skep.v1.Node
@@ -1194,7 +1331,7 @@ export type Node = Message<"skep.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 36);
+  messageDesc(file_skep_v1_agent, 40);
 
 /**
  * @generated from service skep.v1.Agent
@@ -1307,6 +1444,16 @@ export const Agent: GenService<{
     methodKind: "unary";
     input: typeof ListNodesRequestSchema;
     output: typeof ListNodesResponseSchema;
+  },
+  /**
+   * DNS names that workloads have resolved, with what flows take their names from.
+   *
+   * @generated from rpc skep.v1.Agent.ListDnsNames
+   */
+  listDnsNames: {
+    methodKind: "unary";
+    input: typeof ListDnsNamesRequestSchema;
+    output: typeof ListDnsNamesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_skep_v1_agent, 0);
