@@ -55,7 +55,7 @@ export interface Datapath {
   setPolicies(policies: readonly EndpointPolicy[]): void;
   /** Changes single entries of a policy that was set, in the order given. */
   updatePolicy(endpoint: number, delta: PolicyDelta): void;
-  policyOf(endpoint: number): PolicyMapEntry[] | null;
+  policyOf(endpoint: number): readonly PolicyMapEntry[] | null;
   /** Brings the ipcache to exactly these rows: adds and changes first, then deletes. */
   syncIpcache(rows: readonly IpcacheRow[]): { changed: number; deleted: number };
   /** Single rows of the ipcache: these are written, then those of the prefixes deleted. */

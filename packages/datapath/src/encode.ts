@@ -88,9 +88,18 @@ export function encodePolicyEntry(entry: PolicyMapEntry): [key: Uint8Array, valu
   return [key, value];
 }
 
-/** The part of an entry that is its key in the map. */
-export function policyKeyText({ direction, identity, protocol, port, portPrefix }: PolicyMapEntry): string {
-  return `${direction} ${identity} ${protocol} ${portPrefix === 0 ? 0 : port}/${portPrefix}`;
+/** What {@link encodePolicyEntry} has written. */
+export function decodePolicyEntry(key: Uint8Array, value: Uint8Array): PolicyMapEntry {
+  const { direction, protocol, port, prefixLength, ...named } = maps.PolicyKey.decode(key);
+  const { precedence, cookie, flags, proxyPort } = maps.PolicyEntry.decode(value);
+  const { identity0, identity1, identity2, identity3 } = named;
+  return {
+    direction: direction === DIRECTION.ingress ? "ingress" : "egress",
+    identity: ((identity0 << 24) | (identity1 << 16) | (identity2 << 8) | identity3) >>> 0,
+    ...{ protocol, port, portPrefix: Math.max(0, prefixLength - IDENTITY_BITS - 8) },
+    ...{ precedence, cookie, proxyPort, deny: (flags & DENY) !== 0 },
+    ...((flags & AUDIT) === 0 ? {} : { audit: true }),
+  };
 }
 
 /** Bytes as a key of a JavaScript map. */

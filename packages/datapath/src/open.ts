@@ -40,10 +40,10 @@ import {
   encodeAddress,
   encodeEndpoint,
   encodeIpcacheKey,
+  decodePolicyEntry,
   encodePolicyEntry,
   encodeU32,
   keyText,
-  policyKeyText,
 } from "./encode.ts";
 import { decodeAnswerAt } from "./answers.ts";
 import { decodeEventAt, EVENT_SIZE } from "./events.ts";
@@ -211,14 +211,16 @@ class KernelDatapath implements Datapath {
   readonly #unsupported: string[] = [];
   readonly #machine: Machine;
   readonly #options: DatapathOptions;
-  readonly #spec: ObjectSpec;
+  /** Without its programs once they are loaded. */
+  #spec: ObjectSpec;
   readonly #collection: Collection;
   readonly #loadBalancer: LoadBalancerMaps;
   readonly #links = new Map<string, Link>();
   /** Of what opening has changed so far. */
   readonly #undo = new Undo();
   #splice: SocketSplice | null = null;
-  readonly #policies = new Map<number, Map<string, PolicyMapEntry>>();
+  /** Of the endpoints that have a policy; null: to be read from its map. Those that were written as a whole share their rows with control. */
+  readonly #policies = new Map<number, readonly PolicyMapEntry[] | null>();
   /** Endpoints as they stand in the maps, and the generations of their policies. */
   readonly #endpoints = new Map<number, DatapathEndpoint>();
   readonly #generations = new Map<number, number>();
@@ -281,6 +283,7 @@ class KernelDatapath implements Datapath {
       for (const map of Object.values(maps)) map.close();
       throw this.#undo.back(error);
     }
+    this.#spec = { ...this.#spec, programs: {}, functions: {} };
   }
 
   get unsupported(): readonly string[] {
@@ -616,32 +619,38 @@ class KernelDatapath implements Datapath {
       // Also after a failure, which may have swapped some: what was allowed is asked anew.
       for (const { endpoint } of policies) this.#nextGeneration(endpoint);
     }
-    for (const { endpoint, entries } of policies)
-      this.#policies.set(endpoint, new Map(entries.map((entry) => [policyKeyText(entry), entry])));
+    for (const { endpoint, entries } of policies) this.#policies.set(endpoint, entries);
   }
 
   updatePolicy(endpoint: number, { put, take }: PolicyDelta): void {
-    const entries = this.#policies.get(endpoint);
-    const inner = entries && this.#map("skep_policy").getMap(encodeU32(endpoint));
+    const inner = this.#policyMap(endpoint);
     if (!inner) throw new Error(`endpoint ${endpoint} has no policy to change`);
+    this.#policies.set(endpoint, null);
     try {
-      for (const entry of put) {
-        inner.set(...encodePolicyEntry(entry));
-        entries.set(policyKeyText(entry), entry);
-      }
-      for (const entry of take) {
-        inner.delete(encodePolicyEntry(entry)[0]);
-        entries.delete(policyKeyText(entry));
-      }
+      for (const entry of put) inner.set(...encodePolicyEntry(entry));
+      for (const entry of take) inner.delete(encodePolicyEntry(entry)[0]);
     } finally {
       inner.close();
       this.#nextGeneration(endpoint);
     }
   }
 
-  policyOf(endpoint: number): PolicyMapEntry[] | null {
-    const entries = this.#policies.get(endpoint);
-    return entries ? [...entries.values()] : null;
+  #policyMap(endpoint: number): RawMap | null {
+    return this.#policies.has(endpoint) ? this.#map("skep_policy").getMap(encodeU32(endpoint)) : null;
+  }
+
+  policyOf(endpoint: number): readonly PolicyMapEntry[] | null {
+    const known = this.#policies.get(endpoint);
+    if (known) return known;
+    const inner = this.#policyMap(endpoint);
+    if (!inner) return null;
+    try {
+      const entries = Array.from(inner.entries(), ([key, value]) => decodePolicyEntry(key, value));
+      this.#policies.set(endpoint, entries);
+      return entries;
+    } finally {
+      inner.close();
+    }
   }
 
   /** Connections of addresses that another workload may get. */

@@ -14,7 +14,7 @@ import { compileMask } from "./filter/mask.ts";
 import { Cursor, CursorStream, type Gap, type Selection } from "./read.ts";
 import type { FlowContext } from "./decode/context.ts";
 import { FlowRing } from "./flow-ring.ts";
-import { Ring } from "./ring.ts";
+import { type AgentEventRecord, AgentEventRing } from "./agent-event-ring.ts";
 import type { FlowServer } from "./server.ts";
 
 /** Events that were lost before they became flows. */
@@ -22,11 +22,6 @@ export interface LossRecord {
   readonly time: bigint;
   readonly source: flow.LostEventSource;
   readonly lost: bigint;
-}
-
-export interface AgentEventRecord {
-  readonly time: bigint;
-  readonly event: flow.AgentEvent;
 }
 
 export interface ObserverOptions {
@@ -135,7 +130,7 @@ class Rate {
 
 export class Observer implements FlowServer {
   readonly ring: FlowRing<Entry>;
-  readonly agentEvents: Ring<AgentEventRecord>;
+  readonly agentEvents: AgentEventRing;
   readonly #options: ObserverOptions;
   readonly #startedAt: bigint;
   readonly #rate = new Rate();
@@ -160,7 +155,7 @@ export class Observer implements FlowServer {
     this.#startedAt = options.now();
     const { capacity, context } = options;
     this.ring = new FlowRing({ ...(capacity === undefined ? {} : { capacity }), ...(context ? { context } : {}) });
-    this.agentEvents = new Ring(options.capacity);
+    this.agentEvents = new AgentEventRing(options.capacity);
   }
 
   get nodeName(): string {

@@ -21,14 +21,14 @@ export interface ReadableRing<T extends Timed> {
 /** The last `capacity` entries. A reader that falls behind sees a gap in the sequence. */
 export class Ring<T extends Timed> implements ReadableRing<T> {
   readonly capacity: number;
-  readonly #slots: (T | undefined)[];
+  /** Grows as it is first filled. */
+  readonly #slots: (T | undefined)[] = [];
   #next: Sequence = 0;
   #waiting: (() => void)[] = [];
 
   constructor(capacity: number = DEFAULT_CAPACITY) {
     if (!Number.isInteger(capacity) || capacity < 1) throw new RangeError(`a ring of ${capacity} entries`);
     this.capacity = capacity;
-    this.#slots = Array.from({ length: capacity });
   }
 
   push(entry: T): void {

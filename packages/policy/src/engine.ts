@@ -1,4 +1,5 @@
-import { DirectionPolicy, type DirectionContext, type RowChange } from "./direction-policy.ts";
+import type { DirectionPolicy, DirectionContext, RowChange } from "./direction-policy.ts";
+import { SharedDirections } from "./shared-directions.ts";
 import type { Enforcement } from "./plan.ts";
 import { Peer, type CidrMatching, type NamedPort, type PolicyIdentity } from "./identity.ts";
 import { formatLabels, type Labels } from "./labels.ts";
@@ -40,7 +41,7 @@ export interface PolicyDelta {
   readonly take: readonly PolicyMapEntry[];
 }
 
-/** Both directions of a subject; shared by endpoints with the same identity and named ports. */
+/** Both directions of a subject; shared by endpoints with the same identity and named ports, each direction by all with the same rules. */
 export interface SubjectPolicy {
   readonly key: string;
   readonly rules: readonly Rule[];
@@ -56,6 +57,7 @@ export class PolicyEngine {
   readonly cache: SelectorCache;
   private readonly options: Required<EngineOptions>;
   private readonly subjects = new Map<string, CompiledPolicy>();
+  private readonly directions = new SharedDirections();
   private compiledAt = 0;
   private versions = 0;
 
@@ -103,6 +105,10 @@ export class PolicyEngine {
 
   /** The policy of a subject, compiled when its rules changed. */
   subject(subject: PolicySubject): SubjectPolicy {
+    return this.compiled(subject);
+  }
+
+  private compiled(subject: PolicySubject): CompiledPolicy {
     this.recompile();
     const key = subjectKey(subject);
     const known = this.subjects.get(key);
@@ -117,7 +123,7 @@ export class PolicyEngine {
     const keep = new Set([...subjects].map(subjectKey));
     for (const [key, policy] of this.subjects) {
       if (keep.has(key)) continue;
-      closePolicy(policy);
+      this.close(policy);
       this.subjects.delete(key);
     }
   }
@@ -149,7 +155,9 @@ export class PolicyEngine {
    * in an order that at no moment allows more than before and after. Null: the policy is to be written as a whole.
    */
   delta(subject: PolicySubject, since: number): PolicyDelta | null {
-    const policy = this.subject(subject);
+    const policy = this.compiled(subject);
+    // Of the rules that held before nothing is known any more.
+    if (since < policy.compiledAt) return null;
     if (policy.ingress.size + policy.egress.size > this.options.maxEntries) return null;
     const changes = [policy.ingress, policy.egress].map((direction) => direction.changesSince(since));
     const all: RowChange[] = [];
@@ -177,29 +185,43 @@ export class PolicyEngine {
   private forget(id: number): void {
     for (const [key, policy] of this.subjects) {
       if (policy.subject.identity.id !== id) continue;
-      closePolicy(policy);
+      this.close(policy);
       this.subjects.delete(key);
     }
   }
 
+  private close({ ingress, egress }: SubjectPolicy): void {
+    this.directions.release(ingress);
+    this.directions.release(egress);
+  }
+
   private identityChanged(id: number, selectors: ReadonlySet<CachedSelector>): void {
     const version = this.versions + 1;
-    for (const policy of this.subjects.values()) {
-      let changed = false;
-      for (const direction of [policy.ingress, policy.egress])
-        if (direction.hasOpenNames || direction.uses(selectors)) changed = direction.refresh(id, version) || changed;
-      if (changed) policy.version = this.versions = version;
-    }
+    const changed = new Set<DirectionPolicy>();
+    for (const direction of this.directions.all())
+      if ((direction.hasOpenNames || direction.uses(selectors)) && direction.refresh(id, version))
+        changed.add(direction);
+    this.raise(changed, version);
   }
 
   private touched(selectors: ReadonlySet<CachedSelector>): void {
     if (selectors.size === 0) return;
-    const version = ++this.versions;
-    for (const policy of this.subjects.values()) {
-      const directions = [policy.ingress, policy.egress].filter((direction) => direction.uses(selectors));
-      for (const direction of directions) direction.refreshAll(version);
-      if (directions.length > 0) policy.version = version;
+    const version = this.versions + 1;
+    const changed = new Set<DirectionPolicy>();
+    for (const direction of this.directions.all()) {
+      if (!direction.uses(selectors)) continue;
+      direction.refreshAll(version);
+      changed.add(direction);
     }
+    this.raise(changed, version);
+  }
+
+  /** Who has one of these directions has another version. */
+  private raise(changed: ReadonlySet<DirectionPolicy>, version: number): void {
+    if (changed.size === 0) return;
+    this.versions = version;
+    for (const policy of this.subjects.values())
+      if (changed.has(policy.ingress) || changed.has(policy.egress)) policy.version = version;
   }
 
   /** After a change of rules: subjects that other rules select now are compiled anew. */
@@ -211,7 +233,7 @@ export class PolicyEngine {
       const rules = this.rulesFor(new Peer(subject.identity));
       if (rules.length === policy.rules.length && rules.every((rule, i) => rule === policy.rules[i])) continue;
       const compiled = this.compile(key, subject);
-      closePolicy(policy);
+      this.close(policy);
       this.subjects.set(key, compiled);
     }
   }
@@ -241,9 +263,10 @@ export class PolicyEngine {
       key,
       subject,
       rules,
-      ingress: new DirectionPolicy("ingress", rules, context),
-      egress: new DirectionPolicy("egress", rules, context),
+      ingress: this.directions.acquire("ingress", rules, context),
+      egress: this.directions.acquire("egress", rules, context),
       version,
+      compiledAt: version,
     };
   }
 }
@@ -254,11 +277,8 @@ function sameLabels(a: Labels | undefined, b: Labels): boolean {
 
 interface CompiledPolicy extends SubjectPolicy {
   readonly subject: PolicySubject;
-}
-
-function closePolicy({ ingress, egress }: SubjectPolicy): void {
-  ingress.close();
-  egress.close();
+  /** The version that it had at first. */
+  readonly compiledAt: number;
 }
 
 function entryKey({ direction, identity, protocol, port, portPrefix }: PolicyMapEntry): string {

@@ -3,18 +3,13 @@
  * Policy entries of every endpoint.
  */
 import type { RawMap } from "@skep/machine";
-import { protocolName } from "@skep/policy";
-import * as maps from "../bpf/maps.bpf.ts";
-import { decodeU32 } from "../encode.ts";
+import { type PolicyMapEntry, protocolName } from "@skep/policy";
+import { decodePolicyEntry, decodeU32, policyPrefixLength } from "../encode.ts";
 import { table, type TableRow, text } from "./table.ts";
 
-const DENY = 1;
-const AUDIT = 2;
-const PORT_FROM = 48;
-
-function portText(port: number, prefixLength: number): string {
-  if (prefixLength <= PORT_FROM) return "ANY";
-  const last = port + (1 << (64 - prefixLength)) - 1;
+function portText({ port, portPrefix }: PolicyMapEntry): string {
+  if (portPrefix === 0) return "ANY";
+  const last = port + (1 << (16 - portPrefix)) - 1;
   return last === port ? String(port) : `${port}-${last}`;
 }
 
@@ -24,20 +19,19 @@ function* policyRows(outer: RawMap): Iterable<TableRow> {
     if (!inner) continue;
     try {
       for (const [rawKey, rawValue] of inner.entries()) {
-        const key = maps.PolicyKey.decode(rawKey);
-        const value = maps.PolicyEntry.decode(rawValue);
+        const entry = decodePolicyEntry(rawKey, rawValue);
         yield {
           endpoint: decodeU32(endpoint),
-          policy: (value.flags & DENY) !== 0 ? "deny" : (value.flags & AUDIT) !== 0 ? "audit" : "allow",
-          direction: key.direction === 1 ? "ingress" : "egress",
+          policy: entry.deny ? "deny" : entry.audit ? "audit" : "allow",
+          direction: entry.direction,
           /** 0: any. */
-          identity: ((key.identity0 << 24) | (key.identity1 << 16) | (key.identity2 << 8) | key.identity3) >>> 0,
-          protocol: protocolName(key.protocol),
-          port: portText(key.port, key.prefixLength),
-          proxyPort: value.proxyPort,
-          precedence: value.precedence,
-          cookie: value.cookie,
-          prefixLength: key.prefixLength,
+          identity: entry.identity,
+          protocol: protocolName(entry.protocol),
+          port: portText(entry),
+          proxyPort: entry.proxyPort,
+          precedence: entry.precedence,
+          cookie: entry.cookie,
+          prefixLength: policyPrefixLength(entry),
         };
       }
     } finally {

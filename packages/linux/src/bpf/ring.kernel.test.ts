@@ -118,6 +118,23 @@ describe.skipIf(!canUseBpf())("ring buffers", () => {
     expect(seen).toEqual(Array.from({ length: 2000 }, (_, at) => BigInt(at)));
   });
 
+  test("a ring that is larger than the window is read whole, round after round, in rows that pass its end", () => {
+    const { map, put } = ring(1 << 20);
+    let next = 0n;
+    const reader = reading(map, (record) => {
+      if (number(record) !== next || number(record, 16) !== next) throw new Error(`${number(record)} for ${next}`);
+      next += 1n;
+    });
+    const full = Math.floor((1 << 20) / 32);
+    const rows = [1, full - 1, 10, full, Math.floor(full / 3), full];
+    let value = 0n;
+    for (const row of rows) {
+      for (let at = 0; at < row; at++) put(value++, 24);
+      expect(reader.drain()).toBe(row);
+    }
+    expect(next).toBe(BigInt(rows.reduce((sum, row) => sum + row)));
+  });
+
   test("a full ring takes nothing more, and takes again once it was read", () => {
     const { map, put } = ring();
     let count = 0;

@@ -7,20 +7,25 @@ const BUSY = 0x8000_0000;
 const DISCARDED = 0x4000_0000;
 const LENGTH = 0x3fff_ffff;
 const CARRY = 0x1_0000_0000;
+/** Bytes of data that are mapped at a time. A ring that is mapped as a whole counts as the process's memory twice. */
+const WINDOW = 512 << 10;
 
 /**
- * Reads a BPF ring buffer. The data pages are mapped twice in a row, so no record wraps. The consumer's position is a counter of 64
- * bits of which only the low half changes, but for one step in four gigabytes.
+ * Reads a BPF ring buffer through a window that moves with the consumer. The kernel gives the data pages twice in a row, so no record wraps. The
+ * consumer's position is a counter of 64 bits of which only the low half changes, but for one step in four gigabytes.
  */
 export class LinuxRingReader implements RingReader {
   readonly #descriptor: Descriptor;
   readonly #consumerPage: Mapping;
-  readonly #producerPages: Mapping;
+  readonly #producerPage: Mapping;
+  #window: Mapping | null = null;
+  /** Where in the data the window begins. */
+  #windowAt = 0;
   readonly #consumer: Uint32Array;
   readonly #consumerWhole: BigUint64Array;
   readonly #producer: Uint32Array;
-  readonly #headers: Uint32Array;
-  readonly #view: DataView;
+  #headers = new Uint32Array(0);
+  #view = new DataView(new ArrayBuffer(0));
   readonly #mask: number;
   readonly #onRecord: OnRecordInPlace;
   #watch: Watch | null = null;
@@ -36,18 +41,15 @@ export class LinuxRingReader implements RingReader {
     try {
       const shared = { flags: MAP.SHARED, descriptor: this.#descriptor };
       this.#consumerPage = new Mapping({ ...shared, length: PAGE_SIZE, protection: PROT.READ | PROT.WRITE });
-      const rest = { length: PAGE_SIZE + 2 * size, protection: PROT.READ, offset: PAGE_SIZE };
-      this.#producerPages = this.#mapProducer(() => new Mapping({ ...shared, ...rest }));
+      const producer = { length: PAGE_SIZE, protection: PROT.READ, offset: PAGE_SIZE };
+      this.#producerPage = this.#mapProducer(() => new Mapping({ ...shared, ...producer }));
     } catch (error) {
       this.#descriptor.close();
       throw error;
     }
-    const data = this.#producerPages.buffer;
     this.#consumer = new Uint32Array(this.#consumerPage.buffer, 0, 2);
     this.#consumerWhole = new BigUint64Array(this.#consumerPage.buffer, 0, 1);
-    this.#producer = new Uint32Array(data, 0, 2);
-    this.#headers = new Uint32Array(data, PAGE_SIZE, (2 * size) / 4);
-    this.#view = new DataView(data, PAGE_SIZE, 2 * size);
+    this.#producer = new Uint32Array(this.#producerPage.buffer, 0, 2);
     this.#mask = size - 1;
     this.#onRecord = onRecord;
   }
@@ -76,9 +78,7 @@ export class LinuxRingReader implements RingReader {
 
   /** What was produced when it began: a fast producer does not keep it for ever. */
   #walk(): number {
-    const headers = this.#headers;
     const onRecord = this.#onRecord;
-    const view = this.#view;
     const mask = this.#mask;
     const start = Atomics.load(this.#consumer, 0);
     const available = (Atomics.load(this.#producer, 0) - start) >>> 0;
@@ -89,14 +89,16 @@ export class LinuxRingReader implements RingReader {
     let records = 0;
     try {
       while (passed < available && !this.#isClosed && !this.#isStopped) {
-        const at = (start + passed) & mask;
-        const header = Atomics.load(headers, at >>> 2);
+        let at = ((start + passed) & mask) - this.#windowAt;
+        if (at < 0 || at + HEADER > this.#view.byteLength) at = this.#moveWindow(at + this.#windowAt, HEADER);
+        const header = Atomics.load(this.#headers, at >>> 2);
         if (header >= BUSY) break;
         const length = header & LENGTH;
         passed += ((length + 7) & ~7) + HEADER;
         if ((header & DISCARDED) !== 0) continue;
+        if (at + HEADER + length > this.#view.byteLength) at = this.#moveWindow(at + this.#windowAt, HEADER + length);
         records++;
-        onRecord(view, at + HEADER, length);
+        onRecord(this.#view, at + HEADER, length);
         if (passed - given >= step) {
           this.#give(start, given, passed);
           given = passed;
@@ -106,6 +108,23 @@ export class LinuxRingReader implements RingReader {
       if (passed !== given) this.#give(start, given, passed);
     }
     return records;
+  }
+
+  /** To the page of a place in the data, of which so many bytes are to be seen. The place in the window. */
+  #moveWindow(place: number, bytes: number): number {
+    const whole = 2 * (this.#mask + 1);
+    const from = whole <= WINDOW ? 0 : place - (place % PAGE_SIZE);
+    const needed = Math.ceil((place - from + bytes) / PAGE_SIZE) * PAGE_SIZE;
+    const length = Math.min(whole - from, Math.max(WINDOW, needed));
+    const offset = 2 * PAGE_SIZE + from;
+    this.#window?.close();
+    this.#window = null;
+    const shared = { flags: MAP.SHARED, descriptor: this.#descriptor };
+    this.#window = new Mapping({ ...shared, length, protection: PROT.READ, offset });
+    this.#windowAt = from;
+    this.#headers = new Uint32Array(this.#window.buffer);
+    this.#view = new DataView(this.#window.buffer);
+    return place - from;
   }
 
   /** Moves the consumer's position from `start + from` to `start + to`. */
@@ -149,7 +168,8 @@ export class LinuxRingReader implements RingReader {
 
   #unmap(): void {
     this.#consumerPage.close();
-    this.#producerPages.close();
+    this.#producerPage.close();
+    this.#window?.close();
     this.#descriptor.close();
   }
 
