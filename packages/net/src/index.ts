@@ -1,4 +1,5 @@
 export * from "./address.ts";
+export { packAddress } from "./packed-address.ts";
 export * from "./prefix.ts";
 export * from "./mac.ts";
 export * from "./port.ts";

@@ -21,19 +21,40 @@ interface Entry {
   readonly address: Address;
   readonly port: number;
   readonly protocol: number;
-  /** Pairs of a state with zone and how many users see it so: services may see one backend differently, then the better state counts. */
-  users: readonly number[];
-  row: LoadBalancerBackendRow | null;
+  /** State and zone as one number, and how many users see it so. */
+  seen: number;
+  users: number;
+  /** How many see it otherwise: services may see one backend differently, then the better state counts. */
+  others: Map<number, number> | null;
+  /** State and zone of the row. */
+  written: number;
 }
 
-const NOBODY: readonly number[] = [];
+/** There is no row. */
+const NOWHERE = -1;
 
-function counted(users: readonly number[], what: number, by: 1 | -1): readonly number[] {
-  const at = users.findIndex((each, index) => index % 2 === 0 && each === what);
-  const count = (at < 0 ? 0 : (users[at + 1] ?? 0)) + by;
-  const others = at < 0 ? users : users.filter((_, index) => index !== at && index !== at + 1);
-  if (count <= 0) return others.length === 0 ? NOBODY : others;
-  return others.length === 0 ? [what, count] : [...others, what, count];
+function count(entry: Entry, seen: number, by: 1 | -1): void {
+  if (entry.users === 0 && by === 1 && !entry.others) entry.seen = seen;
+  if (entry.seen === seen) {
+    entry.users += by;
+    return;
+  }
+  const others = (entry.others ??= new Map<number, number>());
+  const users = (others.get(seen) ?? 0) + by;
+  if (users > 0) others.set(seen, users);
+  else others.delete(seen);
+  if (others.size === 0) entry.others = null;
+}
+
+/** As the best of its users sees it. */
+function bestOf({ seen, users, others }: Entry): number {
+  const all = [...(users > 0 ? [seen] : []), ...(others?.keys() ?? [])];
+  return all.length === 0 ? NOWHERE : Math.min(...all);
+}
+
+function rowOf({ id, address, port, protocol }: Entry, seen: number): LoadBalancerBackendRow | null {
+  if (seen === NOWHERE) return null;
+  return { id, address, port, protocol, state: Math.floor(seen / 256), zone: seen % 256 };
 }
 
 export class BackendRegistry {
@@ -52,7 +73,7 @@ export class BackendRegistry {
     if (known) return known.id;
     const id = this.numbers.acquire(key);
     if (id === null) throw new RangeError("all 4294967295 numbers of backends are in use");
-    this.#entries.set(key, { id, address, port, protocol, users: NOBODY, row: null });
+    this.#entries.set(key, { id, address, port, protocol, seen: 0, users: 0, others: null, written: NOWHERE });
     this.#touched.add(key);
     return id;
   }
@@ -70,7 +91,7 @@ export class BackendRegistry {
     for (const { key, state, zone } of uses) {
       const entry = this.#entries.get(key);
       if (!entry) continue;
-      entry.users = counted(entry.users, STATES[state] * 256 + (this.#zones[zone] ?? 0), by);
+      count(entry, STATES[state] * 256 + (this.#zones[zone] ?? 0), by);
       this.#touched.add(key);
     }
   }
@@ -80,23 +101,18 @@ export class BackendRegistry {
     for (const key of this.#touched) {
       const entry = this.#entries.get(key);
       if (!entry) continue;
-      const { id, address, port, protocol, users } = entry;
-      if (users.length === 0) {
-        change.put("backends", entry.row, null);
-        this.#entries.delete(key);
-        this.numbers.release(key);
-        continue;
-      }
-      const best = Math.min(...users.filter((_, at) => at % 2 === 0));
-      const row = { id, address, port, protocol, state: Math.floor(best / 256), zone: best % 256 };
-      if (entry.row && entry.row.state === row.state && entry.row.zone === row.zone) continue;
-      change.put("backends", entry.row, row);
-      entry.row = row;
+      const best = bestOf(entry);
+      if (best !== NOWHERE && best === entry.written) continue;
+      change.put("backends", rowOf(entry, entry.written), rowOf(entry, best));
+      entry.written = best;
+      if (best !== NOWHERE) continue;
+      this.#entries.delete(key);
+      this.numbers.release(key);
     }
     this.#touched.clear();
   }
 
   rows(): LoadBalancerBackendRow[] {
-    return [...this.#entries.values()].flatMap(({ row }) => row ?? []);
+    return [...this.#entries.values()].flatMap((entry) => rowOf(entry, entry.written) ?? []);
   }
 }

@@ -20,6 +20,18 @@ import {
 } from "./spec.ts";
 
 const NO_NAMES: readonly string[] = [];
+/** Most backends have one of a few names. */
+const NAMES = new Map<string, readonly string[]>();
+const MOST_NAMES = 1024;
+
+function namesOf(name: string): readonly string[] {
+  if (name === "") return NO_NAMES;
+  const known = NAMES.get(name);
+  if (known) return known;
+  const names = [name];
+  if (NAMES.size < MOST_NAMES) NAMES.set(name, names);
+  return names;
+}
 
 export const ANY4: Address = { family: 4, bytes: new Uint8Array(4) };
 export const ANY6: Address = { family: 6, bytes: new Uint8Array(16) };
@@ -144,7 +156,7 @@ export function instance(
   { name, state, node, zone = "", forZones = null }: InstanceFacts,
 ): Instance {
   const { address, port, protocol } = at;
-  const portNames = name === "" ? NO_NAMES : [name];
+  const portNames = namesOf(name);
   return { address, port, protocol, key: addressKey(at), portNames, state, node, zone, forZones, weight: 1 };
 }
 

@@ -38,10 +38,33 @@ interface Programmed {
   readonly catchAll: FrontendType | null;
 }
 
-/** Frontends of one address, most often one. */
+/** Frontends of one address. */
 interface CatchAll {
-  row: ServiceSlotRow | null;
-  types: readonly { readonly key: string; readonly type: FrontendType }[];
+  readonly address: Address;
+  /** What its row stands for; null: there is none. */
+  type: FrontendType | null;
+  /** One of them, and the others where there are more: most often there are none. */
+  key: string;
+  own: FrontendType | null;
+  others: Map<string, FrontendType> | null;
+}
+
+function setType(entry: CatchAll, key: string, type: FrontendType | null): void {
+  if (entry.own === null && !entry.others?.has(key)) entry.key = key;
+  if (entry.key === key) {
+    entry.own = type;
+    return;
+  }
+  if (type) (entry.others ??= new Map()).set(key, type);
+  else entry.others?.delete(key);
+  if (entry.others?.size === 0) entry.others = null;
+}
+
+/** One that is balanced makes the address one. */
+function typeOf({ own, others }: CatchAll): FrontendType | null {
+  const types = [own, ...(others?.values() ?? [])].filter((type) => type !== null);
+  if (types.length === 0) return null;
+  return types.includes("LoadBalancer") ? "LoadBalancer" : "ClusterIP";
 }
 
 const NONE: Omit<Programmed, "id"> = {
@@ -184,21 +207,19 @@ export class Programmer {
     const at = hostKey(address);
     const known = this.#catchAlls.get(at);
     if (!known && !type) return;
-    const entry: CatchAll = known ?? { row: null, types: [] };
-    const others = entry.types.filter((each) => each.key !== key);
-    entry.types = type ? [...others, { key, type }] : others;
-    const isBalanced = entry.types.some((each) => each.type === "LoadBalancer");
-    const row = entry.types.length > 0 ? catchAllRow(address, isBalanced ? "LoadBalancer" : "ClusterIP") : null;
-    if (row?.flags !== entry.row?.flags) change.put("services", entry.row, row);
-    entry.row = row;
-    if (row) this.#catchAlls.set(at, entry);
+    const entry: CatchAll = known ?? { address, type: null, key, own: null, others: null };
+    setType(entry, key, type);
+    const now = typeOf(entry);
+    if (now !== entry.type) change.put("services", rowOf(entry), now && catchAllRow(address, now));
+    entry.type = now;
+    if (now) this.#catchAlls.set(at, entry);
     else this.#catchAlls.delete(at);
   }
 
   rows(): Omit<LoadBalancerRows, "skips"> {
     const programmed = [...this.#programmed.values()];
     const all = programmed.map(frontendRows);
-    const catchAlls = [...this.#catchAlls.values()].flatMap(({ row }) => row ?? []);
+    const catchAlls = [...this.#catchAlls.values()].flatMap((entry) => rowOf(entry) ?? []);
     return {
       ...rowsOf(() => []),
       services: [...catchAlls, ...all.flatMap(({ services }) => services)],
@@ -278,6 +299,8 @@ function catchAllRow(address: Address, type: FrontendType): ServiceSlotRow {
   const numbers = { slot: 0, backend: 0, count: 0, quarantined: 0, algorithm: 0, affinityTimeout: 0, id: 0 };
   return { address, port: 0, protocol: 0, scope: 0, ...numbers, flags: TYPE_FLAGS[type] };
 }
+
+const rowOf = ({ address, type }: CatchAll): ServiceSlotRow | null => type && catchAllRow(address, type);
 
 function known<R extends { readonly backend: number }>(rows: readonly R[], { backend }: R): R | null {
   return rows.find((row) => row.backend === backend) ?? null;

@@ -2,7 +2,7 @@
  * @module
  * What the readers of Kubernetes objects share.
  */
-import { type Address, parseAddress } from "@skep/net";
+import { type Address, packAddress, parseAddress } from "@skep/net";
 import { type Field, Fields, type ForeignDocument, type Reader, type SourceNode } from "@skep/policy";
 
 export const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
@@ -25,7 +25,8 @@ export function readAddress(reader: Reader, field: Field): Address | null {
 }
 
 export function readAddresses(reader: Reader, fields: readonly Field[] | null): readonly Address[] {
-  return packed((fields ?? []).flatMap((field) => readAddress(reader, field) ?? []));
+  const addresses = (fields ?? []).flatMap((field) => readAddress(reader, field) ?? []);
+  return packed(addresses.map(packAddress));
 }
 
 const NOTHING: readonly never[] = [];
