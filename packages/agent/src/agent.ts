@@ -14,6 +14,7 @@ import { Collector } from "./collector.ts";
 import { Documents } from "./documents.ts";
 import { errorText, type Logger } from "./log.ts";
 import { type AgentOptions, type EndpointStatus, RequestError } from "./options.ts";
+import { Memory } from "./memory.ts";
 import { Reconciler } from "./reconciler.ts";
 import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
@@ -36,6 +37,8 @@ import {
 
 /** Between two looks for workloads that have ended. */
 const REAP_MS = 1000;
+/** Workloads whose cgroups are looked at in a row. */
+const LOOKED_AT = 64;
 
 export class Agent {
   readonly world: World;
@@ -58,6 +61,10 @@ export class Agent {
   readonly #rows = new Map<number, Row>();
   readonly #cgroupPath: string;
   #reaper: NodeJS.Timeout | undefined;
+  /** Workloads whose cgroups were empty at the last look. */
+  readonly #doubtful = new Set<number>();
+  #turns: Iterator<number> = this.#rows.keys();
+  readonly #memory: Memory;
 
   readonly #denied: DeniedFile | null;
   readonly #health: HealthPorts | null;
@@ -114,6 +121,7 @@ export class Agent {
       prefilterFile === undefined
         ? null
         : new DeniedFile(prefilterFile, (prefixes) => this.datapath.syncDenied(prefixes));
+    this.#memory = new Memory(() => this.#machine.processes.giveBackMemory());
     this.#health = options.healthCheckPorts ? new HealthPorts(options.log) : null;
     this.#maps = new Reconciler({
       ...{
@@ -130,6 +138,7 @@ export class Agent {
       interfaces: options.egressGateway ? () => ownInterfaces(this.#machine, options.devices ?? []) : null,
       onApplied: () => {
         this.#health?.sync(this.world.loadBalancer.healthChecks());
+        this.#memory.changed();
         this.onApplied?.();
       },
     });
@@ -483,15 +492,18 @@ export class Agent {
 
   /** A workload whose processes are gone, and whose `skep run` did not tell, is gone. */
   #reap(): void {
-    for (const endpoint of this.world.endpoints()) {
-      const row = this.#rows.get(endpoint.id);
-      if (!row || row.status.state !== "ready") continue;
+    for (const id of this.#toLookAt()) {
+      const row = this.#rows.get(id);
+      const endpoint = this.world.endpoint(id);
+      if (!row || !endpoint || row.status.state !== "ready") continue;
       const processes = this.#machine.processes.cgroupProcesses(row.record.cgroup);
       if (processes !== null && processes.length > 0) {
         row.populated = true;
         row.empty = 0;
+        this.#doubtful.delete(id);
         continue;
       }
+      this.#doubtful.add(id);
       row.empty += 1;
       // One that never had a process is given time to start it.
       if (row.empty < (row.populated ? 2 : 30)) continue;
@@ -502,6 +514,21 @@ export class Agent {
     }
   }
 
+  /** Those that were found empty, and some of the others in turn: what a look costs does not grow with the workloads. */
+  #toLookAt(): Set<number> {
+    const found = new Set(this.#doubtful);
+    for (const id of found) if (!this.#rows.has(id)) this.#doubtful.delete(id);
+    for (let count = 0; count < LOOKED_AT; count++) {
+      const { value, done } = this.#turns.next();
+      if (!done) found.add(value);
+      else {
+        this.#turns = this.#rows.keys();
+        break;
+      }
+    }
+    return found;
+  }
+
   endpoints(): EndpointStatus[] {
     return this.world.endpoints().flatMap((endpoint) => {
       const row = this.#rows.get(endpoint.id);
@@ -510,8 +537,8 @@ export class Agent {
   }
 
   #statusOf(endpoint: Endpoint, row: Row): EndpointStatus {
-    const { revision, ingressEnforced, egressEnforced, record } = row;
-    return { endpoint, ...row.status, revision, ingressEnforced, egressEnforced, record };
+    const { revision, version, ingressEnforced, egressEnforced, record } = row;
+    return { endpoint, ...row.status, revision, version, ingressEnforced, egressEnforced, record };
   }
 
   /** Where sockets are balanced at the root, workloads still have a cgroup of their own to live under. */
@@ -531,6 +558,7 @@ export class Agent {
   /** Ends the agent; the datapath stays in force. */
   close(): void {
     clearInterval(this.#reaper);
+    this.#memory.close();
     this.#health?.close();
     this.collector.close();
     this.#maps.close();

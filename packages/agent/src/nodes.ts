@@ -68,6 +68,8 @@ export class NodeRoutes {
   /** Whether a route has come or gone. Throws where a node is out of reach; the routes to the others stand. */
   sync(nodes: readonly NodeRow[]): boolean {
     let changed = false;
+    // A host has a route for each workload: they are not read where there is no other node.
+    if (nodes.length === 0 && this.#own.size === 0) return false;
     const { host } = this.#machine.net;
     const problems: string[] = [];
     const wanted = nodes.flatMap((node) =>

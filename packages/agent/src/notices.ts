@@ -3,7 +3,14 @@
  * What the agent did, as Hubble's agent events: the difference between what control says now and what it said at the last look.
  */
 import type { flow } from "@skep/api";
-import { type Endpoint, SERVICE_FLAG, type ServiceRow } from "@skep/control";
+import {
+  type Endpoint,
+  type IpcacheReader,
+  type IpcacheRow,
+  SERVICE_FLAG,
+  type ServiceReader,
+  type ServiceRow,
+} from "@skep/control";
 import {
   agentStarted,
   endpointCreated,
@@ -16,7 +23,7 @@ import {
   serviceDeleted,
   serviceUpserted,
 } from "@skep/flows";
-import { formatAddress, formatPrefix, hostPrefix } from "@skep/net";
+import { formatAddress, formatPrefix } from "@skep/net";
 import type { PolicyDocument } from "@skep/policy";
 import type { Agent } from "./agent.ts";
 
@@ -53,19 +60,23 @@ function eventService({ id, namespace, name, type, address, port, flags = 0, bac
 export class Notices {
   readonly #agent: Agent;
   readonly #emit: Emit;
-  #endpoints = new Map<number, EventEndpoint>();
-  /** Revision in force at each endpoint, or what keeps it from being so. */
-  #regenerated = new Map<number, string>();
+  #endpoints = new Map<number, Endpoint>();
+  /** Version of the policy in force at each endpoint, or what keeps it from being so. */
+  #regenerated = new Map<number, string | number>();
   #policies = new Map<string, PolicyDocument>();
-  #ipcache = new Map<string, number>();
-  /** Frontends as they were told, by their number. */
-  #services = new Map<number, string>();
+  readonly #ipcache = new Map<string, number>();
+  readonly #readIpcache: IpcacheReader;
+  readonly #readServices: ServiceReader;
+  /** Numbers of each frontend's addresses, and marks of what was told of them, in turn. */
+  readonly #services = new Map<string, readonly number[]>();
   #servicesVersion = 0;
 
   /** Tells the start, and then all that there is. */
   constructor(agent: Agent, startedAt: bigint, emit: Emit) {
     this.#agent = agent;
     this.#emit = emit;
+    this.#readIpcache = agent.world.ipcacheReader();
+    this.#readServices = agent.world.serviceReader();
     emit(agentStarted(startedAt));
     this.look();
   }
@@ -97,11 +108,12 @@ export class Notices {
   #lookAtEndpoints(): void {
     const { failures } = this.#agent;
     const statuses = this.#agent.endpoints();
-    const now = new Map(statuses.map(({ endpoint }) => [endpoint.id, eventEndpoint(endpoint)]));
-    for (const [id, endpoint] of now) if (!this.#endpoints.has(id)) this.#emit(endpointCreated(endpoint));
-    for (const { endpoint, revision } of statuses) {
+    const now = new Map(statuses.map(({ endpoint }) => [endpoint.id, endpoint]));
+    for (const [id, endpoint] of now)
+      if (!this.#endpoints.has(id)) this.#emit(endpointCreated(eventEndpoint(endpoint)));
+    for (const { endpoint, version } of statuses) {
       const error = failures.get(`endpoint ${endpoint.id}`);
-      const state = error ?? String(revision);
+      const state = error ?? version;
       if (this.#regenerated.get(endpoint.id) === state) continue;
       this.#regenerated.set(endpoint.id, state);
       this.#emit(endpointRegenerated(eventEndpoint(endpoint), error));
@@ -109,47 +121,88 @@ export class Notices {
     for (const [id, endpoint] of this.#endpoints) {
       if (now.has(id)) continue;
       this.#regenerated.delete(id);
-      this.#emit(endpointDeleted(endpoint));
+      this.#emit(endpointDeleted(eventEndpoint(endpoint)));
     }
     this.#endpoints = now;
   }
 
   #lookAtIpcache(): void {
-    const now = new Map(this.#agent.world.ipcache().map(({ prefix, identity }) => [formatPrefix(prefix), identity]));
-    const owners = new Map<string, Endpoint>();
-    for (const endpoint of this.#agent.world.endpoints())
-      for (const address of [endpoint.address, endpoint.address6])
-        if (address) owners.set(formatPrefix(hostPrefix(address)), endpoint);
-    for (const [prefix, identity] of now) {
-      const oldIdentity = this.#ipcache.get(prefix);
-      if (oldIdentity === identity) continue;
-      const owner = owners.get(prefix);
-      this.#emit(
-        ipcacheChanged({
-          ...{ prefix, identity, ...(oldIdentity === undefined ? {} : { oldIdentity }) },
-          ...(owner && { namespace: owner.namespace, podName: owner.name }),
-        }),
-      );
+    const { world } = this.#agent;
+    const changes = this.#readIpcache();
+    for (const row of changes?.written ?? world.ipcache()) this.#addressWritten(row);
+    if (changes) for (const prefix of changes.removed) this.#addressRemoved(formatPrefix(prefix));
+    else {
+      const kept = new Set(world.ipcache().map(({ prefix }) => formatPrefix(prefix)));
+      for (const prefix of this.#ipcache.keys()) if (!kept.has(prefix)) this.#addressRemoved(prefix);
     }
-    for (const [prefix, identity] of this.#ipcache)
-      if (!now.has(prefix)) this.#emit(ipcacheChanged({ prefix, identity, deleted: true }));
-    this.#ipcache = now;
   }
 
-  /** Frontends that are not served have no number. */
+  #addressWritten({ prefix, identity }: IpcacheRow): void {
+    const text = formatPrefix(prefix);
+    const oldIdentity = this.#ipcache.get(text);
+    if (oldIdentity === identity) return;
+    this.#ipcache.set(text, identity);
+    const owner = this.#agent.world.endpointAt(prefix);
+    this.#emit(
+      ipcacheChanged({
+        ...{ prefix: text, identity, ...(oldIdentity === undefined ? {} : { oldIdentity }) },
+        ...(owner && { namespace: owner.namespace, podName: owner.name }),
+      }),
+    );
+  }
+
+  #addressRemoved(prefix: string): void {
+    const identity = this.#ipcache.get(prefix);
+    if (identity === undefined) return;
+    this.#ipcache.delete(prefix);
+    this.#emit(ipcacheChanged({ prefix, identity, deleted: true }));
+  }
+
   #lookAtServices(): void {
-    const { servicesVersion } = this.#agent.world;
+    const { world } = this.#agent;
+    const { servicesVersion } = world;
     if (servicesVersion === this.#servicesVersion) return;
     this.#servicesVersion = servicesVersion;
-    const now = new Map<number, string>();
-    for (const row of this.#agent.world.services()) {
+    const { isAll, rows } = this.#readServices();
+    const seen = new Set<string>();
+    for (const [key, own] of rows) {
+      seen.add(key);
+      this.#lookAtFrontend(key, own);
+    }
+    if (isAll) for (const key of this.#services.keys()) if (!seen.has(key)) this.#lookAtFrontend(key, []);
+  }
+
+  /** What is not served has no number. */
+  #lookAtFrontend(key: string, rows: readonly ServiceRow[]): void {
+    const before = this.#services.get(key) ?? [];
+    const now: number[] = [];
+    for (const row of rows) {
       if (row.id === 0) continue;
       const service = eventService(row);
-      const text = JSON.stringify(service);
-      now.set(row.id, text);
-      if (this.#services.get(row.id) !== text) this.#emit(serviceUpserted(service));
+      const mark = markOf(JSON.stringify(service));
+      if (markAt(before, row.id) !== mark) this.#emit(serviceUpserted(service));
+      now.push(row.id, mark);
     }
-    for (const id of this.#services.keys()) if (!now.has(id)) this.#emit(serviceDeleted(id));
-    this.#services = now;
+    for (let at = 0; at < before.length; at += 2) {
+      const id = before[at] ?? 0;
+      if (markAt(now, id) === null) this.#emit(serviceDeleted(id));
+    }
+    if (now.length > 0) this.#services.set(key, now);
+    else this.#services.delete(key);
   }
+}
+
+function markAt(marks: readonly number[], id: number): number | null {
+  for (let at = 0; at < marks.length; at += 2) if (marks[at] === id) return marks[at + 1] ?? null;
+  return null;
+}
+
+/** 53 bits that stand for a text (FNV-1a, twice): there are thousands, and only whether they change is of interest. */
+function markOf(text: string): number {
+  let [low, high] = [0x811c_9dc5, 0x1000_0193];
+  for (let at = 0; at < text.length; at++) {
+    low = Math.imul(low ^ text.charCodeAt(at), 0x0100_0193);
+    high = Math.imul(high ^ text.charCodeAt(at), 0x0100_01b5);
+  }
+  return (high >>> 11) * 0x1_0000_0000 + (low >>> 0);
 }

@@ -77,6 +77,8 @@ export interface EndpointStatus {
   readonly reason: string;
   /** Of the policy in force. */
   readonly revision: number;
+  /** Of the policy in force; 0 none. */
+  readonly version: number;
   readonly ingressEnforced: boolean;
   readonly egressEnforced: boolean;
   readonly record: EndpointRecord;

@@ -102,7 +102,10 @@ export class Reconciler {
     this.#swapPolicies();
     // A new identity is in the policies before an address has it; a gone one leaves its address first.
     if (this.#options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
-    for (const endpoint of world.endpoints()) attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint));
+    for (const [endpoint, row] of this.#endpointRows()) {
+      if (this.#isInForce(endpoint, row)) row.revision = revision;
+      else attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint, row));
+    }
     attempt(ROUTES, () => {
       if (this.#options.nodeRoutes.sync(world.nodes.remote())) this.lookForWays();
     });
@@ -210,9 +213,8 @@ export class Reconciler {
 
   /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */
   #swapPolicies(): void {
-    const changed = this.#world.endpoints().flatMap((endpoint) => {
-      const row = this.#options.rows.get(endpoint.id);
-      if (!row) return [];
+    const changed = this.#endpointRows().flatMap(([endpoint, row]) => {
+      if (this.#isInForce(endpoint, row)) return [];
       const change = this.#world.policyChange(endpoint, row.version);
       return change.kind === "whole" ? [{ row, change }] : [];
     });
@@ -230,9 +232,20 @@ export class Reconciler {
     for (const { row, change } of changed) row.version = change.version;
   }
 
-  #applyEndpoint(endpoint: Endpoint): void {
-    const row = this.#options.rows.get(endpoint.id);
-    if (!row) return;
+  #endpointRows(): (readonly [Endpoint, Row])[] {
+    return this.#world.endpoints().flatMap((endpoint) => {
+      const row = this.#options.rows.get(endpoint.id);
+      return row ? [[endpoint, row] as const] : [];
+    });
+  }
+
+  /** Nothing of it is to be written. */
+  #isInForce(endpoint: Endpoint, row: Row): boolean {
+    if (row.written !== endpoint || row.status.state === "not-ready") return false;
+    return row.version !== 0 && this.#world.policyVersion(endpoint) === row.version;
+  }
+
+  #applyEndpoint(endpoint: Endpoint, row: Row): void {
     try {
       const change = this.#world.policyChange(endpoint, row.version);
       const isWritten = row.written === endpoint;

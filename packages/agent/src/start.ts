@@ -52,12 +52,19 @@ export function flowContext(agent: Agent, random: () => bigint, dns?: DnsNames):
 function departures(agent: Agent): () => string[] {
   let present = new Set<string>();
   const gone = new Map<string, number>();
-  return () => {
-    const now = performance.now();
+  let revision = 0;
+  const look = (now: number): void => {
+    // Who comes and goes raises it.
+    if (agent.world.revision === revision) return;
+    revision = agent.world.revision;
     const names = new Set(agent.endpoints().map(({ endpoint }) => `${endpoint.namespace}/${endpoint.name}`));
     for (const name of present) if (!names.has(name)) gone.set(name, now);
     for (const name of names) gone.delete(name);
     present = names;
+  };
+  return () => {
+    const now = performance.now();
+    look(now);
     const over = [...gone].filter(([, since]) => now - since >= GRACE_MS).map(([name]) => name);
     for (const name of over) gone.delete(name);
     return over;

@@ -6,6 +6,7 @@ import { type Diagnostic, type ForeignDocument, type Span } from "@skep/policy";
 import { type EgressPolicySpec, parseEgressPolicy } from "./egress/parse.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import { parseAddressPool } from "./load-balancer/parse/address-pool.ts";
+import type { DocumentParser } from "./load-balancer/parse/common.ts";
 import { parseEndpointSlice } from "./load-balancer/parse/endpoint-slice.ts";
 import { parsePod } from "./load-balancer/parse/pod.ts";
 import { parseRedirect } from "./load-balancer/parse/redirect.ts";
@@ -41,53 +42,45 @@ interface Read {
 }
 type Reading = (document: ForeignDocument, file: string) => Read;
 
-const found = (object: FolderObject | null, diagnostics: readonly Diagnostic[]): Read => ({ object, diagnostics });
+/** How the objects of a kind are read. `make`: of what was read and how it is known. */
+function reading<S extends { readonly span: Span }>(
+  parse: DocumentParser<S>,
+  make: (spec: S, span: Span) => FolderObject,
+): Reading {
+  return (document, file) => {
+    const { spec, diagnostics } = parse(document, file);
+    return { object: spec && make(spec, spec.span), diagnostics };
+  };
+}
 
 const KINDS: Readonly<Record<string, { readonly group: string; readonly read: Reading }>> = {
   Service: {
     group: "",
-    read: (document, file) => {
-      const { service: spec, diagnostics } = parseService(document, file);
-      return found(spec && { kind: "Service", key: objectKey(spec), span: spec.span, spec }, diagnostics);
-    },
+    read: reading(parseService, (spec, span) => ({ kind: "Service", key: objectKey(spec), span, spec })),
   },
   EndpointSlice: {
     group: "discovery.k8s.io",
-    read: (document, file) => {
-      const { slice: spec, diagnostics } = parseEndpointSlice(document, file);
-      return found(spec && { kind: "EndpointSlice", key: objectKey(spec), span: spec.span, spec }, diagnostics);
-    },
+    read: reading(parseEndpointSlice, (spec, span) => ({ kind: "EndpointSlice", key: objectKey(spec), span, spec })),
   },
   Pod: {
     group: "",
-    read: (document, file) => {
-      const { pod: spec, diagnostics } = parsePod(document, file);
-      return found(spec && { kind: "Pod", key: objectKey(spec), span: spec.span, spec }, diagnostics);
-    },
+    read: reading(parsePod, (spec, span) => ({ kind: "Pod", key: objectKey(spec), span, spec })),
   },
   CiliumLocalRedirectPolicy: {
     group: "cilium.io",
-    read: (document, file) => {
-      const { redirect: spec, diagnostics } = parseRedirect(document, file);
-      return found(
-        spec && { kind: "CiliumLocalRedirectPolicy", key: objectKey(spec), span: spec.span, spec },
-        diagnostics,
-      );
-    },
+    read: reading(parseRedirect, (spec, span) => {
+      return { kind: "CiliumLocalRedirectPolicy", key: objectKey(spec), span, spec };
+    }),
   },
   CiliumLoadBalancerIPPool: {
     group: "cilium.io",
-    read: (document, file) => {
-      const { pool: spec, diagnostics } = parseAddressPool(document, file);
-      return found(spec && { kind: "CiliumLoadBalancerIPPool", key: spec.name, span: spec.span, spec }, diagnostics);
-    },
+    read: reading(parseAddressPool, (spec, span) => ({ kind: "CiliumLoadBalancerIPPool", key: spec.name, span, spec })),
   },
   CiliumEgressGatewayPolicy: {
     group: "cilium.io",
-    read: (document, file) => {
-      const { policy: spec, diagnostics } = parseEgressPolicy(document, file);
-      return found(spec && { kind: "CiliumEgressGatewayPolicy", key: spec.name, span: spec.span, spec }, diagnostics);
-    },
+    read: reading(parseEgressPolicy, (spec, span) => {
+      return { kind: "CiliumEgressGatewayPolicy", key: spec.name, span, spec };
+    }),
   },
 };
 

@@ -140,10 +140,15 @@ export class PolicyState {
     return this.#engine.resolve(this.#host);
   }
 
+  /** Of the subject's policy as it is now. */
+  version(subject: PolicySubject): number {
+    return this.#engines * ENGINE_VERSIONS + this.#engine.subject(subject).version;
+  }
+
   /** What is to be written so that the subject's policy is in force; `since` is the version that is, 0 none. */
   change(subject: PolicySubject, since: number): PolicyChange {
     const base = this.#engines * ENGINE_VERSIONS;
-    const version = base + this.#engine.subject(subject).version;
+    const version = this.version(subject);
     if (version === since) return { kind: "none", version };
     const delta = since > base ? this.#engine.delta(subject, since - base) : null;
     if (delta) return { kind: "delta", version, delta };

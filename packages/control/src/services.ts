@@ -24,6 +24,12 @@ export interface ServiceSnapshot extends AllocationsSnapshot {
   readonly numbers: LoadBalancerSnapshot;
 }
 
+/** Frontends that may be otherwise since it looked last, by their key, with their rows: none of one that is gone. `isAll`: others are gone. */
+export type ServiceReader = () => {
+  readonly isAll: boolean;
+  readonly rows: Iterable<readonly [key: string, rows: readonly ServiceRow[]]>;
+};
+
 export interface ServicesOptions {
   readonly prefix: Prefix;
   readonly node: NodeFacts;
@@ -199,6 +205,26 @@ export class Services {
   table(): ServiceRow[] {
     this.#settle();
     return this.balancer.frontends().flatMap((status) => this.#rows(status));
+  }
+
+  /** For one who looks. */
+  reader(): ServiceReader {
+    const unread = this.balancer.reader();
+    return () => {
+      this.#settle();
+      const keys = unread.take();
+      if (keys === null) return { isAll: true, rows: this.#rowsByFrontend() };
+      return { isAll: false, rows: keys.map((key) => [key, this.#rowsAt(key)] as const) };
+    };
+  }
+
+  #rowsAt(key: string): readonly ServiceRow[] {
+    const status = this.balancer.frontend(key);
+    return status ? this.#rows(status) : [];
+  }
+
+  *#rowsByFrontend(): IterableIterator<readonly [key: string, rows: readonly ServiceRow[]]> {
+    for (const status of this.balancer.frontends()) yield [status.frontend.key, this.#rows(status)];
   }
 
   #rows({ frontend, places, error }: FrontendStatus): ServiceRow[] {

@@ -25,3 +25,23 @@ export class Touched<K> {
     return keys;
   }
 }
+
+/** The same for several who look, each in its own time. */
+export class Readers<K> {
+  readonly #readers: Touched<K>[] = [];
+
+  /** Its first look is at all. */
+  reader(): Touched<K> {
+    const reader = new Touched<K>();
+    this.#readers.push(reader);
+    return reader;
+  }
+
+  add(key: K): void {
+    for (const reader of this.#readers) reader.add(key);
+  }
+
+  addAll(): void {
+    for (const reader of this.#readers) reader.addAll();
+  }
+}

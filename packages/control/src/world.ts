@@ -2,19 +2,10 @@
  * @module
  * Everything that control knows, as a state machine without input or output: documents and workloads in, rows for the datapath out.
  */
-import {
-  formatAddress,
-  formatPrefix,
-  hostPrefix,
-  parsePrefix,
-  prefixContains,
-  type Address,
-  type Prefix,
-} from "@skep/net";
+import { formatAddress, formatPrefix, hostPrefix, prefixContains, type Address, type Prefix } from "@skep/net";
 import {
   CLUSTER_LABEL,
   formatLabels,
-  hasErrors,
   LabelSet,
   matchesLabels,
   NAMESPACE_LABEL,
@@ -27,7 +18,6 @@ import {
   type PolicyDocument,
   type RuleOrigin,
   SERVICE_ACCOUNT_LABEL,
-  type Span,
 } from "@skep/policy";
 import { bandwidthOf } from "./bandwidth.ts";
 import { AddressPool } from "./addresses.ts";
@@ -37,23 +27,14 @@ import { NO_OBJECTS, NodeTable } from "./nodes.ts";
 import type { NumberChange } from "./number-changes.ts";
 import { type PolicyChange, type PolicySettings, PolicyState } from "./policy-state.ts";
 import type { AddressPoolState } from "./load-balancer/address-pools.ts";
+import { Documents, type FileChange } from "./documents.ts";
 import { egressProblems, type EgressRow, egressRows, type EgressState } from "./egress/egress.ts";
-import type { EgressPolicySpec } from "./egress/parse.ts";
-import {
-  type FileContent,
-  identified,
-  joinContents,
-  movedTogether,
-  NO_CONTENT,
-  placeKey,
-  type ReadContent,
-  readFile,
-} from "./files.ts";
-import { type FolderKey, type FolderObject, givenTwice } from "./folder-objects.ts";
+import type { FolderKey, FolderObject } from "./folder-objects.ts";
+import { Ipcache, type IpcacheChange, type IpcacheReader } from "./ipcache.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import type { LoadBalancerConfig } from "./load-balancer/config.ts";
 import type { LoadBalancerChange, LoadBalancerRows } from "./load-balancer/rows.ts";
-import { Services, type ServiceSnapshot } from "./services.ts";
+import { type ServiceReader, Services, type ServiceSnapshot } from "./services.ts";
 import { Touched } from "./touched.ts";
 
 export interface WorldOptions {
@@ -92,12 +73,6 @@ export class EndpointNameError extends Error {
   override readonly name = "EndpointNameError";
 }
 
-/** Rows to write and prefixes to take out. */
-export interface IpcacheChange {
-  readonly written: readonly IpcacheRow[];
-  readonly removed: readonly Prefix[];
-}
-
 const WORLD: readonly Prefix[] = [4, 16].map((bytes) => ({
   address: { family: bytes === 4 ? 4 : 6, bytes: new Uint8Array(bytes) },
   length: 0,
@@ -114,10 +89,7 @@ export class World {
   readonly #identities = new IdentityAllocator();
   readonly #services: Services;
   readonly #policy: PolicyState;
-  readonly #files = new Map<string, FileContent>();
-  /** Where each object stands, by kind and name: no two files have the same. */
-  readonly #places = new Map<string, Span>();
-  readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
+  readonly #documents = new Documents();
   readonly #endpoints = new Map<number, Endpoint>();
   readonly #seeds = new Map<number, EndpointSeed>();
   /** Seeds by their identity. */
@@ -129,8 +101,8 @@ export class World {
   #prefixesTouched = true;
   /** A subject is no more. */
   #subjectsTouched = true;
-  /** Prefixes of the ipcache, as text. */
-  readonly #addressesTouched = new Touched<string>();
+  readonly #ipcache = new Ipcache(() => this.#rowsOfOthers());
+  readonly #ipcacheOfMaps = this.#ipcache.reader();
   /** The last settlement came to its end. */
   #isSettled = false;
   #hostAddresses: readonly Address[] = [];
@@ -176,12 +148,9 @@ export class World {
 
   /** All or nothing: a file with an error leaves what it said before in force. */
   applyFile(file: string, text: string): { changed: boolean; diagnostics: readonly Diagnostic[] } {
-    const { content, diagnostics } = readFile(file, text);
-    diagnostics.push(...this.#givenTwice(file, content));
-    this.#note(file, diagnostics);
-    if (hasErrors(diagnostics)) return { changed: false, diagnostics };
-    this.#takeOver([{ file, content }]);
-    return { changed: true, diagnostics };
+    const { change, diagnostics } = this.#documents.read(file, text);
+    if (change) this.#documentsChanged(change);
+    return { changed: change !== null, diagnostics };
   }
 
   /**
@@ -189,62 +158,26 @@ export class World {
    * are. Which ones, each with what it is told.
    */
   applyTogether(files: readonly (readonly [file: string, text: string])[]): Map<string, readonly Diagnostic[]> {
-    const read = files.map(([file, text]) => ({ file, ...readFile(file, text) }));
-    const moved = movedTogether(
-      read.filter(({ diagnostics }) => !hasErrors(diagnostics)),
-      (key) => this.#places.get(key)?.file,
-    );
-    if (moved.length > 0) this.#takeOver(moved);
-    for (const { file, diagnostics } of moved) this.#note(file, diagnostics);
-    return new Map(moved.map(({ file, diagnostics }) => [file, diagnostics]));
-  }
-
-  #note(file: string, diagnostics: readonly Diagnostic[]): void {
-    if (diagnostics.length > 0) this.#diagnostics.set(file, diagnostics);
-    else this.#diagnostics.delete(file);
-  }
-
-  /** In one step: what leaves one file and comes into another stays. */
-  #takeOver(files: readonly { readonly file: string; readonly content: ReadContent }[]): void {
-    const before = files.map(({ file }) => this.#files.get(file) ?? NO_CONTENT);
-    for (const { file, content } of files) {
-      const objects = content.objects.map(({ kind, key, span }) => ({ kind, key, span }));
-      this.#files.set(file, { ...content, objects });
-    }
-    this.#documentsChanged(joinContents(before), joinContents(files.map(({ content }) => content)));
+    const { change, taken } = this.#documents.readTogether(files);
+    if (change) this.#documentsChanged(change);
+    return taken;
   }
 
   removeFile(file: string): void {
-    this.#diagnostics.delete(file);
-    const before = this.#files.get(file) ?? NO_CONTENT;
-    if (this.#files.delete(file)) this.#documentsChanged(before, NO_CONTENT);
+    const change = this.#documents.remove(file);
+    if (change) this.#documentsChanged(change);
   }
 
-  #givenTwice(file: string, content: FileContent): Diagnostic[] {
-    return identified(content).flatMap((object) => {
-      const other = this.#places.get(placeKey(object));
-      if (!other || other.file === file) return [];
-      return [givenTwice(object, `stands in ${other.file} too`, other)];
-    });
-  }
-
-  #setPlaces(before: FileContent, after: FileContent): void {
-    for (const { kind, key } of identified(before)) this.#places.delete(placeKey({ kind, key }));
-    for (const { kind, key, span } of identified(after)) this.#places.set(placeKey({ kind, key }), span);
-  }
-
-  #documentsChanged(before: FileContent, after: ReadContent): void {
-    this.#setPlaces(before, after);
+  #documentsChanged({ before, after }: FileChange): void {
     if (after.policies.length > 0 || before.policies.length > 0) {
-      const contents = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
-      this.#policy.setDocuments(contents.flatMap((content) => content.policies));
+      this.#policy.setDocuments(this.#documents.policiesInOrder());
       this.#prefixesTouched = true;
     }
     if (after.cluster !== NO_OBJECTS || before.cluster !== NO_OBJECTS) {
-      this.nodes.set([...this.#files.values()].map((content) => content.cluster));
+      this.nodes.set(this.#documents.cluster());
       this.#services.setRemoteWorkloads(this.nodes.workloads());
       this.#identitiesTouched.addAll();
-      this.#forgetIpcache();
+      this.#ipcache.forget();
     }
     this.#objectsChanged(before.objects, after.objects);
     this.#revision += 1;
@@ -262,11 +195,11 @@ export class World {
 
   /** What the files have been told, errors and warnings. */
   diagnostics(): Diagnostic[] {
-    return [...this.#diagnostics.values()].flat();
+    return this.#documents.diagnostics();
   }
 
   documents(): PolicyDocument[] {
-    return [...this.#files.values()].flatMap((content) => content.policies);
+    return this.#documents.policies();
   }
 
   // ---- endpoints ----
@@ -358,7 +291,7 @@ export class World {
   /** The endpoint's interface is there: from now on it is in the rows. */
   setEndpoint(endpoint: Endpoint): void {
     const before = this.#endpoints.get(endpoint.id);
-    this.#setOwnRows(before, endpoint);
+    this.#ipcache.setEndpoint(before ?? null, endpoint);
     if (before) this.#subjectsTouched = true;
     this.#endpoints.set(endpoint.id, endpoint);
     this.#services.setEndpoint(endpoint);
@@ -393,7 +326,7 @@ export class World {
     if (seed.address6) this.pods6?.release(seed.address6);
     this.#dropSeed(id, null);
     this.#seeds.delete(id);
-    this.#setOwnRows(this.#endpoints.get(id), null);
+    this.#ipcache.setEndpoint(this.#endpoints.get(id) ?? null, null);
     this.#endpoints.delete(id);
     this.#services.removeEndpoint(id);
     this.#revision += 1;
@@ -424,7 +357,7 @@ export class World {
   setHostAddresses(addresses: readonly Address[]): void {
     this.#hostAddresses = addresses;
     this.#services.setHostAddresses(addresses, this.gateways());
-    this.#forgetIpcache();
+    this.#ipcache.forget();
   }
 
   /** Of this node: those that packets leave by come first. */
@@ -434,13 +367,9 @@ export class World {
 
   // ---- rows ----
 
-  #egressPolicies(): EgressPolicySpec[] {
-    return [...this.#files.values()].flatMap((content) => content.egress);
-  }
-
   /** By which nodes what workloads send to the world leaves. */
   egress(): EgressRow[] {
-    const policies = this.#options.egressGateway ? this.#egressPolicies() : [];
+    const policies = this.#options.egressGateway ? this.#documents.egress() : [];
     if (policies.length === 0) return [];
     const { nodeName: own = "", nodeLabels = {} } = this.#options;
     const known = this.nodes.own();
@@ -478,7 +407,7 @@ export class World {
 
   /** The same, whatever has changed. */
   settleWhole(): void {
-    if (!this.#isSettled) this.#forgetIpcache();
+    if (!this.#isSettled) this.#ipcache.forget();
     this.#isSettled = false;
     const fixed = this.nodes.identities();
     this.#fixed = new Set(fixed.map(({ id }) => id));
@@ -512,8 +441,7 @@ export class World {
     const gone = this.#identities.retainPrefixes(new Set(prefixes.map(formatPrefix)));
     this.#prefixesTouched = false;
     const changed = [...came, ...gone];
-    if (changed.length > 0) this.#ipcacheBase = null;
-    for (const { cidr } of changed) if (cidr) this.#addressesTouched.add(formatPrefix(cidr));
+    if (changed.length > 0) this.#ipcache.touch(changed.flatMap(({ cidr }) => cidr ?? []));
     return changed.map(({ id }) => id);
   }
 
@@ -551,57 +479,31 @@ export class World {
 
   /** Which identity is behind each prefix. */
   ipcache(): IpcacheRow[] {
-    // The last word on a prefix wins: a host or workload is never the world that a policy names with the same prefix.
-    return [...new Map([...this.#baseRows(), ...this.#ownRows]).values()];
+    return this.#ipcache.rows();
   }
 
   /** What is to be written to the ipcache since this was last asked for; null: all of it may be otherwise. */
   ipcacheChanges(): IpcacheChange | null {
-    const touched = this.#addressesTouched.take();
-    if (touched === null) return null;
-    const written: IpcacheRow[] = [];
-    const removed: Prefix[] = [];
-    for (const text of touched) {
-      const row = this.#ownRows.get(text) ?? this.#baseRows().get(text);
-      const prefix = row?.prefix ?? parsePrefix(text);
-      if (row) written.push(row);
-      else if (prefix) removed.push(prefix);
-    }
-    return { written, removed };
+    return this.#ipcacheOfMaps();
   }
 
-  /** Of this node's workloads, by prefix. */
-  readonly #ownRows = new Map<string, IpcacheRow>();
-  /** Rows of all but this node's workloads, by prefix; null: to be made again. */
-  #ipcacheBase: ReadonlyMap<string, IpcacheRow> | null = null;
-
-  #forgetIpcache(): void {
-    this.#ipcacheBase = null;
-    this.#addressesTouched.addAll();
+  /** The same for one more who looks. */
+  ipcacheReader(): IpcacheReader {
+    return this.#ipcache.reader();
   }
 
-  #setOwnRows(before: Endpoint | undefined, after: Endpoint | null): void {
-    for (const [text] of before ? endpointRows(before) : []) {
-      this.#ownRows.delete(text);
-      this.#addressesTouched.add(text);
-    }
-    for (const [text, row] of after ? endpointRows(after) : []) {
-      this.#ownRows.set(text, row);
-      this.#addressesTouched.add(text);
-    }
+  /** The workload whose address is the prefix; null where it is none's of this node. */
+  endpointAt(prefix: Prefix): Endpoint | null {
+    return this.#ipcache.ownerOf(prefix);
   }
 
-  #baseRows(): ReadonlyMap<string, IpcacheRow> {
-    if (this.#ipcacheBase) return this.#ipcacheBase;
-    const rows = new Map<string, IpcacheRow>();
-    const add = (row: IpcacheRow): void => void rows.set(formatPrefix(row.prefix), row);
-    for (const prefix of WORLD) add({ prefix, identity: reservedIdentities.world });
-    for (const { cidr, id } of this.#identities.prefixes()) if (cidr) add({ prefix: cidr, identity: id });
-    for (const row of this.nodes.ipcache()) add(row);
+  /** Of the ipcache, but for this node's workloads; of two on a prefix the later holds. */
+  *#rowsOfOthers(): IterableIterator<IpcacheRow> {
+    for (const prefix of WORLD) yield { prefix, identity: reservedIdentities.world };
+    for (const { cidr, id } of this.#identities.prefixes()) if (cidr) yield { prefix: cidr, identity: id };
+    yield* this.nodes.ipcache();
     const hosts = [...this.gateways(), ...this.#hostAddresses.filter((address) => !this.#isPodAddress(address))];
-    for (const address of hosts) add({ prefix: hostPrefix(address), identity: reservedIdentities.host });
-    this.#ipcacheBase = rows;
-    return rows;
+    for (const address of hosts) yield { prefix: hostPrefix(address), identity: reservedIdentities.host };
   }
 
   /** Frontends with their backends, by address. */
@@ -612,6 +514,16 @@ export class World {
   /** Rises when `services` may be otherwise. */
   get servicesVersion(): number {
     return this.#services.version;
+  }
+
+  /** For one who looks: rows of `services` that may be otherwise since it looked last. */
+  serviceReader(): ServiceReader {
+    return this.#services.reader();
+  }
+
+  /** Name of the service at an address, with its namespace; null where there is none. `protocol`: IANA number. */
+  serviceAt(address: Address, port: number, protocol: number): string | null {
+    return this.#services.balancer.serviceAt({ address, port, protocol });
   }
 
   /** The load balancer's tables. */
@@ -658,6 +570,11 @@ export class World {
     return { ...this.#policy.hostPolicy(), revision: this.#revision };
   }
 
+  /** Of the endpoint's policy: what `policyChange` is told of the one that is in force. */
+  policyVersion(endpoint: EndpointSeed): number {
+    return this.#policy.version(this.#subjectOf(endpoint));
+  }
+
   /** What is to be written so that the endpoint's policy is in force; `since` is the version that is, 0 none. */
   policyChange(endpoint: EndpointSeed, since: number): PolicyChange {
     return this.#policy.change(this.#subjectOf(endpoint), since);
@@ -676,7 +593,7 @@ export class World {
   /** What keeps policies and services from being in force as they are written. */
   problems(): Diagnostic[] {
     const policies = this.#policy.problems(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
-    const egress = egressProblems(this.#egressPolicies(), this.egress(), this.#options.egressGateway ?? false);
+    const egress = egressProblems(this.#documents.egress(), this.egress(), this.#options.egressGateway ?? false);
     return [...policies, ...this.#services.problems(), ...egress];
   }
 
@@ -733,9 +650,4 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
-}
-
-function endpointRows({ address, address6, identity }: Endpoint): [prefix: string, row: IpcacheRow][] {
-  const prefixes = (address6 ? [address, address6] : [address]).map(hostPrefix);
-  return prefixes.map((prefix) => [formatPrefix(prefix), { prefix, identity }]);
 }

@@ -18,7 +18,7 @@ function parse(spec: string, name = "gate"): ReturnType<typeof parseEgressPolicy
   return parseEgressPolicy(document, "gate.yaml");
 }
 function policyOf(spec: string, name?: string): EgressPolicySpec {
-  const { policy, diagnostics } = parse(spec, name);
+  const { spec: policy, diagnostics } = parse(spec, name);
   if (!policy) throw new Error(JSON.stringify(diagnostics));
   return policy;
 }
@@ -133,7 +133,7 @@ describe("egress gateway policies", () => {
       "SKEP6003",
     ],
   ])("what cannot be is refused where it stands: %#", (spec, code) => {
-    const { policy, diagnostics } = parse(spec);
+    const { spec: policy, diagnostics } = parse(spec);
     expect(policy).toBeNull();
     expect(diagnostics.map((each) => each.code)).toContain(code);
     expect(diagnostics.every(({ span }) => span !== undefined && span.file === "gate.yaml")).toBe(true);
@@ -143,6 +143,6 @@ describe("egress gateway policies", () => {
     const page = readFileSync(new URL("../../../docs/egress-gateway.md", import.meta.url), "utf8");
     const [, text = ""] = /```yaml\n([^]*?)```/.exec(page) ?? [];
     const [document] = parseDocuments("page.yaml", text).foreign;
-    expect(document && parseEgressPolicy(document, "page.yaml").policy).toMatchObject({ name: "billing" });
+    expect(document && parseEgressPolicy(document, "page.yaml").spec).toMatchObject({ name: "billing" });
   });
 });

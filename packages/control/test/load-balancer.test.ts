@@ -33,8 +33,8 @@ function service(spec: string, metadata = "name: web"): ServiceSpec {
   const text = `apiVersion: v1\nkind: Service\nmetadata: { ${metadata} }\nspec: { ${spec} }\n`;
   const [document] = parseDocuments("x.yaml", text).foreign;
   const parsed = document && parseService(document, "x.yaml");
-  if (!parsed?.service) throw new Error(JSON.stringify(parsed?.diagnostics));
-  return parsed.service;
+  if (!parsed?.spec) throw new Error(JSON.stringify(parsed?.diagnostics));
+  return parsed.spec;
 }
 
 const slice = (over: Partial<EndpointSliceSpec> = {}): EndpointSliceSpec => ({

@@ -14,6 +14,7 @@ import {
   type LoadBalancerRows,
   mapLines,
   type NodeAddress,
+  type DocumentParser,
   parseEndpointSlice,
   parsePod,
   parseRedirect,
@@ -225,21 +226,21 @@ function parseObject(
   document: ForeignDocument,
   file: string,
 ): {
-  readonly service?: ReturnType<typeof parseService>["service"];
-  readonly slice?: ReturnType<typeof parseEndpointSlice>["slice"];
-  readonly pod?: ReturnType<typeof parsePod>["pod"];
-  readonly redirect?: ReturnType<typeof parseRedirect>["redirect"];
+  readonly service?: ReturnType<typeof parseService>["spec"];
+  readonly slice?: ReturnType<typeof parseEndpointSlice>["spec"];
+  readonly pod?: ReturnType<typeof parsePod>["spec"];
+  readonly redirect?: ReturnType<typeof parseRedirect>["spec"];
 } {
-  const parsers = {
-    Service: parseService,
-    EndpointSlice: parseEndpointSlice,
-    Pod: parsePod,
-    CiliumLocalRedirectPolicy: parseRedirect,
+  const read = <S>(parse: DocumentParser<S>): S | null => {
+    const { spec, diagnostics } = parse(document, file);
+    refuse(diagnostics);
+    return spec;
   };
-  if (!Object.hasOwn(parsers, document.kind)) throw new Error(`no kind ${document.kind}`);
-  const parsed = parsers[document.kind as keyof typeof parsers](document, file);
-  refuse(parsed.diagnostics);
-  return parsed;
+  if (document.kind === "Service") return { service: read(parseService) };
+  if (document.kind === "EndpointSlice") return { slice: read(parseEndpointSlice) };
+  if (document.kind === "Pod") return { pod: read(parsePod) };
+  if (document.kind === "CiliumLocalRedirectPolicy") return { redirect: read(parseRedirect) };
+  throw new Error(`no kind ${document.kind}`);
 }
 
 function nodeAddress(row: Readonly<Record<string, string>>): NodeAddress {

@@ -20,6 +20,7 @@ export function linuxUnderTest(): PacketMachine {
     },
     deleteCgroup: (path: string) => linux.processes.deleteCgroup(path),
     cgroupProcesses: (path: string) => linux.processes.cgroupProcesses(path),
+    giveBackMemory: () => linux.processes.giveBackMemory(),
     cgroupRoot: linux.processes.cgroupRoot,
   };
   const machine = { name: linux.name, bpf: linux.bpf, net: linux.net, clock: linux.clock, processes };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "@skep/control";
+import { formatAddress } from "@skep/net";
 import { address } from "../test/fixtures.ts";
 import { type FlowWorld, matchTypeOf, type MatchEntry, worldContext } from "./index.ts";
 
@@ -27,20 +28,8 @@ function world(): FlowWorld & { revision: number; gone: boolean } {
       return id === 3 && !this.gone ? xwing : null;
     },
     identityLabels: (identity) => (identity === 2 ? ["reserved:world"] : []),
-    services: () => [
-      {
-        id: 1,
-        namespace: "default",
-        name: "deathstar",
-        portName: "",
-        type: "ClusterIP",
-        address: address("10.96.0.10"),
-        port: 80,
-        protocol: 6,
-        scope: 0,
-        backends: [],
-      },
-    ],
+    serviceAt: (at, port, protocol) =>
+      formatAddress(at) === "10.96.0.10" && port === 80 && protocol === 6 ? "default/deathstar" : null,
     rulesOf: (cookie) => {
       if (cookie === 1) return [{ kind: "builtin", namespace: "", name: "allow" }];
       const rule = { kind: "CiliumNetworkPolicy", namespace: "default", name: "rule1" };
@@ -103,6 +92,20 @@ describe("names from control", () => {
     const context = contextOf(world());
     expect(context.service(address("10.96.0.10"), 80, 6)).toMatchObject({ name: "deathstar", namespace: "default" });
     expect(context.service(address("10.96.0.10"), 80, 17)).toBeNull();
+  });
+
+  it("of a service are afterwards what they were when they were asked", () => {
+    const from = world();
+    const context = contextOf(from);
+    const { epoch = 0 } = context;
+    expect(context.service(address("10.96.0.10"), 80, 6)?.name).toBe("deathstar");
+    expect(context.service(address("10.96.0.11"), 80, 6)).toBeNull();
+    from.serviceAt = () => "default/executor";
+    from.revision = 2;
+    expect(context.service(address("10.96.0.10"), 80, 6)?.name).toBe("executor");
+    const before = context.during?.(epoch);
+    expect(before?.service(address("10.96.0.10"), 80, 6)?.name).toBe("deathstar");
+    expect(before?.service(address("10.96.0.11"), 80, 6)).toBeNull();
   });
 
   it("of the node carry the cluster", () => {

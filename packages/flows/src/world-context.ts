@@ -2,8 +2,8 @@
  * @module
  * Names for flows from what control knows. Everything that is derived is kept until control's revision changes: events come fast.
  */
-import type { Endpoint, ServiceRow } from "@skep/control";
-import { type Address, sameAddress } from "@skep/net";
+import type { Endpoint } from "@skep/control";
+import { type Address, packAddress, sameAddress } from "@skep/net";
 import type { Decision, EndpointInfo, FlowContext, PolicyName, ServiceName } from "./decode/context.ts";
 import { matchTypeOf, type MatchEntry } from "./decode/match-type.ts";
 
@@ -12,7 +12,8 @@ export interface FlowWorld {
   readonly revision: number;
   endpoint(id: number): Endpoint | null;
   identityLabels(identity: number): readonly string[];
-  services(): readonly ServiceRow[];
+  /** `namespace/name`; null where no service is at the address. */
+  serviceAt(address: Address, port: number, protocol: number): string | null;
   rulesOf(cookie: number): readonly RuleName[];
   documents(): readonly PolicyDocumentName[];
 }
@@ -55,17 +56,6 @@ interface KnownEndpoint {
 function lastBytes({ bytes }: Address): number {
   const at = bytes.length - 4;
   return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
-}
-
-function frontendsOf(rows: readonly ServiceRow[]): Map<number, ServiceRow[]> {
-  const found = new Map<number, ServiceRow[]>();
-  for (const row of rows) {
-    const key = lastBytes(row.address);
-    const same = found.get(key);
-    if (same) same.push(row);
-    else found.set(key, [row]);
-  }
-  return found;
 }
 
 function policyName(rule: RuleName, revision: bigint): PolicyName {
@@ -137,6 +127,19 @@ class Known<W extends FlowWorld> {
 }
 
 const NO_NAMES: readonly string[] = [];
+/** Addresses and ports of which is remembered whose they are. */
+const MAX_SERVICES = 2048;
+
+interface ServiceAnswer {
+  readonly address: Address;
+  readonly protocol: number;
+  readonly name: ServiceName | null;
+}
+
+function serviceName(text: string | null): ServiceName | null {
+  const slash = text?.indexOf("/") ?? -1;
+  return text === null ? null : { namespace: text.slice(0, slash), name: text.slice(slash + 1) };
+}
 
 /** Names as one revision of control has them. What was asked while it held is answered the same afterwards. */
 class Names<W extends FlowWorld> implements FlowContext {
@@ -151,7 +154,8 @@ class Names<W extends FlowWorld> implements FlowContext {
   readonly #peers = new Map<number, EndpointInfo>();
   readonly #policies = new Map<number, readonly PolicyName[]>();
   readonly #matchTypes = new Map<string, number>();
-  #services: Map<number, ServiceRow[]> | null = null;
+  /** Answers by port and the end of the address: to know them takes no text. */
+  readonly #services = new Map<number, ServiceAnswer[]>();
   #isPast = false;
 
   constructor(known: Known<W>) {
@@ -166,7 +170,6 @@ class Names<W extends FlowWorld> implements FlowContext {
 
   /** From here on what is known is kept. */
   end(): void {
-    this.#services ??= frontendsOf(this.#options.world.services());
     this.#isPast = true;
   }
 
@@ -193,12 +196,17 @@ class Names<W extends FlowWorld> implements FlowContext {
   }
 
   service(address: Address, port: number, protocol: number): ServiceName | null {
-    this.#services ??= frontendsOf(this.#options.world.services());
-    // Most addresses are no frontend: that is told without making a key.
-    const rows = this.#services.get(lastBytes(address));
-    return (
-      rows?.find((row) => row.port === port && row.protocol === protocol && sameAddress(row.address, address)) ?? null
-    );
+    const place = port * 0x1_0000_0000 + (lastBytes(address) >>> 0);
+    const known = this.#services.get(place);
+    const same = known?.find((each) => each.protocol === protocol && sameAddress(each.address, address));
+    if (same) return same.name;
+    const name = serviceName(this.#options.world.serviceAt(address, port, protocol));
+    // What was not asked while it held is told as it is now, and not kept.
+    if (this.#isPast) return name;
+    if (this.#services.size >= MAX_SERVICES) this.#services.clear();
+    const answer = { address: packAddress(address), protocol, name };
+    this.#services.set(place, known ? [...known, answer] : [answer]);
+    return name;
   }
 
   names(address: Address, endpoint: number, time: bigint): readonly string[] {

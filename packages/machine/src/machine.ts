@@ -391,4 +391,6 @@ export interface ProcessMachine {
   readonly cgroupRoot: string;
   /** How many processes are in the cgroup and below; null where it does not exist. */
   cgroupProcesses(path: string): number[] | null;
+  /** Gives what this process holds of memory and does not use back to the machine. May take some tenths of a second. */
+  giveBackMemory(): void;
 }

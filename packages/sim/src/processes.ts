@@ -103,6 +103,9 @@ export class SimProcesses implements ProcessMachine {
     return below.flatMap(({ processes }) => [...processes]).sort((a, b) => a - b);
   }
 
+  /** Its memory is that of the program around it. */
+  giveBackMemory(): void {}
+
   /** A process in a cgroup; gives its number. It is there until it is ended. */
   start(path: string): number {
     const cgroup = this.cgroup(this.#absolute(path));

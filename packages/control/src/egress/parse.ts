@@ -4,21 +4,19 @@
  */
 import { type Address, parsePrefix, type Prefix } from "@skep/net";
 import {
-  type Diagnostic,
   type Field,
   type Fields,
   type ForeignDocument,
-  hasErrors,
   type LabelSelector,
   labelSelector,
   namespaceRequirements,
   parseMetadata,
   parseSelector,
   plainSelector,
-  Reader,
+  type Reader,
   type Span,
 } from "@skep/policy";
-import { documentRoot, readAddress } from "../load-balancer/parse/common.ts";
+import { documentParser, documentRoot, readAddress } from "../load-balancer/parse/common.ts";
 
 export interface EgressGateway {
   readonly nodes: LabelSelector;
@@ -38,15 +36,7 @@ export interface EgressPolicySpec {
   readonly span: Span;
 }
 
-/** Null after an error. */
-export function parseEgressPolicy(
-  document: ForeignDocument,
-  file: string,
-): { policy: EgressPolicySpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const policy = readPolicy(reader, document, file);
-  return { policy: hasErrors(reader.diagnostics) ? null : policy, diagnostics: reader.diagnostics };
-}
+export const parseEgressPolicy = documentParser(readPolicy);
 
 const SPEC = ["selectors", "destinationCIDRs", "excludedCIDRs", "egressGateway", "egressGateways"];
 

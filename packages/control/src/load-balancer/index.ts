@@ -10,6 +10,7 @@ export * from "./maglev.ts";
 export type * from "./model.ts";
 export type { AddressPoolState } from "./address-pools.ts";
 export { parseAddressPool } from "./parse/address-pool.ts";
+export type { DocumentParser } from "./parse/common.ts";
 export { parseEndpointSlice } from "./parse/endpoint-slice.ts";
 export { parsePod } from "./parse/pod.ts";
 export { parseRedirect } from "./parse/redirect.ts";

@@ -18,7 +18,7 @@ import {
   serviceOf,
 } from "./convert.ts";
 import { Claims } from "./frontends.ts";
-import { addressKey, compareText, hostKey } from "./key.ts";
+import { addressKey, compareText, hostKey, type SocketAddress } from "./key.ts";
 import {
   type Frontend,
   type HealthCheck,
@@ -52,6 +52,7 @@ import {
   type ServiceSpec,
   type WorkloadSpec,
 } from "./spec.ts";
+import { Readers, type Touched } from "../touched.ts";
 import { Workloads } from "./workloads.ts";
 
 /** Numbers that outlive a restart. Plain JSON. */
@@ -100,6 +101,8 @@ export class LoadBalancer {
   readonly #workloads = new Workloads();
 
   readonly #services = new Map<string, Service>();
+  /** Services that have health check ports. */
+  readonly #checked = new Set<string>();
   readonly #claims = new Claims();
   readonly #frontends = new Map<string, Frontend>();
   /** By service, then by what they come from. */
@@ -117,6 +120,8 @@ export class LoadBalancer {
   readonly #dirtyRedirects = new Set<string>();
   /** Services that had or have one of the frontends that changed. */
   readonly #concerned = new Set<string>();
+  /** Frontends that may be otherwise than they were last read. */
+  readonly #unread = new Readers<string>();
 
   /** Throws MaglevSettingsError. */
   constructor(config: Partial<LoadBalancerConfig> = {}, node: NodeFacts = { name: "", labels: {} }) {
@@ -270,6 +275,8 @@ export class LoadBalancer {
   #claim(name: string, service: Service | null, wanted: readonly FrontendParams[]): void {
     if (service) this.#services.set(name, service);
     else this.#services.delete(name);
+    if (service?.externalLocal && service.healthCheckNodePort !== 0) this.#checked.add(name);
+    else this.#checked.delete(name);
     this.#dirtyServices.add(name);
     for (const key of this.#claims.set(name, service, wanted)) this.#dirtyFrontends.add(key);
   }
@@ -319,6 +326,7 @@ export class LoadBalancer {
     const sorted = [...this.#dirtyFrontends].sort(compareText);
     for (const key of sorted) this.#place(change, key);
     for (const key of sorted) this.#displace(change, key);
+    for (const key of sorted) this.#unread.add(key);
     // What was short of a number may have one now.
     for (const key of [...this.#errors.keys()]) this.#place(change, key);
     for (const key of this.#skipsTouched()) this.#settleSkips(change, key);
@@ -466,12 +474,33 @@ export class LoadBalancer {
   frontends(): FrontendStatus[] {
     return [...this.#frontends.values()]
       .sort((a, b) => compareText(a.key, b.key))
-      .map((frontend) => ({
-        frontend,
-        id: this.#programmer.id(frontend.key) ?? 0,
-        places: (this.#placed.get(frontend.key) ?? []).flatMap((key) => this.#programmer.place(key) ?? []),
-        error: this.#errors.get(frontend.key) ?? "",
-      }));
+      .map((frontend) => this.#statusOf(frontend));
+  }
+
+  #statusOf(frontend: Frontend): FrontendStatus {
+    return {
+      frontend,
+      id: this.#programmer.id(frontend.key) ?? 0,
+      places: (this.#placed.get(frontend.key) ?? []).flatMap((key) => this.#programmer.place(key) ?? []),
+      error: this.#errors.get(frontend.key) ?? "",
+    };
+  }
+
+  /** Of a frontend as `commit` left it; null: it is gone. */
+  frontend(key: string): FrontendStatus | null {
+    const frontend = this.#frontends.get(key);
+    return frontend ? this.#statusOf(frontend) : null;
+  }
+
+  /** For one who looks: keys of the frontends that may be otherwise since it looked last. */
+  reader(): Touched<string> {
+    return this.#unread.reader();
+  }
+
+  /** Name of the service that is served at an address; null where none is. */
+  serviceAt(at: SocketAddress): string | null {
+    const owner = this.#owners.get(addressKey(at)) ?? this.#owners.get(addressKey(at, 1));
+    return (owner !== undefined && this.#frontends.get(owner)?.service) || null;
   }
 
   /** Of the backend's address; null where no frontend uses it. */
@@ -481,10 +510,10 @@ export class LoadBalancer {
 
   /** Ports at which the node tells whether it has backends of a service whose policy for traffic from outside is Local; how many are active. */
   healthChecks(): HealthCheck[] {
-    return this.services().flatMap(({ name, healthCheckNodePort: port, externalLocal }) => {
-      if (port === 0 || !externalLocal) return [];
+    const services = [...this.#checked].sort(compareText).flatMap((name) => this.#services.get(name) ?? []);
+    return services.map(({ name, healthCheckNodePort: port }) => {
       const active = this.instancesOf(name).filter((each) => each.state === "active" && isHere(each, this.#node));
-      return [{ service: name, port, localEndpoints: new Set(active.map(({ address }) => hostKey(address))).size }];
+      return { service: name, port, localEndpoints: new Set(active.map(({ address }) => hostKey(address))).size };
     });
   }
 

@@ -1,4 +1,5 @@
 import type { ProcessMachine } from "@skep/machine";
+import { giveBackMemory } from "./give-back.ts";
 import { cgroupPath, cgroupProcesses, createCgroup, deleteCgroup, findCgroupRoot } from "./cgroup.ts";
 
 export interface ProcessOptions {
@@ -31,6 +32,10 @@ class Processes implements ProcessMachine {
 
   cgroupProcesses(path: string): number[] | null {
     return cgroupProcesses(cgroupPath(this.cgroupRoot, path));
+  }
+
+  giveBackMemory(): void {
+    giveBackMemory();
   }
 }
 

@@ -5,11 +5,11 @@
  */
 export { errno, codeOf, describeErrno } from "./errno.ts";
 export { SyscallError, isErrno, type SyscallContext } from "./error.ts";
-export { rawSyscall, syscall, rawBpf, type Argument } from "./library.ts";
+export { rawSyscall, syscall, rawBpf, trimAllocator, type Argument } from "./library.ts";
 export type { SyscallName } from "./numbers.ts";
 export { withPinned, keepUntilHere, Scratch, cString, fromCString } from "./memory.ts";
 export { Descriptor, openDescriptors } from "./descriptor.ts";
-export { Mapping, liveMappings, PROT, MAP, PAGE_SIZE } from "./mapping.ts";
+export { Mapping, liveMappings, MADV, PROT, MAP, PAGE_SIZE } from "./mapping.ts";
 export * from "./file.ts";
 export * from "./socket.ts";
 export * from "./namespace.ts";

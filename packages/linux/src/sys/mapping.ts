@@ -4,6 +4,7 @@ import type { Descriptor } from "./descriptor.ts";
 
 export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
 export const MAP = { SHARED: 1, PRIVATE: 2, ANONYMOUS: 0x20, POPULATE: 0x8000, FIXED_NOREPLACE: 0x10_0000 } as const;
+export const MADV = { DONTNEED: 4 } as const;
 export const PAGE_SIZE = pageSize();
 
 /** arm64 may have pages of 16 or 64 KiB; the auxiliary vector says (AT_PAGESZ, 6). */

@@ -4,27 +4,17 @@
  */
 import { type Address, addressToBigInt, parsePrefix, type Prefix, prefixRange, prefixSize } from "@skep/net";
 import {
-  type Diagnostic,
   type Field,
   type ForeignDocument,
-  hasErrors,
   parseMetadata,
   parseSelector,
   plainSelector,
-  Reader,
+  type Reader,
 } from "@skep/policy";
 import type { AddressPoolSpec, AddressRange } from "../spec.ts";
-import { documentRoot, readAddress, textAt } from "./common.ts";
+import { documentParser, documentRoot, readAddress, textAt } from "./common.ts";
 
-/** Null after an error. */
-export function parseAddressPool(
-  document: ForeignDocument,
-  file: string,
-): { pool: AddressPoolSpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const pool = readPool(reader, document, file);
-  return { pool: hasErrors(reader.diagnostics) ? null : pool, diagnostics: reader.diagnostics };
-}
+export const parseAddressPool = documentParser(readPool);
 
 function readPool(reader: Reader, document: ForeignDocument, file: string): AddressPoolSpec | null {
   const object = reader.fields(documentRoot(document), ["apiVersion", "kind", "metadata", "spec", "status"]);

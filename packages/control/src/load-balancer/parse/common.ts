@@ -3,7 +3,32 @@
  * What the readers of Kubernetes objects share.
  */
 import { type Address, packAddress, parseAddress } from "@skep/net";
-import { type Field, Fields, type ForeignDocument, type Reader, type SourceNode } from "@skep/policy";
+import {
+  type Diagnostic,
+  type Field,
+  Fields,
+  type ForeignDocument,
+  hasErrors,
+  Reader,
+  type SourceNode,
+} from "@skep/policy";
+
+/** `spec` is null after an error. */
+export type DocumentParser<S> = (
+  document: ForeignDocument,
+  file: string,
+) => { readonly spec: S | null; readonly diagnostics: readonly Diagnostic[] };
+
+/** What reads a document as a parser of it, which gives what was wrong too. */
+export function documentParser<S>(
+  read: (reader: Reader, document: ForeignDocument, file: string) => S | null,
+): DocumentParser<S> {
+  return (document, file) => {
+    const reader = new Reader();
+    const spec = read(reader, document, file);
+    return { spec: hasErrors(reader.diagnostics) ? null : spec, diagnostics: reader.diagnostics };
+  };
+}
 
 export const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 const PROTOCOL_NAMES = Object.keys(PROTOCOLS) as (keyof typeof PROTOCOLS)[];

@@ -2,21 +2,13 @@
  * @module
  * Kubernetes' `EndpointSlice` objects (discovery.k8s.io/v1). Machines write them: fields that are not known are left out.
  */
-import { type Diagnostic, type Field, type ForeignDocument, hasErrors, parseMetadata, Reader } from "@skep/policy";
+import { type Field, type ForeignDocument, parseMetadata, type Reader } from "@skep/policy";
 import type { EndpointSliceSpec, SliceEndpoint, SlicePort } from "../spec.ts";
-import { documentRoot, looseFields, readAddresses, readProtocol } from "./common.ts";
+import { documentParser, documentRoot, looseFields, readAddresses, readProtocol } from "./common.ts";
 
 const SERVICE_LABEL = "kubernetes.io/service-name";
 
-/** Null after an error. */
-export function parseEndpointSlice(
-  document: ForeignDocument,
-  file: string,
-): { slice: EndpointSliceSpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const slice = readSlice(reader, document, file);
-  return { slice: hasErrors(reader.diagnostics) ? null : slice, diagnostics: reader.diagnostics };
-}
+export const parseEndpointSlice = documentParser(readSlice);
 
 function readSlice(reader: Reader, document: ForeignDocument, file: string): EndpointSliceSpec | null {
   const root = documentRoot(document);

@@ -2,27 +2,19 @@
  * @module
  * What of Kubernetes' `Pod` objects matters to load balancing: addresses, ports, readiness.
  */
-import {
-  type Diagnostic,
-  type Field,
-  type Fields,
-  type ForeignDocument,
-  hasErrors,
-  parseMetadata,
-  Reader,
-} from "@skep/policy";
+import { type Field, type Fields, type ForeignDocument, parseMetadata, type Reader } from "@skep/policy";
 import type { PodPort, PodSpec } from "../spec.ts";
-import { documentRoot, looseFields, readAddress, readAddresses, readProtocol, textAt } from "./common.ts";
+import {
+  documentParser,
+  documentRoot,
+  looseFields,
+  readAddress,
+  readAddresses,
+  readProtocol,
+  textAt,
+} from "./common.ts";
 
-/** Null after an error. */
-export function parsePod(
-  document: ForeignDocument,
-  file: string,
-): { pod: PodSpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const pod = readPod(reader, document, file);
-  return { pod: hasErrors(reader.diagnostics) ? null : pod, diagnostics: reader.diagnostics };
-}
+export const parsePod = documentParser(readPod);
 
 function readPod(reader: Reader, document: ForeignDocument, file: string): PodSpec | null {
   const object = looseFields(reader, documentRoot(document));

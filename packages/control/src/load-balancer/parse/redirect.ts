@@ -3,28 +3,18 @@
  * CiliumLocalRedirectPolicy (cilium.io/v2): traffic to an address or a service goes to workloads of this node.
  */
 import {
-  type Diagnostic,
   type Field,
   type Fields,
   type ForeignDocument,
-  hasErrors,
   parseMetadata,
   parseSelector,
   plainSelector,
-  Reader,
+  type Reader,
 } from "@skep/policy";
 import type { RedirectPort, RedirectSpec } from "../spec.ts";
-import { documentRoot, PROTOCOLS, readAddress, readPortName, readProtocol, textAt } from "./common.ts";
+import { documentParser, documentRoot, PROTOCOLS, readAddress, readPortName, readProtocol, textAt } from "./common.ts";
 
-/** Null after an error. */
-export function parseRedirect(
-  document: ForeignDocument,
-  file: string,
-): { redirect: RedirectSpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const redirect = readRedirect(reader, document, file);
-  return { redirect: hasErrors(reader.diagnostics) ? null : redirect, diagnostics: reader.diagnostics };
-}
+export const parseRedirect = documentParser(readRedirect);
 
 function readRedirect(reader: Reader, document: ForeignDocument, file: string): RedirectSpec | null {
   const object = reader.fields(documentRoot(document), ["apiVersion", "kind", "metadata", "spec", "status"]);

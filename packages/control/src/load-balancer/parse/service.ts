@@ -3,19 +3,11 @@
  * Kubernetes' `Service` objects (core/v1), with Cilium's annotations.
  */
 import { type Address, parsePrefix, type Prefix } from "@skep/net";
-import {
-  type Diagnostic,
-  type Field,
-  type Fields,
-  type ForeignDocument,
-  hasErrors,
-  type Metadata,
-  parseMetadata,
-  Reader,
-} from "@skep/policy";
+import { type Field, type Fields, type ForeignDocument, type Metadata, parseMetadata, type Reader } from "@skep/policy";
 import type { ServicePort, ServiceSpec } from "../spec.ts";
 import { readServiceAnnotations } from "./annotations.ts";
 import {
+  documentParser,
   documentRoot,
   looseFields,
   packed,
@@ -42,15 +34,7 @@ const SPEC_FIELDS = [
   ...["publishNotReadyAddresses", "allocateLoadBalancerNodePorts", "trafficDistribution"],
 ];
 
-/** Null after an error. */
-export function parseService(
-  document: ForeignDocument,
-  file: string,
-): { service: ServiceSpec | null; diagnostics: readonly Diagnostic[] } {
-  const reader = new Reader();
-  const service = readService(reader, document, file);
-  return { service: hasErrors(reader.diagnostics) ? null : service, diagnostics: reader.diagnostics };
-}
+export const parseService = documentParser(readService);
 
 function readService(reader: Reader, document: ForeignDocument, file: string): ServiceSpec | null {
   const object = reader.fields(documentRoot(document), ["apiVersion", "kind", "metadata", "spec", "status"]);
