@@ -1,3 +1,4 @@
+import type { DeniedPrefixes } from "./denied.ts";
 import type { SpliceCounts } from "./splice.ts";
 import type { ConnectedSocket, Namespace } from "@skep/machine";
 import type { Address, Prefix } from "@skep/net";
@@ -68,7 +69,7 @@ export interface Datapath {
   /** By which nodes what workloads send to the world leaves (where `egressGateway` is on): exactly these rows. */
   syncEgress(rows: readonly EgressRow[]): { changed: number; deleted: number };
   /** Sources whose packets are dropped before all else (where `prefilter` is on): exactly these. */
-  syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number };
+  syncDenied(prefixes: DeniedPrefixes | Iterable<Prefix>): { changed: number; deleted: number };
   /** Brings the load balancer's maps to exactly these rows: after a start, or when a step has failed. */
   replaceLoadBalancer(rows: LoadBalancerRows): { changed: number; deleted: number };
   /** Deletes endpoints, policies and links of endpoints not in `keep`: what a dead agent left. */

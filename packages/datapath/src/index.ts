@@ -6,3 +6,4 @@ export { openDatapath, type DatapathOptions, type Dispatch, type FlowLifetimes }
 export { CONFIG_MAP, LayoutError } from "./layouts.ts";
 export { datapathCalls, datapathMaps, datapathObject, openDatapathMap, readConfig } from "./program.ts";
 export { datapathTables, type DatapathTable, type TableCell, type TableRow } from "./tables/index.ts";
+export { DeniedPrefixes } from "./denied.ts";

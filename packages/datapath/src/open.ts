@@ -22,7 +22,7 @@ import { PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
 import { XDP_DIRECT, XDP_FORWARD, XDP_NAT_46X64, XDP_NAT_46X64_REPLY, XDP_REPLY, XDP_TUNNEL } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
-import { syncDeniedMap } from "./denied.ts";
+import { DeniedPrefixes, syncDenied4, syncDenied6 } from "./denied.ts";
 import { readCounters } from "./counters.ts";
 import type {
   Counter,
@@ -476,15 +476,11 @@ class KernelDatapath implements Datapath {
     return result;
   }
 
-  syncDenied(prefixes: readonly Prefix[]): { changed: number; deleted: number } {
-    const results = [
-      syncDeniedMap(this.#map("skep_deny4"), prefixes, 4),
-      syncDeniedMap(this.#map("skep_deny6"), prefixes, 6),
-    ];
-    return {
-      changed: results.reduce((sum, { changed }) => sum + changed, 0),
-      deleted: results.reduce((sum, { deleted }) => sum + deleted, 0),
-    };
+  syncDenied(prefixes: DeniedPrefixes | Iterable<Prefix>): { changed: number; deleted: number } {
+    const wanted = prefixes instanceof DeniedPrefixes ? prefixes : DeniedPrefixes.of(prefixes);
+    const ipv4 = syncDenied4(this.#map("skep_deny4"), wanted);
+    const ipv6 = syncDenied6(this.#map("skep_deny6"), wanted);
+    return { changed: ipv4.changed + ipv6.changed, deleted: ipv4.deleted + ipv6.deleted };
   }
 
   syncEgress(rows: readonly EgressRow[]): { changed: number; deleted: number } {

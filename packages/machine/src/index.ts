@@ -32,4 +32,5 @@ export {
   type TypedStorage,
 } from "./typed-map.ts";
 export { openVariable } from "./variables.ts";
+export { splitRows } from "./rows.ts";
 export { TUNNEL_PORTS } from "./machine.ts";

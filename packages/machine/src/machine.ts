@@ -94,6 +94,12 @@ export interface RawMap {
   entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]>;
   setAll(entries: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): void;
   deleteAll(keys: Iterable<Uint8Array>): void;
+  /** For maps of very many entries: the keys that are there, rows of them one behind the other. One may come twice where others are deleted meanwhile. */
+  keyRows(): IterableIterator<Uint8Array>;
+  /** The same value under each of the keys, which lie one behind the other. */
+  setRows(keys: Uint8Array, value: Uint8Array): void;
+  /** Absent ones are passed over. */
+  deleteRows(keys: Uint8Array): void;
   freeze(): void;
   pin(path: string): void;
   /** For maps of maps: puts `inner` under `key`. */

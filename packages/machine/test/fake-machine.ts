@@ -1,3 +1,4 @@
+import { splitRows } from "../src/rows.ts";
 /**
  * A machine of maps in memory, for tests of what is built on the interface. Programs are names.
  */
@@ -125,6 +126,18 @@ export class FakeMap implements RawMap {
 
   deleteAll(keys: Iterable<Uint8Array>): void {
     for (const key of keys) this.delete(key);
+  }
+
+  *keyRows(): IterableIterator<Uint8Array> {
+    for (const [key] of this.entries()) yield key;
+  }
+
+  setRows(keys: Uint8Array, value: Uint8Array): void {
+    for (const key of splitRows(keys, this.info.keySize)) this.set(key, value);
+  }
+
+  deleteRows(keys: Uint8Array): void {
+    for (const key of splitRows(keys, this.info.keySize)) this.delete(key);
   }
 
   freeze(): void {

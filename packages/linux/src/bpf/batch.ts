@@ -197,8 +197,13 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 /** Absent keys are passed over. False where the kernel has no batches for this map: nothing was deleted then. */
 export function deleteBatch(shape: Shape, keys: readonly Uint8Array[]): boolean {
   for (const key of keys) check(shape, key, "key");
-  const rows: Rows = { shape, command: "map_delete_batch", keys: joined(keys), values: null, count: keys.length };
-  for (let from = 0; from < keys.length;) {
+  return deleteRows(shape, joined(keys));
+}
+
+/** The same for keys one behind the other. */
+export function deleteRows(shape: Shape, keys: Uint8Array): boolean {
+  const rows: Rows = { shape, command: "map_delete_batch", keys, values: null, count: countOf(shape, keys) };
+  for (let from = 0; from < rows.count;) {
     const { done, result } = runRows(rows, from);
     if (from === 0 && done === 0 && unsupported.has(result)) return false;
     // The batch stops at the first key that is absent.
@@ -209,4 +214,43 @@ export function deleteBatch(shape: Shape, keys: readonly Uint8Array[]): boolean 
     }
   }
   return true;
+}
+
+function countOf({ keySize }: Shape, keys: Uint8Array): number {
+  const count = keys.length / keySize;
+  if (!Number.isInteger(count)) throw new RangeError(`${keys.length} bytes are no keys of ${keySize} each`);
+  return count;
+}
+
+/** One value under each of the keys, which lie one behind the other. False where the kernel has no batches for this map: nothing was written then. */
+export function updateRows(shape: Shape, keys: Uint8Array, value: Uint8Array): boolean {
+  check(shape, value, "value");
+  const all = countOf(shape, keys);
+  const chunk = Math.min(all, chunkOf(shape));
+  const values = joined(Array.from({ length: chunk }, () => value));
+  for (let from = 0; from < all; from += chunk) {
+    const count = Math.min(chunk, all - from);
+    const part = keys.slice(from * shape.keySize, (from + count) * shape.keySize);
+    const { result } = runRows({ shape, command: "map_update_batch", keys: part, values, count }, 0);
+    if (from === 0 && unsupported.has(result)) return false;
+    bpfChecked("map_update_batch", result);
+  }
+  return true;
+}
+
+/** Keys, a batch at a time. Null where the kernel has no batches for this map. */
+export function keyRowsByBatch(shape: Shape): Generator<Uint8Array> | null {
+  const reader = new BatchReader(shape);
+  const first = reader.next();
+  return first === null ? null : keyRows(shape, reader, first);
+}
+
+function* keyRows({ keySize, maxEntries }: Shape, reader: BatchReader, first: Cursor): Generator<Uint8Array> {
+  let read = 0;
+  for (let cursor: Cursor | null = first; cursor !== null; cursor = cursor.atEnd ? null : reader.next()) {
+    yield cursor.keys.subarray(0, cursor.count * keySize);
+    read += cursor.count;
+    // A key that is deleted by somebody else sends the kernel back to the first.
+    if (read > 2 * maxEntries) return;
+  }
 }

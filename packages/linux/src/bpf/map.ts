@@ -1,9 +1,27 @@
 import { commands, elementFlags } from "@skep/isa";
-import type { OnRecordInPlace, PerfEvent, Program, RawMap, RingReader } from "@skep/machine";
+import {
+  type OnRecordInPlace,
+  type PerfEvent,
+  type Program,
+  type RawMap,
+  type RingReader,
+  splitRows,
+} from "@skep/machine";
 import { Descriptor, keepUntilHere, PAGE_SIZE, rawBpf, Scratch } from "../sys/index.ts";
 import { Attributes, bpfChecked } from "./attributes.ts";
 import { needCapabilities } from "./capabilities.ts";
-import { batchOf, deleteBatch, entriesByBatch, snapshotByBatch, takeBatch, updateBatch, type Shape } from "./batch.ts";
+import {
+  batchOf,
+  deleteBatch,
+  deleteRows,
+  entriesByBatch,
+  keyRowsByBatch,
+  snapshotByBatch,
+  takeBatch,
+  updateBatch,
+  updateRows,
+  type Shape,
+} from "./batch.ts";
 import { possibleCpus } from "./cpus.ts";
 import { mapInfo, type KernelMapInfo } from "./info.ts";
 import { MappedMemory } from "./mapped.ts";
@@ -232,6 +250,22 @@ export class LinuxMap implements RawMap {
     if (batchOf(this.info.type) === "none" || !deleteBatch(this.#shape, all)) {
       for (const key of all) this.delete(key);
     }
+  }
+
+  *keyRows(): IterableIterator<Uint8Array> {
+    const rows = batchOf(this.info.type) === "none" ? null : keyRowsByBatch(this.#shape);
+    if (rows) yield* rows;
+    else yield* this.keys();
+  }
+
+  setRows(keys: Uint8Array, value: Uint8Array): void {
+    if (batchOf(this.info.type) !== "none" && updateRows(this.#shape, keys, value)) return;
+    for (const key of splitRows(keys, this.info.keySize)) this.set(key, value);
+  }
+
+  deleteRows(keys: Uint8Array): void {
+    if (batchOf(this.info.type) !== "none" && deleteRows(this.#shape, keys)) return;
+    for (const key of splitRows(keys, this.info.keySize)) this.delete(key);
   }
 
   freeze(): void {

@@ -1,4 +1,11 @@
-import type { MapInfo, OnRecordInPlace, Program, RawMap, RingReader } from "@skep/machine";
+import {
+  type MapInfo,
+  type OnRecordInPlace,
+  type Program,
+  type RawMap,
+  type RingReader,
+  splitRows,
+} from "@skep/machine";
 import { BloomMap, MapOfMaps, RingMap, type VmMap } from "@skep/vm";
 import { NotSupportedError, SimError } from "../error.ts";
 import type { SimBpf } from "./machine.ts";
@@ -66,6 +73,18 @@ export class SimMap implements RawMap {
 
   deleteAll(keys: Iterable<Uint8Array>): void {
     for (const key of keys) this.delete(key);
+  }
+
+  *keyRows(): IterableIterator<Uint8Array> {
+    for (const [key] of this.entries()) yield key;
+  }
+
+  setRows(keys: Uint8Array, value: Uint8Array): void {
+    for (const key of splitRows(keys, this.info.keySize)) this.set(key, value);
+  }
+
+  deleteRows(keys: Uint8Array): void {
+    for (const key of splitRows(keys, this.info.keySize)) this.delete(key);
   }
 
   freeze(): void {
