@@ -30,7 +30,10 @@ export class Documents {
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
 
   /** All or nothing: a file with an error leaves what it said before in force, and `change` is null. */
-  read(file: string, text: string): { readonly change: FileChange | null; readonly diagnostics: readonly Diagnostic[] } {
+  read(
+    file: string,
+    text: string,
+  ): { readonly change: FileChange | null; readonly diagnostics: readonly Diagnostic[] } {
     const { content, diagnostics } = readFile(file, text);
     diagnostics.push(...this.#givenTwice(file, content));
     this.#note(file, diagnostics);

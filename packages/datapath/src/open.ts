@@ -257,6 +257,7 @@ class KernelDatapath implements Datapath {
       this.close();
       throw failure;
     }
+    this.#spec = { ...this.#spec, programs: {}, functions: {} };
   }
 
   #load(maps: Readonly<Record<string, RawMap>>): Collection {
@@ -283,7 +284,6 @@ class KernelDatapath implements Datapath {
       for (const map of Object.values(maps)) map.close();
       throw this.#undo.back(error);
     }
-    this.#spec = { ...this.#spec, programs: {}, functions: {} };
   }
 
   get unsupported(): readonly string[] {

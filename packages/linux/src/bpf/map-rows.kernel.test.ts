@@ -26,21 +26,18 @@ const texts = (rows: Iterable<Uint8Array>): string[] =>
   );
 
 describe.skipIf(!canUseBpf())("rows of keys", () => {
-  test.each(["lpm_trie", "hash"] as const)(
-    "are written, read and deleted in a %s",
-    (type) => {
-      const map = new LinuxBpf().createMap(
-        mapSpec("rows", type, { keySize: 8, valueSize: 1, maxEntries: 10_000, flags: 1 }),
-      );
-      open.push(map);
-      const keys = keysOf(COUNT);
-      map.setRows(keys, Uint8Array.of(7));
-      expect(map.get(keys.slice(8, 16))).toEqual(Uint8Array.of(7));
-      expect(texts(map.keyRows()).sort()).toEqual(texts([keys]).sort());
-      // Every key but the last ten, and one that is not there.
-      map.deleteRows(Uint8Array.of(...[32, 0, 0, 0, 255, 255, 255, 255], ...keys.subarray(0, (COUNT - 10) * 8)));
-      expect(texts(map.keyRows()).sort()).toEqual(texts([keys.subarray((COUNT - 10) * 8)]).sort());
-      expect(() => map.setRows(new Uint8Array(7), Uint8Array.of(1))).toThrow(RangeError);
-    },
-  );
+  test.each(["lpm_trie", "hash"] as const)("are written, read and deleted in a %s", (type) => {
+    const map = new LinuxBpf().createMap(
+      mapSpec("rows", type, { keySize: 8, valueSize: 1, maxEntries: 10_000, flags: 1 }),
+    );
+    open.push(map);
+    const keys = keysOf(COUNT);
+    map.setRows(keys, Uint8Array.of(7));
+    expect(map.get(keys.slice(8, 16))).toEqual(Uint8Array.of(7));
+    expect(texts(map.keyRows()).sort()).toEqual(texts([keys]).sort());
+    // Every key but the last ten, and one that is not there.
+    map.deleteRows(Uint8Array.of(...[32, 0, 0, 0, 255, 255, 255, 255], ...keys.subarray(0, (COUNT - 10) * 8)));
+    expect(texts(map.keyRows()).sort()).toEqual(texts([keys.subarray((COUNT - 10) * 8)]).sort());
+    expect(() => map.setRows(new Uint8Array(7), Uint8Array.of(1))).toThrow(RangeError);
+  });
 });
