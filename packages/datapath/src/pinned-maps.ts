@@ -28,7 +28,7 @@ import type { Undo } from "./undo.ts";
 /** What programs write for themselves, and what they find out again: empty at first where the layout has changed. */
 const FOUND_AGAIN: ReadonlySet<string> = new Set([
   ...["skep_ct_fresh", "skep_packet", "skep_nat_key", "skep_flow_next"],
-  ...["skep_flow4", "skep_flow6", "skep_xdp_pass"],
+  ...["skep_flow4", "skep_flow6", "skep_xdp_pass", "skep_nat46x64", "skep_46x64_sum"],
 ]);
 /** Nothing to carry over: programs are put in anew, and records are read and gone. */
 const WITHOUT_ROWS: ReadonlySet<string> = new Set(["ringbuf"]);
