@@ -152,6 +152,27 @@ export function tooLongSuite(open: () => PacketMachine): void {
         if (family === 4) expect(enter(MTU + 1, {})).toMatchObject({ verdict: REDIRECT, events: [] });
       });
 
+      if (family === 6)
+        test("what a router says of a masqueraded fragment is its sender's", () => {
+          const { client: world, node } = OUTSIDE[6];
+          const device = { address: encodeAddress(ip(OUTSIDE[4].node)), address6: encodeAddress(ip(node)) };
+          ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
+          const first: LayerSpec = {
+            ...{ kind: "ipv6-fragment", nextHeader: 17, fragmentOffset: 0, moreFragments: true, identification: 5 },
+          };
+          const left = ground.send(
+            "skep_to_net",
+            frame(up, network(pod, world), first, segment("udp", [41_002, 80]), payload(64)),
+          );
+          expect(parsePacket(left.data).layers[1]).toMatchObject({ source: ip(node) });
+          const quoted = { kind: "payload", bytes: left.data.subarray(14, 14 + 40 + 8 + 8) } as const;
+          const error: LayerSpec = { kind: "icmpv6", type: 2, code: 0, rest: 1300 };
+          const told = ground.send("skep_from_net", frame(inward, network("2001:db8::77", node), error, quoted));
+          const { layers } = parsePacket(told.data);
+          expect(layers[1]).toMatchObject({ destination: ip(pod) });
+          expect(hex(told.data.subarray(14 + 40 + 8 + 8, 14 + 40 + 8 + 24))).toBe(hex(ip(pod).bytes));
+        });
+
       if (family === 4)
         test("what may be cut goes into the tunnel, which cuts it", () => {
           const { verdict, events } = ground.send("skep_from_ep", frame(up, ...packet("udp", MTU + 1, {})));
