@@ -42,6 +42,7 @@ each client's namespace.
 | short connections answered | ${sum(clients.map(({ answered }) => answered))} |
 | short connections failed | ${sum(clients.map(({ failures }) => failures.length))} |
 | retransmission time-outs | ${sum(clients.map(({ timeouts }) => timeouts))} |
+| of these, the first copy had arrived: the machine was late | ${sum(clients.map(({ twice }) => twice))} |
 | segments sent again | ${sum(clients.map(({ retransmitted }) => retransmitted))} |
 | established connections reset | ${sum(clients.map(({ resetsReceived }) => resetsReceived))} |
 

@@ -28,6 +28,7 @@ import {
   acceptServices,
   createGateway,
   createWire,
+  netkitMode,
   raiseWire,
   removeWire,
   type Wire,
@@ -66,6 +67,7 @@ export class Agent {
   #turns: Iterator<number> = this.#rows.keys();
   readonly #memory: Memory;
 
+  readonly #netkit: ReturnType<typeof netkitMode>;
   readonly #denied: DeniedFile | null;
   readonly #health: HealthPorts | null;
   #deniedProblem = "";
@@ -97,6 +99,7 @@ export class Agent {
         ? this.#machine.processes.cgroupRoot
         : this.#machine.processes.createCgroup(options.cgroup).path;
     createGateway(this.#machine, this.world.gateways());
+    this.#netkit = netkitMode(this.#machine, options.datapathMode ?? "veth");
     const { routing = "native", tunnelFamily = 4 } = options;
     this.#mtu = innerMtu(this.#machine, options.devices ?? [], routing === "native" ? null : tunnelFamily);
     const overlay = routing === "native" ? null : openOverlay(this.#machine, routing, this.#mtu);
@@ -108,6 +111,7 @@ export class Agent {
     this.datapath = openDatapath(this.#machine, {
       ...(overlay ? { overlay: { ...overlay, ...this.#ownAddresses() } } : {}),
       ...(options.departureTimes ? { departureTimes: true } : {}),
+      ...(this.#netkit ? { netkit: true } : {}),
       pins: options.pins,
       cgroup: this.#cgroupPath,
       loadBalancer: this.#datapathBalancing(),
@@ -397,7 +401,9 @@ export class Agent {
     try {
       // The numbers are on disk before a map knows them.
       this.#state.keepNumbers(this.world);
-      wire = createWire(this.#machine, { id: seed.id, netns, mtu: this.#mtu, ipv6: seed.address6 !== undefined });
+      wire = createWire(this.#machine, {
+        ...{ id: seed.id, netns, mtu: this.#mtu, ipv6: seed.address6 !== undefined, netkit: this.#netkit },
+      });
       const cgroup = join(this.#workloadCgroups, netns);
       const cgroupPath = this.#machine.processes.createCgroup(cgroup).path;
       const endpoint: Endpoint = { ...seed, ...pick(wire) };

@@ -8,6 +8,7 @@ import type { Machine, TunnelProtocol } from "@skep/machine";
 import type { Enforcement } from "@skep/policy";
 import type { Logger } from "./log.ts";
 import type { EndpointState } from "./records.ts";
+import type { DatapathMode } from "./wire.ts";
 import type { EndpointRecord } from "./state.ts";
 
 export interface AgentOptions {
@@ -35,6 +36,8 @@ export interface AgentOptions {
   readonly routing?: "native" | TunnelProtocol;
   /** Of the other nodes' addresses that tunnels lead to; their largest packet depends on it. Default 4. */
   readonly tunnelFamily?: 4 | 6;
+  /** What workloads' devices are: a pair of Linux's oldest kind, or netkit where the kernel has it. Default veth. */
+  readonly datapathMode?: DatapathMode;
   readonly nodeName?: string;
   /** Of the node: what a nodeSelector selects. */
   readonly nodeLabels?: Readonly<Record<string, string>>;

@@ -3,7 +3,7 @@
  * A workload's wire: its namespace, the veth between it and the host, address and routes. Neighbours are static on both sides, so that
  * nothing is asked and nobody can answer for another.
  */
-import type { Machine, Namespace } from "@skep/machine";
+import type { Machine, Namespace, NetkitOptions } from "@skep/machine";
 import { type Address, formatAddress, type Mac } from "@skep/net";
 
 export const WORKLOAD_INTERFACE = "eth0";
@@ -26,10 +26,42 @@ const hostPrefix = (address: Address): { address: Address; length: number } => (
   length: address.family === 4 ? 32 : 128,
 });
 
+/** Cilium's `--datapath-mode`; `netkit` is layer 3. */
+export type DatapathMode = "veth" | "netkit" | "netkit-l2" | "auto";
+
+/** The kernel has not what workloads' devices were to be. */
+export class DatapathModeError extends Error {
+  override readonly name = "DatapathModeError";
+}
+
+const PROBE = "skep_probe";
+
+/** How workloads' devices are made; null: as veths. Throws DatapathModeError where the machine has no such devices. */
+export function netkitMode(machine: Machine, mode: DatapathMode): NetkitOptions["mode"] | null {
+  if (mode === "veth") return null;
+  const wanted = mode === "netkit-l2" ? "l2" : "l3";
+  const { host } = machine.net;
+  try {
+    host.deleteInterface(PROBE);
+    host.createNetkit(PROBE, { namespace: host, name: `${PROBE}1` }, { mode: wanted });
+    host.deleteInterface(PROBE);
+    return wanted;
+  } catch (cause) {
+    if (!(cause instanceof Error) || cause.name !== "NotSupportedError") throw cause;
+    if (mode === "auto") return null;
+    throw new DatapathModeError(
+      `--datapath-mode ${mode}: ${cause.message}; veth works on every kernel, and auto takes what there is`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
 /** Made with both ends down: nothing passes before the programs are attached. */
 export function createWire(
   machine: Machine,
-  options: { id: number; netns: string; mtu?: number; ipv6?: boolean },
+  options: { id: number; netns: string; mtu?: number; ipv6?: boolean; netkit?: NetkitOptions["mode"] | null },
 ): Wire {
   const { net } = machine;
   // What a dead agent left under this name belongs to nobody.
@@ -40,11 +72,11 @@ export function createWire(
     if (options.ipv6 !== true)
       for (const scope of ["all", "default"]) namespace.setSysctl(`net/ipv6/conf/${scope}/disable_ipv6`, "1");
     net.host.deleteInterface(interfaceName);
-    const { host, peer } = net.host.createVeth(
-      interfaceName,
-      { namespace, name: WORKLOAD_INTERFACE },
-      options.mtu ? { mtu: options.mtu } : {},
-    );
+    const far = { namespace, name: WORKLOAD_INTERFACE };
+    const mtu = options.mtu ? { mtu: options.mtu } : {};
+    const { host, peer } = options.netkit
+      ? net.host.createNetkit(interfaceName, far, { mode: options.netkit, ...mtu })
+      : net.host.createVeth(interfaceName, far, mtu);
     if (options.ipv6 === true) {
       quietIpv6(namespace, WORKLOAD_INTERFACE);
       quietIpv6(net.host, interfaceName);

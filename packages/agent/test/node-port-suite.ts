@@ -90,6 +90,8 @@ const portsOf = (packet: ParsedPacket): Ends => {
 interface Mode {
   /** Default native. */
   readonly routing?: "native" | "vxlan" | "geneve";
+  /** Default veth. */
+  readonly datapathMode?: AgentOptions["datapathMode"];
   /** Default option. */
   readonly lbDispatch?: AgentOptions["lbDispatch"];
   readonly lbAcceleration: NonNullable<AgentOptions["lbAcceleration"]>;
@@ -103,7 +105,7 @@ const isOfPort = (packet: ParsedPacket, port: number): boolean => {
 
 export function modeSuite(
   ground: () => ClusterGround,
-  { lbAcceleration, mode = "snat", routing = "native", lbDispatch = "option" }: Mode,
+  { lbAcceleration, mode = "snat", routing = "native", lbDispatch = "option", datapathMode = "veth" }: Mode,
 ): void {
   let cluster: Cluster;
   const pods: Partial<Record<"here" | "there", ClusterPod>> = {};
@@ -116,6 +118,7 @@ export function modeSuite(
       documents: { "cluster.yaml": documents.map((each) => JSON.stringify(each)).join("\n---\n") },
       agent: (at) => ({
         ...{ lbAcceleration, devices: ["out0", `n${1 - at}`], loadBalancer: { mode }, routing, lbDispatch },
+        datapathMode,
       }),
     });
     pods.here = cluster.addPod(0, "here");

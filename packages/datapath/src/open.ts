@@ -73,6 +73,8 @@ export interface DatapathOptions {
    * among its workloads: what goes on to a service's backends behind a tunnel has them.
    */
   readonly overlay?: DatapathDevice & { readonly port: number; readonly mtu: number };
+  /** Workloads' devices may be netkit pairs. Default false: they are veths, but for those of an earlier agent. */
+  readonly netkit?: boolean;
   /** What certain workloads send to the world leaves by certain nodes (`syncEgress`). Default false. */
   readonly egressGateway?: boolean;
   /** The host's own policy is asked for what goes between it and its workloads. Default false. */
@@ -137,6 +139,8 @@ export interface LoadBalancerOptions {
   readonly nat46x64?: "services" | "gateway";
 }
 
+/** Of a netkit pair: what the workload's end sends; what goes to it is judged as a veth's is, before it gets to the device. */
+const NETKIT_PEER = "netkit_peer";
 const HOOKS = [
   { program: "skep_from_ep", direction: "ingress" },
   { program: "skep_to_ep", direction: "egress" },
@@ -268,6 +272,7 @@ class KernelDatapath implements Datapath {
         config: {
           ipv6_enabled: options.ipv6 === false ? 0 : 1,
           departure_times: options.departureTimes ? 1 : 0,
+          netkit: options.netkit || this.#hasNetkit() ? 1 : 0,
           overlay_interface: options.overlay?.interfaceIndex ?? 0,
           overlay_port: options.overlay?.port ?? 0,
           overlay_mtu: options.overlay?.mtu ?? 0,
@@ -321,7 +326,9 @@ class KernelDatapath implements Datapath {
     for (const name of this.#machine.bpf.pins(`${this.#options.pins}/links`)) {
       const link = this.#machine.bpf.openLink(this.#linkPin(name));
       if (!link) continue;
-      const hook = HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
+      const hook = name.startsWith(`${NETKIT_PEER}-`)
+        ? HOOKS[0]
+        : HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
       const outer = [...DEVICE_HOOKS, ...OVERLAY_HOOKS].find(({ program: each }) => name.startsWith(`${each}-`));
       const socket = SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
       const program = hook?.program ?? outer?.program ?? socket ?? (isXdpLink(name) ? XDP_PROGRAM : undefined);
@@ -332,6 +339,11 @@ class KernelDatapath implements Datapath {
       this.#replace(link, this.#program(program));
       this.#links.set(name, link);
     }
+  }
+
+  /** Workloads of an agent that made such pairs. */
+  #hasNetkit(): boolean {
+    return this.#machine.bpf.pins(`${this.#options.pins}/links`).some((name) => name.startsWith(`${NETKIT_PEER}-`));
   }
 
   #replace(link: Link, program: Collection["programs"][string]): void {
@@ -395,10 +407,15 @@ class KernelDatapath implements Datapath {
   }
 
   attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void {
+    const { interfaceName, interfaceIndex } = endpoint;
+    const isNetkit = this.#options.netkit && this.#machine.net.host.interface(interfaceName)?.kind === "netkit";
     for (const { program, direction } of HOOKS) {
-      const name = `tcx_${direction}-${endpoint.interfaceName}`;
+      const atPeer = isNetkit && direction === "ingress";
+      const name = `${atPeer ? NETKIT_PEER : `tcx_${direction}`}-${interfaceName}`;
       if (this.#links.has(name)) continue;
-      const target = { hook: "tcx", interface: endpoint.interfaceIndex, direction } as const;
+      const target = atPeer
+        ? ({ hook: "netkit", interface: interfaceIndex, end: "peer" } as const)
+        : ({ hook: "tcx", interface: interfaceIndex, direction } as const);
       this.#keepLink(name, this.#machine.bpf.attach(this.#program(program), target));
     }
   }

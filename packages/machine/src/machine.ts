@@ -315,6 +315,12 @@ export interface Interface {
   readonly kind?: string;
 }
 
+/** `l3`: without MAC addresses. */
+export interface NetkitOptions {
+  readonly mode: "l2" | "l3";
+  readonly mtu?: number;
+}
+
 export type TunnelProtocol = "vxlan" | "geneve";
 
 export interface TunnelOptions {
@@ -341,6 +347,15 @@ export interface Namespace {
     name: string,
     peer: { readonly namespace: Namespace; readonly name: string; readonly mac?: Mac },
     options?: { readonly mac?: Mac; readonly mtu?: number },
+  ): { host: Interface; peer: Interface };
+  /**
+   * A pair of devices, both down, whose programs stand where one hands a packet to the other (hook `netkit`): the first is the primary one. What a workload's
+   * end sends passes once a program says so. Throws an error named `NotSupportedError` where the machine has none.
+   */
+  createNetkit(
+    name: string,
+    peer: { readonly namespace: Namespace; readonly name: string },
+    options: NetkitOptions,
   ): { host: Interface; peer: Interface };
   /** A device of tunnels, down, whose ends come with each packet (bpf_skb_set_tunnel_key). Throws where the machine has no such protocol. */
   createTunnel(name: string, options: TunnelOptions): Interface;

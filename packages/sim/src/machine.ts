@@ -31,6 +31,15 @@ export function openSim(options: SimOptions = {}): SimMachine {
   const bpf = new SimBpf(simulation, {
     mtu: (index) => net.host.device(index)?.mtu ?? null,
     tcx: (index, direction) => net.host.device(index)?.tcx[direction] ?? null,
+    netkit: (index) => {
+      const device = net.host.device(index);
+      return (
+        device && {
+          primary: device.netkit?.isPrimary ? device.netkit.list : null,
+          peer: device.peer?.netkit?.list ?? null,
+        }
+      );
+    },
     xdp: (index) => net.host.device(index)?.xdp ?? null,
     skLookup: (path) => net.namespaceAt(path)?.skLookup ?? null,
     socket: (descriptor) => net.descriptors.get(descriptor) ?? null,

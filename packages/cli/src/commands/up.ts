@@ -33,6 +33,7 @@ export interface UpOptions extends OutputFlags {
   readonly routing: "native" | "tunnel" | "vxlan" | "geneve";
   readonly tunnelProtocol: "vxlan" | "geneve";
   readonly underlayProtocol: "ipv4" | "ipv6";
+  readonly datapathMode: "veth" | "netkit" | "netkit-l2" | "auto";
   readonly nodeName?: string;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
@@ -131,6 +132,7 @@ export async function up(options: UpOptions): Promise<number> {
     serviceCidr: options.serviceCidr,
     ...(options.devices === undefined ? {} : { devices: options.devices.split(",").filter((name) => name !== "") }),
     masquerade: options.masquerade,
+    datapathMode: options.datapathMode,
     routing: options.routing === "tunnel" ? options.tunnelProtocol : options.routing,
     tunnelFamily: options.underlayProtocol === "ipv6" ? 6 : 4,
     ...(options.departureTimes === true ? { departureTimes: true } : {}),

@@ -103,6 +103,11 @@ export function defineUp(program: Command, finish: Finish): void {
         .choices(["ipv4", "ipv6"])
         .default("ipv4"),
     )
+    .addOption(
+      new Option("--datapath-mode <kind>", "what workloads' devices are; auto: netkit where the kernel has it")
+        .choices(["veth", "netkit", "netkit-l2", "auto"])
+        .default("veth"),
+    )
     .option("--node-name <name>", "name of this node in flows; default the host's name")
     .addOption(
       new Option(

@@ -97,6 +97,7 @@ async function load(host, port, count) {
       servers,
       streams,
       timeouts: grown("TCPTimeouts"),
+      twice: grown("TCPDSACKRecv"),
       retransmitted: grown("RetransSegs"),
       resetsReceived: grown("EstabResets"),
     })}\n`,

@@ -1,5 +1,5 @@
 // What becomes of a packet that has been judged: dropped, told, handed to a workload; its connection's entry.
-import { csumUpdate, redirectPeer, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
+import { config, csumUpdate, redirect, redirectPeer, TC, u16, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { isAnswer, tellAnswer } from "./answers.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
@@ -60,6 +60,24 @@ export function deliver(ctx: TcContext, target: Endpoint): i32 {
   ethernet.destination = target.mac.bytes;
   ethernet.source = target.hostMac.bytes;
   return redirectPeer(target.ifindex, 0n);
+}
+
+/** Workloads' devices are netkit pairs, whose programs run where the sender's end hands a packet over: no ingress, from which a peer could be reached. */
+export const netkit = config("netkit", u8, 0);
+
+/** On packets between workloads of this node, which the sender's program has judged for both. */
+export const MARK_JUDGED = 0x0600;
+
+/** As `deliver`, for what a workload of this node sends. */
+export function hand(ctx: TcContext, target: Endpoint): i32 {
+  if (netkit.value === 0) return deliver(ctx, target);
+  const ethernet = ctx.header(Ethernet, 0);
+  if (!ethernet) return TC.SHOT;
+  ethernet.destination = target.mac.bytes;
+  ethernet.source = target.hostMac.bytes;
+  // It leaves by the host's end, past the program there; the mark does not leave the namespace.
+  ctx.mark = MARK_JUDGED;
+  return redirect(target.ifindex, 0n);
 }
 
 /** Between two ends of which this hook has judged both: the entry is kept or made. 0 or a drop code. */

@@ -1,4 +1,4 @@
-// Both directions of the host side of every workload's veth. One program per hook, shared by all endpoints.
+// Both directions of the host side of every workload's veth or netkit pair. One program per hook, shared by all endpoints.
 import { config, redirect, tc, TC, u32, u8, type i32, type TcContext } from "@skep/bpf";
 import { Ethernet, PROTOCOL } from "@skep/bpf/net";
 import { refuse, refuseLength, refusesAloud } from "./answer.bpf.ts";
@@ -6,7 +6,7 @@ import { balance, isLoopbackReply, restore, TRANSLATED } from "./balance.bpf.ts"
 import { LIMITED_EGRESS, LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { find, findAny } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
-import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
+import { decrementTtl, drop, hand, MARK_JUDGED, netkit, trace, track } from "./deliver.bpf.ts";
 import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
 import {
   CALL_NAT_46X64_REPLY,
@@ -17,6 +17,7 @@ import {
   endpointsByInterface,
   type Endpoint,
 } from "./maps.bpf.ts";
+import { MARK_MASK } from "./nodeport.bpf.ts";
 import { EGRESS_HERE, EGRESS_NONE, egressGateway, egressOf } from "./egress.bpf.ts";
 import { intoTunnel, isTooLong, overlayInterface, overlayMtu, tunnelOf } from "./overlay.bpf.ts";
 import { DROP, ETHERTYPE_ARP, freshPacket, type Packet, parse, sameAddress, STATE_REPLY } from "./packet.bpf.ts";
@@ -70,7 +71,7 @@ export const refuseEndpoint = tc("skep_refuse", (ctx) => {
   const endpoint = endpointsByInterface.get(ctx.ifindex);
   const ethernet = ctx.header(Ethernet, 0);
   if (!endpoint || !ethernet || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
-  return refuse(ctx, packet) ? deliver(ctx, endpoint) : TC.SHOT;
+  return refuse(ctx, packet) ? hand(ctx, endpoint) : TC.SHOT;
 });
 
 /** The workload is told how long its packets may be that go into tunnels. */
@@ -80,7 +81,7 @@ export const tooLongEndpoint = tc("skep_ep_long", (ctx) => {
   const endpoint = endpointsByInterface.get(ctx.ifindex);
   const ethernet = ctx.header(Ethernet, 0);
   if (!endpoint || !ethernet || parse(ctx, packet, ethernet.type) !== 0) return TC.SHOT;
-  return refuseLength(ctx, packet, overlayMtu.value) ? deliver(ctx, endpoint) : TC.SHOT;
+  return refuseLength(ctx, packet, overlayMtu.value) ? hand(ctx, endpoint) : TC.SHOT;
 });
 
 /** From the workload: ingress of the host side. */
@@ -209,11 +210,12 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
   if (full !== 0) return drop(ctx, packet, full, DIRECTION_INGRESS, target.id);
   trace(ctx, packet, TO_ENDPOINT, DIRECTION_INGRESS, target.id);
   const wrong = restore(ctx, packet, connection);
-  return wrong === 0 ? deliver(ctx, target) : drop(ctx, packet, wrong, DIRECTION_INGRESS, target.id);
+  return wrong === 0 ? hand(ctx, target) : drop(ctx, packet, wrong, DIRECTION_INGRESS, target.id);
 });
 
 /** From the host's stack to the workload: egress of the host side. */
 export const toEndpoint = tc("skep_to_ep", (ctx) => {
+  if (netkit.value !== 0 && (ctx.mark & MARK_MASK) === MARK_JUDGED) return TC.OK;
   const packet = freshPacket();
   if (!packet) return TC.SHOT;
   const endpoint = endpointsByInterface.get(ctx.ifindex);

@@ -16,6 +16,7 @@ export * from "./device.bpf.ts";
 export * from "./nodeport-tc.bpf.ts";
 export * from "./xdp.bpf.ts";
 export * from "./flows.bpf.ts";
+export * from "./deliver.bpf.ts";
 export * from "./direct.bpf.ts";
 export * from "./denied.bpf.ts";
 export * from "./geneve.bpf.ts";

@@ -7,12 +7,14 @@ import {
   type ConnectedSocket,
   type Interface,
   type Namespace,
+  type NetkitOptions,
   type Neighbour,
   type Route,
   TUNNEL_PORTS,
   type TunnelOptions,
 } from "@skep/machine";
 import { type Address, fromMappedBytes, type Mac, mappedBytes, type Prefix } from "@skep/net";
+import { NotSupportedError } from "../bpf/not-supported.ts";
 import { needCapability } from "./privilege.ts";
 import {
   addAddress,
@@ -38,18 +40,19 @@ import {
   scopes,
   setNeighbour,
   tables,
+  UnknownLinkTypeError,
 } from "../netlink/index.ts";
 import { AF, inNamespace, openNamespaceFile, openSocket, SO, SOCK, socketOption, SOL } from "../sys/index.ts";
 
 export function toInterface(link: LinkInfo): Interface {
-  const isVeth = link.kind === "veth";
+  const isPair = link.kind === "veth" || link.kind === "netkit";
   return {
     index: link.index,
     name: link.name,
     mac: link.mac,
     mtu: link.mtu,
     up: link.up,
-    ...(isVeth && link.link !== undefined ? { peerIndex: link.link } : {}),
+    ...(isPair && link.link !== undefined ? { peerIndex: link.link } : {}),
     ...(link.kind === undefined ? {} : { kind: link.kind }),
   };
 }
@@ -156,6 +159,32 @@ export class LinuxNamespace implements Namespace {
       this.#change("making a veth", (socket) =>
         createLink(socket, defined({ kind: "veth", name, ...options, peer: defined(peerOptions) })),
       );
+    } finally {
+      target.close();
+    }
+    return { host: existing(this, name), peer: existing(peer.namespace, peer.name) };
+  }
+
+  createNetkit(
+    name: string,
+    peer: { readonly namespace: Namespace; readonly name: string },
+    { mode, mtu }: NetkitOptions,
+  ): { host: Interface; peer: Interface } {
+    const target = openNamespaceFile(peer.namespace.path);
+    // What the host sends is judged before it gets to the device (tcx), what the workload sends at the device.
+    const pair = { mode, policy: "pass", peerPolicy: "drop" } as const;
+    try {
+      this.#change("making a netkit", (socket) => {
+        const end = defined({ name: peer.name, mtu, namespaceFd: target.fd });
+        createLink(socket, { ...defined({ name, mtu }), kind: "netkit-pair", pair, peer: end });
+      });
+    } catch (cause) {
+      if (!(cause instanceof UnknownLinkTypeError)) throw cause;
+      throw new NotSupportedError("links of type netkit", {
+        minKernel: "6.7",
+        detail: "built with CONFIG_NETKIT",
+        cause,
+      });
     } finally {
       target.close();
     }

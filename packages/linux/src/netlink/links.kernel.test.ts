@@ -255,6 +255,21 @@ describe.skipIf(!canCompare())("links beside iproute2", () => {
     },
   );
 
+  test("a netkit pair is made, or refused by name", () => {
+    const other = stage.make("other");
+    try {
+      const { host, peer } = space.createNetkit("n0", { namespace: other, name: "n1" }, { mode: "l2", mtu: 1400 });
+      expect([host.kind, peer.kind, host.mtu, host.peerIndex]).toEqual(["netkit", "netkit", 1400, peer.index]);
+    } catch (error) {
+      expect(error).toMatchObject({ name: "NotSupportedError" });
+      expect(String(error)).toMatch(
+        /this kernel does not support links of type netkit \(Linux 6\.7 has it\): built with/,
+      );
+      expect(space.interface("n0")).toBeNull();
+      expect(other.interface("n1")).toBeNull();
+    }
+  });
+
   test("the kernel's words and the attribute that it means are in the error", () => {
     space.netlink((socket) => createLink(socket, { kind: "veth", name: "a", peer: { name: "b" } }));
     const error = (run: () => void): NetlinkError => {

@@ -4,7 +4,7 @@
  */
 import type { Mac } from "@skep/net";
 import { attributes, bytes, type Codec, i32, list, readAttributes, string, struct, u32, u8 } from "./codec.ts";
-import { dataCodec, bridgePortData, type LinkData } from "./link-kinds.ts";
+import { dataCodec, bridgePortData, type LinkData, netkitData } from "./link-kinds.ts";
 import { decodeBody, encodeBody, flags } from "./message.ts";
 import { isErrno } from "../sys/index.ts";
 import { NetlinkError } from "./errors.ts";
@@ -222,8 +222,22 @@ export interface VethPeer extends Omit<LinkOptions, "up"> {
 }
 
 export type LinkSpec = LinkOptions & { readonly name: string } & (
-    LinkData | { readonly kind: "veth"; readonly peer: VethPeer } | { readonly kind: "other"; readonly type: string }
+    | LinkData
+    | { readonly kind: "veth"; readonly peer: VethPeer }
+    | { readonly kind: "netkit-pair"; readonly peer: VethPeer; readonly pair: NetkitPair }
+    | { readonly kind: "other"; readonly type: string }
   );
+
+/** What becomes of packets that no program has judged: those of the primary end, and of its peer. */
+export interface NetkitPair {
+  readonly mode: "l2" | "l3";
+  readonly policy: "pass" | "drop";
+  readonly peerPolicy: "pass" | "drop";
+}
+
+/** enum netkit_mode and enum netkit_action (include/uapi/linux/if_link.h). */
+const netkitModes = { l2: 0, l3: 1 } as const;
+const netkitActions = { pass: 0, drop: 2 } as const;
 
 /** VETH_INFO_PEER holds a whole link message without its netlink header. */
 const vethData = attributes({ peer: [1, { ...bytes, nested: true }] });
@@ -250,13 +264,19 @@ function optionHeader(options: LinkOptions): { index: number; flags: number; cha
   return { index: options.index ?? 0, flags: options.up ? linkFlags.up : 0, change };
 }
 
+function peerMessage(peer: VethPeer): Uint8Array {
+  return encodeBody(linkLayout, optionHeader(peer), { ...optionAttributes(peer), name: peer.name });
+}
+
 function infoOf(spec: LinkSpec): { kind: string; data?: Uint8Array | undefined } {
-  if (spec.kind === "veth") {
-    const peer = encodeBody(linkLayout, optionHeader(spec.peer), {
-      ...optionAttributes(spec.peer),
-      name: spec.peer.name,
+  if (spec.kind === "veth") return { kind: "veth", data: vethData.encode({ peer: peerMessage(spec.peer) }) };
+  if (spec.kind === "netkit-pair") {
+    const { mode, policy, peerPolicy } = spec.pair;
+    const data = netkitData.encode({
+      peerInfo: peerMessage(spec.peer),
+      ...{ policy: netkitActions[policy], peerPolicy: netkitActions[peerPolicy], mode: netkitModes[mode] },
     });
-    return { kind: "veth", data: vethData.encode({ peer }) };
+    return { kind: "netkit", data };
   }
   if (spec.kind === "other") return { kind: spec.type };
   return { kind: spec.kind, data: spec.data && dataCodec(spec.kind)?.encode(spec.data) };

@@ -19,7 +19,7 @@ import {
   writeAttribute,
 } from "./codec.ts";
 import { InterruptedDumpError } from "./errors.ts";
-import { linkLayout } from "./links.ts";
+import { createLink, linkLayout } from "./links.ts";
 import { vxlanData } from "./link-kinds.ts";
 import {
   decodeBody,
@@ -31,7 +31,7 @@ import {
   parseDone,
   parseMessages,
 } from "./message.ts";
-import { uninterrupted } from "./socket.ts";
+import { type NetlinkSocket, uninterrupted } from "./socket.ts";
 import { bytesOf, htb, htbClass, tbf, ticksOf } from "./traffic-kinds.ts";
 
 const hex = (value: Uint8Array): string => Buffer.from(value).toString("hex");
@@ -248,5 +248,38 @@ describe("kinds", () => {
     expect(htbClass.decode(htbClass.encode({ rate: 12_500_000_000 })).rate).toBe(12_500_000_000);
     const bucket = { rate: 1_250_000, burst: 5000, limit: 20_000 };
     expect(tbf.decode(tbf.encode(bucket))).toEqual(bucket);
+  });
+});
+
+describe("a netkit pair", () => {
+  /** The request that would make it, without its header. */
+  function message(mode: "l2" | "l3"): string {
+    let body: Uint8Array | undefined;
+    const socket = {
+      request: (asked: { header: Parameters<typeof encodeBody>[1]; attributes: Parameters<typeof encodeBody>[2] }) => {
+        body = encodeBody(linkLayout, asked.header, asked.attributes);
+      },
+    };
+    const peer = { name: "eth0", mtu: 1450, namespaceFd: 9 };
+    const pair = { mode, policy: "pass", peerPolicy: "drop" } as const;
+    createLink(socket as unknown as NetlinkSocket, { kind: "netkit-pair", name: "skep7", mtu: 1450, pair, peer });
+    if (!body) throw new Error("nothing was asked");
+    return hex(body);
+  }
+
+  // include/uapi/linux/if_link.h: struct ifinfomsg, then IFLA_IFNAME 3, IFLA_MTU 4, IFLA_LINKINFO 18 with IFLA_INFO_KIND 1 and IFLA_INFO_DATA 2: in it
+  // IFLA_NETKIT_PEER_INFO 1 (a whole link message), POLICY 3, PEER_POLICY 4, MODE 5.
+  test.each([
+    ["l2", "00000000"],
+    ["l3", "01000000"],
+  ] as const)("%s, byte for byte", (mode, number) => {
+    const header = "00".repeat(16);
+    const textOf = (text: string): string => Buffer.from(`${text}\0`).toString("hex");
+    const name = `0a000300${textOf("skep7")}0000`;
+    const mtu = "08000400aa050000";
+    const peer = `${header}09000300${textOf("eth0")}000000${mtu}08001c0009000000`;
+    const data = `30000100${peer}080003000000000008000400${"02000000"}08000500${number}`;
+    const info = `0b000100${textOf("netkit")}004c000280${data}`;
+    expect(message(mode)).toBe(header + name + mtu + "5c001280" + info);
   });
 });

@@ -39,6 +39,8 @@ export interface Hooks {
   mtu(interfaceIndex: number): number | null;
   /** Null where there is no such interface. */
   tcx(interfaceIndex: number, direction: "ingress" | "egress"): HookList | null;
+  /** Null where there is no such interface; `primary` null where it is not the first of a netkit pair. */
+  netkit(interfaceIndex: number): { readonly primary: HookList | null; readonly peer: HookList | null } | null;
   xdp(interfaceIndex: number): HookSlot | null;
   /** Null where there is no such folder. Throws NotSupportedError for a hook that nothing fires. */
   cgroup(path: string, attachType: string): HookList | null;
@@ -246,6 +248,14 @@ export class SimBpf implements BpfMachine {
       const list = this.#hooks.tcx(target.interface, target.direction);
       if (!list) throw new SimError("ENODEV", `attaching to interface ${target.interface}`);
       expectType(program, "sched_cls", "tcx");
+      list.attach(link, target, find);
+    } else if (target.hook === "netkit") {
+      const ends = this.#hooks.netkit(target.interface);
+      if (!ends) throw new SimError("ENODEV", `attaching to interface ${target.interface}`);
+      const list = ends.primary && (target.end === "peer" ? ends.peer : ends.primary);
+      // drivers/net/netkit.c: netkit_dev_fetch.
+      if (!list) throw new SimError("EACCES", `interface ${target.interface} is no primary end of a netkit pair`);
+      expectType(program, "sched_cls", "netkit");
       list.attach(link, target, find);
     } else if (target.hook === "xdp") {
       if (target.mode === "hardware") throw new NotSupportedError("card that runs programs");

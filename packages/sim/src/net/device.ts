@@ -23,7 +23,7 @@ export class Device {
   readonly index: number;
   readonly name: string;
   readonly mac: Mac;
-  readonly kind: "veth" | "loopback" | TunnelProtocol;
+  readonly kind: "veth" | "netkit" | "loopback" | TunnelProtocol;
   readonly namespace: SimNamespace;
   mtu: number;
   up = false;
@@ -33,6 +33,8 @@ export class Device {
   queue: "none" | "fq" = "none";
   /** Of tunnels: the port of its datagrams. */
   readonly tunnelPort: number | null;
+  /** Of an end of a netkit pair: what judges the packets that it hands to the other, and what becomes of them where nothing does. */
+  netkit: { readonly list: HookList; readonly isPrimary: boolean; readonly policy: "pass" | "drop" } | null = null;
   readonly tcx = { ingress: new HookList(), egress: new HookList() };
   readonly xdp = new HookSlot();
   readonly taps = new Set<(frame: SeenFrame) => void>();
@@ -66,6 +68,7 @@ export class Device {
   /** Nothing is attached or listened for any more. */
   clear(): void {
     for (const list of [this.tcx.ingress, this.tcx.egress]) for (const link of [...list.links]) link.detach();
+    for (const link of [...(this.netkit?.list.links ?? [])]) link.detach();
     this.xdp.link?.detach();
     this.taps.clear();
   }

@@ -7,6 +7,7 @@ import {
   type Interface,
   type Namespace,
   type Neighbour,
+  type NetkitOptions,
   type Route,
   TUNNEL_PORTS,
   type TunnelOptions,
@@ -136,6 +137,24 @@ export class SimNamespace implements Namespace {
     const far = other.#add({ name: peer.name, mac: peer.mac ?? this.network.randomMac(), mtu, kind: "veth" });
     near.peer = far;
     far.peer = near;
+    return { host: near.info, peer: far.info };
+  }
+
+  createNetkit(
+    name: string,
+    peer: { readonly namespace: Namespace; readonly name: string },
+    { mode, mtu = DEFAULT_MTU }: NetkitOptions,
+  ): { host: Interface; peer: Interface } {
+    const other = this.network.namespaceOf(peer.namespace);
+    this.#checkName(name);
+    other.#checkName(peer.name);
+    const macOf = (): Mac => (mode === "l2" ? this.network.randomMac() : new Uint8Array(6));
+    const near = this.#add({ name, mac: macOf(), mtu, kind: "netkit" });
+    const far = other.#add({ name: peer.name, mac: macOf(), mtu, kind: "netkit" });
+    near.peer = far;
+    far.peer = near;
+    near.netkit = { list: new HookList(), isPrimary: true, policy: "pass" };
+    far.netkit = { list: new HookList(), isPrimary: false, policy: "drop" };
     return { host: near.info, peer: far.info };
   }
 

@@ -179,6 +179,11 @@ export class SimNetwork implements NetMachine {
       return;
     }
     const { peer, quality } = device;
+    if (device.netkit) {
+      if (peer?.up && packet.frame.length <= device.mtu + 18) this.#netkit(device, peer, packet);
+      else this.#lose();
+      return;
+    }
     const { delay = 0, loss = 0 } = quality;
     // Chance is asked only where there is any: a wire without loss does not change what follows.
     if (!peer?.up || packet.frame.length > device.mtu + 18 || (loss > 0 && this.simulation.random.fraction() < loss)) {
@@ -192,6 +197,39 @@ export class SimNetwork implements NetMachine {
       delay,
       () => peer.up && peer.namespace.network.receive(peer, { ...scrubbed, hops: packet.hops + 1 }),
     );
+  }
+
+  /** Programs see the packet as the other end's, and what no program has taken is received there (drivers/net/netkit.c: netkit_xmit). */
+  #netkit(device: Device, peer: Device, packet: Packet): void {
+    const scrubbed =
+      peer.namespace === device.namespace ? packet : { ...packet, marks: NO_MARKS, sock: null, tunnel: null };
+    const { network } = peer.namespace;
+    const judged = network.#judge(device, peer, { ...scrubbed, hops: packet.hops + 1 });
+    if (judged) this.simulation.clock.after(0, () => peer.up && network.receive(peer, judged));
+  }
+
+  #judge(device: Device, peer: Device, packet: Packet): Packet | null {
+    const { list, policy } = device.netkit ?? { list: null, policy: "drop" as const };
+    let now = packet;
+    let verdict: number = policy === "pass" ? TC.ok : TC.shot;
+    for (const link of [...(list?.links ?? [])]) {
+      const tunnel = { key: now.tunnel ?? null };
+      const result = this.#runTc(peer, "egress", { packet: now, link, tunnel });
+      now = { ...now, frame: result.packet, marks: readMarks(result.context), tunnel: tunnel.key };
+      for (const clone of result.clones) this.#redirect(peer, clone, { ...now, frame: clone.packet });
+      verdict = result.returned | 0;
+      if (verdict === TC.next) continue;
+      if (verdict === TC.redirect && result.redirect) {
+        // Not at ingress: no way past the device's own hooks (net/core/filter.c: skb_do_redirect).
+        if (result.redirect.helper === "redirect_peer") this.#lose();
+        else this.#redirect(peer, result.redirect, now);
+        return null;
+      }
+      break;
+    }
+    if (verdict === TC.next || verdict === TC.ok) return now;
+    this.counters.programDrops += 1;
+    return null;
   }
 
   /** A frame arrives: XDP, whoever listens, the ingress programs, the stack (net/core/dev.c: __netif_receive_skb_core). */
