@@ -39,8 +39,8 @@ export default defineConfig({
           isolate: false,
           ...(isPrivileged ? { maxWorkers: Math.max(2, availableParallelism() - 1) } : {}),
           // CI has two cores for two runs at once: a time-out tells of what hangs, not of what is slow.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           sequence: { groupOrder: 0 },
         },
       },

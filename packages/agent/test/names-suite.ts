@@ -47,7 +47,7 @@ export function namesSuite(name: string, open: () => Ground): void {
         [address, address6].map((each) => ({ prefix: hostPrefix(each), identity })),
       );
       lab.datapath.syncIpcache([...worldRows(), ...pods]);
-    }, 60_000);
+    }, 300_000);
     afterAll(() => lab?.close());
 
     /** Asks, and is answered. */

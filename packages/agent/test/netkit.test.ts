@@ -29,7 +29,7 @@ function suite(datapathMode: "netkit" | "netkit-l2"): void {
       agent: () => ({ datapathMode, devices: ["out0"] }),
     });
     for (const name of ["server", "friend", "stranger"]) pods[name] = cluster.addPod(0, name);
-  }, 60_000);
+  }, 300_000);
   afterAll(() => cluster?.close());
 
   const isSyn = (packet: ParsedPacket, port: number): boolean => findLayer(packet, "tcp")?.sourcePort === port;

@@ -65,7 +65,7 @@ describe.skipIf(!privileged)("sockets of two workloads, spliced", () => {
   beforeAll(() => {
     ground = linuxCluster();
     cluster = new Cluster(ground, 1, { agent: () => ({ socketSplice: true }) });
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     for (const child of children) child.end();
     await cluster?.close();
@@ -158,7 +158,7 @@ spec: { endpointSelector: { matchLabels: { app: denied-s } }, ingressDeny: [{ fr
     agent().agent.rescan();
     expect(await has(serving, 20_000)).toBe(true);
     expect((await serving.call<Received>("received")).digest).toBe(digest(20_000));
-  }, 60_000);
+  }, 300_000);
 
   it("goes on while no agent is there, and by the network with the next one", async () => {
     const { server, serving, asking } = await pair("outlives", 4);
@@ -180,7 +180,7 @@ spec: { endpointSelector: { matchLabels: { app: denied-s } }, ingressDeny: [{ fr
     await later.asking.call("send", { from: 0, count: 1000 });
     expect(await has(later.serving, 1000)).toBe(true);
     expect(counts().bytes - before.bytes).toBe(1000);
-  }, 60_000);
+  }, 300_000);
 
   it("what has a rate goes through the network", async () => {
     const before = counts();
@@ -192,5 +192,5 @@ spec: { endpointSelector: { matchLabels: { app: denied-s } }, ingressDeny: [{ fr
     expect(counts().bytes).toBe(before.bytes);
     expect(counts().network).toBeGreaterThan(before.network);
     expect(payloads(server)).toBeGreaterThan(0);
-  }, 60_000);
+  }, 300_000);
 });

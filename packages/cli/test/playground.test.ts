@@ -71,7 +71,7 @@ describe.skipIf(chromium === null)("the page in a browser", () => {
   beforeAll(async () => {
     browser = new Browser(chromium ?? "");
     await browser.open();
-  }, 30_000);
+  }, 300_000);
   afterAll(() => browser.close(), 30_000);
 
   /** Opens the page and waits until it has done what the query asks for. */

@@ -23,7 +23,7 @@ export function answersSuite(open: () => PacketMachine): void {
     ground = new PacketGround(under, { cgroup: cgroup.path });
     ground.allow(client.id);
     ground.setEndpoint(client);
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
 
   describe.each([4, 6] as const)("IPv%i", (family) => {

@@ -64,7 +64,7 @@ export function balanceSuite(open: () => PacketMachine): void {
     const under = open();
     const cgroup = under.machine.processes.createCgroup(`skep-balance-${under.pins.slice(-6).replaceAll("/", "-")}`);
     ground = new PacketGround(under, { cgroup: cgroup.path });
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
   beforeEach(() => {
     for (const endpoint of [client, server]) ground.datapath.removeEndpoint(endpoint);

@@ -37,7 +37,7 @@ export function collectSuite(open: () => PacketMachine): void {
     under = open();
     const { path } = under.machine.processes.createCgroup(`skep-collect-${under.pins.slice(-6).replaceAll("/", "-")}`);
     ground = new PacketGround(under, { cgroup: path, maxEntries: { skep_ct: ROOM, skep_nat: ROOM } });
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
   beforeEach(() => {
     reset({ ground });

@@ -49,7 +49,7 @@ export function dropsSuite(open: () => PacketMachine): void {
         });
         nobody = under.machine.bpf.load(nobodyObject(), { maps: { skep_calls: ground.map("skep_calls") } });
         ground.map("skep_calls").setProgram(encodeU32(LAST_CALL), ground.program("skep_from_ovl"));
-      }, 60_000);
+      }, 300_000);
       afterAll(async () => {
         nobody?.close();
         await ground?.close();

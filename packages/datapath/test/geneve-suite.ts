@@ -86,7 +86,7 @@ export function geneveSuite(open: () => PacketMachine): void {
     ground.datapath.syncNextHops(any.map((prefix) => ({ prefix, interfaceIndex: HERE, mtu: MTU, macs: onward })));
     ground.allow(server.id);
     ground.setEndpoint(server);
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
   beforeEach(() => {
     ground.datapath.replaceLoadBalancer(NO_ROWS);

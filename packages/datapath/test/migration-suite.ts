@@ -123,7 +123,7 @@ export function migrationSuite(open: () => PacketMachine): void {
       entries: [everything("ingress"), everything("egress")],
     });
     first.close();
-  }, 60_000);
+  }, 300_000);
   afterEach(async () => {
     under.machine.bpf.removePins(under.pins);
     await under.close();

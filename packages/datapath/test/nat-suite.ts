@@ -89,7 +89,7 @@ export function natSuite(open: () => Machine): void {
     if (!map) throw new Error("no map skep_nat");
     mappings = map;
     return () => programs.close();
-  }, 60_000);
+  }, 300_000);
   beforeEach(() => mappings.deleteAll([...mappings.entries()].map(([key]) => key)));
 
   const run = (name: string, data: Uint8Array): { returned: number; data: Uint8Array } => {

@@ -84,7 +84,7 @@ export function nat46x64Suite(open: () => PacketMachine): void {
     ground = new PacketGround(under, { cgroup: path, config, loadBalancer: { maglevSize: 251, nat46x64: "gateway" } });
     const device = { address: encodeAddress(ip(SIDES[4].node)), address6: encodeAddress(ip(SIDES[6].node)) };
     ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
   const ways = (mtu: number): void => {
     const macs = { source: onward.source, destination: onward.destination };

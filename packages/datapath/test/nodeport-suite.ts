@@ -84,7 +84,7 @@ export function tunnelSuite(open: () => PacketMachine): void {
     const macs = { source: onward.source, destination: onward.destination };
     const any = [ip("0.0.0.0"), ip("::")].map((address) => ({ address, length: 0 }));
     ground.datapath.syncNextHops(any.map((prefix) => ({ prefix, interfaceIndex: HERE, mtu: 1500, macs })));
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
 
   for (const family of [4, 6] as const)
@@ -149,7 +149,7 @@ export function nodePortSuite(open: () => PacketMachine): void {
     ground = new PacketGround(under, { cgroup: path, loadBalancer: { maglevSize: 251, prefilter: true } });
     const device = { address: encodeAddress(ip(FAMILIES[4].node)), address6: encodeAddress(ip(FAMILIES[6].node)) };
     ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
-  }, 60_000);
+  }, 300_000);
   afterAll(() => ground?.close());
   beforeEach(() => {
     ground.datapath.removeEndpoint(server);
