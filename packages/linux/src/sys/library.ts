@@ -7,18 +7,6 @@ import koffi from "koffi";
 import { SyscallError } from "./error.ts";
 import { syscallNumbers, type SyscallName } from "./numbers.ts";
 
-/** glibc's alone: 1 where memory was given back. Null: this C library keeps nothing that it could give back on demand. */
-let nativeTrim: ((pad: number) => number) | null | undefined;
-
-/** Gives memory that was freed, and that the C library keeps for later, back to the kernel. */
-export function trimAllocator(): void {
-  if (nativeTrim === undefined) {
-    const isGlibc = "glibcVersionRuntime" in (process.report.getReport() as { header: object }).header;
-    nativeTrim = isGlibc ? (libc.func("malloc_trim", "int", ["ulong"]) as (pad: number) => number) : null;
-  }
-  nativeTrim?.(0);
-}
-
 /** A number, or the address of pinned memory. */
 export type Argument = number | bigint;
 
@@ -32,6 +20,18 @@ const bySize: readonly Call[] = Array.from(
   (_, size) => libc.func("syscall", "long", long(size + 1)) as Call,
 );
 const nativeMmap = libc.func("mmap", "void *", ["void *", "ulong", "int", "int", "int", "long"]) as Call;
+
+/** glibc's alone: 1 where memory was given back. Null: this C library keeps nothing that it could give back on demand. */
+let nativeTrim: ((pad: number) => number) | null | undefined;
+
+/** Gives memory that was freed, and that the C library keeps for later, back to the kernel. */
+export function trimAllocator(): void {
+  if (nativeTrim === undefined) {
+    const isGlibc = "glibcVersionRuntime" in (process.report.getReport() as { header: object }).header;
+    nativeTrim = isGlibc ? (libc.func("malloc_trim", "int", ["ulong"]) as (pad: number) => number) : null;
+  }
+  nativeTrim?.(0);
+}
 
 /** The number of a system call on this architecture; throws where the architecture is not supported. */
 export function syscallNumber(name: SyscallName): number {
