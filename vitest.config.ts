@@ -20,7 +20,21 @@ const kernel = {
 const alone = ["packages/linux/**/*.kernel.test.ts", "docs/**/*.kernel.test.ts"];
 
 /** They import nothing of Node and know no user: what they do for root they do for everybody. */
-const pure = ["isa", "object", "net", "bpf", "ir", "compiler", "verifier", "vm", "machine", "sim", "policy", "control"];
+const pure = [
+  "isa",
+  "object",
+  "net",
+  "bpf",
+  "ir",
+  "compiler",
+  "verifier",
+  "vm",
+  "machine",
+  "sim",
+  "policy",
+  "control",
+  "datapath",
+];
 
 export default defineConfig({
   ...shared,
