@@ -1,4 +1,5 @@
 // Sockets of a workload on demand: a line of JSON in, a line out. Started in its namespace and cgroup.
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
@@ -22,12 +23,24 @@ const operations = {
     new Promise((resolve) =>
       createServer(follow).listen(port, family === 6 ? "::" : "0.0.0.0", () => resolve("listening")),
     ),
-  connect: ({ address, port }) =>
+  connect: ({ address, port, from }) =>
     new Promise((resolve) => {
-      const socket = connect(port, address, () => resolve("connected"));
+      const own = from ? { localAddress: from.address, localPort: from.port } : {};
+      const socket = connect({ host: address, port, ...own }, () => resolve("connected"));
       socket.once("error", (error) => resolve(error.code));
       follow(socket);
     }),
+  /** The connection's own end. */
+  end: () => Promise.resolve({ address: peer.localAddress, port: peer.localPort }),
+  /** Takes others' addresses as well. */
+  take({ addresses }) {
+    execFileSync("ip", ["link", "set", "lo", "up"]);
+    for (const address of addresses) {
+      const isIpv6 = address.includes(":");
+      execFileSync("ip", ["addr", "add", `${address}/${isIpv6 ? 128 : 32}`, "dev", "lo", ...(isIpv6 ? ["nodad"] : [])]);
+    }
+    return Promise.resolve("taken");
+  },
   connected: () => Promise.resolve(peer !== null),
   /** Bytes that count up from `from`, in pieces of odd sizes. */
   async send({ from, count }) {

@@ -182,6 +182,84 @@ spec: { endpointSelector: { matchLabels: { app: denied-s } }, ingressDeny: [{ fr
     expect(counts().bytes - before.bytes).toBe(1000);
   }, 300_000);
 
+  describe.each([4, 6] as const)("IPv%i: a workload that gives itself the addresses of two others", (family) => {
+    const addressIn = ({ endpoint }: ClusterPod): string => {
+      const address = family === 4 ? endpoint.address : endpoint.address6;
+      if (!address) throw new Error("no address");
+      return formatAddress(address);
+    };
+    /** The workload's own address, its sockets, and those whose addresses it takes. */
+    const forger = async (name: string, ...victims: readonly ClusterPod[]) => {
+      const pod = cluster.addPod(0, name);
+      const [waiting, opening] = [child(pod), child(pod)];
+      await opening.call("take", { addresses: victims.map(addressIn) });
+      return { own: addressIn(pod), waiting, opening };
+    };
+    const open = async (
+      at: { waiting: Child; opening: Child },
+      to: { address: string; port: number },
+      from?: { address: string; port: number },
+    ) => {
+      await at.waiting.call("serve", { port: to.port, family });
+      expect(await at.opening.call("connect", { ...to, from })).toBe("connected");
+      expect(await until(() => at.waiting.call<boolean>("connected"))).toBe(true);
+    };
+    /** Bytes between the two, both ways, while the others' sockets say something else. */
+    const speak = async (victims: { serving: Child; asking: Child }, forged: { waiting: Child; opening: Child }) => {
+      const before = counts();
+      await forged.opening.call("send", { from: 7, count: 3000 });
+      await forged.waiting.call("send", { from: 9, count: 2000 });
+      expect(await has(forged.waiting, 3000)).toBe(true);
+      expect(await has(forged.opening, 2000)).toBe(true);
+      expect(counts().bytes).toBe(before.bytes);
+      await victims.asking.call("send", { from: 0, count: 5000 });
+      await victims.serving.call("send", { from: 0, count: 5000 });
+      for (const one of [victims.serving, victims.asking]) {
+        expect(await has(one, 5000)).toBe(true);
+        expect((await one.call<Received>("received")).digest).toBe(digest(5000));
+      }
+      expect(counts().bytes - before.bytes).toBe(10_000);
+      expect((await forged.waiting.call<Received>("received")).bytes).toBe(3000);
+      expect((await forged.opening.call<Received>("received")).bytes).toBe(2000);
+    };
+
+    it("opens the very connection that they have: no byte of theirs comes to it, and none of its to them", async () => {
+      const { server, client, serving, asking } = await pair(`after${family}`, family);
+      const from = await asking.call<{ address: string; port: number }>("end");
+      const forged = await forger(`forger-after${family}`, server, client);
+      const before = counts();
+      await open(forged, { address: addressIn(server), port }, { address: addressIn(client), port: from.port });
+      expect(counts().sockets).toBe(before.sockets);
+      await speak({ serving, asking }, forged);
+    }, 120_000);
+
+    it("has it open before they do", async () => {
+      const [server, client] = [cluster.addPod(0, `before${family}-s`), cluster.addPod(0, `before${family}-c`)];
+      const victims = { serving: child(server), asking: child(client) };
+      const to = { address: addressIn(server), port: ++port };
+      const from = { address: addressIn(client), port: 20_000 + port };
+      const forged = await forger(`forger-before${family}`, server, client);
+      const before = counts();
+      await open(forged, to, from);
+      await victims.serving.call("serve", { port: to.port, family });
+      expect(await victims.asking.call("connect", { ...to, from })).toBe("connected");
+      expect(await until(() => victims.serving.call<boolean>("connected"))).toBe(true);
+      expect(counts().sockets - before.sockets).toBe(2);
+      await speak(victims, forged);
+    }, 120_000);
+
+    it("speaks by its own address with another's: what it says goes to itself", async () => {
+      const { server, serving, asking } = await pair(`half${family}`, family);
+      const forged = await forger(`forger-half${family}`, server);
+      const before = counts();
+      const to = { address: addressIn(server), port };
+      await open(forged, to, { address: forged.own, port: 20_000 + port });
+      // Its own end is its own: but there is no connection by the network that was allowed.
+      expect(counts().sockets - before.sockets).toBe(1);
+      await speak({ serving, asking }, forged);
+    }, 120_000);
+  });
+
   it("what has a rate goes through the network", async () => {
     const before = counts();
     const { server, serving, asking } = await pair("rated", 4, {
