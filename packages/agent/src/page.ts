@@ -8,7 +8,15 @@ import http from "node:http";
 import { extname, join, relative } from "node:path";
 import type { Client, ConnectRouter } from "@connectrpc/connect";
 import { observer, skep } from "@skep/api";
-import { type DnsNames, type FlowHistory, flowRoutes, type Observer, observerRoutes, withHistory } from "@skep/flows";
+import {
+  type DnsNames,
+  type FlowHistory,
+  flowRoutes,
+  type Observer,
+  observerRoutes,
+  type PeerDirectory,
+  withHistory,
+} from "@skep/flows";
 import type { Agent } from "./agent.ts";
 import { serveLoopback } from "./loopback.ts";
 import { agentRoutes } from "./service.ts";
@@ -38,6 +46,8 @@ export interface RunningPage {
 export interface AgentRoutesOptions {
   /** Where a relay finds the agent. */
   readonly address?: string;
+  /** All nodes. Default: this one. */
+  readonly peers?: PeerDirectory;
   readonly history?: FlowHistory;
   /** Names that workloads have resolved. */
   readonly dns?: DnsNames;
@@ -47,13 +57,13 @@ export interface AgentRoutesOptions {
 export function agentPageRoutes(
   agent: Agent,
   flows: Observer,
-  { address = "", history, dns }: AgentRoutesOptions = {},
+  { address = "", peers, history, dns }: AgentRoutesOptions = {},
 ): PageOptions["routes"] {
   const { clock } = agent.options.machine;
   const served = history ? withHistory(flows, history) : flows;
   return (router) => {
     agentRoutes(router, agent, { flows, ...(dns && { dns }) });
-    observerRoutes(router, served, { address, services: [skep.Agent, skep.Flows] });
+    observerRoutes(router, served, { address, ...(peers && { peers }), services: [skep.Agent, skep.Flows] });
     flowRoutes(router, served, {
       ...(history && { history }),
       now: () => BigInt(Math.round(clock.now() * 1_000_000)),

@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow } from "@skep/api";
-import { DnsNames, type FlowContext, MAX_CAPACITY, Observer, uuids, wallClock, worldContext } from "@skep/flows";
+import { DnsNames, type FlowContext, MAX_CAPACITY, Observer, Peers, uuids, wallClock, worldContext } from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { Notices } from "./notices.ts";
 import { checkLoopback, type LoopbackOptions, serveLoopback } from "./loopback.ts";
 import type { AgentOptions } from "./options.ts";
 import { checkOutputs, type OutputOptions, Outputs } from "./outputs.ts";
 import { agentPageRoutes, type PageOptions, type RunningPage, servePage } from "./page.ts";
+import { HUBBLE_PORT, peerRows } from "./peers.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 
 export interface RunningAgent {
@@ -71,8 +72,8 @@ function departures(agent: Agent): () => string[] {
   };
 }
 
-/** Agent events, off the way of what changes: several changes in a row are looked at once. */
-function noticesOf(agent: Agent, flows: Observer): () => void {
+/** Agent events and other looks, off the way of what changes: several changes in a row are looked at once. */
+function noticesOf(agent: Agent, flows: Observer, alsoLook: () => void): () => void {
   const startedAt = BigInt(Math.round(agent.startedAt * 1_000_000));
   const notices = new Notices(agent, startedAt, (event) => flows.addAgentEvent(event));
   let timer: NodeJS.Timeout | undefined;
@@ -80,6 +81,7 @@ function noticesOf(agent: Agent, flows: Observer): () => void {
     timer ??= setTimeout(() => {
       timer = undefined;
       notices.look();
+      alsoLook();
     }, NOTICE_MS);
   };
   return () => {
@@ -103,6 +105,8 @@ type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer 
 export interface StartOptions extends AgentOptions, OutputOptions {
   /** Flows kept in memory, 124 bytes each. Default 65,535. */
   readonly flowCapacity?: number;
+  /** Where the other nodes serve Hubble's API, as the Peer service tells it. Default 4244. */
+  readonly hubblePeerPort?: number;
   /** Default: the API is served on the socket alone. */
   readonly api?: LoopbackOptions;
   readonly page?: Pick<PageOptions, "listen" | "files">;
@@ -138,7 +142,9 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   reader.drain();
   let lost = agent.datapath.lostEvents();
   const departed = departures(agent);
-  const stopNotices = noticesOf(agent, flows);
+  const here = { address: `unix://${socket}`, port: options.hubblePeerPort ?? HUBBLE_PORT };
+  const peers = new Peers(peerRows(agent, here));
+  const stopNotices = noticesOf(agent, flows, () => peers.set(peerRows(agent, here)));
   const losses = setInterval(() => {
     const lostNow = agent.datapath.lostEvents();
     if (lostNow > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, lostNow - lost);
@@ -148,7 +154,8 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     outputs.look();
   }, LOSS_MS);
   const routes = agentPageRoutes(agent, flows, {
-    address: `unix://${socket}`,
+    address: here.address,
+    peers,
     dns,
     ...(outputs.history && { history: outputs.history }),
   });

@@ -2,7 +2,7 @@ import { type Client, Code, ConnectError, createClient } from "@connectrpc/conne
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import net from "node:net";
 import { join } from "node:path";
-import { observer, skep } from "@skep/api";
+import { observer, peer, skep } from "@skep/api";
 import { readAsked } from "./asked-file.ts";
 import { CliError, EXIT_FAILED, systemCode, usageError } from "./errors.ts";
 
@@ -10,6 +10,7 @@ export interface AgentClient {
   readonly agent: Client<typeof skep.Agent>;
   readonly flows: Client<typeof skep.Flows>;
   readonly observer: Client<typeof observer.Observer>;
+  readonly peer: Client<typeof peer.Peer>;
   readonly socket: string;
   close(): void;
 }
@@ -33,6 +34,7 @@ function clientOf(baseUrl: string, target: string, options: SessionOptions): Age
     agent: createClient(skep.Agent, transport),
     flows: createClient(skep.Flows, transport),
     observer: createClient(observer.Observer, transport),
+    peer: createClient(peer.Peer, transport),
     socket: target,
     close: () => sessionManager.abort(),
   };

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { flow, observer } from "@skep/api";
-import { Observer, observerRoutes, recordOfFlow } from "@skep/flows";
+import { Observer, observerRoutes, Peers, recordOfFlow } from "@skep/flows";
 import { main } from "../src/program.ts";
 import { skep } from "./in-process.ts";
 
@@ -149,7 +149,38 @@ describe("skep relay", () => {
     expect(existsSync(socket)).toBe(false);
   });
 
+  it("finds its nodes by a peer service", async () => {
+    const node = await listen(http2.createServer(handler));
+    const peers = new Peers([
+      { name: "a", address: node.address },
+      { name: "b", address: "" },
+    ]);
+    const service = await listen(
+      http2.createServer(connectNodeAdapter({ routes: (router) => observerRoutes(router, flows, { peers }) })),
+    );
+    const socket = join(folder, "followed.sock");
+    const relaying = main(["relay", "--peer-service", service.address, "--listen", `unix://${socket}`]);
+    try {
+      const nodes = async (): Promise<string> =>
+        (await skep("list", "nodes", "--server", `unix://${socket}`, "-o", "json")).stdout;
+      await vi.waitFor(async () => expect(await nodes()).toContain('"a"'), { timeout: 60_000, interval: 50 });
+      const { stdout, stderr } = await skep("observe", "--server", `unix://${socket}`);
+      expect(stdout).toContain("(one)\n");
+      expect(stderr).toMatch(/b unavailable: .*no address of b/);
+      peers.set([]);
+      await vi.waitFor(async () => expect(await nodes()).not.toContain('"a"'), { timeout: 60_000, interval: 50 });
+    } finally {
+      process.emit("SIGTERM", "SIGTERM");
+      expect(await relaying).toBe(0);
+      await Promise.all([node.close(), service.close()]);
+    }
+  }, 120_000);
+
   it("refuses what cannot be", async () => {
+    expect(await skep("relay")).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--peer-service") as string,
+    });
     expect(await skep("relay", "--peer", "nothing")).toMatchObject({ status: 2 });
     expect(await skep("relay", "--peer", "a=x", "--peer", "a=y")).toMatchObject({ status: 2 });
     expect(await skep("relay", "--peer", "a=x", "--listen", "nowhere")).toMatchObject({ status: 2 });

@@ -25,6 +25,8 @@ export { healthService, observerRoutes, type RoutesOptions } from "./routes.ts";
 export { reflectionService } from "./reflection.ts";
 export * from "./agent-events.ts";
 export { Relay, type PeerClient, type RelayOptions, type RelayPeer } from "./relay/relay.ts";
+export { type OpenPeer, ServicePeers, type ServicePeersOptions } from "./relay/peer-service.ts";
+export { type Followed, FollowedList, type PeerDirectory, type PeerRow, Peers } from "./peers.ts";
 export type { FlowServer } from "./server.ts";
 export * from "./metrics/index.ts";
 export * from "./service-map/service-map.ts";

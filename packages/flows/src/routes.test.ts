@@ -4,7 +4,7 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import { describe, expect, it } from "vitest";
 import { flow, health, observer, peer, reflection, reflectionAlpha, skep } from "@skep/api";
 import { context, event } from "../test/fixtures.ts";
-import { Observer, observerRoutes, recordOf } from "./index.ts";
+import { Observer, observerRoutes, type PeerRow, Peers, recordOf } from "./index.ts";
 
 function served(): { flows: Observer; transport: ReturnType<typeof createRouterTransport> } {
   const flows = new Observer({ nodeName: "default/endor", version: "1.2.3", now: () => 5_000_000_000n });
@@ -76,6 +76,34 @@ describe("the peer service", () => {
       type: peer.ChangeNotificationType.PEER_ADDED,
     });
     const end = stream.next();
+    stop.abort();
+    await expect(end).rejects.toBeInstanceOf(ConnectError);
+  });
+});
+
+describe("the peer service of several nodes", () => {
+  it("tells each that comes, changes and goes", async () => {
+    const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, address: `${name}:4244` })) as [PeerRow, PeerRow, PeerRow];
+    const peers = new Peers([a, b]);
+    const flows = new Observer({ nodeName: "a", version: "1", now: () => 0n });
+    const transport = createRouterTransport((router) => {
+      observerRoutes(router, flows, { peers });
+    });
+    const stop = new AbortController();
+    const stream = createClient(peer.Peer, transport).notify({}, { signal: stop.signal })[Symbol.asyncIterator]();
+    const read = async (): Promise<string> => {
+      const { type, name, address, tls } = (await stream.next()).value as peer.ChangeNotification;
+      return `${peer.ChangeNotificationTypeSchema.value[type]?.name} ${name} ${address} ${tls?.serverName ?? "-"}`;
+    };
+    expect([await read(), await read()]).toEqual(["PEER_ADDED a a:4244 -", "PEER_ADDED b b:4244 -"]);
+    const next = read();
+    peers.set([a, { ...b, address: "b:1", tlsServerName: "b.test" }]);
+    expect(await next).toBe("PEER_UPDATED b b:1 b.test");
+    const gone = read();
+    peers.set([a]);
+    peers.set([a, c]);
+    expect([await gone, await read()]).toEqual(["PEER_DELETED b b:1 b.test", "PEER_ADDED c c:4244 -"]);
+    const end = read();
     stop.abort();
     await expect(end).rejects.toBeInstanceOf(ConnectError);
   });

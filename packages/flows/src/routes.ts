@@ -6,6 +6,7 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { health, observer, peer, reflection, reflectionAlpha } from "@skep/api";
 import { FilterError } from "./filter/error.ts";
+import { type PeerDirectory, Peers, type PeerRow } from "./peers.ts";
 import { reflectionService } from "./reflection.ts";
 import type { FlowServer } from "./server.ts";
 
@@ -14,6 +15,8 @@ export interface RoutesOptions {
   readonly address?: string;
   /** Name in the server's certificate, where it speaks TLS. */
   readonly tlsServerName?: string;
+  /** All nodes that the Peer service names, this one among them. Default: this one alone. */
+  readonly peers?: PeerDirectory;
   /** Further services that reflection lists: those that the caller mounts itself. */
   readonly services?: readonly DescService[];
 }
@@ -62,6 +65,43 @@ export function healthService(services: readonly DescService[]): {
   };
 }
 
+function ownPeer(flows: FlowServer, { address = "", tlsServerName }: RoutesOptions): PeerRow {
+  return { name: flows.nodeName, address, ...(tlsServerName !== undefined && { tlsServerName }) };
+}
+
+type PeerChange = keyof typeof CHANGES;
+const CHANGES = {
+  added: peer.ChangeNotificationType.PEER_ADDED,
+  updated: peer.ChangeNotificationType.PEER_UPDATED,
+  deleted: peer.ChangeNotificationType.PEER_DELETED,
+} as const;
+
+function changeMessage(type: PeerChange, { name, address, tlsServerName }: PeerRow): peer.ChangeNotification {
+  const tls = tlsServerName === undefined ? {} : { tls: { serverName: tlsServerName } };
+  return create(peer.ChangeNotificationSchema, { name, address, type: CHANGES[type], ...tls });
+}
+
+/** All nodes as added, then each that comes, changes or goes, until the caller goes. */
+async function* peerChanges(
+  directory: PeerDirectory,
+  signal: AbortSignal,
+): AsyncGenerator<peer.ChangeNotification, void, undefined> {
+  let told = new Map<string, PeerRow>();
+  while (!signal.aborted) {
+    const changed = directory.changed(signal);
+    const now = new Map(directory.current().map((row) => [row.name, row]));
+    for (const [name, row] of told) if (!now.has(name)) yield changeMessage("deleted", row);
+    for (const [name, row] of now) {
+      const before = told.get(name);
+      if (!before) yield changeMessage("added", row);
+      else if (before.address !== row.address || before.tlsServerName !== row.tlsServerName)
+        yield changeMessage("updated", row);
+    }
+    told = now;
+    await changed;
+  }
+}
+
 /** Mounts Observer, Peer, health and reflection. */
 export function observerRoutes(router: ConnectRouter, flows: FlowServer, options: RoutesOptions = {}): ConnectRouter {
   const services = [
@@ -85,15 +125,7 @@ export function observerRoutes(router: ConnectRouter, flows: FlowServer, options
     serverStatus: () => flows.serverStatus(),
   });
   router.service(peer.Peer, {
-    async *notify(_request, { signal }) {
-      yield create(peer.ChangeNotificationSchema, {
-        name: flows.nodeName,
-        address: options.address ?? "",
-        type: peer.ChangeNotificationType.PEER_ADDED,
-        ...(options.tlsServerName !== undefined && { tls: { serverName: options.tlsServerName } }),
-      });
-      await untilAborted(signal);
-    },
+    notify: (_request, { signal }) => peerChanges(options.peers ?? new Peers([ownPeer(flows, options)]), signal),
   });
   router.service(health.Health, healthService(services));
   router.service(reflection.ServerReflection, reflectionService(services));

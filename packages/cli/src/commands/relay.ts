@@ -2,15 +2,16 @@
  * @module
  * `skep relay`: several agents' flows behind one server of Hubble's API.
  */
-import { observerRoutes, Relay, type RelayPeer } from "@skep/flows";
-import { connectServer, type FlowSource } from "../client.ts";
+import { type OpenPeer, observerRoutes, type PeerRow, Relay, ServicePeers } from "@skep/flows";
+import { type AgentClient, callError, connectServer, type FlowSource } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { note } from "../output/print.ts";
 import { certificateName, serve } from "../serve.ts";
 import { VERSION } from "../version.ts";
 
 export interface RelayOptions extends Omit<FlowSource, "run" | "server"> {
-  readonly peer: readonly string[];
+  readonly peer?: readonly string[];
+  readonly peerService?: string;
   readonly listen: string;
   readonly name: string;
   readonly listenTlsCertFile?: string;
@@ -18,23 +19,67 @@ export interface RelayOptions extends Omit<FlowSource, "run" | "server"> {
   readonly listenTlsClientCaFile?: string;
 }
 
-interface OpenPeer extends RelayPeer {
-  close(): void;
-}
+/** Where Cilium's agents serve Hubble's API. */
+const PEER_PORT = 4244;
 
-function openPeer(text: string, options: RelayOptions): OpenPeer {
-  const [, name = "", server = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-  if (name === "") throw usageError(`"${text}" is not a peer: write it as NAME=SERVER`);
+function openPeer(name: string, server: string, options: RelayOptions): OpenPeer {
   const client = connectServer(server, { run: "", ...options });
-  const tls = options.tls === true || server.startsWith("tls://");
+  const tls = (options.tls === true || server.startsWith("tls://")) && !server.startsWith("unix:");
   return { name, address: server, tls, client: client.observer, close: () => client.close() };
 }
 
+function openFixed(text: string, options: RelayOptions): OpenPeer {
+  const [, name = "", server = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (name === "") throw usageError(`"${text}" is not a peer: write it as NAME=SERVER`);
+  return openPeer(name, server, options);
+}
+
+/** A node that a peer service names: it says itself whether it speaks TLS and whom to expect in its certificate. */
+function openNamed({ name, address, tlsServerName = "" }: PeerRow, options: RelayOptions): OpenPeer {
+  if (address.startsWith("unix:")) return openPeer(name, address, options);
+  const hasPort = /:\d+$/.test(address.replace(/\[[^\]]*\]/, ""));
+  const place = hasPort ? address : `${address}:${PEER_PORT}`;
+  if (tlsServerName === "") return openPeer(name, place, options);
+  return openPeer(name, place, { ...options, tls: true, tlsServerName });
+}
+
+function followService(service: AgentClient, options: RelayOptions, fixed: readonly OpenPeer[]): ServicePeers {
+  let told = "";
+  return new ServicePeers({
+    ...{ fixed, notify: (signal) => service.peer.notify({}, { signal }) },
+    open: (row) => openNamed(row, options),
+    onError: (error) => {
+      const text = callError(error, service.socket).message;
+      if (text !== told) note(`the peer service at ${service.socket}: ${text}`);
+      told = text;
+    },
+  });
+}
+
 export async function relay(options: RelayOptions): Promise<void> {
-  const peers = options.peer.map((each) => openPeer(each, options));
-  const names = new Set(peers.map((peer) => peer.name));
-  if (names.size < peers.length) throw usageError("two peers have the same name");
-  const flows = new Relay({ name: options.name, version: VERSION, peers, now: () => Date.now() });
+  const { peer = [], peerService } = options;
+  if (peer.length === 0 && peerService === undefined) throw usageError("a relay needs --peer-service or --peer");
+  const fixed = peer.map((each) => openFixed(each, options));
+  const names = new Set(fixed.map(({ name }) => name));
+  if (names.size < fixed.length) throw usageError("two peers have the same name");
+  const service = peerService === undefined ? null : connectServer(peerService, { run: "", ...options });
+  const followed = service && followService(service, options, fixed);
+  const close = async (): Promise<void> => {
+    await followed?.close();
+    service?.close();
+    for (const each of fixed) each.close();
+  };
+  try {
+    const flows = new Relay({ name: options.name, version: VERSION, peers: followed ?? fixed, now: () => Date.now() });
+    const named = `${fixed.length} ${fixed.length === 1 ? "node" : "nodes"}`;
+    const what = service ? `the nodes that ${service.socket} names${fixed.length > 0 ? ` and ${named}` : ""}` : named;
+    await serveUntilAsked(flows, options, what);
+  } finally {
+    await close();
+  }
+}
+
+async function serveUntilAsked(flows: Relay, options: RelayOptions, what: string): Promise<void> {
   const ended = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
@@ -51,8 +96,7 @@ export async function relay(options: RelayOptions): Promise<void> {
       observerRoutes(router, flows, { address: listen, ...(name !== null && { tlsServerName: name }) });
     },
   );
-  note(`relaying ${peers.length} ${peers.length === 1 ? "node" : "nodes"} on ${server.address}`);
+  note(`relaying ${what} on ${server.address}`);
   await ended;
   await server.close();
-  for (const peer of peers) peer.close();
 }

@@ -35,6 +35,7 @@ export interface UpOptions extends OutputFlags {
   readonly underlayProtocol: "ipv4" | "ipv6";
   readonly datapathMode: "veth" | "netkit" | "netkit-l2" | "auto";
   readonly nodeName?: string;
+  readonly hubblePeerPort: number;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
   readonly egressGateway?: boolean;
@@ -138,6 +139,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.departureTimes === true ? { departureTimes: true } : {}),
     nonMasqueradeCidrs: options.nonMasqueradeCidr ?? [],
     ...(nodeName === undefined ? {} : { nodeName }),
+    hubblePeerPort: options.hubblePeerPort,
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
     ...(options.egressGateway === true ? { egressGateway: true } : {}),

@@ -130,6 +130,12 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--flow-history-age <time>", "and not longer: 12h, 30d", "7d")
     .option("--api-addr <address>", "serve the API to pages there, to read: 127.0.0.1:4246; loopback only")
     .option(
+      "--hubble-peer-port <port>",
+      "where the other nodes serve Hubble's API, as a relay is told by the Peer service",
+      wholeNumber,
+      4244,
+    )
+    .option(
       "--hubble-metrics <metric>",
       "metric of flows with its options, as drop:labelsContext=source_pod; may be given several times",
       collect,

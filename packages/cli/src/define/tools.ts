@@ -105,9 +105,11 @@ export function defineRelay(program: Command, finish: Finish): void {
     .summary("serve the flows of several agents as one")
     .description(
       "Serves Hubble's API in front of several servers of it: flows in the order of their time, totals summed, and a word on each\n" +
-        "node that does not answer. With one peer it brings an agent's unix socket to a port, with TLS where it is told to.",
+        "node that does not answer. The nodes are fixed (--peer), or those that a Peer service names, as in Cilium's hubble-relay;\n" +
+        "each is connected to again while it is away. With one peer it brings an agent's unix socket to a port, with TLS where it is told to.",
     )
-    .requiredOption("--peer <name=server>", "a node: NAME=unix://PATH or NAME=HOST:PORT; several times", collect)
+    .option("--peer-service <server>", "an agent's server, whose Peer service names the nodes as they come and go")
+    .option("--peer <name=server>", "a node: NAME=unix://PATH or NAME=HOST:PORT; several times", collect)
     .option("--listen <address>", "HOST:PORT or unix://PATH", "127.0.0.1:4245")
     .option("--name <name>", "name of the relay in what it says itself", "relay")
     .option("--listen-tls-cert-file <file>", "certificate of this server")
@@ -118,6 +120,7 @@ export function defineRelay(program: Command, finish: Finish): void {
   );
   examples(relay, [
     "skep relay --peer node1=unix:///run/skep/skep.sock --listen 0.0.0.0:4245",
+    "skep relay --peer-service unix:///run/skep/skep.sock --listen 127.0.0.1:4245",
     "skep relay --peer a=10.0.0.1:4245 --peer b=10.0.0.2:4245 --listen unix:///run/skep/relay.sock",
   ]);
 }

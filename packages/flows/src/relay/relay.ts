@@ -8,9 +8,11 @@ import { flow, observer, relay } from "@skep/api";
 import { compileFilters } from "../filter/filter.ts";
 import { compileMask } from "../filter/mask.ts";
 import { FilterError } from "../filter/error.ts";
+import { type Followed, FollowedList } from "../peers.ts";
 import type { FlowServer } from "../server.ts";
 import { Channel } from "./channel.ts";
 import { Heap } from "./heap.ts";
+import { pause } from "./pause.ts";
 
 interface CallOptions {
   readonly signal?: AbortSignal;
@@ -38,7 +40,8 @@ export interface RelayPeer {
 export interface RelayOptions {
   readonly name: string;
   readonly version: string;
-  readonly peers: readonly RelayPeer[];
+  /** Fixed, or as they come and go. */
+  readonly peers: readonly RelayPeer[] | Followed<RelayPeer>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** While following, flows wait for earlier ones of other nodes this long. Default 1000 ms, as Hubble's relay. */
@@ -67,18 +70,24 @@ const textOf = (error: unknown): string => (error instanceof Error ? error.messa
 
 const MAX_RETRY_MS = 30_000;
 
+type Settings = Required<RelayOptions> & { readonly peers: Followed<RelayPeer> };
+
+const isList = (peers: RelayOptions["peers"]): peers is readonly RelayPeer[] => Array.isArray(peers);
+
 interface Limits {
+  readonly since?: Timestamp | undefined;
   readonly number: bigint;
   readonly first: boolean;
   readonly follow: boolean;
 }
 
 export class Relay implements FlowServer {
-  readonly #options: Required<RelayOptions>;
+  readonly #options: Settings;
   readonly #startedAt: number;
 
   constructor(options: RelayOptions) {
-    this.#options = { drainMs: 1000, sortBuffer: 100, retryMs: 500, timeoutMs: 5000, ...options };
+    const peers = isList(options.peers) ? new FollowedList(options.peers) : options.peers;
+    this.#options = { drainMs: 1000, sortBuffer: 100, retryMs: 500, timeoutMs: 5000, ...options, peers };
     this.#startedAt = options.now();
   }
 
@@ -139,7 +148,7 @@ export class Relay implements FlowServer {
   async #ask<T>(call: (peer: RelayPeer, options: CallOptions) => Promise<T>): Promise<Answer<T>[]> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     return Promise.all(
-      this.#options.peers.map((peer) =>
+      this.#options.peers.current().map((peer) =>
         call(peer, { signal }).then(
           (value) => ({ peer, value }),
           (error: unknown) => ({ peer, error }),
@@ -204,10 +213,12 @@ interface MergeSource<T> {
 /** One request to all nodes. */
 class Merge<T extends Timed> {
   readonly #source: MergeSource<T>;
-  readonly #options: Required<RelayOptions>;
+  readonly #options: Settings;
   readonly #signal: AbortSignal;
+  /** By name of a node: what was before this has been sent, or is not wanted. */
+  readonly #since = new Map<string, Timestamp>();
 
-  constructor(source: MergeSource<T>, options: Required<RelayOptions>, signal: AbortSignal) {
+  constructor(source: MergeSource<T>, options: Settings, signal: AbortSignal) {
     this.#source = source;
     this.#options = options;
     this.#signal = signal;
@@ -219,7 +230,7 @@ class Merge<T extends Timed> {
 
   /** All that every node has, then the first or last of it. */
   async *once(): AsyncGenerator<T, void, undefined> {
-    const answers = await Promise.all(this.#options.peers.map((peer) => this.#collect(peer)));
+    const answers = await Promise.all(this.#options.peers.current().map((peer) => this.#collect(peer)));
     const names = (wanted: boolean): string[] =>
       answers.flatMap(({ peer, error }) => ((error === null) === wanted ? [peer.name] : []));
     yield* this.#status(relay.NodeState.NODE_CONNECTED, names(true));
@@ -255,10 +266,11 @@ class Merge<T extends Timed> {
   async *following(): AsyncGenerator<T, void, undefined> {
     const channel = new Channel<T>();
     const heap = new Heap<T>(earlier);
-    for (const peer of this.#options.peers) void this.#follow(peer, channel);
+    const atFirst = [...this.#options.peers.current()];
+    const told = this.#keepFollowing(atFirst, channel);
     yield* this.#status(
       relay.NodeState.NODE_CONNECTED,
-      this.#options.peers.map((peer) => peer.name),
+      atFirst.map((peer) => peer.name),
     );
     while (!this.#signal.aborted) {
       let next = channel.take();
@@ -274,6 +286,45 @@ class Merge<T extends Timed> {
         if (value !== undefined) yield value;
       }
     }
+    await told;
+  }
+
+  /** Follows those that are there, and those that come; lets go of those that go. */
+  async #keepFollowing(atFirst: readonly RelayPeer[], channel: Channel<T>): Promise<void> {
+    const following = new Map<RelayPeer, AbortController>();
+    const begin = (peer: RelayPeer): void => {
+      const stop = new AbortController();
+      following.set(peer, stop);
+      void this.#follow(peer, { channel, signal: AbortSignal.any([stop.signal, this.#signal]) });
+    };
+    for (const peer of atFirst) begin(peer);
+    let now: readonly RelayPeer[] = atFirst;
+    while (!this.#signal.aborted) {
+      const changed = this.#options.peers.changed(this.#signal);
+      now = this.#options.peers.current();
+      const names = new Set(now.map(({ name }) => name));
+      const before = new Set([...following.keys()].map(({ name }) => name));
+      for (const [peer, stop] of following) {
+        if (now.includes(peer)) continue;
+        following.delete(peer);
+        stop.abort();
+        if (!names.has(peer.name)) void this.#tell(channel, relay.NodeState.NODE_GONE, peer);
+      }
+      for (const peer of now) {
+        if (following.has(peer)) continue;
+        if (!before.has(peer.name)) {
+          // Who asked for no time wants what is from now on.
+          this.#since.set(peer.name, this.#since.get(peer.name) ?? this.#joined());
+          void this.#tell(channel, relay.NodeState.NODE_CONNECTED, peer);
+        }
+        begin(peer);
+      }
+      await changed;
+    }
+  }
+
+  #joined(): Timestamp {
+    return this.#source.request.since ?? timestampFromMs(this.#options.now());
   }
 
   async #tell(channel: Channel<T>, state: relay.NodeState, peer: RelayPeer, message = ""): Promise<void> {
@@ -281,28 +332,28 @@ class Merge<T extends Timed> {
   }
 
   /** Until the request ends; a node that goes away is asked again, from where it broke off. */
-  async #follow(peer: RelayPeer, channel: Channel<T>): Promise<void> {
-    let since: Timestamp | undefined;
+  async #follow(peer: RelayPeer, { channel, signal }: { channel: Channel<T>; signal: AbortSignal }): Promise<void> {
     let wait = this.#options.retryMs;
     let isGone = false;
-    while (!this.#signal.aborted) {
+    while (!signal.aborted) {
       let message = "the stream has ended";
       try {
-        for await (const value of this.#source.call(peer, since, this.#signal)) {
+        for await (const value of this.#source.call(peer, this.#since.get(peer.name), signal)) {
+          if (signal.aborted) return;
           if (isGone) await this.#tell(channel, relay.NodeState.NODE_CONNECTED, peer);
           isGone = false;
-          if (value.time) since = after(value.time);
+          if (value.time) this.#since.set(peer.name, after(value.time));
           wait = this.#options.retryMs;
           await channel.send(value);
         }
       } catch (error) {
         message = textOf(error);
       }
-      if (this.#signal.aborted) return;
-      since ??= timestampFromMs(this.#options.now());
+      if (signal.aborted) return;
+      if (!this.#since.has(peer.name)) this.#since.set(peer.name, timestampFromMs(this.#options.now()));
       if (!isGone) await this.#tell(channel, relay.NodeState.NODE_UNAVAILABLE, peer, message);
       isGone = true;
-      await pause(wait, this.#signal);
+      await pause(wait, signal);
       wait = Math.min(wait * 2, MAX_RETRY_MS);
     }
   }
@@ -313,17 +364,4 @@ function after({ seconds, nanos }: Timestamp): Timestamp {
   const next = nanos + 1;
   const carry = next === 1_000_000_000;
   return { $typeName: "google.protobuf.Timestamp", seconds: carry ? seconds + 1n : seconds, nanos: carry ? 0 : next };
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener("abort", end, { once: true });
-  });
 }
