@@ -1,5 +1,5 @@
-// Time from source to object: the tutorial's program, beside clang on its twin in C; and the largest program, the datapath, beside clang on
-// all twins of bench/compiler (a process each: there is no datapath in C here). Warm is a further compilation in one process, by the compiler as
+// Time from source to object: the tutorial's program and the largest program that has one, beside clang on its twin in C; the corpus' slowest; and the
+// largest module, the datapath, beside clang on all twins of bench/compiler (a process each: there is no datapath in C here). Warm is a further compilation in one process, by the compiler as
 // it is shipped, after an edit: of a comment or of every line's number, for which the object that is known gets new line info, or of a constant,
 // which changes the code of what it is inlined into. A whole process is the command, without a cache of what
 // earlier processes have compiled, and with one that holds the module. Each case has two lines: the time that passes, and the processor's time of all threads, which another
@@ -19,6 +19,9 @@ const redirect = join(root, "examples/redirect-port-80/redirect.bpf.ts");
 const redirectTwin = join(root, "bench/twins/redirect.bpf.c");
 const datapath = join(root, "packages/datapath/src/bpf/skep.bpf.ts");
 const twins = join(root, "bench/twins/code");
+/** The most instructions of all twins. */
+const largest = join(twins, "siphash64.bpf.ts");
+const corpus = join(root, "examples/kernel");
 const folder = mkdtempSync(join(tmpdir(), "skep-bench-"));
 const output = join(folder, "output.o");
 
@@ -88,8 +91,9 @@ const comment: Edit = (text, _path, count) => `${text}\n// edit ${count}\n`;
 /** No line ever stands where it stood before. */
 const moved: Edit = (text, _path, count) => `// edit ${count}${"\n".repeat(count)}${text}`;
 
-/** Constants: of the programs at sockets; in the body of the largest program; and one that most programs inline. */
+/** Constants: of the largest twin; of the programs at sockets; in the body of the largest program; and one that most programs inline. */
 const CONSTANTS = {
+  "a constant edited": ["siphash64.bpf.ts", /(v2 \^= )\d\w*(?=n;)/],
   "a constant of the socket's file": ["socket.bpf.ts", /(const EHOSTUNREACH = )\d+/],
   "a constant in the largest program": [
     "endpoint.bpf.ts",
@@ -107,7 +111,7 @@ const constant =
     return text.replace(pattern, `$1${2 + count}`);
   };
 
-const constants = Object.keys(CONSTANTS) as (keyof typeof CONSTANTS)[];
+const [ofTwin, ...constants] = Object.keys(CONSTANTS) as [keyof typeof CONSTANTS, ...(keyof typeof CONSTANTS)[]];
 
 try {
   const { compile } = loadFrom(join(root, "dist")).exports as typeof Compiler;
@@ -125,9 +129,37 @@ try {
   const cold = (entry: string, cache: string) => (): void =>
     run(process.execPath, [join(root, "dist/skep.mjs"), "compile", entry, "-o", output], { SKEP_CACHE: cache });
 
+  /** Each program of the corpus in a process of its own, once; of the three that took longest, the slowest. */
+  const slowest = (): void => {
+    const timed = (names: readonly string[], runs: number): { name: string; taken: Times }[] =>
+      names
+        .map((name) => {
+          const taken: Times = { passed: [], processor: [] };
+          for (let i = 0; i < runs; i++) time(cold(join(corpus, name), ""), taken);
+          return { name, taken };
+        })
+        .sort((a, b) => median(b.taken.processor) - median(a.taken.processor));
+    const names = readdirSync(corpus).filter((name) => name.endsWith(".bpf.ts"));
+    const late = timed(names, 1).slice(0, 3);
+    const [first] = timed(
+      late.map(({ name }) => name),
+      5,
+    );
+    if (!first) throw new Error(`${corpus} has no programs`);
+    const name = `slowest of the corpus' ${names.length} (${first.name}), whole process, no cache`;
+    const common = { bench: "compile", peerName: null, unit: "ms", peer: null };
+    print({ ...common, case: name, skep: median(first.taken.passed) });
+    print({ ...common, case: `${name}, processor`, skep: median(first.taken.processor) });
+  };
+
   const twin = hasClang ? (): void => clang(redirectTwin) : null;
   for (let i = 0; i < 10; i++) edited(redirect, moved)();
   measure("redirect, warm, every line moved", 15, { ours: edited(redirect, moved), peer: twin });
+
+  const largestTwin = hasClang ? (): void => clang(largest.replace(/ts$/, "c")) : null;
+  const other = edited(largest, constant(ofTwin));
+  for (let i = 0; i < 10; i++) other();
+  measure(`siphash64, warm, ${ofTwin}`, 15, { ours: other, peer: largestTwin });
 
   const sources = readdirSync(twins).filter((name) => name.endsWith(".bpf.c"));
   const all = hasClang ? (): void => sources.forEach((name) => clang(join(twins, name))) : null;
@@ -143,6 +175,8 @@ try {
   }
 
   measure("redirect, whole process, no cache", 7, { ours: cold(redirect, ""), peer: twin });
+  measure("siphash64, whole process, no cache", 7, { ours: cold(largest, ""), peer: largestTwin });
+  slowest();
   measure("datapath, whole process, no cache", 5, { ours: cold(datapath, ""), peer: all });
   const filled = join(folder, "cache");
   for (const entry of [redirect, datapath]) cold(entry, filled)();
