@@ -5,7 +5,18 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Endpoint, HOST_ENDPOINT, type PolicySettings, World, type WorldSnapshot } from "@skep/control";
+import {
+  addressText,
+  type AskedState,
+  BackendStateError,
+  type Endpoint,
+  HOST_ENDPOINT,
+  NoBackendError,
+  type PolicySettings,
+  type SocketAddress,
+  World,
+  type WorldSnapshot,
+} from "@skep/control";
 import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapath";
 import type { Machine } from "@skep/machine";
 import { type Address, formatAddress } from "@skep/net";
@@ -315,6 +326,25 @@ export class Agent {
     this.#maps.apply();
     this.#refuseWhatFailed(`the audit of ${endpoint.namespace}/${endpoint.name}`);
     return this.#statusOf(this.world.endpoint(endpoint.id) ?? endpoint, row);
+  }
+
+  /** The services that the backend serves: it gets new connections of none of them, or of all again. */
+  setBackendState(at: SocketAddress, state: AskedState): string[] {
+    const services = this.#orRefuse(() => this.world.loadBalancer.setBackendState(at, state));
+    this.#log.info("backend state set", { backend: addressText(at), state });
+    this.#maps.apply();
+    this.#refuseWhatFailed(`the state of ${addressText(at)}`);
+    return services;
+  }
+
+  #orRefuse<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof NoBackendError) throw new RequestError("not-found", error.message, { cause: error });
+      if (error instanceof BackendStateError) throw new RequestError("refused", error.message, { cause: error });
+      throw error;
+    }
   }
 
   /** What was asked is on record and tried again; that it is not in force yet is said. */

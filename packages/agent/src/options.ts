@@ -90,7 +90,7 @@ export interface EndpointStatus {
 /** What the caller asked for cannot be. */
 export class RequestError extends Error {
   override readonly name = "RequestError";
-  readonly kind: "not-found" | "exists" | "invalid" | "exhausted";
+  readonly kind: "not-found" | "exists" | "invalid" | "exhausted" | "refused";
   constructor(kind: RequestError["kind"], message: string, options?: ErrorOptions) {
     super(message, options);
     this.kind = kind;

@@ -6,8 +6,8 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { skep } from "@skep/api";
 import { type DnsNames, dropReasonText, type Observer } from "@skep/flows";
-import { formatAddress, formatMac } from "@skep/net";
-import type { Endpoint } from "@skep/control";
+import { formatAddress, formatMac, parseAddress } from "@skep/net";
+import { ASKED_STATES, type Endpoint } from "@skep/control";
 import { formatLabels, type NamedPort, type PolicyMapEntry } from "@skep/policy";
 import type { Agent } from "./agent.ts";
 import { dnsNameMessages, dnsStatusMessage } from "./dns-list.ts";
@@ -30,6 +30,7 @@ const CODES = {
   exists: Code.AlreadyExists,
   invalid: Code.InvalidArgument,
   exhausted: Code.ResourceExhausted,
+  refused: Code.FailedPrecondition,
 } as const;
 
 /** Errors of requests keep their kind; the rest is internal, and said. */
@@ -89,6 +90,7 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, served: Served)
     listNodes: () => edge(() => ({ nodes: nodeMessages(agent) })),
     listServices: () =>
       edge(() => ({ services: serviceMessages(agent.world), addressPools: addressPoolMessages(agent.world) })),
+    setBackendState: (request) => edge(() => setBackendState(agent, request)),
     getPolicy: ({ endpoint }) => edge(() => policy(agent, endpoint)),
     getSettings: () =>
       edge(() => ({
@@ -116,6 +118,25 @@ export function agentRoutes(router: ConnectRouter, agent: Agent, served: Served)
     },
   });
 }
+
+type BackendStateRequest = Pick<skep.SetBackendStateRequest, "address" | "port" | "protocol" | "state">;
+
+function setBackendState(agent: Agent, { address, port, protocol, state }: BackendStateRequest): object {
+  const [host, asked] = [parseAddress(address), ASKED_STATES.find((each) => each === state)];
+  const number = PORTED[(protocol || "TCP").toUpperCase()];
+  if (!host) throw new RequestError("invalid", `${JSON.stringify(address)} is no address`);
+  if (number === undefined) throw new RequestError("invalid", `${JSON.stringify(protocol)} is not TCP, UDP or SCTP`);
+  if (port < 1 || port > 65_535) throw new RequestError("invalid", `${port} is no port`);
+  if (!asked)
+    throw new RequestError(
+      "invalid",
+      `${JSON.stringify(state)} is no state that a backend can be given: ${ASKED_STATES.join(", ")}`,
+    );
+  const services = agent.setBackendState({ address: host, port, protocol: number }, asked);
+  return { backend: { address, port, protocol: PROTOCOL_NAMES[number] ?? "", state: asked }, services };
+}
+
+const PORTED: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 const ENFORCEMENTS = ["default", "always", "never"] as const;
 

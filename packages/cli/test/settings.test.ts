@@ -21,6 +21,10 @@ beforeAll(async () => {
       asked.push({ endpoint, audit });
       return { endpoint: { namespace: "default", name: endpoint, audit } };
     },
+    setBackendState: ({ address, port, protocol, state }) => {
+      asked.push({ address, port, protocol, state });
+      return { services: ["default/web", "shop/web"] };
+    },
   });
 });
 afterAll(() => agent.close());
@@ -83,5 +87,32 @@ describe("skep endpoint audit", () => {
     const { status, stderr } = await ask("endpoint", "audit", "nobody", "on");
     expect(status).toBe(1);
     expect(stderr).toContain("nobody");
+  });
+});
+
+describe("skep service backend", () => {
+  it("gives a backend a state", async () => {
+    asked.length = 0;
+    const first = await ask("service", "backend", "10.244.0.2:8080", "quarantined");
+    expect([first.status, first.stderr]).toEqual([
+      0,
+      "skep: 10.244.0.2:8080/TCP: quarantined, in force for default/web, shop/web\n",
+    ]);
+    const second = await ask("service", "backend", "[fd00:0::2]:53/udp", "active");
+    expect(second.stderr).toBe("skep: [fd00::2]:53/UDP: active, in force for default/web, shop/web\n");
+    expect(asked).toEqual([
+      { address: "10.244.0.2", port: 8080, protocol: "TCP", state: "quarantined" },
+      { address: "fd00::2", port: 53, protocol: "UDP", state: "active" },
+    ]);
+  });
+
+  it.each([
+    ["10.244.0.2", "active", '"10.244.0.2" is no backend: ADDRESS:PORT'],
+    ["10.244.0.2:80/ICMP", "active", "is no backend"],
+    ["10.244.0.2:80", "terminating", "Allowed choices are active, quarantined, maintenance"],
+  ])("refuses %s %s", async (backend, state, message) => {
+    const { status, stderr } = await ask("service", "backend", backend, state);
+    expect(status).toBe(2);
+    expect(stderr).toContain(message);
   });
 });

@@ -6,7 +6,7 @@ import type { WorldSnapshot } from "./world.ts";
 
 /** Tables of a snapshot as keys and values. `next`: where searches go on. */
 export type NumberTable =
-  "identity" | "prefix" | "address" | "nodePort" | "loadBalancer" | "frontend" | "backend" | "next";
+  "identity" | "prefix" | "address" | "nodePort" | "loadBalancer" | "frontend" | "backend" | "backendState" | "next";
 
 /** Null: the key is gone. Plain JSON. */
 export type NumberChange = readonly [table: NumberTable, key: string, value: NumberValue | null];
@@ -31,7 +31,7 @@ type Tables = Record<NumberTable, Map<string, NumberValue>>;
 
 function tablesOf({ identities, services, ...rest }: WorldSnapshot): Tables {
   const { nextAddress, nextAddress6, nextEndpoint } = rest;
-  const { frontends, backends } = services.numbers;
+  const { frontends, backends, states = [] } = services.numbers;
   const next = new Map<string, NumberValue>([
     ["identity", identities.next],
     ["address", nextAddress],
@@ -49,6 +49,7 @@ function tablesOf({ identities, services, ...rest }: WorldSnapshot): Tables {
     loadBalancer: new Map(services.loadBalancer ?? []),
     frontend: new Map(frontends.ids),
     backend: new Map(backends.ids),
+    backendState: new Map(states),
   };
 }
 
@@ -70,6 +71,7 @@ function snapshotOf({ next, ...tables }: Tables, before: WorldSnapshot): WorldSn
       numbers: {
         frontends: { next: Number(next.get("frontend")), ids: numbers(tables.frontend) },
         backends: { next: Number(next.get("backend")), ids: numbers(tables.backend) },
+        states: [...tables.backendState] as [string, string][],
       },
     },
     nextAddress: String(next.get("address")),

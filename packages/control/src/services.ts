@@ -277,6 +277,7 @@ export class Services {
       ...this.#pools.changes.take("loadBalancer"),
       ...frontends.changes.take("frontend"),
       ...backends.changes.take("backend"),
+      ...this.balancer.stateChanges.take("backendState"),
     ];
   }
 

@@ -5,8 +5,16 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { jhashWords } from "@skep/bpf/hash";
-import { SERVICE_FLAG, type LoadBalancerBackendRow, type LoadBalancerRows } from "@skep/control";
+import {
+  LoadBalancer,
+  parseEndpointSlice,
+  parseService,
+  SERVICE_FLAG,
+  type LoadBalancerBackendRow,
+  type LoadBalancerRows,
+} from "@skep/control";
 import type { LayerSpec } from "@skep/net";
+import { parseDocuments } from "@skep/policy";
 import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
@@ -167,6 +175,45 @@ export function balanceSuite(open: () => PacketMachine): void {
           expect(later()).not.toBe(at8080(other, FLAG.ACK));
         });
 
+        test(`${kind}: what is quarantined or in maintenance takes nothing new, and keeps what it has`, () => {
+          const balancer = balancerOf({ vip, protocol: kind.toUpperCase(), backends: [remote, other] });
+          const apply = (): void => void ground.datapath.syncLoadBalancer(balancer.commit());
+          ground.datapath.replaceLoadBalancer(NO_ROWS);
+          apply();
+          const send = (port: number, flags: number): Passed =>
+            from(frame(up, network(pod, vip), segment(kind, [port, 80], flags)));
+          const to8080 = (port: number, address: string, flags: number): string =>
+            hex(frame(up, network(pod, address), segment(kind, [port, 8080], flags)));
+          const chosen = (port: number): string => {
+            const data = hex(send(port, FLAG.SYN).data);
+            const found = [remote, other].find((address) => data === to8080(port, address, FLAG.SYN));
+            if (found === undefined) throw new Error(`to neither backend: ${data}`);
+            return found;
+          };
+          const set = (address: string, state: "active" | "quarantined" | "maintenance"): void => {
+            balancer.setBackendState({ address: ip(address), port: 8080, protocol }, state);
+            apply();
+          };
+          const ports = Array.from({ length: 24 }, (_, at) => 47_000 + at);
+          const before = new Map(ports.map((port) => [port, chosen(port)]));
+          expect(new Set(before.values()).size).toBe(2);
+          for (const state of ["quarantined", "maintenance"] as const) {
+            set(remote, state);
+            const first = state === "quarantined" ? 47_100 : 47_200;
+            expect(new Set(ports.map((_, at) => chosen(first + at)))).toEqual(new Set([other]));
+            for (const [port, address] of before)
+              expect(hex(send(port, FLAG.ACK).data)).toBe(to8080(port, address, FLAG.ACK));
+            set(remote, "active");
+          }
+          expect(new Set(ports.map((_, at) => chosen(47_300 + at))).size).toBe(2);
+          // Nobody is left: open flows go on all the same.
+          set(remote, "maintenance");
+          set(other, "quarantined");
+          expect(send(47_400, FLAG.SYN).events).toMatchObject([{ type: 1, reason: 158 }]);
+          for (const [port, address] of before)
+            expect(hex(send(port, FLAG.ACK).data)).toBe(to8080(port, address, FLAG.ACK));
+        });
+
         test(`${kind}: without a backend the sender is told`, () => {
           serve(service([]));
           const request = [network(pod, vip), segment(kind, [40_004, 80]), payload(12)];
@@ -315,6 +362,36 @@ export function balanceSuite(open: () => PacketMachine): void {
       });
     });
   }
+}
+
+/** A service on port 80, with its backends on port 8080, as control makes it of objects. */
+function balancerOf(of: {
+  readonly vip: string;
+  readonly protocol: string;
+  readonly backends: readonly string[];
+}): LoadBalancer {
+  const { vip, protocol, backends } = of;
+  const text = `
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { clusterIP: "${vip}", ports: [{ port: 80, protocol: ${protocol} }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-1, labels: { kubernetes.io/service-name: web } }
+addressType: ${ip(vip).family === 4 ? "IPv4" : "IPv6"}
+endpoints: [${backends.map((address) => `{ addresses: ["${address}"] }`).join(", ")}]
+ports: [{ port: 8080, protocol: ${protocol} }]
+`;
+  const balancer = new LoadBalancer();
+  const [service, slice] = parseDocuments("web.yaml", text).foreign;
+  const spec = service && parseService(service, "web.yaml").spec;
+  const endpoints = slice && parseEndpointSlice(slice, "web.yaml").spec;
+  if (!spec || !endpoints) throw new Error("the objects are refused");
+  balancer.setService(spec);
+  balancer.setEndpointSlice(endpoints);
+  return balancer;
 }
 
 /** An answer's IP header: its own number of hops, and not to be cut. */

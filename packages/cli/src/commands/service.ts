@@ -6,8 +6,9 @@ import { skep } from "@skep/api";
 import { withClient } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { plain } from "../output/plain.ts";
-import { type ListFormat, printAs } from "../output/print.ts";
+import { type ListFormat, note, printAs } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
+import { formatAddress, parseEndpoint } from "@skep/net";
 
 export interface ServiceListOptions {
   readonly run: string;
@@ -58,6 +59,27 @@ export function serviceGet({ run, output, service: wanted }: ServiceListOptions 
     if (found.length === 0) throw usageError(`there is no service ${wanted}: skep service list shows them`);
     const values = found.map((service) => plain(skep.ServiceSchema, service));
     await printAs(output, values, () => details(found));
+  });
+}
+
+export function serviceBackend({
+  run,
+  backend,
+  state,
+}: {
+  readonly run: string;
+  readonly backend: string;
+  readonly state: string;
+}): Promise<void> {
+  const [, at = "", protocol = "TCP"] = /^(.*?)(?:\/(TCP|UDP|SCTP))?$/i.exec(backend) ?? [];
+  const end = parseEndpoint(at);
+  if (!end)
+    throw usageError(`"${backend}" is no backend: ADDRESS:PORT or ADDRESS:PORT/PROTOCOL, as skep service list shows`);
+  const address = formatAddress(end.address);
+  const request = { address, port: end.port, protocol: protocol.toUpperCase(), state };
+  return withClient(run, async ({ agent }) => {
+    const { services } = await agent.setBackendState(request);
+    note(`${hostPort(address, end.port)}/${request.protocol}: ${state}, in force for ${services.join(", ")}`);
   });
 }
 

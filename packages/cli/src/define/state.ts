@@ -113,6 +113,19 @@ export function defineLists(program: Command, finish: Finish): void {
       ),
     ["skep service get deathstar", "skep service get 3 -o json"],
   );
+  examples(
+    agentOption(service.command("backend"))
+      .summary("take a backend out, or back in")
+      .description(
+        "Gives a backend a state, for all services that it serves. One that is quarantined or in maintenance gets no new connections, and keeps those that it has. Kept over restarts, until the backend is gone.",
+      )
+      .argument("<backend>", "`ADDRESS:PORT`, or `ADDRESS:PORT/UDP`: of TCP if not said")
+      .addArgument(new Argument("<state>").choices(["active", "quarantined", "maintenance"]))
+      .action((backend: string, state: string, options: AgentOption) =>
+        finish(async () => (await import("../commands/service.ts")).serviceBackend({ ...options, backend, state })),
+      ),
+    ["skep service backend 10.244.0.2:8080 quarantined", "skep service backend [fd00::2]:53/UDP active"],
+  );
 }
 
 export function defineFqdn(program: Command, finish: Finish): void {

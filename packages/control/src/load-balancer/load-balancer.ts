@@ -4,6 +4,14 @@
  * What a change costs depends on what it touches, not on how many services there are.
  */
 import { type Address, isUnspecified } from "@skep/net";
+import {
+  type AskedState,
+  BackendStateError,
+  BackendStates,
+  type BackendStatesSnapshot,
+  isAllowed,
+  NoBackendError,
+} from "./backend-states.ts";
 import { ChangeBuilder } from "./change.ts";
 import { DEFAULT_CONFIG, type LoadBalancerConfig } from "./config.ts";
 import {
@@ -18,7 +26,7 @@ import {
   serviceOf,
 } from "./convert.ts";
 import { Claims } from "./frontends.ts";
-import { addressKey, compareText, hostKey, type SocketAddress } from "./key.ts";
+import { addressKey, addressText, compareText, hostKey, type SocketAddress } from "./key.ts";
 import {
   type Frontend,
   type HealthCheck,
@@ -59,6 +67,8 @@ import { Workloads } from "./workloads.ts";
 export interface LoadBalancerSnapshot {
   readonly frontends: NumbersSnapshot;
   readonly backends: NumbersSnapshot;
+  /** Older versions had none. */
+  readonly states?: BackendStatesSnapshot;
 }
 
 export interface FrontendPlace {
@@ -108,6 +118,7 @@ export class LoadBalancer {
   /** By service, then by what they come from. */
   readonly #sources = new Map<string, readonly Source[]>();
   readonly #merged = new Map<string, readonly Instance[]>();
+  readonly #states = new BackendStates();
   readonly #redirectsTo = new Map<string, readonly RedirectSpec[]>();
   readonly #redirectSkips = new Map<string, readonly SkipRow[]>();
   /** The addresses that a frontend has been given rows at, and who has each. */
@@ -299,6 +310,36 @@ export class LoadBalancer {
     return this.#slices.get(key) ?? null;
   }
 
+  /**
+   * Takes a backend out of what new connections get, or back into it, for all services that it serves, until none has it any more. Gives the
+   * services. Throws NoBackendError, BackendStateError.
+   */
+  setBackendState(at: SocketAddress, state: AskedState): string[] {
+    const key = addressKey(at);
+    const services = [...this.#sources.keys()].filter((name) =>
+      this.instancesOf(name).some((each) => each.key === key),
+    );
+    const states = services.flatMap((name) => this.instancesOf(name).filter((each) => each.key === key));
+    const [now] = states.map((each) => INSTANCE_STATES.indexOf(each.state)).sort((a, b) => a - b);
+    const known = now === undefined ? undefined : INSTANCE_STATES[now];
+    if (known === undefined) throw new NoBackendError(`no service has the backend ${addressText(at)}`);
+    if (!isAllowed(known, state)) throw new BackendStateError(addressText(at), known, state);
+    this.#states.set(key, state, services);
+    for (const name of services) {
+      this.#merged.delete(name);
+      this.#dirtyServices.add(name);
+      for (const spec of this.#redirectsOf(name)) this.#dirtyServices.add(spec);
+    }
+    return services.sort(compareText);
+  }
+
+  /** The service whose frontends the workloads of a redirect serve. */
+  #redirectsOf(name: string): string[] {
+    if (!name.endsWith(REDIRECT_SUFFIX)) return [];
+    const frontend = this.#redirects.get(name.slice(0, -REDIRECT_SUFFIX.length))?.frontend;
+    return frontend?.kind === "service" ? [`${name.slice(0, name.indexOf("/"))}/${frontend.service}`] : [];
+  }
+
   /** The backends of a service, each address once. */
   instancesOf(service: string): readonly Instance[] {
     const known = this.#merged.get(service);
@@ -306,10 +347,11 @@ export class LoadBalancer {
     const sources = this.#sources.get(service) ?? [];
     const isSliced = sources.some(({ source }) => source.startsWith("slice:"));
     const heard = sources.filter(({ source }) => !isSliced || !source.startsWith(`workload:${REMOTE_WORKLOAD}`));
-    const merged = mergeInstances(
+    const said = mergeInstances(
       heard.map(({ instances }) => instances),
       INSTANCE_STATES,
     );
+    const merged = this.#states.apply(said);
     this.#merged.set(service, merged);
     return merged;
   }
@@ -318,6 +360,7 @@ export class LoadBalancer {
   commit(): LoadBalancerChange {
     const change = new ChangeBuilder();
     for (const key of this.#dirtyRedirects) this.#settleRedirect(key);
+    this.#states.settle(this.#dirtyServices, (name) => this.instancesOf(name));
     for (const key of this.#errors.keys()) this.#dirtyFrontends.add(key);
     for (const name of this.#dirtyServices) for (const key of this.#claims.keysOf(name)) this.#dirtyFrontends.add(key);
     const dirty = [...this.#dirtyFrontends];
@@ -538,7 +581,16 @@ export class LoadBalancer {
 
   snapshot(): LoadBalancerSnapshot {
     const { numbers, backends } = this.#programmer;
-    return { frontends: numbers.snapshot(), backends: backends.numbers.snapshot() };
+    return {
+      frontends: numbers.snapshot(),
+      backends: backends.numbers.snapshot(),
+      states: this.#states.snapshot(),
+    };
+  }
+
+  /** Of the snapshot's `states`. */
+  get stateChanges(): BackendStates["changes"] {
+    return this.#states.changes;
   }
 
   /** Where they are given. */
@@ -547,13 +599,15 @@ export class LoadBalancer {
   }
 
   /** Before anything is set: who had a number gets it again. */
-  restore({ frontends, backends }: LoadBalancerSnapshot): void {
+  restore({ frontends, backends, states = [] }: LoadBalancerSnapshot): void {
+    this.#states.restore(states);
     this.#programmer.numbers.restore(frontends);
     this.#programmer.backends.numbers.restore(backends);
   }
 
   /** All sources have been read: numbers that nobody has claimed are free. */
   restored(): void {
+    this.#states.restored();
     this.#programmer.numbers.forget();
     this.#programmer.backends.numbers.forget();
   }

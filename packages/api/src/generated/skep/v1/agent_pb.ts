@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skep/v1/agent.proto.
  */
 export const file_skep_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChNza2VwL3YxL2FnZW50LnByb3RvEgdza2VwLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QimQMKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJbm9kZV9uYW1lGAIgASgJEhIKCnN0YXJ0ZWRfYXQYAyABKAMSDwoHbWFjaGluZRgEIAEoCRIQCghwb2RfY2lkchgFIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBiABKAQSEQoJZW5kcG9pbnRzGAcgASgNEhIKCmlkZW50aXRpZXMYCCABKA0SEAoIc2VydmljZXMYCSABKA0SEgoKZmxvd3Nfc2VlbhgKIAEoBBITCgtldmVudHNfbG9zdBgLIAEoBBIkCgZlcnJvcnMYDCADKAsyFC5za2VwLnYxLlNvdXJjZUVycm9yEiIKCGNvdW50ZXJzGA0gAygLMhAuc2tlcC52MS5Db3VudGVyEgsKA3BpZBgOIAEoDRIRCglkaXJlY3RvcnkYDyABKAkSEAoId2FybmluZ3MYECADKAkSEQoJcG9kX2NpZHI2GBEgASgJEh8KA2RucxgSIAEoCzISLnNrZXAudjEuRG5zU3RhdHVzInIKCURuc1N0YXR1cxIPCgdlbnRyaWVzGAEgASgNEg8KB2xlYXJuZWQYAiABKAQSDQoFZW1wdHkYAyABKAQSEQoJbWFsZm9ybWVkGAQgASgEEhAKCHRvb19sb25nGAUgASgEEg8KB2V2aWN0ZWQYBiABKAQiFQoTTGlzdERuc05hbWVzUmVxdWVzdCI3ChRMaXN0RG5zTmFtZXNSZXNwb25zZRIfCgVuYW1lcxgBIAMoCzIQLnNrZXAudjEuRG5zTmFtZSJxCgdEbnNOYW1lEhAKCGVuZHBvaW50GAEgASgNEgwKBGZxZG4YAiABKAkSCwoDdHRsGAMgASgNEhMKC2xvb2t1cF90aW1lGAQgASgDEhcKD2V4cGlyYXRpb25fdGltZRgFIAEoAxILCgNpcHMYBiADKAkiYQoHQ291bnRlchIOCgZyZWFzb24YASABKA0SEwoLcmVhc29uX25hbWUYAiABKAkSEQoJZGlyZWN0aW9uGAMgASgJEg8KB3BhY2tldHMYBCABKAQSDQoFYnl0ZXMYBSABKAQiZgoLU291cmNlRXJyb3ISDAoEZmlsZRgBIAEoCRIMCgRsaW5lGAIgASgNEg4KBmNvbHVtbhgDIAEoDRIMCgRjb2RlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSDAoEaGludBgGIAEoCSK1BAoIRW5kcG9pbnQSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSLQoGbGFiZWxzGAQgAygLMh0uc2tlcC52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRIQCghpZGVudGl0eRgFIAEoDRIXCg9pZGVudGl0eV9sYWJlbHMYBiADKAkSDAoEaXB2NBgHIAEoCRIRCglpbnRlcmZhY2UYCCABKAkSDQoFc3RhdGUYCSABKAkSDgoGcmVhc29uGAogASgJEhcKD3BvbGljeV9yZXZpc2lvbhgLIAEoBBIYChBpbmdyZXNzX2VuZm9yY2VkGAwgASgIEhcKD2VncmVzc19lbmZvcmNlZBgNIAEoCBISCgpuZXRuc19wYXRoGA4gASgJEhMKC2Nncm91cF9wYXRoGA8gASgJEgsKA21hYxgQIAEoCRInCgtuYW1lZF9wb3J0cxgRIAMoCzISLnNrZXAudjEuTmFtZWRQb3J0Eg0KBWF1ZGl0GBIgASgIEgwKBGlwdjYYEyABKAkSNwoLYW5ub3RhdGlvbnMYFCADKAsyIi5za2VwLnYxLkVuZHBvaW50LkFubm90YXRpb25zRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoJTmFtZWRQb3J0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKA0SDAoEcG9ydBgDIAEoDSIWChRMaXN0RW5kcG9pbnRzUmVxdWVzdCI9ChVMaXN0RW5kcG9pbnRzUmVzcG9uc2USJAoJZW5kcG9pbnRzGAEgAygLMhEuc2tlcC52MS5FbmRwb2ludCLGAgoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEjoKBmxhYmVscxgDIAMoCzIqLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0LkxhYmVsc0VudHJ5EicKC25hbWVkX3BvcnRzGAQgAygLMhIuc2tlcC52MS5OYW1lZFBvcnQSRAoLYW5ub3RhdGlvbnMYBSADKAsyLy5za2VwLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdC5Bbm5vdGF0aW9uc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USIwoIZW5kcG9pbnQYASABKAsyES5za2VwLnYxLkVuZHBvaW50IjgKFURlbGV0ZUVuZHBvaW50UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCSIYChZEZWxldGVFbmRwb2ludFJlc3BvbnNlIiYKCElkZW50aXR5EgoKAmlkGAEgASgNEg4KBmxhYmVscxgCIAMoCSIXChVMaXN0SWRlbnRpdGllc1JlcXVlc3QiPwoWTGlzdElkZW50aXRpZXNSZXNwb25zZRIlCgppZGVudGl0aWVzGAEgAygLMhEuc2tlcC52MS5JZGVudGl0eSJiCg5TZXJ2aWNlQmFja2VuZBIPCgdhZGRyZXNzGAEgASgJEgwKBHBvcnQYAiABKA0SDQoFc3RhdGUYAyABKAkSEAoId29ya2xvYWQYBCABKAkSEAoIcHJvdG9jb2wYBSABKAki/gEKB1NlcnZpY2USCgoCaWQYASABKA0SEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdHlwZRgEIAEoCRIPCgdhZGRyZXNzGAUgASgJEgwKBHBvcnQYBiABKA0SEAoIcHJvdG9jb2wYByABKAkSKQoIYmFja2VuZHMYCCADKAsyFy5za2VwLnYxLlNlcnZpY2VCYWNrZW5kEhEKCXBvcnRfbmFtZRgJIAEoCRIWCg5pbnRlcm5hbF9zY29wZRgKIAEoCBINCgVmbGFncxgLIAMoCRITCgtyZWRpcmVjdF90bxgMIAEoCRINCgVlcnJvchgNIAEoCSIVChNMaXN0U2VydmljZXNSZXF1ZXN0ImcKFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiIKCHNlcnZpY2VzGAEgAygLMhAuc2tlcC52MS5TZXJ2aWNlEisKDWFkZHJlc3NfcG9vbHMYAiADKAsyFC5za2VwLnYxLkFkZHJlc3NQb29sImgKC0FkZHJlc3NQb29sEgwKBG5hbWUYASABKAkSEAoIZGlzYWJsZWQYAiABKAgSEwoLY29uZmxpY3RpbmcYAyABKAkSEQoJYWRkcmVzc2VzGAQgASgJEhEKCWF2YWlsYWJsZRgFIAEoCSJ4CgpQb2xpY3lSdWxlEgwKBGtpbmQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEZmlsZRgEIAEoCRIMCgRsaW5lGAUgASgNEgwKBHRleHQYBiABKAkSEQoJZW5kcG9pbnRzGAcgAygJIqkBCg5Qb2xpY3lNYXBFbnRyeRIRCglkaXJlY3Rpb24YASABKAkSEAoIaWRlbnRpdHkYAiABKA0SDgoGbGFiZWxzGAMgAygJEhAKCHByb3RvY29sGAQgASgJEgwKBHBvcnQYBSABKAkSDwoHdmVyZGljdBgGIAEoCRIOCgZjb29raWUYByABKA0SDQoFcnVsZXMYCCADKAkSEgoKcHJlY2VkZW5jZRgJIAEoDSIkChBHZXRQb2xpY3lSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJInMKEUdldFBvbGljeVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEiIKBXJ1bGVzGAIgAygLMhMuc2tlcC52MS5Qb2xpY3lSdWxlEigKB2VudHJpZXMYAyADKAsyFy5za2VwLnYxLlBvbGljeU1hcEVudHJ5IjwKFFdhaXRGb3JQb2xpY3lSZXF1ZXN0EhAKCHJldmlzaW9uGAEgASgEEhIKCnRpbWVvdXRfbXMYAiABKA0iKQoVV2FpdEZvclBvbGljeVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIjkKCFNldHRpbmdzEhMKC2VuZm9yY2VtZW50GAEgASgJEhgKEGF1ZGl0X25hbWVzcGFjZXMYAiADKAkiFAoSR2V0U2V0dGluZ3NSZXF1ZXN0IscBChNHZXRTZXR0aW5nc1Jlc3BvbnNlEiMKCHNldHRpbmdzGAEgASgLMhEuc2tlcC52MS5TZXR0aW5ncxIVCg1ob3N0X2ZpcmV3YWxsGAIgASgIEkEKC25vZGVfbGFiZWxzGAMgAygLMiwuc2tlcC52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlLk5vZGVMYWJlbHNFbnRyeRoxCg9Ob2RlTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJdChJTZXRTZXR0aW5nc1JlcXVlc3QSEwoLZW5mb3JjZW1lbnQYASABKAkSMgoQYXVkaXRfbmFtZXNwYWNlcxgCIAEoCzIYLnNrZXAudjEuQXVkaXROYW1lc3BhY2VzIiAKD0F1ZGl0TmFtZXNwYWNlcxINCgVuYW1lcxgBIAMoCSI6ChNTZXRTZXR0aW5nc1Jlc3BvbnNlEiMKCHNldHRpbmdzGAEgASgLMhEuc2tlcC52MS5TZXR0aW5ncyIyCg9TZXRBdWRpdFJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSDQoFYXVkaXQYAiABKAgiNwoQU2V0QXVkaXRSZXNwb25zZRIjCghlbmRwb2ludBgBIAEoCzIRLnNrZXAudjEuRW5kcG9pbnQiEgoQTGlzdE5vZGVzUmVxdWVzdCIxChFMaXN0Tm9kZXNSZXNwb25zZRIcCgVub2RlcxgBIAMoCzINLnNrZXAudjEuTm9kZSLxAQoETm9kZRIMCgRuYW1lGAEgASgJEg0KBWxvY2FsGAIgASgIEhEKCWFkZHJlc3NlcxgDIAMoCRIRCglwb2RfY2lkcnMYBCADKAkSDwoHcm91dGluZxgFIAEoCRIXCg90dW5uZWxfZW5kcG9pbnQYBiABKAkSEQoJZW5kcG9pbnRzGAcgASgNEg8KB3Byb2JsZW0YCCABKAkSKQoGbGFiZWxzGAkgAygLMhkuc2tlcC52MS5Ob2RlLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEy2wcKBUFnZW50EkIKCUdldFN0YXR1cxIZLnNrZXAudjEuR2V0U3RhdHVzUmVxdWVzdBoaLnNrZXAudjEuR2V0U3RhdHVzUmVzcG9uc2USTgoNTGlzdEVuZHBvaW50cxIdLnNrZXAudjEuTGlzdEVuZHBvaW50c1JlcXVlc3QaHi5za2VwLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZRJRCg5DcmVhdGVFbmRwb2ludBIeLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0Gh8uc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlc3BvbnNlElEKDkRlbGV0ZUVuZHBvaW50Eh4uc2tlcC52MS5EZWxldGVFbmRwb2ludFJlcXVlc3QaHy5za2VwLnYxLkRlbGV0ZUVuZHBvaW50UmVzcG9uc2USUQoOTGlzdElkZW50aXRpZXMSHi5za2VwLnYxLkxpc3RJZGVudGl0aWVzUmVxdWVzdBofLnNrZXAudjEuTGlzdElkZW50aXRpZXNSZXNwb25zZRJLCgxMaXN0U2VydmljZXMSHC5za2VwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHS5za2VwLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlEkIKCUdldFBvbGljeRIZLnNrZXAudjEuR2V0UG9saWN5UmVxdWVzdBoaLnNrZXAudjEuR2V0UG9saWN5UmVzcG9uc2USTgoNV2FpdEZvclBvbGljeRIdLnNrZXAudjEuV2FpdEZvclBvbGljeVJlcXVlc3QaHi5za2VwLnYxLldhaXRGb3JQb2xpY3lSZXNwb25zZRJICgtHZXRTZXR0aW5ncxIbLnNrZXAudjEuR2V0U2V0dGluZ3NSZXF1ZXN0Ghwuc2tlcC52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlEkgKC1NldFNldHRpbmdzEhsuc2tlcC52MS5TZXRTZXR0aW5nc1JlcXVlc3QaHC5za2VwLnYxLlNldFNldHRpbmdzUmVzcG9uc2USPwoIU2V0QXVkaXQSGC5za2VwLnYxLlNldEF1ZGl0UmVxdWVzdBoZLnNrZXAudjEuU2V0QXVkaXRSZXNwb25zZRJCCglMaXN0Tm9kZXMSGS5za2VwLnYxLkxpc3ROb2Rlc1JlcXVlc3QaGi5za2VwLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlEksKDExpc3REbnNOYW1lcxIcLnNrZXAudjEuTGlzdERuc05hbWVzUmVxdWVzdBodLnNrZXAudjEuTGlzdERuc05hbWVzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChNza2VwL3YxL2FnZW50LnByb3RvEgdza2VwLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QimQMKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJbm9kZV9uYW1lGAIgASgJEhIKCnN0YXJ0ZWRfYXQYAyABKAMSDwoHbWFjaGluZRgEIAEoCRIQCghwb2RfY2lkchgFIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBiABKAQSEQoJZW5kcG9pbnRzGAcgASgNEhIKCmlkZW50aXRpZXMYCCABKA0SEAoIc2VydmljZXMYCSABKA0SEgoKZmxvd3Nfc2VlbhgKIAEoBBITCgtldmVudHNfbG9zdBgLIAEoBBIkCgZlcnJvcnMYDCADKAsyFC5za2VwLnYxLlNvdXJjZUVycm9yEiIKCGNvdW50ZXJzGA0gAygLMhAuc2tlcC52MS5Db3VudGVyEgsKA3BpZBgOIAEoDRIRCglkaXJlY3RvcnkYDyABKAkSEAoId2FybmluZ3MYECADKAkSEQoJcG9kX2NpZHI2GBEgASgJEh8KA2RucxgSIAEoCzISLnNrZXAudjEuRG5zU3RhdHVzInIKCURuc1N0YXR1cxIPCgdlbnRyaWVzGAEgASgNEg8KB2xlYXJuZWQYAiABKAQSDQoFZW1wdHkYAyABKAQSEQoJbWFsZm9ybWVkGAQgASgEEhAKCHRvb19sb25nGAUgASgEEg8KB2V2aWN0ZWQYBiABKAQiFQoTTGlzdERuc05hbWVzUmVxdWVzdCI3ChRMaXN0RG5zTmFtZXNSZXNwb25zZRIfCgVuYW1lcxgBIAMoCzIQLnNrZXAudjEuRG5zTmFtZSJxCgdEbnNOYW1lEhAKCGVuZHBvaW50GAEgASgNEgwKBGZxZG4YAiABKAkSCwoDdHRsGAMgASgNEhMKC2xvb2t1cF90aW1lGAQgASgDEhcKD2V4cGlyYXRpb25fdGltZRgFIAEoAxILCgNpcHMYBiADKAkiYQoHQ291bnRlchIOCgZyZWFzb24YASABKA0SEwoLcmVhc29uX25hbWUYAiABKAkSEQoJZGlyZWN0aW9uGAMgASgJEg8KB3BhY2tldHMYBCABKAQSDQoFYnl0ZXMYBSABKAQiZgoLU291cmNlRXJyb3ISDAoEZmlsZRgBIAEoCRIMCgRsaW5lGAIgASgNEg4KBmNvbHVtbhgDIAEoDRIMCgRjb2RlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSDAoEaGludBgGIAEoCSK1BAoIRW5kcG9pbnQSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSLQoGbGFiZWxzGAQgAygLMh0uc2tlcC52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRIQCghpZGVudGl0eRgFIAEoDRIXCg9pZGVudGl0eV9sYWJlbHMYBiADKAkSDAoEaXB2NBgHIAEoCRIRCglpbnRlcmZhY2UYCCABKAkSDQoFc3RhdGUYCSABKAkSDgoGcmVhc29uGAogASgJEhcKD3BvbGljeV9yZXZpc2lvbhgLIAEoBBIYChBpbmdyZXNzX2VuZm9yY2VkGAwgASgIEhcKD2VncmVzc19lbmZvcmNlZBgNIAEoCBISCgpuZXRuc19wYXRoGA4gASgJEhMKC2Nncm91cF9wYXRoGA8gASgJEgsKA21hYxgQIAEoCRInCgtuYW1lZF9wb3J0cxgRIAMoCzISLnNrZXAudjEuTmFtZWRQb3J0Eg0KBWF1ZGl0GBIgASgIEgwKBGlwdjYYEyABKAkSNwoLYW5ub3RhdGlvbnMYFCADKAsyIi5za2VwLnYxLkVuZHBvaW50LkFubm90YXRpb25zRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoJTmFtZWRQb3J0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKA0SDAoEcG9ydBgDIAEoDSIWChRMaXN0RW5kcG9pbnRzUmVxdWVzdCI9ChVMaXN0RW5kcG9pbnRzUmVzcG9uc2USJAoJZW5kcG9pbnRzGAEgAygLMhEuc2tlcC52MS5FbmRwb2ludCLGAgoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEjoKBmxhYmVscxgDIAMoCzIqLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0LkxhYmVsc0VudHJ5EicKC25hbWVkX3BvcnRzGAQgAygLMhIuc2tlcC52MS5OYW1lZFBvcnQSRAoLYW5ub3RhdGlvbnMYBSADKAsyLy5za2VwLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdC5Bbm5vdGF0aW9uc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USIwoIZW5kcG9pbnQYASABKAsyES5za2VwLnYxLkVuZHBvaW50IjgKFURlbGV0ZUVuZHBvaW50UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCSIYChZEZWxldGVFbmRwb2ludFJlc3BvbnNlIiYKCElkZW50aXR5EgoKAmlkGAEgASgNEg4KBmxhYmVscxgCIAMoCSIXChVMaXN0SWRlbnRpdGllc1JlcXVlc3QiPwoWTGlzdElkZW50aXRpZXNSZXNwb25zZRIlCgppZGVudGl0aWVzGAEgAygLMhEuc2tlcC52MS5JZGVudGl0eSJiCg5TZXJ2aWNlQmFja2VuZBIPCgdhZGRyZXNzGAEgASgJEgwKBHBvcnQYAiABKA0SDQoFc3RhdGUYAyABKAkSEAoId29ya2xvYWQYBCABKAkSEAoIcHJvdG9jb2wYBSABKAki/gEKB1NlcnZpY2USCgoCaWQYASABKA0SEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdHlwZRgEIAEoCRIPCgdhZGRyZXNzGAUgASgJEgwKBHBvcnQYBiABKA0SEAoIcHJvdG9jb2wYByABKAkSKQoIYmFja2VuZHMYCCADKAsyFy5za2VwLnYxLlNlcnZpY2VCYWNrZW5kEhEKCXBvcnRfbmFtZRgJIAEoCRIWCg5pbnRlcm5hbF9zY29wZRgKIAEoCBINCgVmbGFncxgLIAMoCRITCgtyZWRpcmVjdF90bxgMIAEoCRINCgVlcnJvchgNIAEoCSIVChNMaXN0U2VydmljZXNSZXF1ZXN0ImcKFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiIKCHNlcnZpY2VzGAEgAygLMhAuc2tlcC52MS5TZXJ2aWNlEisKDWFkZHJlc3NfcG9vbHMYAiADKAsyFC5za2VwLnYxLkFkZHJlc3NQb29sIlgKFlNldEJhY2tlbmRTdGF0ZVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCRIMCgRwb3J0GAIgASgNEhAKCHByb3RvY29sGAMgASgJEg0KBXN0YXRlGAQgASgJIlUKF1NldEJhY2tlbmRTdGF0ZVJlc3BvbnNlEigKB2JhY2tlbmQYASABKAsyFy5za2VwLnYxLlNlcnZpY2VCYWNrZW5kEhAKCHNlcnZpY2VzGAIgAygJImgKC0FkZHJlc3NQb29sEgwKBG5hbWUYASABKAkSEAoIZGlzYWJsZWQYAiABKAgSEwoLY29uZmxpY3RpbmcYAyABKAkSEQoJYWRkcmVzc2VzGAQgASgJEhEKCWF2YWlsYWJsZRgFIAEoCSJ4CgpQb2xpY3lSdWxlEgwKBGtpbmQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEZmlsZRgEIAEoCRIMCgRsaW5lGAUgASgNEgwKBHRleHQYBiABKAkSEQoJZW5kcG9pbnRzGAcgAygJIqkBCg5Qb2xpY3lNYXBFbnRyeRIRCglkaXJlY3Rpb24YASABKAkSEAoIaWRlbnRpdHkYAiABKA0SDgoGbGFiZWxzGAMgAygJEhAKCHByb3RvY29sGAQgASgJEgwKBHBvcnQYBSABKAkSDwoHdmVyZGljdBgGIAEoCRIOCgZjb29raWUYByABKA0SDQoFcnVsZXMYCCADKAkSEgoKcHJlY2VkZW5jZRgJIAEoDSIkChBHZXRQb2xpY3lSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJInMKEUdldFBvbGljeVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEiIKBXJ1bGVzGAIgAygLMhMuc2tlcC52MS5Qb2xpY3lSdWxlEigKB2VudHJpZXMYAyADKAsyFy5za2VwLnYxLlBvbGljeU1hcEVudHJ5IjwKFFdhaXRGb3JQb2xpY3lSZXF1ZXN0EhAKCHJldmlzaW9uGAEgASgEEhIKCnRpbWVvdXRfbXMYAiABKA0iKQoVV2FpdEZvclBvbGljeVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIjkKCFNldHRpbmdzEhMKC2VuZm9yY2VtZW50GAEgASgJEhgKEGF1ZGl0X25hbWVzcGFjZXMYAiADKAkiFAoSR2V0U2V0dGluZ3NSZXF1ZXN0IscBChNHZXRTZXR0aW5nc1Jlc3BvbnNlEiMKCHNldHRpbmdzGAEgASgLMhEuc2tlcC52MS5TZXR0aW5ncxIVCg1ob3N0X2ZpcmV3YWxsGAIgASgIEkEKC25vZGVfbGFiZWxzGAMgAygLMiwuc2tlcC52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlLk5vZGVMYWJlbHNFbnRyeRoxCg9Ob2RlTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJdChJTZXRTZXR0aW5nc1JlcXVlc3QSEwoLZW5mb3JjZW1lbnQYASABKAkSMgoQYXVkaXRfbmFtZXNwYWNlcxgCIAEoCzIYLnNrZXAudjEuQXVkaXROYW1lc3BhY2VzIiAKD0F1ZGl0TmFtZXNwYWNlcxINCgVuYW1lcxgBIAMoCSI6ChNTZXRTZXR0aW5nc1Jlc3BvbnNlEiMKCHNldHRpbmdzGAEgASgLMhEuc2tlcC52MS5TZXR0aW5ncyIyCg9TZXRBdWRpdFJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSDQoFYXVkaXQYAiABKAgiNwoQU2V0QXVkaXRSZXNwb25zZRIjCghlbmRwb2ludBgBIAEoCzIRLnNrZXAudjEuRW5kcG9pbnQiEgoQTGlzdE5vZGVzUmVxdWVzdCIxChFMaXN0Tm9kZXNSZXNwb25zZRIcCgVub2RlcxgBIAMoCzINLnNrZXAudjEuTm9kZSLxAQoETm9kZRIMCgRuYW1lGAEgASgJEg0KBWxvY2FsGAIgASgIEhEKCWFkZHJlc3NlcxgDIAMoCRIRCglwb2RfY2lkcnMYBCADKAkSDwoHcm91dGluZxgFIAEoCRIXCg90dW5uZWxfZW5kcG9pbnQYBiABKAkSEQoJZW5kcG9pbnRzGAcgASgNEg8KB3Byb2JsZW0YCCABKAkSKQoGbGFiZWxzGAkgAygLMhkuc2tlcC52MS5Ob2RlLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEysQgKBUFnZW50EkIKCUdldFN0YXR1cxIZLnNrZXAudjEuR2V0U3RhdHVzUmVxdWVzdBoaLnNrZXAudjEuR2V0U3RhdHVzUmVzcG9uc2USTgoNTGlzdEVuZHBvaW50cxIdLnNrZXAudjEuTGlzdEVuZHBvaW50c1JlcXVlc3QaHi5za2VwLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZRJRCg5DcmVhdGVFbmRwb2ludBIeLnNrZXAudjEuQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0Gh8uc2tlcC52MS5DcmVhdGVFbmRwb2ludFJlc3BvbnNlElEKDkRlbGV0ZUVuZHBvaW50Eh4uc2tlcC52MS5EZWxldGVFbmRwb2ludFJlcXVlc3QaHy5za2VwLnYxLkRlbGV0ZUVuZHBvaW50UmVzcG9uc2USUQoOTGlzdElkZW50aXRpZXMSHi5za2VwLnYxLkxpc3RJZGVudGl0aWVzUmVxdWVzdBofLnNrZXAudjEuTGlzdElkZW50aXRpZXNSZXNwb25zZRJLCgxMaXN0U2VydmljZXMSHC5za2VwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHS5za2VwLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlElQKD1NldEJhY2tlbmRTdGF0ZRIfLnNrZXAudjEuU2V0QmFja2VuZFN0YXRlUmVxdWVzdBogLnNrZXAudjEuU2V0QmFja2VuZFN0YXRlUmVzcG9uc2USQgoJR2V0UG9saWN5Ehkuc2tlcC52MS5HZXRQb2xpY3lSZXF1ZXN0Ghouc2tlcC52MS5HZXRQb2xpY3lSZXNwb25zZRJOCg1XYWl0Rm9yUG9saWN5Eh0uc2tlcC52MS5XYWl0Rm9yUG9saWN5UmVxdWVzdBoeLnNrZXAudjEuV2FpdEZvclBvbGljeVJlc3BvbnNlEkgKC0dldFNldHRpbmdzEhsuc2tlcC52MS5HZXRTZXR0aW5nc1JlcXVlc3QaHC5za2VwLnYxLkdldFNldHRpbmdzUmVzcG9uc2USSAoLU2V0U2V0dGluZ3MSGy5za2VwLnYxLlNldFNldHRpbmdzUmVxdWVzdBocLnNrZXAudjEuU2V0U2V0dGluZ3NSZXNwb25zZRI/CghTZXRBdWRpdBIYLnNrZXAudjEuU2V0QXVkaXRSZXF1ZXN0Ghkuc2tlcC52MS5TZXRBdWRpdFJlc3BvbnNlEkIKCUxpc3ROb2RlcxIZLnNrZXAudjEuTGlzdE5vZGVzUmVxdWVzdBoaLnNrZXAudjEuTGlzdE5vZGVzUmVzcG9uc2USSwoMTGlzdERuc05hbWVzEhwuc2tlcC52MS5MaXN0RG5zTmFtZXNSZXF1ZXN0Gh0uc2tlcC52MS5MaXN0RG5zTmFtZXNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message skep.v1.GetStatusRequest
@@ -832,6 +832,66 @@ export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@_
   messageDesc(file_skep_v1_agent, 22);
 
 /**
+ * @generated from message skep.v1.SetBackendStateRequest
+ */
+export type SetBackendStateRequest = Message<"skep.v1.SetBackendStateRequest"> & {
+  /**
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * TCP, UDP or SCTP; empty: TCP.
+   *
+   * @generated from field: string protocol = 3;
+   */
+  protocol: string;
+
+  /**
+   * active, quarantined or maintenance.
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+};
+
+/**
+ * Describes the message skep.v1.SetBackendStateRequest.
+ * Use `create(SetBackendStateRequestSchema)` to create a new message.
+ */
+export const SetBackendStateRequestSchema: GenMessage<SetBackendStateRequest> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 23);
+
+/**
+ * @generated from message skep.v1.SetBackendStateResponse
+ */
+export type SetBackendStateResponse = Message<"skep.v1.SetBackendStateResponse"> & {
+  /**
+   * @generated from field: skep.v1.ServiceBackend backend = 1;
+   */
+  backend?: ServiceBackend | undefined;
+
+  /**
+   * Those that it serves, with their namespaces.
+   *
+   * @generated from field: repeated string services = 2;
+   */
+  services: string[];
+};
+
+/**
+ * Describes the message skep.v1.SetBackendStateResponse.
+ * Use `create(SetBackendStateResponseSchema)` to create a new message.
+ */
+export const SetBackendStateResponseSchema: GenMessage<SetBackendStateResponse> = /*@__PURE__*/
+  messageDesc(file_skep_v1_agent, 24);
+
+/**
  * A pool of load balancers' addresses.
  *
  * @generated from message skep.v1.AddressPool
@@ -872,7 +932,7 @@ export type AddressPool = Message<"skep.v1.AddressPool"> & {
  * Use `create(AddressPoolSchema)` to create a new message.
  */
 export const AddressPoolSchema: GenMessage<AddressPool> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 23);
+  messageDesc(file_skep_v1_agent, 25);
 
 /**
  * @generated from message skep.v1.PolicyRule
@@ -921,7 +981,7 @@ export type PolicyRule = Message<"skep.v1.PolicyRule"> & {
  * Use `create(PolicyRuleSchema)` to create a new message.
  */
 export const PolicyRuleSchema: GenMessage<PolicyRule> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 24);
+  messageDesc(file_skep_v1_agent, 26);
 
 /**
  * @generated from message skep.v1.PolicyMapEntry
@@ -982,7 +1042,7 @@ export type PolicyMapEntry = Message<"skep.v1.PolicyMapEntry"> & {
  * Use `create(PolicyMapEntrySchema)` to create a new message.
  */
 export const PolicyMapEntrySchema: GenMessage<PolicyMapEntry> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 25);
+  messageDesc(file_skep_v1_agent, 27);
 
 /**
  * @generated from message skep.v1.GetPolicyRequest
@@ -1001,7 +1061,7 @@ export type GetPolicyRequest = Message<"skep.v1.GetPolicyRequest"> & {
  * Use `create(GetPolicyRequestSchema)` to create a new message.
  */
 export const GetPolicyRequestSchema: GenMessage<GetPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 26);
+  messageDesc(file_skep_v1_agent, 28);
 
 /**
  * @generated from message skep.v1.GetPolicyResponse
@@ -1028,7 +1088,7 @@ export type GetPolicyResponse = Message<"skep.v1.GetPolicyResponse"> & {
  * Use `create(GetPolicyResponseSchema)` to create a new message.
  */
 export const GetPolicyResponseSchema: GenMessage<GetPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 27);
+  messageDesc(file_skep_v1_agent, 29);
 
 /**
  * @generated from message skep.v1.WaitForPolicyRequest
@@ -1050,7 +1110,7 @@ export type WaitForPolicyRequest = Message<"skep.v1.WaitForPolicyRequest"> & {
  * Use `create(WaitForPolicyRequestSchema)` to create a new message.
  */
 export const WaitForPolicyRequestSchema: GenMessage<WaitForPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 28);
+  messageDesc(file_skep_v1_agent, 30);
 
 /**
  * @generated from message skep.v1.WaitForPolicyResponse
@@ -1067,7 +1127,7 @@ export type WaitForPolicyResponse = Message<"skep.v1.WaitForPolicyResponse"> & {
  * Use `create(WaitForPolicyResponseSchema)` to create a new message.
  */
 export const WaitForPolicyResponseSchema: GenMessage<WaitForPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 29);
+  messageDesc(file_skep_v1_agent, 31);
 
 /**
  * @generated from message skep.v1.Settings
@@ -1093,7 +1153,7 @@ export type Settings = Message<"skep.v1.Settings"> & {
  * Use `create(SettingsSchema)` to create a new message.
  */
 export const SettingsSchema: GenMessage<Settings> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 30);
+  messageDesc(file_skep_v1_agent, 32);
 
 /**
  * @generated from message skep.v1.GetSettingsRequest
@@ -1106,7 +1166,7 @@ export type GetSettingsRequest = Message<"skep.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 31);
+  messageDesc(file_skep_v1_agent, 33);
 
 /**
  * @generated from message skep.v1.GetSettingsResponse
@@ -1135,7 +1195,7 @@ export type GetSettingsResponse = Message<"skep.v1.GetSettingsResponse"> & {
  * Use `create(GetSettingsResponseSchema)` to create a new message.
  */
 export const GetSettingsResponseSchema: GenMessage<GetSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 32);
+  messageDesc(file_skep_v1_agent, 34);
 
 /**
  * @generated from message skep.v1.SetSettingsRequest
@@ -1159,7 +1219,7 @@ export type SetSettingsRequest = Message<"skep.v1.SetSettingsRequest"> & {
  * Use `create(SetSettingsRequestSchema)` to create a new message.
  */
 export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 33);
+  messageDesc(file_skep_v1_agent, 35);
 
 /**
  * @generated from message skep.v1.AuditNamespaces
@@ -1176,7 +1236,7 @@ export type AuditNamespaces = Message<"skep.v1.AuditNamespaces"> & {
  * Use `create(AuditNamespacesSchema)` to create a new message.
  */
 export const AuditNamespacesSchema: GenMessage<AuditNamespaces> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 34);
+  messageDesc(file_skep_v1_agent, 36);
 
 /**
  * @generated from message skep.v1.SetSettingsResponse
@@ -1193,7 +1253,7 @@ export type SetSettingsResponse = Message<"skep.v1.SetSettingsResponse"> & {
  * Use `create(SetSettingsResponseSchema)` to create a new message.
  */
 export const SetSettingsResponseSchema: GenMessage<SetSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 35);
+  messageDesc(file_skep_v1_agent, 37);
 
 /**
  * @generated from message skep.v1.SetAuditRequest
@@ -1217,7 +1277,7 @@ export type SetAuditRequest = Message<"skep.v1.SetAuditRequest"> & {
  * Use `create(SetAuditRequestSchema)` to create a new message.
  */
 export const SetAuditRequestSchema: GenMessage<SetAuditRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 36);
+  messageDesc(file_skep_v1_agent, 38);
 
 /**
  * @generated from message skep.v1.SetAuditResponse
@@ -1234,7 +1294,7 @@ export type SetAuditResponse = Message<"skep.v1.SetAuditResponse"> & {
  * Use `create(SetAuditResponseSchema)` to create a new message.
  */
 export const SetAuditResponseSchema: GenMessage<SetAuditResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 37);
+  messageDesc(file_skep_v1_agent, 39);
 
 /**
  * @generated from message skep.v1.ListNodesRequest
@@ -1247,7 +1307,7 @@ export type ListNodesRequest = Message<"skep.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 38);
+  messageDesc(file_skep_v1_agent, 40);
 
 /**
  * @generated from message skep.v1.ListNodesResponse
@@ -1264,7 +1324,7 @@ export type ListNodesResponse = Message<"skep.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 39);
+  messageDesc(file_skep_v1_agent, 41);
 
 /**
  * @generated from message skep.v1.Node
@@ -1331,7 +1391,7 @@ export type Node = Message<"skep.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_skep_v1_agent, 40);
+  messageDesc(file_skep_v1_agent, 42);
 
 /**
  * @generated from service skep.v1.Agent
@@ -1386,6 +1446,16 @@ export const Agent: GenService<{
     methodKind: "unary";
     input: typeof ListServicesRequestSchema;
     output: typeof ListServicesResponseSchema;
+  },
+  /**
+   * Takes a backend out of what new connections get, or back into it, for all services that it serves. Kept over restarts, until it is gone.
+   *
+   * @generated from rpc skep.v1.Agent.SetBackendState
+   */
+  setBackendState: {
+    methodKind: "unary";
+    input: typeof SetBackendStateRequestSchema;
+    output: typeof SetBackendStateResponseSchema;
   },
   /**
    * @generated from rpc skep.v1.Agent.GetPolicy
