@@ -41,9 +41,14 @@ describe("docs/flows.md", () => {
   });
 
   it("shows a configuration of flow logs that is taken", () => {
-    const [[name, text] = ["", ""]] = fileBlocks(page, "yaml");
-    const { documents, diagnostics } = parseYaml(name, text);
-    expect(diagnostics).toEqual([]);
-    expect(flowLogsOf(toValue(documents[0]!.root))).toMatchObject([{ name: "drops", maxBytes: 50 << 20 }]);
+    const taken = fileBlocks(page, "yaml").flatMap(([name, text]) => {
+      const { documents, diagnostics } = parseYaml(name, text);
+      expect(diagnostics).toEqual([]);
+      return flowLogsOf(toValue(documents[0]!.root));
+    });
+    expect(taken).toMatchObject([
+      { name: "drops", maxBytes: 50 << 20 },
+      { name: "who-with-whom", aggregationMs: 30_000 },
+    ]);
   });
 });

@@ -155,8 +155,9 @@ export class FlowLogs {
     const { nodeName, now, log: logger } = this.#settings;
     const onError = (error: unknown): void =>
       logger.error("flows are not written", { file: log.filePath, error: errorText(error) });
-    const { include, exclude, fieldMask, end } = log;
-    const options = { include, exclude, fieldMask, ...(end === undefined ? {} : { end }) };
+    const { include, exclude, fieldMask, fieldAggregate = [], aggregationMs = 0, end } = log;
+    const aggregation = { fieldAggregate, aggregationMs };
+    const options = { include, exclude, fieldMask, ...aggregation, ...(end === undefined ? {} : { end }) };
     return new FlowExporter({ ...options, nodeName, now, sink: this.#sinkOf(log, onError), onError });
   }
 

@@ -26,6 +26,7 @@ describe("where skep up is told that flows go", () => {
       hubbleExportAllowlist: ['{"verdict":["DROPPED"]} {"source_pod":["a/"]}'],
       hubbleExportDenylist: ['{"protocol":["udp"]}'],
       hubbleExportFieldmask: ["time,source.pod_name", "verdict"],
+      ...{ hubbleExportFieldaggregate: ["verdict,source"], hubbleExportAggregationInterval: "1m" },
       hubbleFlowlogsConfigPath: "flows.yaml",
     });
     expect(flowLogs).toMatchObject({
@@ -33,6 +34,7 @@ describe("where skep up is told that flows go", () => {
         ...{ filePath: resolve("out/flows.log"), maxBytes: 10 << 20, maxBackups: 5, compress: true },
         ...{ include: [{ verdict: [flow.Verdict.DROPPED] }, { sourcePod: ["a/"] }], exclude: [{ protocol: ["udp"] }] },
         fieldMask: ["time", "source.pod_name", "verdict"],
+        ...{ fieldAggregate: ["verdict", "source"], aggregationMs: 60_000 },
       },
       configPath: resolve("flows.yaml"),
     });
@@ -57,6 +59,8 @@ describe("where skep up is told that flows go", () => {
   });
 
   test.each([
+    [{ hubbleExportFieldaggregate: ["verdict"] }, /go together/],
+    [{ hubbleExportAggregationInterval: "5s" }, /go together/],
     [{ hubbleExportAllowlist: ["{}"] }, /--hubble-export-file-path is missing/],
     [
       { hubbleExportFilePath: "x", hubbleExportDenylist: ["verdict"] },

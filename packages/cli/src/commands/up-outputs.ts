@@ -25,6 +25,8 @@ export interface OutputFlags {
   readonly hubbleExportAllowlist?: readonly string[];
   readonly hubbleExportDenylist?: readonly string[];
   readonly hubbleExportFieldmask?: readonly string[];
+  readonly hubbleExportFieldaggregate?: readonly string[];
+  readonly hubbleExportAggregationInterval?: string;
   readonly hubbleFlowlogsConfigPath?: string;
   readonly otlpEndpoint?: string;
   readonly otlpSignals: string;
@@ -81,11 +83,18 @@ function filtersOf(list: string, texts: readonly string[]): flow.FlowFilter[] {
   }
 }
 
+const pathsOf = (texts: readonly string[] = []): string[] =>
+  texts.flatMap((text) => text.split(/[\s,]+/)).filter(Boolean);
+
 function flowLogsOf(flags: OutputFlags): FlowLogOptions | null {
   const { hubbleExportFilePath: path, hubbleFlowlogsConfigPath: config } = flags;
   const [allow, deny] = [flags.hubbleExportAllowlist ?? [], flags.hubbleExportDenylist ?? []];
-  const fieldMask = (flags.hubbleExportFieldmask ?? []).flatMap((text) => text.split(/[\s,]+/)).filter(Boolean);
-  if (path === undefined && allow.length + deny.length + fieldMask.length > 0)
+  const fieldMask = pathsOf(flags.hubbleExportFieldmask);
+  const fieldAggregate = pathsOf(flags.hubbleExportFieldaggregate);
+  const aggregationMs = durationOption(flags.hubbleExportAggregationInterval ?? "0s");
+  if (fieldAggregate.length > 0 !== aggregationMs > 0)
+    throw usageError("--hubble-export-fieldaggregate and --hubble-export-aggregation-interval go together");
+  if (path === undefined && allow.length + deny.length + fieldMask.length + fieldAggregate.length > 0)
     throw usageError("--hubble-export-file-path is missing: where the flows of the other --hubble-export flags go");
   if (path === undefined && config === undefined) return null;
   const fixed = path === undefined ? null : path === "stdout" ? path : resolve(path);
@@ -93,6 +102,7 @@ function flowLogsOf(flags: OutputFlags): FlowLogOptions | null {
     ...(fixed !== null && {
       fixed: {
         ...{ filePath: fixed, fieldMask },
+        ...(aggregationMs > 0 && { fieldAggregate, aggregationMs }),
         include: filtersOf("allowlist", allow),
         exclude: filtersOf("denylist", deny),
         maxBytes: flags.hubbleExportFileMaxSizeMb << 20,

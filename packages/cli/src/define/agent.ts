@@ -147,6 +147,8 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--hubble-export-allowlist <filters>", "only flows that one of these filters in JSON takes", collect)
     .option("--hubble-export-denylist <filters>", "none that one of these takes", collect)
     .option("--hubble-export-fieldmask <paths>", "only these fields: time,source.pod_name,verdict", collect)
+    .option("--hubble-export-fieldaggregate <paths>", "one line with counts for flows alike in these fields", collect)
+    .option("--hubble-export-aggregation-interval <time>", "for how long such flows gather: 30s")
     .option(
       "--hubble-flowlogs-config-path <file>",
       "several such outputs, in Cilium's YAML; read again when it changes",

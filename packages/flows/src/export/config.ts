@@ -4,6 +4,7 @@
  */
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { flow } from "@skep/api";
+import { EvaluationError, durationOf } from "../filter/cel/operations.ts";
 import { compileFilters } from "../filter/filter.ts";
 import { compileMask } from "../filter/mask.ts";
 
@@ -17,6 +18,10 @@ export interface FlowLog {
   /** `stdout`: the agent's own output. */
   readonly filePath: string;
   readonly fieldMask: readonly string[];
+  /** Flows that are alike in these are written as one, with counts. */
+  readonly fieldAggregate?: readonly string[];
+  /** Of those, in milliseconds. */
+  readonly aggregationMs?: number;
   readonly include: readonly flow.FlowFilter[];
   readonly exclude: readonly flow.FlowFilter[];
   /** Nanoseconds since 1970. */
@@ -35,6 +40,7 @@ const isObject = (value: unknown): value is Loose =>
 
 const KEYS = [
   ...["name", "filePath", "fieldMask", "includeFilters", "excludeFilters", "end"],
+  ...["fieldAggregate", "aggregationInterval"],
   ...["fileMaxSizeMb", "fileMaxBackups", "fileCompress"],
 ];
 
@@ -79,9 +85,28 @@ export function checkFlowLog(log: FlowLog, where: string): void {
   try {
     compileFilters(log.include, log.exclude);
     compileMask(flow.FlowSchema, log.fieldMask);
+    compileMask(flow.FlowSchema, log.fieldAggregate ?? []);
   } catch (cause) {
     throw new FlowLogError(`${where}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+  const [fields, milliseconds] = [log.fieldAggregate?.length ?? 0, log.aggregationMs ?? 0];
+  if (milliseconds > 0 && fields === 0) throw new FlowLogError(`${where}: an aggregationInterval needs fieldAggregate`);
+  if (milliseconds === 0 && fields > 0) throw new FlowLogError(`${where}: fieldAggregate needs an aggregationInterval`);
+  if (milliseconds > MAX_AGGREGATION_MS) throw new FlowLogError(`${where}: an aggregationInterval is at most 24h`);
+}
+
+const MAX_AGGREGATION_MS = 86_400_000;
+
+/** As Go writes durations: `30s`, `1m30s`. */
+function intervalOf(of: Loose, where: string): number {
+  const value = of["aggregationInterval"] ?? "0s";
+  try {
+    const milliseconds = Number(durationOf(typeof value === "string" ? value : "").nanoseconds) / 1e6;
+    if (milliseconds >= 0) return Math.ceil(milliseconds);
+  } catch (error) {
+    if (!(error instanceof EvaluationError)) throw error;
+  }
+  throw new FlowLogError(`${where}: aggregationInterval is a duration such as 30s, not ${JSON.stringify(value)}`);
 }
 
 function flowLogOf(value: unknown, at: number): FlowLog {
@@ -97,6 +122,8 @@ function flowLogOf(value: unknown, at: number): FlowLog {
   const maxBackups = numberOf(value, "fileMaxBackups", where);
   const log: FlowLog = {
     ...{ name, filePath, fieldMask },
+    fieldAggregate: listOf(value, "fieldAggregate", where).map(String),
+    aggregationMs: intervalOf(value, where),
     include: filtersOf(value, "includeFilters", where),
     exclude: filtersOf(value, "excludeFilters", where),
     ...(end === undefined ? {} : { end }),

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { flow } from "@skep/api";
 import { context, event } from "../../test/fixtures.ts";
 import { agentStarted, FlowExporter, type FlowExporterOptions, FlowLogError, flowLogsOf } from "../index.ts";
-import { parseFilters, RotatingFile, recordOf } from "../index.ts";
+import { parseFilters, RotatingFile, recordOf, recordOfFlow } from "../index.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -110,6 +110,78 @@ describe("an exporter", () => {
     expect(lines[0]).not.toContain("destination");
   });
 
+  describe("that aggregates", () => {
+    const fields = { fieldAggregate: ["source.pod_name", "verdict"], aggregationMs: 30_000 };
+    const counted = (): unknown[] =>
+      lines.map((line) => {
+        const { flow: written, node_name: node } = JSON.parse(line) as {
+          flow: Record<string, unknown>;
+          node_name: string;
+        };
+        return { ...written, node };
+      });
+    const directed = (direction: flow.TrafficDirection, seconds: bigint): ReturnType<typeof recordOf> =>
+      recordOfFlow(
+        create(flow.FlowSchema, {
+          ...{ verdict: flow.Verdict.FORWARDED, trafficDirection: direction, time: { seconds }, nodeName: "n" },
+          ...{ source: { podName: "xwing", namespace: "default" }, uuid: `${seconds}` },
+        }),
+      );
+    const three = [
+      directed(flow.TrafficDirection.EGRESS, 1n),
+      directed(flow.TrafficDirection.INGRESS, 2n),
+      directed(flow.TrafficDirection.EGRESS, 3n),
+      directed(flow.TrafficDirection.TRAFFIC_DIRECTION_UNKNOWN, 4n),
+    ];
+    const one = {
+      ...{ time: "1970-01-01T00:00:01Z", verdict: "FORWARDED", source: { pod_name: "xwing" }, node: "n" },
+      aggregate: { ingress_flow_count: 1, egress_flow_count: 2, unknown_direction_flow_count: 1 },
+    };
+
+    it("writes one flow for those that are alike, with the time of the first and counts by direction", async () => {
+      const some = exporter(fields);
+      for (const each of three) some.add(each);
+      some.add(drop);
+      some.flush();
+      expect(lines).toEqual([]);
+      await some.close();
+      expect(counted()).toEqual([one, expect.objectContaining({ verdict: "DROPPED", source: { pod_name: "xwing" } })]);
+    });
+
+    it("keeps the counts under a mask, and leaves losses as they are", async () => {
+      const some = exporter({ ...fields, fieldMask: ["verdict"] });
+      for (const each of three) some.add(each);
+      some.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, 7n);
+      await some.close();
+      expect(lines[0]).toContain('"num_events_lost":"7"');
+      lines.shift();
+      expect(counted()).toEqual([{ verdict: "FORWARDED", aggregate: one.aggregate, node: "n" }]);
+    });
+
+    it("writes when the interval is over, and begins anew", () => {
+      vi.useFakeTimers();
+      try {
+        const some = exporter(fields);
+        for (let round = 0; round < 2; round++) {
+          for (const each of three) some.add(each);
+          vi.advanceTimersByTime(29_999);
+          expect(lines).toHaveLength(round);
+          vi.advanceTimersByTime(1000);
+        }
+        expect(counted()).toEqual([one, one]);
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+
+    it("holds no more than so many different ones", () => {
+      const some = exporter({ fieldAggregate: ["uuid"], aggregationMs: 30_000 });
+      for (let at = 0n; at < 16_384n; at++) some.add(directed(flow.TrafficDirection.EGRESS, at));
+      some.flush();
+      expect(lines).toHaveLength(16_384);
+    });
+  });
+
   it("ends when its time has come", () => {
     let now = 5n;
     const timed = exporter({ end: 6n, now: () => now });
@@ -144,6 +216,7 @@ describe("Cilium's configuration of flow logs", () => {
         {
           ...log,
           fieldMask: ["time", "source.namespace"],
+          ...{ fieldAggregate: ["source", "verdict"], aggregationInterval: "1m30s" },
           includeFilters: [{ source_pod: ["default/"], event_type: [{ type: 1 }] }],
           excludeFilters: [{ verdict: ["FORWARDED"] }],
           end: "2026-10-09T23:59:59-07:00",
@@ -154,12 +227,15 @@ describe("Cilium's configuration of flow logs", () => {
     expect(read).toMatchObject({
       ...log,
       fieldMask: ["time", "source.namespace"],
+      ...{ fieldAggregate: ["source", "verdict"], aggregationMs: 90_000 },
       include: [{ sourcePod: ["default/"], eventType: [{ type: 1 }] }],
       exclude: [{ verdict: [flow.Verdict.FORWARDED] }],
       end: BigInt(Date.UTC(2026, 9, 10, 6, 59, 59)) * 1_000_000n,
       ...{ maxBytes: 2 << 20, maxBackups: 7, compress: true },
     });
     expect(flowLogsOf(null)).toEqual([]);
+    const off = { flowLogs: [{ ...log, fieldAggregate: [], aggregationInterval: "0s" }] };
+    expect(flowLogsOf(off)).toMatchObject([{ fieldAggregate: [], aggregationMs: 0 }]);
   });
 
   it.each([
@@ -170,6 +246,12 @@ describe("Cilium's configuration of flow logs", () => {
     [{ flowLogs: [log, { ...log, name: "b" }] }, /two flow logs have the filePath/],
     [{ flowLogs: [{ ...log, fileMaxSizeMB: 1 }] }, /fileMaxSizeMB is none of/],
     [{ flowLogs: [{ ...log, fileMaxBackups: -1 }] }, /whole number/],
+    [{ flowLogs: [{ ...log, fieldAggregate: ["verdict"] }] }, /needs an aggregationInterval/],
+    [{ flowLogs: [{ ...log, aggregationInterval: "5s" }] }, /needs fieldAggregate/],
+    [{ flowLogs: [{ ...log, fieldAggregate: ["verdict"], aggregationInterval: "soon" }] }, /duration such as 30s/],
+    [{ flowLogs: [{ ...log, fieldAggregate: ["verdict"], aggregationInterval: "-5s" }] }, /duration such as 30s/],
+    [{ flowLogs: [{ ...log, fieldAggregate: ["verdict"], aggregationInterval: "25h" }] }, /at most 24h/],
+    [{ flowLogs: [{ ...log, fieldAggregate: ["nope"], aggregationInterval: "5s" }] }, /flow log a: .*nope/],
     [{ flowLogs: [{ ...log, end: "soon" }] }, /end is a time such as/],
     [{ flowLogs: [{ ...log, fieldMask: ["nope"] }] }, /flow log a: .*nope/],
     [{ flowLogs: [{ ...log, includeFilters: [{ verdict: ["NO"] }] }] }, /includeFilters: .* is no flow filter/],

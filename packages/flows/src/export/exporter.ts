@@ -9,6 +9,7 @@ import type { FlowRecord } from "../decode/record.ts";
 import { compileFilters } from "../filter/filter.ts";
 import { compileMask } from "../filter/mask.ts";
 import { jsonLine } from "../json.ts";
+import { Aggregator } from "./aggregator.ts";
 
 /** Where lines go. */
 export interface LineSink {
@@ -22,7 +23,11 @@ export interface FlowExporterOptions {
   readonly exclude?: readonly flow.FlowFilter[];
   /** As `source.pod_name`; none: all fields. */
   readonly fieldMask?: readonly string[];
-  /** Nanoseconds since 1970: nothing is written from then on. */
+  /** Flows that are alike in these fields are written as one, with counts; none: each is written. */
+  readonly fieldAggregate?: readonly string[];
+  /** Milliseconds for which flows gather; 0: each is written. */
+  readonly aggregationMs?: number;
+  /** Nanoseconds since 1970: nothing is written from then on, but for what had gathered. */
   readonly end?: bigint;
   readonly nodeName: string;
   /** Nanoseconds since 1970. */
@@ -35,12 +40,16 @@ export interface FlowExporterOptions {
 /** Lines wait so long for others, in milliseconds; and no more characters do. */
 const GATHER_MS = 100;
 const GATHER_TEXT = 256 << 10;
+/** So many different flows gather; then they are written before their time. */
+const MAX_GROUPS = 16_384;
 
 export class FlowExporter {
   readonly #options: FlowExporterOptions;
   readonly #matches: (message: flow.Flow) => boolean;
   readonly #mask: (message: flow.Flow) => flow.Flow;
   readonly #isFiltered: boolean;
+  readonly #aggregator: Aggregator | null;
+  #aggregation: NodeJS.Timeout | null = null;
   #text = "";
   #lines = 0;
   #written = 0;
@@ -51,7 +60,8 @@ export class FlowExporter {
   /** Throws FilterError. */
   constructor(options: FlowExporterOptions) {
     this.#options = options;
-    const { include = [], exclude = [], fieldMask = [] } = options;
+    const { include = [], exclude = [], fieldMask = [], fieldAggregate = [], aggregationMs = 0 } = options;
+    this.#aggregator = fieldAggregate.length > 0 && aggregationMs > 0 ? new Aggregator(fieldAggregate) : null;
     this.#matches = compileFilters(include, exclude);
     this.#isFiltered = include.length > 0;
     this.#mask = compileMask<flow.Flow>(flow.FlowSchema, fieldMask);
@@ -75,7 +85,25 @@ export class FlowExporter {
 
   add(record: FlowRecord): void {
     if (!this.isActive || !this.#matches(record.flow)) return;
-    this.#put({ case: "flow", value: this.#mask(record.flow) }, record.nodeName, record.time);
+    if (this.#aggregator) this.#gather(this.#aggregator, record);
+    else this.#put({ case: "flow", value: this.#mask(record.flow) }, record.nodeName, record.time);
+  }
+
+  #gather(aggregator: Aggregator, record: FlowRecord): void {
+    aggregator.add(record);
+    if (aggregator.size >= MAX_GROUPS) this.#putGathered();
+    else this.#aggregation ??= setTimeout(() => this.#putGathered(), this.#options.aggregationMs).unref();
+  }
+
+  #putGathered(): void {
+    if (this.#aggregation) clearTimeout(this.#aggregation);
+    this.#aggregation = null;
+    for (const { message, nodeName, time } of this.#aggregator?.take() ?? []) {
+      const value = this.#mask(message);
+      // The counts are what it is written for: no mask takes them away.
+      if (message.aggregate) value.aggregate = message.aggregate;
+      this.#put({ case: "flow", value }, nodeName, time);
+    }
   }
 
   /** What is no flow is in no filter that includes. */
@@ -116,7 +144,9 @@ export class FlowExporter {
     }
   }
 
+  /** Writes what has gathered. */
   close(): Promise<void> {
+    this.#putGathered();
     this.flush();
     return this.#options.sink.close();
   }
