@@ -17,16 +17,23 @@ import {
   type Drop,
   EGRESS,
   EXTERNAL,
+  EXTERNAL6,
+  EXTERNAL6_OTHER,
   EXTERNAL_OTHER,
+  FRONT,
+  FRONT6,
   HTTP,
   NODE,
+  NODE6,
   OTHER_HTTP,
   SERVICE_DOCUMENT,
+  TRANSLATED,
   ZONE,
 } from "./ground.ts";
 
 const DROP = 1;
 const POD_CIDR = "10.244.0.0/16";
+const POD_CIDR6 = "fd00:10:244::/112";
 
 export const must = <T>(value: T | null | undefined, what: string): T => {
   if (value === null || value === undefined) throw new Error(`${what} is missing`);
@@ -39,17 +46,42 @@ export const addressOf = (text: string): Address => must(parseAddress(text), tex
 export function wireOutside(host: Namespace, outside: Namespace): void {
   for (const name of ["all", "default"]) host.setSysctl(`net/ipv4/conf/${name}/rp_filter`, "0");
   host.setSysctl("net/ipv4/ip_forward", "1");
+  host.setSysctl("net/ipv6/conf/all/forwarding", "1");
   const { host: near, peer } = host.createVeth("out0", { namespace: outside, name: "eth0" });
+  for (const [namespace, name] of [
+    [host, "out0"],
+    [outside, "eth0"],
+  ] as const)
+    for (const [key, value] of Object.entries({ accept_dad: "0", accept_ra: "0" }))
+      namespace.setSysctl(`net/ipv6/conf/${name}/${key}`, value);
   host.addAddress(near.index, { address: addressOf(NODE), length: 24 });
+  host.addAddress(near.index, { address: addressOf(NODE6), length: 64 });
   host.addAddress(near.index, { address: addressOf(EGRESS), length: 32 });
   for (const text of [EXTERNAL, EXTERNAL_OTHER])
     outside.addAddress(peer.index, { address: addressOf(text), length: 24 });
+  // The longer prefix is who answers (RFC 6724, rule 8).
+  outside.addAddress(peer.index, { address: addressOf(EXTERNAL6), length: 128 });
+  outside.addAddress(peer.index, { address: addressOf(EXTERNAL6_OTHER), length: 64 });
   host.setUp(near.index, true);
   outside.setUp(peer.index, true);
-  outside.addRoute({
-    destination: { address: addressOf("10.244.0.0"), length: 16 },
-    gateway: addressOf(NODE),
-    interface: peer.index,
+  const byNode: readonly (readonly [string, number, string])[] = [
+    ["10.244.0.0", 16, NODE],
+    ["fd00:10:244::", 112, NODE6],
+    [FRONT, 32, NODE],
+    [FRONT6, 128, NODE6],
+    [TRANSLATED, 96, NODE6],
+  ];
+  for (const [destination, length, gateway] of byNode)
+    outside.addRoute({
+      destination: { address: addressOf(destination), length },
+      gateway: addressOf(gateway),
+      interface: peer.index,
+    });
+  // What workloads send there leaves by the interface where it is translated.
+  host.addRoute({
+    destination: { address: addressOf(TRANSLATED), length: 96 },
+    gateway: addressOf(EXTERNAL6),
+    interface: near.index,
   });
 }
 
@@ -82,9 +114,20 @@ export class AgentGround {
     const log = createLogger({ write: (line) => this.#note(line), now, format: "json" });
     return new Agent({
       ...{ machine: this.#machine, directory: this.#policies, run: this.folder, state: join(this.folder, "state") },
-      ...{ ...this.#place, podCidr: POD_CIDR, serviceCidr: "10.96.0.0/16", nodeName: "node1", watch: false, log },
+      ...{
+        ...this.#place,
+        podCidr: POD_CIDR,
+        podCidr6: POD_CIDR6,
+        serviceCidr: "10.96.0.0/16",
+        nodeName: "node1",
+        watch: false,
+        log,
+      },
       ...{ hostFirewall: true, nodeLabels: { "kubernetes.io/hostname": "node1", "topology.kubernetes.io/zone": ZONE } },
-      ...{ devices: ["out0"], masquerade: false, egressGateway: true },
+      ...{ devices: ["out0"], masquerade: true, egressGateway: true },
+      ...{ nat46x64: "gateway", loadBalancer: { nat46x64: true } },
+      // The world routes to workloads; what is of the other family there has the node's address.
+      nonMasqueradeCidrs: ["192.0.2.0/24", "2001:db8::/64"],
     });
   }
 

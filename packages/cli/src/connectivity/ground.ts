@@ -9,10 +9,21 @@ import type { Answer } from "../demo/workload.ts";
 export interface Actor {
   readonly name: string;
   readonly address: string;
+  /** Of IPv6. */
+  readonly address6: string;
   /** An HTTP request on a connection of its own. */
-  request(host: string, options: { readonly port: number; readonly timeout: number }): Promise<Answer>;
+  request(host: string, options: Question): Promise<Answer>;
+  /** A datagram and its answer. */
+  datagram(host: string, options: Question): Promise<Answer>;
   /** An ICMP echo; null: this actor has no way to send one. */
   readonly ping: ((host: string, timeout: number) => Promise<boolean>) | null;
+}
+
+export interface Question {
+  readonly port: number;
+  readonly timeout: number;
+  /** Bytes of the answer; default a line. */
+  readonly size?: number;
 }
 
 export type Drop = Pick<
@@ -44,6 +55,8 @@ export interface Ground {
   capture(): () => Uint8Array;
   /** Milliseconds that a packet which is dropped may be waited for. */
   readonly patience: number;
+  /** Bytes of the longest answer that its stacks can send across IP families to a client of this one; `udp`: in a datagram. */
+  readonly longest: { readonly 4: number; readonly 6: number; readonly udp: number };
   sleep(ms: number): Promise<void>;
   /** Lets time go on until the play is over. */
   run<T>(play: Promise<T>): Promise<T>;
@@ -74,6 +87,15 @@ export const CAST: readonly CastMember[] = [
 export const EXTERNAL = "192.0.2.2";
 export const EXTERNAL_OTHER = "192.0.2.3";
 export const NODE = "192.0.2.1";
+export const EXTERNAL6 = "2001:db8::2";
+export const EXTERNAL6_OTHER = "2001:db8::3";
+export const NODE6 = "2001:db8::1";
+/** The node's services for the outside, which sends to them by the node. */
+export const FRONT = "198.51.100.50";
+export const FRONT6 = "2001:db8:50::1";
+export const FRONT_PORT = 31_080;
+/** IPv4 hosts behind the node's gateway (RFC 6052). */
+export const TRANSLATED = "64:ff9b::";
 /** Of the host too: what an egress gateway gives. */
 export const EGRESS = "192.0.2.10";
 export const SERVICE = "10.96.0.50";

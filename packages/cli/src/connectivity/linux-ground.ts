@@ -10,7 +10,17 @@ import { type LinuxMachine, openLinux, openPacketSocket, spawnWorkload, unmountP
 import { type CapturedPacket, buildPacket, formatAddress, linkTypes, parsePacket, writePcapng } from "@skep/net";
 import { endChild, Pilot, sleep, until, workload } from "../demo/stage.ts";
 import { addressOf, AgentGround, isServer, must, wireOutside } from "./agent-ground.ts";
-import { type Actor, CAST, EXTERNAL, EXTERNAL_OTHER, type Ground, NODE } from "./ground.ts";
+import {
+  type Actor,
+  CAST,
+  EXTERNAL,
+  EXTERNAL6,
+  EXTERNAL6_OTHER,
+  EXTERNAL_OTHER,
+  type Ground,
+  NODE,
+  NODE6,
+} from "./ground.ts";
 
 const START_MS = 10_000;
 const ASK_MS = 5;
@@ -32,6 +42,7 @@ class Closers {
 interface Seat {
   readonly name: string;
   readonly address: string;
+  readonly address6: string;
   readonly netnsPath: string;
   readonly cgroupPath: string;
   readonly serves: boolean;
@@ -146,6 +157,7 @@ async function open(closers: Closers): Promise<Ground> {
     return [
       {
         ...{ name: member.name, address: formatAddress(endpoint.address), serves: isServer(member) },
+        address6: formatAddress(must(endpoint.address6, member.name)),
         ...{ netnsPath: agent.netnsPath(record), cgroupPath: agent.cgroupPath(record) },
       },
       (host, timeout) => ping(machine, endpoint, { netns: record.netns, host, timeout }),
@@ -154,24 +166,27 @@ async function open(closers: Closers): Promise<Ground> {
   // Beside the cgroup whose sockets are balanced: these are no workloads.
   const apart = machine.processes.createCgroup(`${cgroup}-apart`).path;
   closers.add(() => machine.processes.deleteCgroup(`${cgroup}-apart`));
-  for (const [name, address, netnsPath] of [
-    ["host", NODE, machine.net.host.path],
-    ["external", EXTERNAL, outside.path],
+  for (const [name, address, address6, netnsPath] of [
+    ["host", NODE, NODE6, machine.net.host.path],
+    ["external", EXTERNAL, EXTERNAL6, outside.path],
   ] as const)
-    seats.push([{ ...{ name, address, netnsPath }, cgroupPath: apart, serves: true }, null]);
+    seats.push([{ ...{ name, address, address6, netnsPath }, cgroupPath: apart, serves: true }, null]);
   const pilots = await Promise.all(seats.map(([seat]) => seatActor(seat, closers)));
-  seats.forEach(([{ name, address }, echo], at) => {
+  seats.forEach(([{ name, address, address6 }, echo], at) => {
     const pilot = must(pilots[at], name);
     const request: Actor["request"] = (host, options) => pilot.order("request", host, options);
-    actors.set(name, { name, address, request, ping: echo });
+    const datagram: Actor["datagram"] = (host, options) => pilot.order("datagram", host, options);
+    actors.set(name, { name, address, address6, request, datagram, ping: echo });
   });
   // The second outside address is the same process, which asks from there.
   const external = must(actors.get("external"), "external");
   const from = EXTERNAL_OTHER;
+  const fromTo = (host: string): string => (host.includes(":") ? EXTERNAL6_OTHER : from);
   const pilot = must(pilots.at(-1), "external");
   actors.set("external-other", {
-    ...{ ...external, name: "external-other", address: from },
-    request: (host, options) => pilot.order("request", host, { ...options, from }),
+    ...{ ...external, name: "external-other", address: from, address6: EXTERNAL6_OTHER },
+    request: (host, options) => pilot.order("request", host, { ...options, from: fromTo(host) }),
+    datagram: (host, options) => pilot.order("datagram", host, { ...options, from: fromTo(host) }),
   });
   return {
     machine: "linux",
@@ -184,6 +199,7 @@ async function open(closers: Closers): Promise<Ground> {
     restartAgent: () => ground.restartAgent(),
     capture: () => listen(machine, [machine.net.host.path, ...new Set(seats.map(([seat]) => seat.netnsPath))]),
     patience: 400,
+    longest: { 4: Infinity, 6: Infinity, udp: Infinity },
     sleep,
     run: (play) => play,
     close: () => closers.close(),

@@ -3,7 +3,7 @@
  * Plays scenarios on a ground. A probe that fails must have been dropped, by the right policy and in the right direction; a drop that no probe
  * expected is a failure of its own.
  */
-import { formatAddress } from "@skep/net";
+import { formatAddress, parseAddress } from "@skep/net";
 import { connectionName, type Drop, type Ground } from "./ground.ts";
 import type { Expectation, Probe, Refusal, Scenario } from "./scenarios.ts";
 
@@ -25,9 +25,11 @@ export interface Outcome {
 
 const POLICY_DENIED = 133;
 const DENY_RULE = 181;
+/** Its sender is told how long its packets may be, and says it in shorter ones. */
+const TOO_LONG = 136;
 const [SYN, ACK] = [0x02, 0x10];
 /** A packet that arrives needs no such patience; it is given some for a busy machine. */
-const ARRIVES_MS = 5000;
+const ARRIVES_MS = 20_000;
 const DROP_LOOKS = 40;
 const LOOK_MS = 25;
 
@@ -40,8 +42,11 @@ function refusalOf(drop: Drop): string {
 /** Of a socket of both families. */
 const bare = (address = ""): string => address.replace(/^::ffff:/, "");
 
-const portText = ({ port }: Probe): string => (port === null ? "echo" : String(port));
-const probeText = (probe: Probe): string => `${probe.from} -> ${probe.to}:${portText(probe)}`;
+const portText = ({ port, udp }: Probe): string => (port === null ? "echo" : `${port}${udp === true ? "/udp" : ""}`);
+const probeText = (probe: Probe): string => {
+  const to = probe.to.includes(":") ? `[${probe.to}]` : probe.to;
+  return `${probe.from} -> ${to}:${portText(probe)}${probe.size === undefined ? "" : `, ${probe.size} bytes`}`;
+};
 
 export class ConnectivityTest {
   readonly #ground: Ground;
@@ -66,7 +71,15 @@ export class ConnectivityTest {
     const ground = this.#ground;
     this.#older = ground.connections();
     try {
-      ground.setPolicies(scenario.policies);
+      ground.setPolicies(
+        scenario.policies.map((text) =>
+          // A workload's address is given when it joins.
+          text.replaceAll(
+            /<(\S+) (address6?)>/g,
+            (_, name: string, key: "address" | "address6") => ground.actor(name)[key],
+          ),
+        ),
+      );
     } catch (error) {
       const seen = error instanceof Error ? error.message : String(error);
       return [{ probe: "policies", expected: "in force", seen, ok: false }];
@@ -109,20 +122,27 @@ export class ConnectivityTest {
       await this.#ground.sleep(LOOK_MS);
     }
     const findings = probes.map((probe, at) => this.#judge(probe, answers[at] ?? false, drops));
-    this.#noteUnexpected(refused, drops);
+    const isLong = probes.some(({ udp, size }) => udp === true && size !== undefined);
+    this.#noteUnexpected(refused, isLong ? drops.filter(({ reason }) => reason !== TOO_LONG) : drops);
     return findings;
   }
 
   /** True for the answer that was wanted, false for none; else what came instead. */
-  async #ask({ from, to, port, expect, seenAs, by }: Probe): Promise<boolean | string> {
+  async #ask({ from, to, port, expect, seenAs, by, udp, size: wanted }: Probe): Promise<boolean | string> {
     const actor = this.#ground.actor(from);
     const host = this.#addressOf(to);
     const timeout = expect === "ok" ? ARRIVES_MS : this.#ground.patience;
     if (port !== null) {
-      const answer = await actor.request(host, { port, timeout });
+      const size =
+        wanted === undefined
+          ? undefined
+          : Math.min(wanted, this.#ground.longest[udp === true ? "udp" : host.includes(":") ? 6 : 4]);
+      const question = { port, timeout, ...(size === undefined ? {} : { size }) };
+      const answer = await (udp === true ? actor.datagram(host, question) : actor.request(host, question));
       if (answer.ok && seenAs !== undefined && bare(answer.seenAs) !== this.#addressOf(seenAs))
         return `seen as ${bare(answer.seenAs)}`;
       if (answer.ok && by !== undefined && !answer.text.startsWith(`${by}:`)) return `answer of ${answer.text}`;
+      if (answer.ok && size !== undefined && answer.text.length !== size) return `${answer.text.length} bytes`;
       return answer.ok || answer.text;
     }
     if (!actor.ping) throw new Error(`${from} cannot send an echo`);
@@ -130,7 +150,7 @@ export class ConnectivityTest {
   }
 
   #addressOf(target: string): string {
-    return /^[\d.]+$/.test(target) ? target : this.#ground.actor(target).address;
+    return parseAddress(target) ? target : this.#ground.actor(target).address;
   }
 
   #dropOf(probe: Probe, drops: readonly Drop[]): Drop | undefined {

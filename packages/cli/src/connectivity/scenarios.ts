@@ -6,14 +6,20 @@
 import {
   EGRESS,
   EXTERNAL,
+  EXTERNAL6,
   EXTERNAL_OTHER,
+  FRONT,
+  FRONT6,
+  FRONT_PORT,
   HTTP,
   METADATA,
   NAMESPACE,
   NODE,
+  NODE6,
   OTHER_HTTP,
   OTHER_NAMESPACE,
   SERVICE,
+  TRANSLATED,
   ZONE,
 } from "./ground.ts";
 
@@ -29,6 +35,10 @@ export interface Probe {
   /** TCP port of an HTTP request; null: an ICMP echo. */
   readonly port: number | null;
   readonly expect: Expectation;
+  /** A datagram, no connection. */
+  readonly udp?: true;
+  /** Bytes of the answer; default a line. */
+  readonly size?: number;
   /** By which the other end sees it: an actor's name, or an address. */
   readonly seenAs?: string;
   /** The actor that is to answer; default any. */
@@ -38,6 +48,7 @@ export interface Probe {
 export interface Scenario {
   readonly name: string;
   readonly summary: string;
+  /** Documents; in the place of `<NAME address>` and `<NAME address6>` comes the actor's. */
   readonly policies: readonly string[];
   readonly probes: readonly Probe[];
   /** What is held besides. */
@@ -285,6 +296,75 @@ const services: readonly Scenario[] = [
     summary: "who is not ready takes no part",
     policies: [mixed("", [outsideWith(", conditions: {ready: false}"), nodeWith("")])],
     probes: thrice("host"),
+  },
+];
+
+/** In front of one backend of the other family. */
+const across = (family: 4 | 6, backend: string): string => `apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: ${NAMESPACE}}
+spec:
+  type: NodePort
+  ipFamilies: [IPv${family}]
+  clusterIP: ${family === 4 ? "10.96.0.60" : "fd00:96::60"}
+  externalIPs: ["${family === 4 ? FRONT : FRONT6}"]
+  ports:
+  - {name: tcp, port: ${HTTP}, nodePort: ${FRONT_PORT}, protocol: TCP}
+  - {name: udp, port: ${HTTP}, nodePort: ${FRONT_PORT}, protocol: UDP}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: front-1, namespace: ${NAMESPACE}, labels: {kubernetes.io/service-name: front}}
+addressType: IPv${family === 4 ? 6 : 4}
+endpoints: [{addresses: ["${backend}"]}]
+ports: [{name: tcp, port: ${HTTP}, protocol: TCP}, {name: udp, port: ${HTTP}, protocol: UDP}]
+`;
+const LARGE = 300_000;
+/** Datagrams that fit in either family, in one but not in the other, and in none. */
+const DATAGRAMS = [1400, 1472, 4000];
+const allWays = (from: string, target: string, port: number, by: string): Probe[] => [
+  ...[{}, { size: LARGE }, { udp: true as const }, ...DATAGRAMS.map((size) => ({ udp: true as const, size }))].map(
+    (over) => ({
+      ...{ from, to: target, port, by, ...over },
+      expect: "ok" as const,
+    }),
+  ),
+];
+const acrossOf = (client: 4 | 6, by: string): Probe[] => [
+  ...allWays("external", client === 4 ? FRONT : FRONT6, HTTP, by),
+  ...allWays("external-other", client === 4 ? NODE : NODE6, FRONT_PORT, by),
+];
+
+const families: readonly Scenario[] = [
+  {
+    name: "service-ipv4-to-ipv6-backend",
+    summary: "IPv4 clients are served by a workload that has IPv6",
+    policies: [across(4, `<${ECHO} address6>`)],
+    probes: acrossOf(4, ECHO),
+  },
+  {
+    name: "service-ipv6-to-ipv4-backend",
+    summary: "IPv6 clients are served by a workload that has IPv4",
+    policies: [across(6, `<${ECHO} address>`)],
+    probes: acrossOf(6, ECHO),
+  },
+  {
+    name: "service-ipv4-to-ipv6-backend-outside",
+    summary: "IPv4 clients are served by a host that has IPv6",
+    policies: [across(4, EXTERNAL6)],
+    probes: acrossOf(4, "external"),
+  },
+  {
+    name: "service-ipv6-to-ipv4-backend-outside",
+    summary: "IPv6 clients are served by a host that has IPv4",
+    policies: [across(6, EXTERNAL)],
+    probes: acrossOf(6, "external"),
+  },
+  {
+    name: "nat64-gateway",
+    summary: "a workload's IPv6 reaches an IPv4 host of the world",
+    policies: [],
+    probes: CLIENTS.flatMap((from) => allWays(from, `${TRANSLATED}${EXTERNAL}`, HTTP, "external")),
   },
 ];
 
@@ -610,6 +690,7 @@ export const scenarios: readonly Scenario[] = [
   ...open,
   ...redirects,
   ...services,
+  ...families,
   ...ingress,
   ...egress,
   ...host,

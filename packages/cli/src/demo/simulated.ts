@@ -10,9 +10,16 @@ import { Agent, agentPageRoutes, createLogger, flowContext, type PageOptions } f
 import { flow } from "@skep/api";
 import { DnsNames, jsonLine, Observer, recordOf } from "@skep/flows";
 import { formatAddress, parseAddress } from "@skep/net";
-import { type Cgroup, openSim, type SimMachine, type SimNamespace, type TcpConnection } from "@skep/sim";
+import {
+  type Cgroup,
+  openSim,
+  type SimMachine,
+  type SimNamespace,
+  type TcpConnection,
+  type UdpSocket,
+} from "@skep/sim";
 import { VERSION } from "../version.ts";
-import { type Labels, type Player, SEEN_AS, type SeenFlow, type Theatre } from "./theatre.ts";
+import { landed, type Labels, type Player, SEEN_AS, type SeenFlow, type Theatre } from "./theatre.ts";
 import type { Answer, Order } from "./workload.ts";
 
 /** What an agent on a real folder takes to see a change. */
@@ -165,11 +172,12 @@ const decode = (data: Uint8Array): string => new TextDecoder().decode(data);
 /** A deathstar: one answer to each request. */
 export function serve(name: string, connection: TcpConnection): void {
   let text = "";
-  const body = `${name}: ship landed\n`;
   connection.onData = (data) => {
     text += decode(data);
     for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
       const stays = /\r\nconnection: keep-alive/i.test(text.slice(0, end));
+      const size = /^GET \/large\/(\d+) /.exec(text)?.[1];
+      const body = landed(name, Number(size ?? 0));
       text = text.slice(end + 4);
       const seenAs = `${SEEN_AS}: ${formatAddress(connection.remote.address)}`;
       connection.write(`HTTP/1.1 200 OK\r\n${seenAs}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
@@ -177,6 +185,12 @@ export function serve(name: string, connection: TcpConnection): void {
     }
   };
   connection.onEnd = () => connection.end();
+}
+
+/** Answers each datagram, whose text is the size that is wanted. */
+export function serveDatagrams(name: string, socket: UdpSocket): void {
+  socket.onDatagram = ({ data, from }) =>
+    socket.send(new TextEncoder().encode(landed(name, Number(decode(data)))), from);
 }
 
 export class SimulatedPilot implements Player {
@@ -195,11 +209,17 @@ export class SimulatedPilot implements Player {
   async order(
     kind: Order["kind"],
     host: string,
-    options: { readonly port?: number; readonly timeout?: number; readonly from?: string } = {},
+    options: {
+      readonly port?: number;
+      readonly timeout?: number;
+      readonly from?: string;
+      readonly size?: number;
+    } = {},
   ): Promise<Answer> {
-    const { port = 80, timeout = 1000, from } = options;
+    const { port = 80, timeout = 1000, from, size } = options;
     const id = this.#next++;
     try {
+      if (kind === "datagram") return { id, ...(await this.#datagram(host, { port, timeout, size: size ?? 0 })) };
       if (kind === "hold") {
         this.#held = await this.#connect(host, { port, timeout });
         return { id, ok: true, text: "open" };
@@ -212,7 +232,7 @@ export class SimulatedPilot implements Player {
       }
       const connection = await this.#connect(host, { port, timeout, ...(from === undefined ? {} : { from }) });
       const { peer } = connection;
-      const answer = await this.#ask(connection, { timeout, stays: false });
+      const answer = await this.#ask(connection, { timeout, stays: false, ...(size ? { size } : {}) });
       const shown = `${formatAddress(peer.address)}:${peer.port}`;
       if (answer === null) return { id, ok: false, text: "ETIMEDOUT", peer: shown };
       return {
@@ -239,8 +259,28 @@ export class SimulatedPilot implements Player {
     return socket.connect({ address, port }, { timeout });
   }
 
+  async #datagram(
+    host: string,
+    { port, timeout, size }: { port: number; timeout: number; size: number },
+  ): Promise<{ ok: boolean; text: string }> {
+    const address = parseAddress(host);
+    if (!address) throw new Error(`${host} is no address`);
+    const { namespace, cgroup } = this.#place;
+    const socket = namespace.stack.udp.open({ family: address.family, cgroup });
+    try {
+      socket.send(new TextEncoder().encode(String(size)), { address, port });
+      const answer = await socket.receive(timeout);
+      return answer ? { ok: true, text: decode(answer.data).trim() } : { ok: false, text: "ETIMEDOUT" };
+    } finally {
+      socket.close();
+    }
+  }
+
   /** Null when the time is over. */
-  #ask(connection: TcpConnection, { timeout, stays }: { timeout: number; stays: boolean }): Promise<string | null> {
+  #ask(
+    connection: TcpConnection,
+    { timeout, stays, size }: { timeout: number; stays: boolean; size?: number },
+  ): Promise<string | null> {
     return new Promise((resolve) => {
       let text = "";
       const finish = (answer: string | null): void => {
@@ -256,7 +296,8 @@ export class SimulatedPilot implements Player {
         if (length && text.length >= length.index + length[0].length + Number(length[1])) finish(text);
       };
       const header = stays ? "keep-alive" : "close";
-      connection.write(`GET /v1/request-landing HTTP/1.1\r\nhost: deathstar\r\nconnection: ${header}\r\n\r\n`);
+      const path = size === undefined ? "/v1/request-landing" : `/large/${size}`;
+      connection.write(`GET ${path} HTTP/1.1\r\nhost: deathstar\r\nconnection: ${header}\r\n\r\n`);
     });
   }
 }

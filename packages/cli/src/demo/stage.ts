@@ -96,10 +96,10 @@ export class Pilot {
   order(
     kind: Order["kind"],
     host: string,
-    options: Partial<Pick<Order, "port" | "timeout" | "from">> = {},
+    options: Partial<Pick<Order, "port" | "timeout" | "from" | "size">> = {},
   ): Promise<Answer> {
-    const { port = 80, timeout = 1000, from } = options;
-    const order: Order = { id: this.#next++, kind, host, port, timeout, ...(from === undefined ? {} : { from }) };
+    const { port = 80, timeout = 1000, ...rest } = options;
+    const order: Order = { id: this.#next++, kind, host, port, timeout, ...rest };
     return new Promise((resolve) => {
       this.#waiting.set(order.id, resolve);
       this.#child.stdin?.write(`${JSON.stringify(order)}\n`);

@@ -8,6 +8,11 @@ import type { Answer, Order } from "./workload.ts";
 /** Header of an answer: the address that the server saw. */
 export const SEEN_AS = "x-seen-as";
 
+/** What a server says; `size`: with so many bytes in all. */
+export function landed(name: string, size = 0): string {
+  return `${name}: ship landed\n`.padEnd(size, ".");
+}
+
 /** What the example reads of a line of `skep observe -o json`. */
 export interface SeenFlow {
   readonly verdict?: string;

@@ -3,23 +3,27 @@
  * What runs inside the example's workloads: `server NAME` is a deathstar, `pilot` sends what it is told to on standard input and
  * answers with one JSON line per order, `both NAME` does both.
  */
+import dgram from "node:dgram";
 import http from "node:http";
 import net from "node:net";
 import readline from "node:readline";
-import { SEEN_AS } from "./theatre.ts";
+import { landed, SEEN_AS } from "./theatre.ts";
 
 export interface Order {
   readonly id: number;
   /**
    * `request`: one HTTP request on a connection of its own. `hold`: opens a connection that stays, `beat` asks over it again.
+   * `datagram`: one datagram and its answer.
    * `stream`: opens an endless answer of numbered lines; `streamed` tells how many came, and what was wrong with them.
    */
-  readonly kind: "request" | "hold" | "beat" | "stream" | "streamed";
+  readonly kind: "request" | "datagram" | "hold" | "beat" | "stream" | "streamed";
   readonly host: string;
   readonly port: number;
   readonly timeout: number;
   /** Local address of a `request`; default the one of the route. */
   readonly from?: string;
+  /** Bytes of the answer to a `request` or a `datagram`; default a line. */
+  readonly size?: number;
 }
 
 export interface Answer {
@@ -36,20 +40,58 @@ export interface Answer {
 /** The second port is open and in no policy: what reaches it is not the rule's doing. */
 const PORTS = [80, 8080];
 
-function serve(name: string): void {
-  for (const port of PORTS) {
-    http
-      .createServer((request, response) => {
-        if (request.url === "/stream") {
-          stream(response);
-          return;
-        }
-        response.setHeader("connection", request.headers.connection ?? "close");
-        response.setHeader(SEEN_AS, request.socket.remoteAddress ?? "");
-        response.end(`${name}: ship landed\n`);
-      })
-      .listen(port, "0.0.0.0");
-  }
+function serve(name: string, families: readonly ("0.0.0.0" | "::")[] = ["0.0.0.0"]): void {
+  for (const port of PORTS) for (const host of families) listen(name, port, host);
+}
+
+function listen(name: string, port: number, host: "0.0.0.0" | "::"): void {
+  http
+    .createServer((request, response) => {
+      if (request.url === "/stream") {
+        stream(response);
+        return;
+      }
+      response.setHeader("connection", request.headers.connection ?? "close");
+      response.setHeader(SEEN_AS, request.socket.remoteAddress ?? "");
+      response.end(landed(name, sizeIn(request.url)));
+    })
+    .listen({ port, host, ipv6Only: host === "::" });
+}
+
+const sizeIn = (path = ""): number => Number(/^\/large\/(\d+)$/.exec(path)?.[1] ?? 0);
+
+/** Answers each datagram, whose text is the size that is wanted. */
+function serveDatagrams(name: string): void {
+  for (const port of PORTS)
+    for (const type of ["udp4", "udp6"] as const) {
+      const socket = dgram.createSocket({ type, ipv6Only: type === "udp6" });
+      socket.on("message", (data, from) => {
+        socket.send(landed(name, Number(data.toString("utf8"))), from.port, from.address, () => undefined);
+      });
+      socket.bind(port);
+    }
+}
+
+/** Asks again: what is told how long its packets may be says it once more. */
+const ASK_AGAIN_MS = 300;
+
+function datagram(order: Order): Promise<Answer> {
+  return new Promise((resolve) => {
+    const socket = dgram.createSocket(order.host.includes(":") ? "udp6" : "udp4");
+    const finish = (ok: boolean, text: string): void => {
+      clearInterval(again);
+      clearTimeout(end);
+      socket.close();
+      resolve({ id: order.id, ok, text });
+    };
+    const ask = (): void => socket.send(String(order.size ?? 0), order.port, order.host, () => undefined);
+    const again = setInterval(ask, ASK_AGAIN_MS);
+    const end = setTimeout(() => finish(false, "ETIMEDOUT"), order.timeout);
+    socket.on("error", (error: NodeJS.ErrnoException) => finish(false, error.code ?? error.message));
+    socket.on("message", (data) => finish(true, data.toString("utf8").trim()));
+    if (order.from === undefined) ask();
+    else socket.bind({ address: order.from }, ask);
+  });
 }
 
 /** A numbered line every 10 ms, until the reader goes. */
@@ -68,7 +110,7 @@ function request(order: Order): Promise<Answer> {
       {
         host: order.host,
         port: order.port,
-        path: "/v1/request-landing",
+        path: order.size === undefined ? "/v1/request-landing" : `/large/${order.size}`,
         agent: false,
         timeout: order.timeout,
         localAddress: order.from,
@@ -158,6 +200,7 @@ function pilot(): void {
   const stream = new Stream();
   const actions: Record<Order["kind"], (order: Order) => Promise<Answer>> = {
     request,
+    datagram,
     hold: (order) => held.open(order),
     beat: (order) => held.beat(order),
     stream: (order) => stream.open(order),
@@ -177,7 +220,8 @@ if (role === "server") serve(name ?? "deathstar");
 else if (role === "pilot") pilot();
 else if (role === "both") {
   pilot();
-  serve(name ?? "deathstar");
+  serve(name ?? "deathstar", ["0.0.0.0", "::"]);
+  serveDatagrams(name ?? "deathstar");
 } else {
   process.stderr.write("usage: demo-workload server NAME | pilot | both NAME\n");
   process.exit(2);
