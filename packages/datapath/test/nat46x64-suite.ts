@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { SERVICE_FLAG } from "@skep/control";
 import { buildPacket, parsePacket, verifyChecksums, type LayerSpec } from "@skep/net";
 import { Device } from "../src/bpf/device.bpf.ts";
+import { CALL_NAT_46X64, CALL_NAT_46X64_ON, CALL_NAT_46X64_TOO_LONG } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
@@ -347,6 +348,85 @@ export function nat46x64Suite(open: () => PacketMachine): void {
       const wanted = expected(answer, ends(host, 443, LOCAL[6], 42_000), back.data, { hop: inward });
       expect(hex(back.data)).toBe(wanted);
       expect(back.verdict).toBe(OK);
+    });
+  });
+}
+
+/** The other node, and frames in tunnels: locally administered, "SKEP" and one of two numbers. */
+const NODE_BEHIND = ip("192.0.2.99");
+const inTunnel: Hop = {
+  source: Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 2),
+  destination: Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 1),
+};
+
+/** Backends of the other family that are workloads of another node, behind a tunnel. */
+export function nat46x64TunnelSuite(open: () => PacketMachine): void {
+  const MTU = 1450;
+  const overlay = { address: "10.9.0.1", address6: "fd00::1" };
+  let ground: PacketGround;
+  beforeAll(() => {
+    const under = open();
+    const { path } = under.machine.processes.createCgroup(`skep-46t-${under.pins.slice(-6).replaceAll("/", "-")}`);
+    const config = { nat_46x64: 1, overlay_interface: HERE, overlay_mtu: MTU };
+    ground = new PacketGround(under, { cgroup: path, config, loadBalancer: { maglevSize: 251, nat46x64: "services" } });
+    for (const [place, program] of [
+      [CALL_NAT_46X64, "skep_46x64"],
+      [CALL_NAT_46X64_ON, "skep_46x64_on"],
+      [CALL_NAT_46X64_TOO_LONG, "skep_46x64_long"],
+    ] as const)
+      ground.map("skep_calls").setProgram(encodeU32(place), ground.program(program));
+    const device = { address: encodeAddress(ip(overlay.address)), address6: encodeAddress(ip(overlay.address6)) };
+    ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
+    ground.datapath.syncIpcache(
+      ([4, 6] as const).map((family) => {
+        const prefix = { address: ip(SIDES[family].remote), length: family === 4 ? 32 : 128 };
+        return { prefix, identity: 300, tunnel: NODE_BEHIND };
+      }),
+    );
+    const macs = { source: onward.source, destination: onward.destination };
+    const any = [ip("0.0.0.0"), ip("::")].map((address) => ({ address, length: 0 }));
+    ground.datapath.syncNextHops(any.map((prefix) => ({ prefix, interfaceIndex: HERE, macs, mtu: 1500 })));
+  }, 300_000);
+  afterAll(() => ground?.close());
+
+  describe.each([4, 6] as const)("IPv%i client", (family) => {
+    const other = family === 4 ? 6 : 4;
+    const [near, far] = [SIDES[family], SIDES[other]];
+    const node = other === 4 ? overlay.address : overlay.address6;
+    const question = (size: number): Uint8Array =>
+      frame(
+        inward,
+        network(near.client, near.vip, 60, family === 4 ? { dontFragment: true } : {}),
+        segment("udp", [40_000, 80]),
+        payload(size),
+      );
+    beforeEach(() => {
+      for (const name of ["skep_ct", "skep_nat"]) ground.clear(name);
+      const flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE | SERVICE_FLAG.NAT_46X64;
+      const backends = [backend(1, { address: far.remote, port: 8080 }, 17)];
+      const at = { address: near.vip, port: 80 };
+      ground.datapath.replaceLoadBalancer(serviceRows({ id: 4, at, protocol: 17, backends, flags }));
+    });
+
+    test("into the tunnel, with the overlay's address", () => {
+      const sent = question(55);
+      const { verdict, data, events } = ground.send("skep_from_net", sent);
+      expect(hex(data)).toBe(expected(sent, ends(node, 40_000, far.remote, 8080), data, { hop: inTunnel }));
+      expect(verdict).toBe(REDIRECT);
+      expect(events.filter(({ type }) => type === 1)).toEqual([]);
+      expect(verifyChecksums(parsePacket(data)).filter(({ state }) => state === "wrong")).toEqual([]);
+    });
+
+    test("what the tunnel makes too long is refused: 136, with what is left for the client's packets", () => {
+      // The other family's header is 20 bytes longer, or shorter.
+      const limit = family === 4 ? MTU - 20 : MTU + 20;
+      const headers = family === 4 ? 28 : 48;
+      expect(ground.send("skep_from_net", question(limit - headers))).toMatchObject({ verdict: REDIRECT });
+      const { data, events } = ground.send("skep_from_net", question(limit - headers + 1));
+      expect(events.filter(({ type }) => type === 1)).toMatchObject([{ reason: 136 }]);
+      const { layers } = parsePacket(data);
+      expect(layers[1]).toMatchObject({ source: ip(near.vip), destination: ip(near.client) });
+      expect(layers[2]).toMatchObject(family === 4 ? { type: 3, code: 4, rest: limit } : { type: 2, rest: limit });
     });
   });
 }
