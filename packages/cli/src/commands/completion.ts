@@ -132,19 +132,23 @@ ${cases}
   esac
 }`;
   });
-  return `#compdef skep\n${functions.join("\n")}\n_skep "$@"\n`;
+  // Read from a folder of fpath it is the function itself; read by eval or source it only says whose completion it is.
+  return `#compdef skep\n${functions.join("\n")}\nif [ "$funcstack[1]" = _skep ]; then _skep "$@"; else compdef _skep skep; fi\n`;
 }
+
+/** The place that the words lead to, as bash's function finds it; a word that names a command elsewhere leads nowhere. */
+const FISH_AT = `function __skep_at
+  set -l at ''
+  for word in (commandline -opc)[2..-1]
+    set -l next (string trim -- "$at $word")
+    contains -- $next $__skep_places; and set at $next
+  end
+  test "$at" = "$argv[1]"
+end`;
 
 function fish(all: readonly Place[]): string {
   const lines = all.flatMap((place) => {
-    const words = place.path === "" ? [] : place.path.split(" ");
-    const conditions = [
-      ...words.map((word) => `__fish_seen_subcommand_from ${word}`),
-      ...(place.commands.length > 0
-        ? [`not __fish_seen_subcommand_from ${place.commands.map(({ name }) => name).join(" ")}`]
-        : []),
-    ].join("; and ");
-    const condition = conditions === "" ? "" : ` -n ${quote(conditions)}`;
+    const condition = ` -n ${quote(`__skep_at ${quote(place.path)}`)}`;
     const commands = place.commands.map(
       ({ name, help }) => `complete -c skep -f${condition} -a ${name} -d ${quote(help)}`,
     );
@@ -157,7 +161,8 @@ function fish(all: readonly Place[]): string {
       place.keywords.length === 0 ? [] : [`complete -c skep${condition} -a ${quote(place.keywords.join(" "))}`];
     return [...commands, ...keywords, ...options];
   });
-  return `# fish completion of skep\n${lines.join("\n")}\n`;
+  const known = `set -g __skep_places ${all.flatMap(({ path }) => (path === "" ? [] : [quote(path)])).join(" ")}`;
+  return `# fish completion of skep\n${known}\n${FISH_AT}\n${lines.join("\n")}\n`;
 }
 
 export function completionScript(program: Command, shell: string): string {
