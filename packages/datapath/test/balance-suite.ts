@@ -13,7 +13,7 @@ import {
   type LoadBalancerBackendRow,
   type LoadBalancerRows,
 } from "@skep/control";
-import type { LayerSpec } from "@skep/net";
+import { formatAddress, type LayerSpec } from "@skep/net";
 import { parseDocuments } from "@skep/policy";
 import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
@@ -295,6 +295,58 @@ export function balanceSuite(open: () => PacketMachine): void {
         }
       });
 
+      describe("annotations", () => {
+        const serveAs = (annotation: string, ranges?: string): LoadBalancer => {
+          const given = { vip, protocol: "TCP", backends: [remote, other], annotation };
+          const balancer = balancerOf(ranges === undefined ? given : { ...given, ranges });
+          balancer.commit();
+          ground.datapath.replaceLoadBalancer(balancer.rows());
+          return balancer;
+        };
+        const request = (port: number): Uint8Array => frame(up, network(pod, vip), segment("tcp", [port, 80]));
+        const translated = (port: number, address: string): string =>
+          hex(frame(up, network(pod, address), segment("tcp", [port, 8080])));
+
+        test.each<[annotation: string, isServed: boolean]>([
+          ["type: ClusterIP", true],
+          ["type: NodePort", false],
+          ["node-selector: tier=edge", true],
+          ["node-selector: tier=core", false],
+          ["node: edge", false],
+        ])("%s: served %s", (annotation, isServed) => {
+          serveAs(annotation);
+          const sent = from(request(48_000));
+          expect(sent.verdict).toBe(OK);
+          const wanted = isServed ? [remote, other].map((each) => translated(48_000, each)) : [hex(request(48_000))];
+          expect(wanted).toContain(hex(sent.data));
+        });
+
+        test.each([
+          ["allow", OK],
+          ["deny", SHOT],
+        ] as const)("src-ranges-policy: %s", (policy, verdict) => {
+          const length = family === 4 ? 24 : 64;
+          serveAs(`src-ranges-policy: ${policy}`, `${near}/${length}`);
+          const sent = from(request(48_001));
+          expect(sent.verdict).toBe(verdict);
+          if (policy === "deny") expect(dropped(sent)).toBe(177);
+          else expect([remote, other].map((each) => translated(48_001, each))).toContain(hex(sent.data));
+        });
+
+        test("lb-algorithm: maglev, where the table says", () => {
+          const { maglev, backends } = serveAs("lb-algorithm: maglev").rows();
+          const table = maglev[0]?.table ?? new Uint32Array();
+          expect(table).toHaveLength(251);
+          const view = new DataView(ip(pod).bytes.buffer, ip(pod).bytes.byteOffset);
+          const words = Array.from({ length: family === 4 ? 1 : 4 }, (_, index) => view.getUint32(index * 4));
+          for (let port = 48_100; port < 48_120; port++) {
+            const hash = jhashWords([...words, ((port << 16) | 80) >>> 0, 6], 0);
+            const chosen = backends.find(({ id }) => id === table[hash % 251]);
+            expect(hex(from(request(port)).data)).toBe(translated(port, chosen ? formatAddress(chosen.address) : ""));
+          }
+        });
+      });
+
       test("a workload that a local redirect leaves alone", () => {
         const rows = serviceRows({
           id: 3,
@@ -369,13 +421,20 @@ function balancerOf(of: {
   readonly vip: string;
   readonly protocol: string;
   readonly backends: readonly string[];
+  /** `NAME: VALUE`, without their prefix. */
+  readonly annotation?: string;
+  /** The address is a load balancer's, for clients of these alone. */
+  readonly ranges?: string;
 }): LoadBalancer {
-  const { vip, protocol, backends } = of;
+  const { vip, protocol, backends, annotation, ranges } = of;
+  const annotations = annotation === undefined ? "" : `, annotations: { service.cilium.io/${annotation} }`;
+  const external = `type: LoadBalancer, allocateLoadBalancerNodePorts: false, loadBalancerSourceRanges: ["${ranges ?? ""}"]`;
   const text = `
 apiVersion: v1
 kind: Service
-metadata: { name: web }
-spec: { clusterIP: "${vip}", ports: [{ port: 80, protocol: ${protocol} }] }
+metadata: { name: web${annotations} }
+spec: { ${ranges === undefined ? `clusterIP: "${vip}"` : external}, ports: [{ port: 80, protocol: ${protocol} }] }
+${ranges === undefined ? "" : `status: { loadBalancer: { ingress: [{ ip: "${vip}" }] } }`}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -384,7 +443,7 @@ addressType: ${ip(vip).family === 4 ? "IPv4" : "IPv6"}
 endpoints: [${backends.map((address) => `{ addresses: ["${address}"] }`).join(", ")}]
 ports: [{ port: 8080, protocol: ${protocol} }]
 `;
-  const balancer = new LoadBalancer();
+  const balancer = new LoadBalancer({ maglevTableSize: 251 }, { name: "here", labels: { tier: "edge" } });
   const [service, slice] = parseDocuments("web.yaml", text).foreign;
   const spec = service && parseService(service, "web.yaml").spec;
   const endpoints = slice && parseEndpointSlice(slice, "web.yaml").spec;

@@ -17,6 +17,39 @@ import type { Exposure, ForwardingMode, LoadBalancerWish, ServiceSpec } from "..
 
 const EXPOSURES = ["ClusterIP", "NodePort", "LoadBalancer"] as const;
 
+const PREFIX = "service.cilium.io/";
+const TAKEN = ["lb-algorithm", "forwarding-mode", "type", "src-ranges-policy", "node-selector", "node"].map(
+  (name) => PREFIX + name,
+);
+
+interface Idle {
+  readonly allowed: readonly string[];
+  /** Values that ask for nothing. */
+  readonly idle: readonly string[];
+  readonly why: string;
+}
+const REMOVE = "remove the annotation: the service is served without it";
+const YES_NO = ["true", "false"];
+const NO_MESH = "there are no other clusters, the service has the backends of this one";
+/** Cilium's that ask for what is not there. */
+const IDLE: Readonly<Record<string, Idle>> = {
+  "service.cilium.io/lb-l7": {
+    ...{ allowed: ["enabled", "disabled"], idle: ["disabled"] },
+    why: "connections are balanced, not the requests in them",
+  },
+  "service.cilium.io/proxy-delegation": {
+    ...{ allowed: ["none", "delegate-if-local"], idle: ["none"] },
+    why: "no proxy of the node takes connections over",
+  },
+  "service.cilium.io/global": { allowed: YES_NO, idle: ["false"], why: NO_MESH },
+  // Of global services alone.
+  "service.cilium.io/shared": { allowed: YES_NO, idle: YES_NO, why: NO_MESH },
+  "service.cilium.io/affinity": {
+    ...{ allowed: ["local", "remote", "none"], idle: ["local", "remote", "none"], why: NO_MESH },
+  },
+  "service.cilium.io/global-sync-endpoint-slices": { allowed: YES_NO, idle: ["false"], why: NO_MESH },
+};
+
 export type ServiceAnnotations = Pick<
   ServiceSpec,
   "exposed" | "sourceRangesDeny" | "algorithm" | "forwardingMode" | "trafficDistribution" | "nodes" | "loadBalancer"
@@ -38,6 +71,17 @@ export function readServiceAnnotations(reader: Reader, object: Fields, metadata:
     if (found === undefined) warn(key, allowed.join(", "));
     return found ?? null;
   };
+  for (const [key, { allowed, idle, why }] of Object.entries(IDLE)) {
+    const value = choose(key, allowed);
+    if (value === null || idle.includes(value)) continue;
+    reader.warn("SKEP6031", annotationField(object, key), `${JSON.stringify(value)} has no effect: ${why}`, REMOVE);
+  }
+  for (const key of Object.keys(annotations)) {
+    if (!key.startsWith(PREFIX) || TAKEN.includes(key) || Object.hasOwn(IDLE, key)) continue;
+    const names = [...TAKEN, ...Object.keys(IDLE)].map((each) => each.slice(PREFIX.length));
+    const hint = `those of services are ${names.join(", ")}`;
+    reader.warn("SKEP6003", annotationField(object, key), "no annotation of this name is known", hint);
+  }
   const algorithm = choose("service.cilium.io/lb-algorithm", ["random", "maglev"]);
   const mode: ForwardingMode = choose("service.cilium.io/forwarding-mode", ["snat", "dsr"]) ?? "";
   return {
