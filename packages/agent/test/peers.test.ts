@@ -136,7 +136,8 @@ describe("a relay by the Peer service of an agent", () => {
     ]);
     await nodes[1]?.close();
     await reaches(2, "default/h2");
-    nodes = [nodes[0]!, await nodeServer("default/h2", "127.0.0.3", nodes[0]!.port)];
+    const [first] = nodes as [Node, Node];
+    nodes = [first, await vi.waitFor(() => nodeServer("default/h2", "127.0.0.3", first.port), PATIENCE)];
     await reaches(3);
     // Its address is another one: nobody answers there.
     setNodes(nodeObject("h1", "127.0.0.4"), nodeObject("h2", "127.0.0.3"));
