@@ -23,6 +23,10 @@ const START_MS = 600_000;
 /** Between two changes: a service's backends, a service that comes and goes. */
 const CHANGE_MS = 500;
 const MIB = 1 << 20;
+/** Of /proc/PID/stat, in a second. */
+const TICKS = 100;
+/** Workloads between two words on how far it is. */
+const TOLD = 100;
 
 needRoot("memory");
 
@@ -37,6 +41,13 @@ function memoryOf({ child }: Agent): { now: number; most: number } {
   const text = readFileSync(`/proc/${child.pid}/status`, "utf8");
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(text)?.[1]) / 1024;
   return { now: field("VmRSS"), most: field("VmHWM") };
+}
+
+/** Seconds of the processor that the process has used. */
+function cpuOf({ child }: Agent): number {
+  const text = readFileSync(`/proc/${child.pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
 async function answers(agent: Agent): Promise<boolean> {
@@ -88,6 +99,10 @@ async function addEndpoints(agent: Agent, count: number): Promise<ChildProcess[]
       const { endpoint } = await client.agent.createEndpoint({ name: `workload-${at}`, namespace: "default", labels });
       const procs = join(endpoint?.cgroupPath ?? "", "cgroup.procs");
       processes.push(spawn("sh", ["-c", `echo $$ > ${procs} && exec sleep 1000000`], { stdio: "ignore" }));
+      if ((at + 1) % TOLD === 0)
+        console.error(
+          `${at + 1} workloads: ${memoryOf(agent).now.toFixed(0)} MiB, ${cpuOf(agent).toFixed(1)} s of the processor`,
+        );
     }
     return processes;
   } finally {
@@ -141,7 +156,7 @@ async function measure(folder: string, scale: Scale, name: string): Promise<void
       tell(`${name}: after ${minutes} minutes and ${changes} changes`, last.now);
       tell(`${name}: the most of all`, last.most);
     } finally {
-      if (process.env["HOLD"]) await sleep(Number(process.env["HOLD"]) * 1000);
+      if (process.env["HOLD"] && scale.services > 0) await sleep(Number(process.env["HOLD"]) * 1000);
       for (const child of processes) child.kill("SIGKILL");
       await end(agent);
       output(process.execPath, [

@@ -167,6 +167,7 @@ export class Agent {
     try {
       this.#start();
     } catch (error) {
+      this.#maps.close();
       this.collector.close();
       this.#documents.close();
       this.datapath.close();

@@ -15,6 +15,8 @@ export class Memory {
   #timer: NodeJS.Timeout | undefined;
   #left = 0;
   #last = -BETWEEN_MS;
+  /** When the first change came that nobody has looked at; null: there is none. */
+  #since: number | null = null;
 
   constructor(giveBack: () => void) {
     this.#giveBack = giveBack;
@@ -23,11 +25,16 @@ export class Memory {
   /** Something has been read or written. */
   changed(): void {
     clearTimeout(this.#timer);
-    const wait = Math.max(QUIET_MS, this.#last + BETWEEN_MS - performance.now());
+    const now = performance.now();
+    this.#since ??= now;
+    // Changes without an end are not waited for.
+    const quiet = Math.min(QUIET_MS, this.#since + BETWEEN_MS - now);
+    const wait = Math.max(quiet, this.#last + BETWEEN_MS - now, 0);
     this.#timer = setTimeout(() => this.#look(), wait).unref();
   }
 
   #look(): void {
+    this.#since = null;
     if (process.memoryUsage.rss() - this.#left < GROWN_BYTES) return;
     this.#giveBack();
     this.#left = process.memoryUsage.rss();

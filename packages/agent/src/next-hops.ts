@@ -3,7 +3,7 @@
  * Where packets go next that come in for a service and go out again: the host's routes and neighbours, as the front's programs look them up.
  */
 import type { NextHopRow } from "@skep/datapath";
-import type { Machine, Neighbour, Route } from "@skep/machine";
+import type { Machine, Neighbour, Route, WayWatch } from "@skep/machine";
 import {
   type Address,
   familyBits,
@@ -87,6 +87,9 @@ export class NextHops {
   /** Number of the overlay's device: what goes into it is the kernel's to send. */
   readonly #overlay: number | null;
   #before: string | null = null;
+  readonly #ways: WayWatch;
+  /** What the host has is not known to be in force. */
+  #isDue = true;
 
   constructor(
     machine: Machine,
@@ -95,10 +98,22 @@ export class NextHops {
     this.#machine = machine;
     this.#sync = options.sync;
     this.#overlay = options.overlay;
+    this.#ways = machine.net.host.watchWays();
   }
 
-  /** Looks at the host, and writes what has changed. `without`: the wires of the host's workloads. Throws NextHopsError. */
-  refresh(without: ReadonlySet<number>): void {
+  /** Looks at the host where it has changed, and writes what is new. `wires`: those of the host's workloads. Throws NextHopsError. */
+  refresh(wires: () => ReadonlySet<number>): void {
+    if (!this.#ways.changed() && !this.#isDue) return;
+    this.#isDue = true;
+    this.#look(wires());
+    this.#isDue = false;
+  }
+
+  close(): void {
+    this.#ways.close();
+  }
+
+  #look(without: ReadonlySet<number>): void {
     const { host } = this.#machine.net;
     const ethernet = host.interfaces().filter(({ index, mac }) => index !== this.#overlay && mac.length === 6);
     const rows = nextHopRows({

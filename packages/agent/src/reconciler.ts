@@ -179,7 +179,7 @@ export class Reconciler {
     const { nextHops } = this.#options;
     if (!nextHops) return;
     try {
-      nextHops.refresh(new Set(this.#world.endpoints().map(({ interfaceIndex }) => interfaceIndex)));
+      nextHops.refresh(() => new Set(this.#world.endpoints().map(({ interfaceIndex }) => interfaceIndex)));
       this.#waysProblem = "";
     } catch (error) {
       const text = errorText(error);
@@ -192,6 +192,7 @@ export class Reconciler {
   close(): void {
     clearTimeout(this.#retry);
     clearInterval(this.#whole);
+    this.#options.nextHops?.close();
   }
 
   /** Step by step; after a start, or a step that failed, the whole. */

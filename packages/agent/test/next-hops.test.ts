@@ -74,7 +74,7 @@ describe("the ways of packets for services", () => {
       overlay: null,
       sync: (rows) => written.push(rows.map(({ prefix, macs }) => `${formatPrefix(prefix)} ${macs?.destination[5]}`)),
     });
-    const refresh = (): void => hops.refresh(new Set());
+    const refresh = (): void => hops.refresh(() => new Set());
     refresh();
     refresh();
     host.addNeighbour(out.index, ip("192.0.2.9"), mac(9));

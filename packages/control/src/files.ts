@@ -5,6 +5,7 @@
 import { type Diagnostic, parseDocuments, type PolicyDocument, type Span } from "@skep/policy";
 import type { EgressPolicySpec } from "./egress/parse.ts";
 import { type FolderKey, type FolderObject, readObjects } from "./folder-objects.ts";
+import { sharedText } from "./shared-text.ts";
 import { CLUSTER_KINDS, type ClusterObjects, joinObjects, NO_OBJECTS, parseClusterObject } from "./nodes.ts";
 
 /** What is kept of a file. Objects are the load balancer's, here are their names. */
@@ -60,7 +61,8 @@ export function identified({ policies, objects }: FileContent): { kind: string; 
   ];
 }
 
-export const placeKey = ({ kind, key }: { readonly kind: string; readonly key: string }): string => `${kind} ${key}`;
+export const placeKey = ({ kind, key }: { readonly kind: string; readonly key: string }): string =>
+  sharedText(`${kind} ${key}`);
 
 /** The most of the files that, taken over in one step, leave nothing standing twice. `placeOf`: the file where a document stands now. */
 export function movedTogether<F extends { readonly file: string; readonly content: FileContent }>(

@@ -159,8 +159,9 @@ export class Services {
     const { namespace, name, labels } = spec;
     const wanted = Object.entries(spec.selector);
     if (wanted.length === 0) {
-      const addresses = this.balancer.instancesOf(`${namespace}/${name}`).map(({ address }) => hostPrefix(address));
-      return { namespace, name, labels, selector: null, prefixes: addresses };
+      const peers = new AddressPeers(spec, this.balancer);
+      this.#peers.set(spec, peers);
+      return peers;
     }
     const terms = wanted.map(([key, value]) => equalTo({ source: "k8s", key }, value));
     const peers = { namespace, name, labels, selector: labelSelector(terms), prefixes: [] };
@@ -295,6 +296,34 @@ export class Services {
     this.#allocations.retain(new Set(this.specs().map((spec) => `${spec.namespace}/${spec.name}`)));
     this.#settle();
     this.balancer.restored();
+  }
+}
+
+/** Those of a service without a selector: its backends' addresses, made when a policy names it. */
+class AddressPeers implements ServicePeers {
+  readonly selector = null;
+  readonly #spec: ServiceSpec;
+  readonly #balancer: LoadBalancer;
+
+  constructor(spec: ServiceSpec, balancer: LoadBalancer) {
+    this.#spec = spec;
+    this.#balancer = balancer;
+  }
+
+  get namespace(): string {
+    return this.#spec.namespace;
+  }
+
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  get labels(): ServicePeers["labels"] {
+    return this.#spec.labels;
+  }
+
+  get prefixes(): Prefix[] {
+    return this.#balancer.instancesOf(objectKey(this.#spec)).map(({ address }) => hostPrefix(address));
   }
 }
 

@@ -370,10 +370,18 @@ export interface Namespace {
   addNeighbour(index: number, address: Address, mac: Mac): void;
   /** Those whose MAC address is known, given or found, in no order. */
   neighbours(): Neighbour[];
+  /** Tells whether interfaces, routes and neighbours need a look. To be closed. */
+  watchWays(): WayWatch;
   /** Such as `net/ipv6/conf/all/disable_ipv6`. */
   setSysctl(name: string, value: string): void;
   /** Ends connected sockets from outside, as `ss -K` does: their owners get ECONNABORTED. How many there were. Throws EOPNOTSUPP where the kernel cannot. */
   endSockets(protocol: ConnectedSocket["protocol"], isMeant: (socket: ConnectedSocket) => boolean): number;
+}
+
+export interface WayWatch {
+  /** False: interfaces, routes and neighbours are as they were when this was asked last, or the watch began. */
+  changed(): boolean;
+  close(): void;
 }
 
 export interface ConnectedSocket {

@@ -60,6 +60,7 @@ import {
   type ServiceSpec,
   type WorkloadSpec,
 } from "./spec.ts";
+import { sharedText } from "../shared-text.ts";
 import { Readers, type Touched } from "../touched.ts";
 import { Workloads } from "./workloads.ts";
 
@@ -117,11 +118,12 @@ export class LoadBalancer {
   readonly #frontends = new Map<string, Frontend>();
   /** By service, then by what they come from. */
   readonly #sources = new Map<string, readonly Source[]>();
+  /** While changes are settled: most often they are those of the one source. */
   readonly #merged = new Map<string, readonly Instance[]>();
   readonly #states = new BackendStates();
   readonly #redirectsTo = new Map<string, readonly RedirectSpec[]>();
   readonly #redirectSkips = new Map<string, readonly SkipRow[]>();
-  /** The addresses that a frontend has been given rows at, and who has each. */
+  /** The addresses that a frontend has been given rows at, where they are others than its own alone, and who has each. */
   readonly #placed = new Map<string, readonly string[]>();
   readonly #owners = new Map<string, string>();
   readonly #errors = new Map<string, string>();
@@ -169,10 +171,10 @@ export class LoadBalancer {
 
   setEndpointSlice(spec: EndpointSliceSpec): void {
     const key = objectKey(spec);
-    const service = `${spec.namespace}/${spec.service}`;
+    const service = sharedText(`${spec.namespace}/${spec.service}`);
     if (this.#slices.get(key) !== service) this.deleteEndpointSlice(key);
     this.#slices.set(key, service);
-    this.#setInstances(service, `slice:${key}`, instancesOfSlice(spec, this.config));
+    this.#setInstances(service, sharedText(`slice:${key}`), instancesOfSlice(spec, this.config));
   }
 
   deleteEndpointSlice(key: string): void {
@@ -342,8 +344,6 @@ export class LoadBalancer {
 
   /** The backends of a service, each address once. */
   instancesOf(service: string): readonly Instance[] {
-    const known = this.#merged.get(service);
-    if (known) return known;
     const sources = this.#sources.get(service) ?? [];
     const isSliced = sources.some(({ source }) => source.startsWith("slice:"));
     const heard = sources.filter(({ source }) => !isSliced || !source.startsWith(`workload:${REMOTE_WORKLOAD}`));
@@ -351,7 +351,14 @@ export class LoadBalancer {
       heard.map(({ instances }) => instances),
       INSTANCE_STATES,
     );
-    const merged = this.#states.apply(said);
+    return this.#states.apply(said);
+  }
+
+  /** The same, for several frontends of one service that are looked at in a row. */
+  #mergedOf(service: string): readonly Instance[] {
+    const known = this.#merged.get(service);
+    if (known) return known;
+    const merged = this.instancesOf(service);
     this.#merged.set(service, merged);
     return merged;
   }
@@ -374,6 +381,7 @@ export class LoadBalancer {
     for (const key of [...this.#errors.keys()]) this.#place(change, key);
     for (const key of this.#skipsTouched()) this.#settleSkips(change, key);
     this.#programmer.backends.settle(change);
+    this.#merged.clear();
     this.#concerned.clear();
     this.#dirtyServices.clear();
     this.#dirtyFrontends.clear();
@@ -405,7 +413,7 @@ export class LoadBalancer {
       return;
     }
     const redirectTo = this.#redirectOf(params);
-    const backends = selectBackends(this.instancesOf(redirectTo ?? params.service), {
+    const backends = selectBackends(this.#mergedOf(redirectTo ?? params.service), {
       ...{ params, service, redirected: redirectTo !== null, node: this.#node, config: this.config },
     });
     const { address, port, protocol, service: name, scope, type, portName, servicePort } = params;
@@ -461,16 +469,19 @@ export class LoadBalancer {
   #displace(change: ChangeBuilder, key: string): void {
     const frontend = this.#frontends.get(key);
     const now = frontend ? this.#placesOf(frontend).map(([at]) => at) : [];
-    for (const at of this.#placed.get(key) ?? []) {
+    for (const at of this.#placesBefore(key)) {
       if (now.includes(at) || this.#owners.get(at) !== key) continue;
       this.#owners.delete(at);
       this.#programmer.remove(change, at);
     }
-    if (now.length > 0) this.#placed.set(key, now);
-    else {
-      this.#placed.delete(key);
-      this.#errors.delete(key);
-    }
+    if (now.length > 1) this.#placed.set(key, now);
+    else this.#placed.delete(key);
+    if (now.length === 0) this.#errors.delete(key);
+  }
+
+  /** Most are at their own address alone: of them nothing is kept but whose it is. */
+  #placesBefore(key: string): readonly string[] {
+    return this.#placed.get(key) ?? (this.#owners.get(key) === key ? [key] : []);
   }
 
   #skipsTouched(): Set<string> {
@@ -524,7 +535,7 @@ export class LoadBalancer {
     return {
       frontend,
       id: this.#programmer.id(frontend.key) ?? 0,
-      places: (this.#placed.get(frontend.key) ?? []).flatMap((key) => this.#programmer.place(key) ?? []),
+      places: this.#placesBefore(frontend.key).flatMap((key) => this.#programmer.place(key) ?? []),
       error: this.#errors.get(frontend.key) ?? "",
     };
   }

@@ -3,6 +3,7 @@
  * Numbers for keys: each new key gets the next one, so that a released number rests as long as possible.
  */
 import { ChangeLog } from "../number-changes.ts";
+import { NumberSet } from "./number-set.ts";
 
 export interface NumbersSnapshot {
   readonly next: number;
@@ -14,7 +15,7 @@ export class Numbers {
   readonly changes = new ChangeLog();
   readonly #last: number;
   readonly #ids = new Map<string, number>();
-  readonly #used = new Set<number>();
+  readonly #used = new NumberSet();
   /** Of an earlier life: kept for who had them until `forget`. */
   readonly #remembered = new Map<string, number>();
   #next = 1;

@@ -105,7 +105,8 @@ export class Programmer {
 
   /** False where no number is left. `isLocal`: the address is the node's own. */
   update(change: ChangeBuilder, placement: Placement, isLocal: boolean): boolean {
-    const key = addressKey({ ...placement.frontend, address: placement.address }, placement.frontend.scope);
+    const { frontend, address } = placement;
+    const key = address === frontend.address ? frontend.key : addressKey({ ...frontend, address }, frontend.scope);
     const id = this.numbers.acquire(key);
     if (id === null) return false;
     const before = this.#programmed.get(key) ?? null;

@@ -2,6 +2,7 @@
  * @module
  * What Kubernetes objects say about load balancing, read and checked: services, endpoint slices, pods and local redirect policies.
  */
+import { sharedText } from "../shared-text.ts";
 import type { Address, Prefix } from "@skep/net";
 import type { LabelSelector, Span } from "@skep/policy";
 
@@ -189,4 +190,4 @@ export interface WorkloadSpec {
 export const REMOTE_WORKLOAD = "remote:";
 
 export const objectKey = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string =>
-  `${namespace}/${name}`;
+  sharedText(`${namespace}/${name}`);

@@ -12,6 +12,7 @@ import {
   type Route,
   TUNNEL_PORTS,
   type TunnelOptions,
+  type WayWatch,
 } from "@skep/machine";
 import { type Address, fromMappedBytes, type Mac, mappedBytes, type Prefix } from "@skep/net";
 import { NotSupportedError } from "../bpf/not-supported.ts";
@@ -20,6 +21,7 @@ import {
   addAddress,
   addRoute,
   changeLink,
+  changesOf,
   createLink,
   deleteLink,
   deleteRoute,
@@ -241,6 +243,12 @@ export class LinuxNamespace implements Namespace {
         address && mac?.length === 6 && (state & KNOWN) !== 0 ? [{ index, address, mac }] : [],
       ),
     );
+  }
+
+  /** Keeps the namespace alive until it is closed. */
+  watchWays(): WayWatch {
+    const socket = this.run(() => changesOf(["links", "routes", "neighbours"]));
+    return { changed: () => socket.discard(), close: () => socket.close() };
   }
 
   // /proc/sys/net shows the namespace of the task that opens the file (net/sysctl_net.c): this thread's.

@@ -87,5 +87,5 @@ export type { HtbClassOptions, HtbOptions, TbfOptions } from "./traffic-kinds.ts
 export type { BpfEncap, SegmentProgram } from "./lwt.ts";
 export { findFamily, genericLayout, listFamilies, type GenericFamily } from "./generic.ts";
 export { destroySocket, listSockets, socketStates, transport, type SocketInfo, type SocketState } from "./sockets.ts";
-export { watchNetwork, type NetworkChange, type NetworkWatch, type Subject } from "./watch.ts";
+export { changesOf, watchNetwork, type NetworkChange, type NetworkWatch, type Subject } from "./watch.ts";
 export * as codecs from "./codec.ts";

@@ -229,6 +229,22 @@ export class NetlinkSocket {
     };
   }
 
+  /** Joins multicast groups, for `discard`. The socket serves for nothing else from here on. */
+  join(groups: readonly number[]): void {
+    for (const group of groups)
+      setSocketOption(this.#descriptor.fd, { level: SOL.NETLINK, option: options.addMembership }, group);
+  }
+
+  /** Throws away the messages that have come; whether there were any, or the kernel has dropped some. */
+  discard(): boolean {
+    let found = false;
+    const note = (): void => {
+      found = true;
+    };
+    this.#drain(note, note);
+    return found;
+  }
+
   #drain(onMessage: (message: Message) => void, onLost: () => void): void {
     while (!this.#descriptor.isClosed) {
       let datagram: Uint8Array | null;

@@ -18,6 +18,7 @@ import {
   addRoute,
   addRule,
   changeLink,
+  changesOf,
   codecs,
   createLink,
   deleteLink,
@@ -124,6 +125,28 @@ describe.skipIf(!canCompare())("what happens in a namespace", () => {
     ])
       expect(seen).toContain(expected);
     expect(seen.filter((line) => line.includes("foreign"))).toEqual([]);
+  });
+
+  test("whether there were changes is known without waiting", () => {
+    const changes = space.run(() => changesOf(["routes", "neighbours"]));
+    try {
+      expect(changes.discard()).toBe(false);
+      const index = space.netlink((socket) => {
+        createLink(socket, { kind: "veth", name: "c", peer: { name: "d" } });
+        for (const name of ["c", "d"]) changeLink(socket, findLink(socket, name)!.index, { up: true });
+        return findLink(socket, "c")!.index;
+      });
+      // Its own addresses' routes come with the link, some of them later.
+      const quiet = (): void => {
+        for (let round = 0; changes.discard(); round++) if (round > 100_000) throw new Error("changes without an end");
+      };
+      quiet();
+      space.netlink((socket) => setNeighbour(socket, { index, address: ip("10.0.0.3"), mac: mac(3) }));
+      expect(changes.discard()).toBe(true);
+      quiet();
+    } finally {
+      changes.close();
+    }
   });
 
   test("a watcher that is too slow is told that changes were lost", async () => {

@@ -60,6 +60,18 @@ export function decodeChange(message: Message): NetworkChange | null {
   }
 }
 
+/** A socket, in the namespace that this thread is in now, whose `discard` says whether there were changes of these. */
+export function changesOf(subjects: readonly Subject[]): NetlinkSocket {
+  const socket = NetlinkSocket.open();
+  try {
+    socket.join(subjects.flatMap((subject) => [...groups[subject]]));
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
 export interface NetworkWatch {
   close(): void;
   /** Lets the process end although the watch is on. */

@@ -11,6 +11,7 @@ import {
   type Route,
   TUNNEL_PORTS,
   type TunnelOptions,
+  type WayWatch,
 } from "@skep/machine";
 import {
   type Address,
@@ -268,6 +269,11 @@ export class SimNamespace implements Namespace {
 
   neighbours(): Neighbour[] {
     return [...this.#neighbours.values()];
+  }
+
+  /** A look costs nothing worth sparing. */
+  watchWays(): WayWatch {
+    return { changed: () => true, close: () => {} };
   }
 
   setSysctl(name: string, value: string): void {
