@@ -49,10 +49,9 @@ const quoted = (path: string): string => `'${path.replaceAll("'", "''")}'`;
 
 export class History implements FlowHistory {
   readonly #options: Required<HistoryOptions>;
-  readonly #engine: typeof DuckDb;
   readonly #connection: DuckDb.DuckDBConnection;
   readonly #reader: Reader;
-  readonly #types: DuckDb.DuckDBType[];
+  readonly #chunk: DuckDb.DuckDBDataChunk;
   #segments: Segment[];
   #cells: Cell[][] = all.map(() => []);
   #appender: DuckDb.DuckDBAppender | null = null;
@@ -75,12 +74,11 @@ export class History implements FlowHistory {
     parts: { connection: DuckDb.DuckDBConnection; reader: Reader; segments: Segment[]; release: () => void },
   ) {
     this.#options = options;
-    this.#engine = engine;
     this.#connection = parts.connection;
     this.#reader = parts.reader;
     const { BIGINT, UBIGINT, VARCHAR, UTINYINT, USMALLINT, INTEGER, UINTEGER, BOOLEAN } = engine;
     const types = { BIGINT, UBIGINT, VARCHAR, UTINYINT, USMALLINT, INTEGER, UINTEGER, BOOLEAN };
-    this.#types = all.map(({ type }) => types[type]);
+    this.#chunk = engine.DuckDBDataChunk.create(all.map(({ type }) => types[type]));
     this.#segments = parts.segments;
     this.#release = parts.release;
     this.#number = (this.#segments.at(-1)?.last ?? 0) + 1;
@@ -92,7 +90,17 @@ export class History implements FlowHistory {
     const engine = await loadEngine();
     const release = takeFolder(options.folder);
     const segments = openSegments(options.folder);
-    const instance = await engine.DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "256MB" });
+    const instance = await engine.DuckDBInstance.create(":memory:", {
+      ...{ threads: "1", memory_limit: "256MB" },
+      // Files are read once, to be merged: without this they stay in memory up to the limit.
+      enable_external_file_cache: "false",
+      // What a flush has used is given back after it, not kept for the next.
+      ...{
+        allocator_background_threads: "true",
+        allocator_flush_threshold: "16MB",
+        allocator_bulk_deallocation_flush_threshold: "16MB",
+      },
+    });
     const connection = await instance.connect();
     for (const table of [0, 1]) await connection.run(`CREATE TABLE rows${table} (${definition})`);
     const reader = await Reader.open(engine, options.folder, definition);
@@ -132,9 +140,10 @@ export class History implements FlowHistory {
 
   #append(): void {
     if (this.#cells[0]!.length === 0) return;
-    const chunk = this.#engine.DuckDBDataChunk.create(this.#types, this.#cells[0]!.length);
-    chunk.setColumns(this.#cells);
-    this.#appender?.appendDataChunk(chunk);
+    // One for all: a chunk's memory is the engine's, megabytes that the collector of garbage does not see and frees late.
+    this.#chunk.reset();
+    this.#chunk.setColumns(this.#cells);
+    this.#appender?.appendDataChunk(this.#chunk);
     this.#cells = all.map(() => []);
   }
 
@@ -177,7 +186,7 @@ export class History implements FlowHistory {
       this.#lost += rows;
       throw error;
     } finally {
-      await this.#connection.run(`TRUNCATE rows${table}`);
+      await this.#connection.run(`CREATE OR REPLACE TABLE rows${table} (${definition})`);
     }
   }
 
