@@ -36,6 +36,9 @@ const pure = [
   "datapath",
 ];
 
+/** Whole clusters on the simulated machine, which knows no user either. */
+const simulated = ["nodes", "node-port", "network-policy", "cnp", "masquerade", "netkit"];
+
 export default defineConfig({
   ...shared,
   test: {
@@ -48,6 +51,7 @@ export default defineConfig({
           exclude: [
             ...["**/*.kernel.test.ts", "**/node_modules/**"],
             ...(isPrivileged ? [] : pure.map((name) => `packages/${name}/**`)),
+            ...(isPrivileged ? [] : simulated.map((name) => `packages/agent/test/${name}.test.ts`)),
           ],
           // Modules are read once per worker, not once per file: a third of the time.
           isolate: false,

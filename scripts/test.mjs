@@ -15,7 +15,7 @@ await build();
 const isSecond = process.env.SKEP_TEST_UNPRIVILEGED !== undefined;
 if (isSecond)
   console.log(
-    "types, lint, format, allowed imports and the pure packages, which know no user: checked by the run beside this one",
+    "types, lint, format, allowed imports, the pure packages and simulated clusters, which know no user: checked by the run beside this one",
   );
 const checks = narrowed.length > 0 || isSecond ? { failed: [], total: 0 } : await runChecks();
 
