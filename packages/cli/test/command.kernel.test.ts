@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { openLinux } from "@skep/linux";
 import { until } from "../src/demo/stage.ts";
 import { doctorSummary } from "../src/doctor.ts";
@@ -28,6 +29,14 @@ spec:
   ingress:
     - fromEndpoints: [{ matchLabels: { org: ${org} } }]
 `;
+
+/** Names without their values, which are others a moment later. */
+const shape = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.map(shape)
+    : value !== null && typeof value === "object"
+      ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shape(each)]))
+      : typeof value;
 
 describe.skipIf(missing !== null)("the command beside an agent", () => {
   const folder = mkdtempSync(join(tmpdir(), "skep-command-"));
@@ -109,6 +118,14 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
     expect({ code, stderr }).toEqual({ code: 7, stderr: "err\n" });
     expect(stdout).toMatch(/^out\nin\n/);
     expect(await endpoints()).toEqual([]);
+  });
+
+  it("prints the same as JSON and as YAML", async () => {
+    for (const list of [["node", "list"], ["bpf", "ipcache", "list"], ["status"]]) {
+      const [json, yaml] = await Promise.all(["json", "yaml"].map((format) => skep(...list, "-o", format)));
+      expect(yaml).toMatchObject({ code: 0, stderr: "" });
+      expect(shape(parse(yaml?.stdout ?? ""))).toEqual(shape(JSON.parse(json?.stdout ?? "")));
+    }
   });
 
   it("passes signals on, and tells a command that is not there", async () => {

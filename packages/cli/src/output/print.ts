@@ -22,7 +22,7 @@ export async function printAs(format: ListFormat, value: Plain, table: () => str
     case "json":
       return write(`${JSON.stringify(value, null, 2)}\n`);
     case "yaml": {
-      const { stringify } = await import("yaml");
+      const { stringify } = await import("./yaml.ts");
       return write(stringify(value));
     }
   }
