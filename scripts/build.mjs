@@ -141,6 +141,34 @@ async function buildCompiler() {
   return Object.keys(exports);
 }
 
+/** Objects of the kernel programs stand beside the bundle as they are: a text of theirs in it would stay in memory, twice. */
+const objectsBeside = {
+  name: "objects-beside",
+  setup(build) {
+    const outputs = new Map(kernelPrograms.map(({ output, name }) => [join(root, output), name]));
+    build.onLoad({ filter: /[\\/]generated[\\/][a-z]+-object\.ts$/ }, ({ path }) => {
+      const name = outputs.get(path);
+      if (name === undefined) return undefined;
+      return {
+        contents: [
+          `import { readFileSync } from "node:fs";`,
+          `import place from ${JSON.stringify(`object-bytes:${path}`)};`,
+          `export const ${name} = () => new Uint8Array(readFileSync(new URL(place, import.meta.url)));`,
+        ].join("\n"),
+        resolveDir: dirname(path),
+      };
+    });
+    build.onResolve({ filter: /^object-bytes:/ }, ({ path }) => ({
+      path: path.slice("object-bytes:".length).replace(/\.ts$/, ".o"),
+      namespace: "object-bytes",
+    }));
+    build.onLoad({ filter: /.*/, namespace: "object-bytes" }, ({ path }) => {
+      const lines = readFileSync(path.replace(/\.o$/, ".ts"), "utf8").matchAll(/^ {2}"(.*)"/gm);
+      return { contents: Buffer.from([...lines].map(([, line]) => line).join(""), "base64"), loader: "file" };
+    });
+  },
+};
+
 async function buildCommand() {
   const stamp = join(root, "dist", ".stamp");
   const packages = readdirSync(join(root, "packages")).filter((name) => name !== "ui");
@@ -155,12 +183,12 @@ async function buildCommand() {
   const workloads = join(root, "packages/cli/src/demo/workload.ts");
   await esbuild({
     ...bundleOptions,
-    plugins: [useBundle(names)],
+    plugins: [useBundle(names), objectsBeside],
     splitting: true,
     outdir: "dist",
     outExtension: { ".js": ".mjs" },
     entryPoints: { skep: "packages/cli/src/main.ts", ...(existsSync(workloads) ? { "demo-workload": workloads } : {}) },
-    chunkNames: "chunks/[name]-[hash]",
+    ...{ chunkNames: "chunks/[name]-[hash]", assetNames: "chunks/[name]-[hash]" },
   });
   writeFileSync(stamp, hash);
 }

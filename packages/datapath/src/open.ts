@@ -237,9 +237,7 @@ class KernelDatapath implements Datapath {
     const pinned = new PinnedMaps(machine.bpf, { pins: options.pins, spec: this.#spec });
     this.#undo.onEnd(() => pinned.close());
     this.#collection = this.#load(pinned.kept);
-    const table = this.#spec.maps["skep_maglev"]?.inner;
-    if (!table) throw new Error("the datapath's object has no Maglev tables");
-    this.#loadBalancer = new LoadBalancerMaps({ bpf: machine.bpf, map: (name) => this.#map(name), table });
+    this.#loadBalancer = this.#openLoadBalancer();
     const mapOf = (name: string): RawMap => this.#map(name);
     try {
       pinned.carry(mapOf);
@@ -289,6 +287,13 @@ class KernelDatapath implements Datapath {
       for (const map of Object.values(maps)) map.close();
       throw this.#undo.back(error);
     }
+  }
+
+  /** Apart from the constructor: a function that stays would keep everything that is known there, the programs too. */
+  #openLoadBalancer(): LoadBalancerMaps {
+    const table = this.#spec.maps["skep_maglev"]?.inner;
+    if (!table) throw new Error("the datapath's object has no Maglev tables");
+    return new LoadBalancerMaps({ bpf: this.#machine.bpf, map: (name) => this.#map(name), table });
   }
 
   get unsupported(): readonly string[] {
