@@ -27,7 +27,10 @@ describe("what skep up is told about services", () => {
       }),
     ).toEqual({
       healthCheckPorts: true,
-      loadBalancer: { algorithm: "random", maglevTableSize: 16_381, mode: "dsr", nodePortRange: [20_000, 20_999] },
+      loadBalancer: {
+        ...{ algorithm: "random", maglevTableSize: 16_381, mode: "dsr", directReturn: true },
+        nodePortRange: [20_000, 20_999],
+      },
       ...{ lbAcceleration: "generic", lbNoBackend: "drop", lbTerminate: "udp", lbDispatch: "option" },
     });
     for (const lbDsrDispatch of ["ipip", "geneve"] as const)
@@ -46,6 +49,11 @@ describe("what skep up is told about services", () => {
     expect(() => balancingOf({ ...told, lbDsrDispatch: "opt", tunnelProtocol: "geneve" })).toThrow(/dispatch geneve/);
     expect(balancingOf({ ...told, tunnelProtocol: "geneve" }).lbDispatch).toBe("geneve");
     expect(balancingOf({ ...told, routing: "geneve" }).lbDispatch).toBe("geneve");
+    // What a service's annotation may ask for.
+    const bears = (over: object): unknown => balancingOf({ ...flags, ...over }).loadBalancer?.directReturn;
+    expect(bears({ routing: "vxlan" })).toBe(false);
+    expect(bears({ routing: "geneve" })).toBe(false);
+    expect(bears({ routing: "geneve", lbDsrDispatch: "geneve" })).toBe(true);
   });
 
   test("the IP families are translated at devices", () => {

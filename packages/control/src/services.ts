@@ -260,7 +260,18 @@ export class Services {
         ...(other ? { related: [{ message: "this one has it", span: other }] } : {}),
       };
     });
-    return [...this.#problems.values(), ...this.#pools.problems(), ...conflicts];
+    return [...this.#problems.values(), ...this.#pools.problems(), ...conflicts, ...this.#idleModes()];
+  }
+
+  /** Services whose backends were to answer clients themselves, where packets do not get to other nodes in that way. */
+  #idleModes(): Diagnostic[] {
+    if (this.balancer.config.directReturn) return [];
+    const asking = this.specs().filter(({ forwardingMode }) => forwardingMode === "dsr");
+    return asking.map(({ namespace, name, span }) => ({
+      ...{ code: "SKEP6031", severity: "warning", span },
+      message: `${namespace}/${name}: service.cilium.io/forwarding-mode "dsr" has no effect: the routing of this node does not bear it`,
+      hint: "native routing does, and Geneve tunnels with --lb-dsr-dispatch geneve",
+    }));
   }
 
   // ---- snapshot ----

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatAddress, parseAddress, parsePrefix, type Prefix } from "@skep/net";
-import { World, type WorldSnapshot } from "../src/index.ts";
+import { SERVICE_FLAG, World, type WorldSnapshot } from "../src/index.ts";
 import { FakeMaps } from "./fake-maps.ts";
 
 const prefix = (text: string): Prefix => {
@@ -118,6 +118,28 @@ spec:
     target.removeFile("one.yaml");
     target.applyFile("two.yaml", service("two", "ports: [{ port: 80 }]"));
     expect(texts(target)).toContain("two ClusterIP 10.96.0.2:80");
+  });
+
+  it("are not answered by backends themselves where the routing does not bear it, and it is told", () => {
+    const [podCidr, serviceCidr] = [prefix("10.244.0.0/24"), prefix("10.96.0.0/24")];
+    const asked = (mode: string): string =>
+      service("db", "clusterIP: 10.96.0.9, ports: [{ port: 5432 }]").replace(
+        "name: db",
+        `name: db, annotations: { service.cilium.io/forwarding-mode: ${mode} }`,
+      );
+    for (const directReturn of [true, false]) {
+      const target = new World({ podCidr, serviceCidr, nodeName: "here", loadBalancer: { directReturn } });
+      target.applyFile("db.yaml", asked("dsr"));
+      const isDirect = (): boolean =>
+        target.loadBalancerChanges().length > 0 &&
+        target.loadBalancer.rows().services.some(({ flags }) => (flags & SERVICE_FLAG.DSR) !== 0);
+      expect(isDirect()).toBe(directReturn);
+      const told = target.problems().map(({ code, severity, span }) => [code, severity, span?.file]);
+      expect(told).toEqual(directReturn ? [] : [["SKEP6031", "warning", "db.yaml"]]);
+      target.applyFile("db.yaml", asked("snat"));
+      expect(isDirect()).toBe(false);
+      expect(target.problems()).toEqual([]);
+    }
   });
 
   it("are refused as a whole where something is wrong, with the place", () => {

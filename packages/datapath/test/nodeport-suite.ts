@@ -3,8 +3,8 @@
  * Services from outside of the node, at tc and at XDP, on whichever machine: what leaves is, byte for byte, what the independent builder makes.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { SERVICE_FLAG, type LoadBalancerBackendRow, type LoadBalancerRows } from "@skep/control";
-import { hostPrefix, parsePacket, verifyChecksums, type LayerSpec } from "@skep/net";
+import { SERVICE_FLAG, World, type LoadBalancerBackendRow, type LoadBalancerRows } from "@skep/control";
+import { hostPrefix, parsePacket, parsePrefix, verifyChecksums, type LayerSpec } from "@skep/net";
 import { Device } from "../src/bpf/device.bpf.ts";
 import { Connection } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
@@ -69,6 +69,53 @@ function askedLayers(
   }
   const data = Uint8Array.of(...bytes, high, low, 0, 0);
   return [network(from, to, hops), { kind: "ipv6-options", place: "destination", options: [{ type: 0x1b, data }] }];
+}
+
+/** What the agent's mode and a service's annotation make of TCP and UDP. */
+const MODES = [
+  ...(["tcp", "udp"] as const).flatMap((kind) => [
+    ["snat", "dsr", kind, true] as const,
+    ["dsr", "snat", kind, false] as const,
+  ]),
+  ["hybrid", "", "tcp", true],
+  ["hybrid", "", "udp", false],
+  ["hybrid", "snat", "tcp", false],
+  ["hybrid", "dsr", "udp", true],
+] as const;
+
+interface Annotated {
+  readonly vip: string;
+  readonly remote: string;
+  readonly mode: "snat" | "dsr" | "hybrid";
+  readonly annotation: string;
+  readonly protocol: string;
+}
+
+/** Of a service with one backend on another node. */
+function annotatedWorld({ vip, remote, mode, annotation, protocol }: Annotated): World {
+  const [podCidr, serviceCidr] = [parsePrefix("10.9.0.0/16"), parsePrefix("10.96.0.0/16")];
+  if (!podCidr || !serviceCidr) throw new Error("no prefix");
+  const world = new World({ podCidr, serviceCidr, nodeName: "here", loadBalancer: { mode, maglevTableSize: 251 } });
+  const [isIpv6, port] = [vip.includes(":"), `protocol: ${protocol.toUpperCase()}`];
+  const annotations = annotation === "" ? "" : `, annotations: { service.cilium.io/forwarding-mode: ${annotation} }`;
+  const { diagnostics } = world.applyFile(
+    "web.yaml",
+    `apiVersion: v1
+kind: Service
+metadata: { name: web${annotations} }
+spec: { clusterIP: "${isIpv6 ? "fd96::7" : "10.96.0.7"}", externalIPs: ["${vip}"], ports: [{ port: 80, ${port} }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-1, labels: { kubernetes.io/service-name: web } }
+addressType: IPv${isIpv6 ? 6 : 4}
+endpoints: [{ addresses: ["${remote}"] }]
+ports: [{ port: 8080, ${port} }]
+`,
+  );
+  if (diagnostics.length > 0) throw new Error(JSON.stringify(diagnostics));
+  world.loadBalancerChanges();
+  return world;
 }
 
 /** Backends that have the service's address get its packets as they are. */
@@ -266,6 +313,16 @@ export function nodePortSuite(open: () => PacketMachine): void {
               ];
               becomes(sent, on, frame(way, ...gone, body));
             }
+          });
+
+        for (const [mode, annotation, kind, isDirect] of MODES)
+          test(`${mode}, annotated ${annotation || "with nothing"}, ${kind}: ${isDirect ? "the client's" : "the node's"} address`, () => {
+            const world = annotatedWorld({ vip, remote, mode, annotation, protocol: kind });
+            ground.datapath.replaceLoadBalancer(world.loadBalancer.rows());
+            const sent = enter(frame(inward, network(client, vip, 60), segment(kind, [40_300, 80])));
+            const ends = [isDirect ? client : node, remote] as const;
+            const gone = [...askedLayers(isDirect, ends, [vip, 80], 59), segment(kind, [40_300, 8080])];
+            becomes(sent, on, frame(way, ...gone));
           });
 
         test("denied prefixes are dropped before all else", () => {

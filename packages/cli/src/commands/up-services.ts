@@ -51,7 +51,8 @@ export function balancingOf(
     throw usageError(`--lb-acceleration ${lbAcceleration} needs --devices: it is at them`);
   const dispatch = flags.lbDsrDispatch;
   const isTunnelled = flags.routing === "geneve" || (flags.routing === "tunnel" && flags.tunnelProtocol === "geneve");
-  if (mode !== "snat" && flags.routing !== "native" && !(isTunnelled && dispatch === "geneve"))
+  const directReturn = flags.routing === "native" || (isTunnelled && dispatch === "geneve");
+  if (mode !== "snat" && !directReturn)
     throw usageError(
       `--lb-mode ${mode} needs --routing native, or tunnels that bear what was asked: --tunnel-protocol geneve with --lb-dsr-dispatch geneve`,
     );
@@ -64,7 +65,7 @@ export function balancingOf(
     healthCheckPorts: true,
     ...(prefilterCidrs === undefined ? {} : { prefilterFile: resolve(prefilterCidrs) }),
     loadBalancer: {
-      ...{ algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, nodePortRange },
+      ...{ algorithm, maglevTableSize: Number(flags.maglevTableSize), mode, directReturn, nodePortRange },
       ...(nat46x64 ? { nat46x64: true } : {}),
     },
     ...(nat46x64 ? { nat46x64 } : {}),

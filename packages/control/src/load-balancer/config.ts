@@ -9,6 +9,8 @@ export interface LoadBalancerConfig {
   readonly algorithm: "random" | "maglev";
   /** `hybrid`: direct return for TCP, the node's address for the rest. */
   readonly mode: "snat" | "dsr" | "hybrid";
+  /** Packets get to other nodes with their clients' addresses; else the node's own takes their place, whatever a service's annotation says. */
+  readonly directReturn: boolean;
   /** Cluster addresses are served to clients outside of the cluster too. */
   readonly externalClusterIp: boolean;
   /** Source ranges hold for all types, not only for load balancers' addresses. */
@@ -31,6 +33,7 @@ export interface LoadBalancerConfig {
 export const DEFAULT_CONFIG: LoadBalancerConfig = {
   algorithm: "random",
   mode: "snat",
+  directReturn: true,
   externalClusterIp: false,
   sourceRangeAllTypes: false,
   serviceTopology: true,

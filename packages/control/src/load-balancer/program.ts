@@ -286,7 +286,9 @@ function flagsOf(
   return bits.reduce((flags, [on, bit]) => (on ? flags | bit : flags), TYPE_FLAGS[type]);
 }
 
-function returnsDirectly({ forwardingMode }: Service, { mode }: LoadBalancerConfig, protocol: number): boolean {
+function returnsDirectly({ forwardingMode }: Service, config: LoadBalancerConfig, protocol: number): boolean {
+  const { mode, directReturn } = config;
+  if (!directReturn) return false;
   if (forwardingMode !== "") return forwardingMode === "dsr";
   return mode === "dsr" || (mode === "hybrid" && protocol === 6);
 }
