@@ -2,10 +2,9 @@
  * @module
  * The datapath in a machine: loads or adopts the programs and maps, and keeps the maps as control wants them.
  */
-import type { Collection, ConnectedSocket, Link, Machine, Namespace, RawMap } from "@skep/machine";
+import type { Collection, ConnectedSocket, Machine, Namespace, RawMap } from "@skep/machine";
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { Address, Prefix } from "@skep/net";
-import { ALGORITHM } from "@skep/control";
 import type {
   EgressRow,
   IpcacheChange,
@@ -17,9 +16,6 @@ import type {
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
-import { DISPATCH_GENEVE, DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
-import { PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
-import { XDP_DIRECT, XDP_FORWARD, XDP_NAT_46X64, XDP_NAT_46X64_REPLY, XDP_REPLY, XDP_TUNNEL } from "./bpf/xdp.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
 import { DeniedPrefixes, syncDenied4, syncDenied6 } from "./denied.ts";
@@ -34,177 +30,22 @@ import type {
   NextHopRow,
   TableUse,
 } from "./datapath.ts";
-import {
-  decodeAddress,
-  decodeU32,
-  encodeAddress,
-  encodeEndpoint,
-  encodeIpcacheKey,
-  decodePolicyEntry,
-  encodePolicyEntry,
-  encodeU32,
-  keyText,
-} from "./encode.ts";
+import { decodeAddress, encodeAddress, encodeEndpoint, encodeIpcacheKey, encodeU32, keyText } from "./encode.ts";
 import { decodeAnswerAt } from "./answers.ts";
 import { decodeEventAt, EVENT_SIZE } from "./events.ts";
 import { skepObject } from "./generated/skep-object.ts";
 import { CONFIG_MAP, CONFIG_PIN, mapPin } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { egressEntry } from "./egress.ts";
+import { CALLED, DEVICE_HOOKS, OVERLAY_HOOKS, XDP_CALLED } from "./hooks.ts";
+import { hasNetkitLinks, Links } from "./links.ts";
 import { isLost } from "./lost.ts";
+import { datapathConfig, type DatapathOptions, lifetimeConfig, MAGLEV_SIZE } from "./options.ts";
 import { PinnedMaps } from "./pinned-maps.ts";
+import { PolicyMaps } from "./policy-maps.ts";
 import { endSplice, SocketSplice, type SpliceCounts } from "./splice.ts";
 import { type Rows, sync, write } from "./sync.ts";
 import { Undo } from "./undo.ts";
-
-export interface DatapathOptions {
-  /** The pin folder: `<pins>/maps` and `<pins>/links` hang under it. */
-  readonly pins: string;
-  /** Absolute path of the cgroup whose sockets are load balanced. */
-  readonly cgroup: string;
-  /** Overrides of map sizes by map name. */
-  readonly maxEntries?: Readonly<Record<string, number>>;
-  /** Packets of IPv6 are taken. Default true. */
-  readonly ipv6?: boolean;
-  /** The outer interfaces' queues keep to the times that packets bear (fq): workloads' rates delay packets. Default false: they drop them. */
-  readonly departureTimes?: boolean;
-  /**
-   * The device of tunnels to other nodes (`createTunnel`), the UDP port that they end at, and the longest packet that goes into them: its hooks are attached. Without one nothing is tunnelled. Its addresses are the host's
-   * among its workloads: what goes on to a service's backends behind a tunnel has them.
-   */
-  readonly overlay?: DatapathDevice & { readonly port: number; readonly mtu: number };
-  /** Workloads' devices may be netkit pairs. Default false: they are veths, but for those of an earlier agent. */
-  readonly netkit?: boolean;
-  /** What certain workloads send to the world leaves by certain nodes (`syncEgress`). Default false. */
-  readonly egressGateway?: boolean;
-  /** The host's own policy is asked for what goes between it and its workloads. Default false. */
-  readonly hostFirewall?: boolean;
-  /** Seconds that a flow is remembered after its last packet, where they are not the usual ones. */
-  readonly lifetimes?: FlowLifetimes;
-  /** Every question to a policy leaves an event, not only those that were audited. Default false. */
-  readonly verdictEvents?: boolean;
-  readonly loadBalancer?: LoadBalancerOptions;
-  /** Connections between workloads of this node go from socket to socket (`setHome`) while both policies allow them. Default false. */
-  readonly socketSplice?: boolean;
-}
-
-/** Cilium's `bpf-ct-timeout-*`: defaults 8000, 60, 60, 10, 8000, 60, 60. */
-export interface FlowLifetimes {
-  readonly tcp?: number;
-  readonly any?: number;
-  readonly tcpSyn?: number;
-  readonly tcpFin?: number;
-  readonly serviceTcp?: number;
-  readonly serviceAny?: number;
-  readonly serviceTcpGrace?: number;
-}
-
-function lifetimeConfig(lifetimes: FlowLifetimes): Record<string, number> {
-  const named = {
-    ...{ ct_tcp: lifetimes.tcp, ct_any: lifetimes.any, ct_tcp_syn: lifetimes.tcpSyn, ct_tcp_fin: lifetimes.tcpFin },
-    ...{ ct_service_tcp: lifetimes.serviceTcp, ct_service_any: lifetimes.serviceAny },
-    ct_service_tcp_grace: lifetimes.serviceTcpGrace,
-  };
-  return Object.fromEntries(
-    Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-}
-
-const DISPATCHES = { option: DISPATCH_OPTION, ipip: DISPATCH_IPIP, geneve: DISPATCH_GENEVE } as const;
-export type Dispatch = keyof typeof DISPATCHES;
-
-export interface LoadBalancerOptions {
-  /** Of services that name none. Default random. */
-  readonly algorithm?: "random" | "maglev";
-  /** Slots of a Maglev table, a prime. Default 16,381. */
-  readonly maglevSize?: number;
-  /** Default 30,000 to 32,767. */
-  readonly nodePorts?: { readonly first: number; readonly last: number };
-  /** Programs before the packet's path in the kernel at the host's outer interfaces. Default: none. */
-  readonly xdp?: "native" | "generic";
-  /** Packets from denied prefixes are dropped there, without XDP at tc (`syncDenied`). Default false. */
-  readonly prefilter?: boolean;
-  /**
-   * How what a backend answers itself (services with SERVICE_FLAG.DSR) gets to its node: with an option (IPv4) or extension header (IPv6) that
-   * says what was asked, which the other node's datapath reads; or in an IP packet to the backend, which has the service's address; or in a tunnel to
-   * its node (Geneve), of whose options one says it. Default option.
-   */
-  readonly dispatch?: Dispatch;
-  /** Clients of a service without a backend are told so, or left waiting. Default reject. */
-  readonly noBackend?: "reject" | "drop";
-  /**
-   * Services from outside whose backends are of the other IP family are translated (RFC 7915); `gateway`: and what IPv6 clients send to
-   * 64:ff9b::/96, to the IPv4 hosts that it names. Default off.
-   */
-  readonly nat46x64?: "services" | "gateway";
-}
-
-/** Of a netkit pair: what the workload's end sends; what goes to it is judged as a veth's is, before it gets to the device. */
-const NETKIT_PEER = "netkit_peer";
-const HOOKS = [
-  { program: "skep_from_ep", direction: "ingress" },
-  { program: "skep_to_ep", direction: "egress" },
-] as const;
-/** At the host's outer interfaces. */
-const DEVICE_HOOKS = [
-  { program: "skep_from_net", direction: "ingress" },
-  { program: "skep_to_net", direction: "egress" },
-] as const;
-/** Programs that others go on in, by their places in `skep_calls`. */
-export const CALLED = [
-  [maps.CALL_REFUSE, "skep_refuse"],
-  [maps.CALL_NODEPORT, "skep_nodeport"],
-  [maps.CALL_NODEPORT_REPLY, "skep_nodeport_r"],
-  [maps.CALL_NODEPORT_REFUSE, "skep_nodeport_x"],
-  [maps.CALL_NODEPORT_TUNNEL, "skep_nodeport_t"],
-  [maps.CALL_TOO_LONG, "skep_ep_long"],
-  [maps.CALL_NAT_46X64, "skep_46x64"],
-  [maps.CALL_NAT_46X64_REPLY, "skep_46x64_r"],
-  [maps.CALL_NAT_46X64_TOO_LONG, "skep_46x64_long"],
-  [maps.CALL_NAT_46X64_ON, "skep_46x64_on"],
-  [maps.CALL_DIRECT, "skep_direct"],
-  [maps.CALL_DIRECT_ARRIVED, "skep_direct_in"],
-  [maps.CALL_DIRECT_TOO_LONG, "skep_direct_long"],
-  [maps.CALL_DIRECT_TUNNEL, "skep_direct_tun"],
-  [maps.CALL_DIRECT_TUNNELLED, "skep_direct_out"],
-] as const;
-export const XDP_CALLED = [
-  [XDP_FORWARD, "skep_xdp_lb"],
-  [XDP_REPLY, "skep_xdp_reply"],
-  [XDP_DIRECT, "skep_xdp_direct"],
-  [XDP_TUNNEL, "skep_xdp_tun"],
-  [XDP_NAT_46X64, "skep_xdp_46x64"],
-  [XDP_NAT_46X64_REPLY, "skep_xdp_46x64r"],
-] as const;
-const XDP_PROGRAM = "skep_xdp";
-const OVERLAY_HOOKS = [
-  { program: "skep_from_ovl", direction: "ingress" },
-  { program: "skep_to_ovl", direction: "egress" },
-] as const;
-const SOCKET_PROGRAMS = [
-  ...["skep_connect4", "skep_sendmsg4", "skep_recvmsg4", "skep_getpeer4", "skep_bind4"],
-  ...["skep_connect6", "skep_sendmsg6", "skep_recvmsg6", "skep_getpeer6", "skep_bind6"],
-  "skep_release",
-] as const;
-
-/** Inner maps that are open at the same time. */
-const SWAPPED_AT_ONCE = 256;
-
-const MAGLEV_SIZE = 16_381;
-
-function loadBalancerConfig(options: LoadBalancerOptions): Record<string, number> {
-  return {
-    lb_algorithm: options.algorithm === "maglev" ? ALGORITHM.MAGLEV : ALGORITHM.RANDOM,
-    maglev_size: options.maglevSize ?? MAGLEV_SIZE,
-    nodeport_first: options.nodePorts?.first ?? 30_000,
-    nodeport_last: options.nodePorts?.last ?? 32_767,
-    nat_46x64: options.nat46x64 ? 1 : 0,
-    nat_46x64_gateway: options.nat46x64 === "gateway" ? 1 : 0,
-    lb_reject: options.noBackend === "drop" ? 0 : 1,
-    lb_dispatch: DISPATCHES[options.dispatch ?? "option"],
-    prefilter: options.prefilter ? (options.xdp ? PREFILTER_XDP : PREFILTER_TC) : 0,
-  };
-}
 
 export function openDatapath(machine: Machine, options: DatapathOptions): Datapath {
   return new KernelDatapath(machine, options);
@@ -212,19 +53,18 @@ export function openDatapath(machine: Machine, options: DatapathOptions): Datapa
 
 class KernelDatapath implements Datapath {
   readonly adopted: Datapath["adopted"];
-  readonly #unsupported: string[] = [];
   readonly #machine: Machine;
   readonly #options: DatapathOptions;
   /** Without its programs once they are loaded. */
   #spec: ObjectSpec;
   readonly #collection: Collection;
   readonly #loadBalancer: LoadBalancerMaps;
-  readonly #links = new Map<string, Link>();
+  readonly #links: Links;
   /** Of what opening has changed so far. */
   readonly #undo = new Undo();
   #splice: SocketSplice | null = null;
-  /** Of the endpoints that have a policy; null: to be read from its map. Those that were written as a whole share their rows with control. */
-  readonly #policies = new Map<number, readonly PolicyMapEntry[] | null>();
+  readonly #unsupported: string[] = [];
+  readonly #policies: PolicyMaps;
   /** Endpoints as they stand in the maps, and the generations of their policies. */
   readonly #endpoints = new Map<number, DatapathEndpoint>();
   readonly #generations = new Map<number, number>();
@@ -239,15 +79,17 @@ class KernelDatapath implements Datapath {
     this.#collection = this.#load(pinned.kept);
     this.#loadBalancer = this.#openLoadBalancer();
     const mapOf = (name: string): RawMap => this.#map(name);
+    this.#policies = this.#openPolicies();
+    this.#links = this.#openLinks();
     try {
       pinned.carry(mapOf);
       this.adopted = { endpoints: this.#endpointIds(), restarted: pinned.found };
       for (const [place, name] of CALLED) this.#map("skep_calls").setProgram(encodeU32(place), this.#program(name));
       for (const [place, name] of XDP_CALLED)
         this.#map("skep_xdp_calls").setProgram(encodeU32(place), this.#program(name));
-      this.#adoptLinks();
-      this.#attachHooks(OVERLAY_HOOKS, options.overlay ? [options.overlay] : []);
-      for (const program of SOCKET_PROGRAMS) this.#attachSocket(program);
+      this.#links.adopt();
+      this.#links.attachHooks(OVERLAY_HOOKS, options.overlay ? [options.overlay] : []);
+      this.#links.attachSockets(options.cgroup);
       if (options.socketSplice) this.#openSplice();
       else endSplice(machine, options.pins);
       pinned.settle(mapOf, this.#undo);
@@ -264,23 +106,11 @@ class KernelDatapath implements Datapath {
 
   #load(maps: Readonly<Record<string, RawMap>>): Collection {
     const options = this.#options;
+    const netkit = options.netkit || hasNetkitLinks(this.#machine, `${options.pins}/links`);
     try {
       return this.#machine.bpf.load(this.#spec, {
         maps,
-        config: {
-          ipv6_enabled: options.ipv6 === false ? 0 : 1,
-          departure_times: options.departureTimes ? 1 : 0,
-          netkit: options.netkit || this.#hasNetkit() ? 1 : 0,
-          overlay_interface: options.overlay?.interfaceIndex ?? 0,
-          overlay_port: options.overlay?.port ?? 0,
-          overlay_mtu: options.overlay?.mtu ?? 0,
-          egress_gateway: options.egressGateway ? 1 : 0,
-          host_firewall: options.hostFirewall ? 1 : 0,
-          verdict_events: options.verdictEvents ? 1 : 0,
-          host_netns: this.#machine.net.host.cookie,
-          ...lifetimeConfig(options.lifetimes ?? {}),
-          ...loadBalancerConfig(options.loadBalancer ?? {}),
-        },
+        config: datapathConfig(options, { netkit, hostNetns: this.#machine.net.host.cookie }),
         ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
       });
     } catch (error) {
@@ -289,15 +119,30 @@ class KernelDatapath implements Datapath {
     }
   }
 
-  /** Apart from the constructor: a function that stays would keep everything that is known there, the programs too. */
+  // Apart from the constructor: a function that stays would keep everything that is known there, the programs too.
+
   #openLoadBalancer(): LoadBalancerMaps {
     const table = this.#spec.maps["skep_maglev"]?.inner;
     if (!table) throw new Error("the datapath's object has no Maglev tables");
     return new LoadBalancerMaps({ bpf: this.#machine.bpf, map: (name) => this.#map(name), table });
   }
 
+  #openPolicies(): PolicyMaps {
+    const inner = this.#spec.maps["skep_policy"]?.inner;
+    if (!inner) throw new Error("the datapath's object has no policy map");
+    return new PolicyMaps({
+      ...{ bpf: this.#machine.bpf, outer: this.#map("skep_policy"), inner },
+      onChange: (endpoint) => this.#nextGeneration(endpoint),
+    });
+  }
+
+  #openLinks(): Links {
+    const folder = `${this.#options.pins}/links`;
+    return new Links(this.#machine, { folder, program: (name) => this.#program(name), undo: this.#undo });
+  }
+
   get unsupported(): readonly string[] {
-    return this.#unsupported;
+    return [...this.#links.unsupported, ...this.#unsupported];
   }
 
   #map(name: string): RawMap {
@@ -320,55 +165,7 @@ class KernelDatapath implements Datapath {
     this.#map(CONFIG_MAP).pin(pin);
   }
 
-  // ---- links ----
-
-  #linkPin(name: string): string {
-    return `${this.#options.pins}/links/${name}`;
-  }
-
-  /** Programs of a new version take the place of the old ones between two packets. */
-  #adoptLinks(): void {
-    for (const name of this.#machine.bpf.pins(`${this.#options.pins}/links`)) {
-      const link = this.#machine.bpf.openLink(this.#linkPin(name));
-      if (!link) continue;
-      const hook = name.startsWith(`${NETKIT_PEER}-`)
-        ? HOOKS[0]
-        : HOOKS.find(({ direction }) => name.startsWith(`tcx_${direction}-`));
-      const outer = [...DEVICE_HOOKS, ...OVERLAY_HOOKS].find(({ program: each }) => name.startsWith(`${each}-`));
-      const socket = SOCKET_PROGRAMS.find((each) => name.startsWith(`${each}-`));
-      const program = hook?.program ?? outer?.program ?? socket ?? (isXdpLink(name) ? XDP_PROGRAM : undefined);
-      if (!program) {
-        link.close();
-        continue;
-      }
-      this.#replace(link, this.#program(program));
-      this.#links.set(name, link);
-    }
-  }
-
-  /** Workloads of an agent that made such pairs. */
-  #hasNetkit(): boolean {
-    return this.#machine.bpf.pins(`${this.#options.pins}/links`).some((name) => name.startsWith(`${NETKIT_PEER}-`));
-  }
-
-  #replace(link: Link, program: Collection["programs"][string]): void {
-    const before = this.#machine.bpf.programOf(link);
-    this.#undo.onEnd(() => before?.close());
-    link.update(program);
-    if (before) this.#undo.push(() => link.update(before));
-  }
-
-  #attachSocket(program: string): void {
-    const name = `${program}-${this.#options.cgroup.replaceAll("/", "_").replaceAll(".", "_")}`;
-    if (this.#links.has(name)) return;
-    try {
-      const link = this.#machine.bpf.attach(this.#program(program), { hook: "cgroup", path: this.#options.cgroup });
-      this.#keepLink(name, link);
-    } catch (error) {
-      if (!(error instanceof Error) || error.name !== "NotSupportedError") throw error;
-      this.#unsupported.push(program);
-    }
-  }
+  // ---- sockets ----
 
   #openSplice(): void {
     const { pins, cgroup, lifetimes = {} } = this.#options;
@@ -392,39 +189,6 @@ class KernelDatapath implements Datapath {
     return this.#splice?.counts() ?? null;
   }
 
-  #keepLink(name: string, link: Link): void {
-    try {
-      link.pin(this.#linkPin(name));
-    } catch (error) {
-      link.close();
-      throw error;
-    }
-    this.#links.set(name, link);
-    this.#undo.push(() => this.#dropLink(name));
-  }
-
-  #dropLink(name: string): void {
-    const link = this.#links.get(name);
-    if (!link) return;
-    this.#links.delete(name);
-    this.#machine.bpf.unpin(this.#linkPin(name));
-    link.close();
-  }
-
-  attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void {
-    const { interfaceName, interfaceIndex } = endpoint;
-    const isNetkit = this.#options.netkit && this.#machine.net.host.interface(interfaceName)?.kind === "netkit";
-    for (const { program, direction } of HOOKS) {
-      const atPeer = isNetkit && direction === "ingress";
-      const name = `${atPeer ? NETKIT_PEER : `tcx_${direction}`}-${interfaceName}`;
-      if (this.#links.has(name)) continue;
-      const target = atPeer
-        ? ({ hook: "netkit", interface: interfaceIndex, end: "peer" } as const)
-        : ({ hook: "tcx", interface: interfaceIndex, direction } as const);
-      this.#keepLink(name, this.#machine.bpf.attach(this.#program(program), target));
-    }
-  }
-
   // ---- devices ----
 
   setDevices(devices: readonly DatapathDevice[]): void {
@@ -440,41 +204,8 @@ class KernelDatapath implements Datapath {
       rows.set(keyText(key), [key, Device.encode(words)]);
     }
     this.#nextWays(sync(this.#map("skep_devices"), rows));
-    this.#attachHooks(DEVICE_HOOKS, devices);
-    this.#attachXdp(devices);
-  }
-
-  /** At these interfaces, and no others. */
-  #attachHooks(
-    hooks: typeof DEVICE_HOOKS | typeof OVERLAY_HOOKS,
-    interfaces: readonly Pick<DatapathDevice, "interfaceName" | "interfaceIndex">[],
-  ): void {
-    const links = new Set<string>();
-    for (const { interfaceName, interfaceIndex } of interfaces) {
-      for (const { program, direction } of hooks) {
-        const name = `${program}-${interfaceName}`;
-        links.add(name);
-        if (this.#links.has(name)) continue;
-        const target = { hook: "tcx", interface: interfaceIndex, direction } as const;
-        this.#keepLink(name, this.#machine.bpf.attach(this.#program(program), target));
-      }
-    }
-    for (const name of [...this.#links.keys()])
-      if (hooks.some(({ program }) => name.startsWith(`${program}-`)) && !links.has(name)) this.#dropLink(name);
-  }
-
-  /** The front of the outer interfaces, where it is asked for. */
-  #attachXdp(interfaces: readonly Pick<DatapathDevice, "interfaceName" | "interfaceIndex">[]): void {
-    const mode = this.#options.loadBalancer?.xdp;
-    const links = new Set<string>();
-    for (const { interfaceName, interfaceIndex } of mode ? interfaces : []) {
-      const name = `${XDP_PROGRAM}-${interfaceName}`;
-      links.add(name);
-      if (this.#links.has(name)) continue;
-      const target = { hook: "xdp", interface: interfaceIndex, ...(mode ? { mode } : {}) } as const;
-      this.#keepLink(name, this.#machine.bpf.attach(this.#program(XDP_PROGRAM), target));
-    }
-    for (const name of [...this.#links.keys()]) if (isXdpLink(name) && !links.has(name)) this.#dropLink(name);
+    this.#links.attachHooks(DEVICE_HOOKS, devices);
+    this.#links.attachXdp(this.#options.loadBalancer?.xdp, devices);
   }
 
   syncNextHops(rows: readonly NextHopRow[]): { changed: number; deleted: number } {
@@ -518,6 +249,11 @@ class KernelDatapath implements Datapath {
   }
 
   // ---- endpoints ----
+
+  attachEndpoint(endpoint: Pick<DatapathEndpoint, "interfaceName" | "interfaceIndex">): void {
+    const device = this.#machine.net.host.interface(endpoint.interfaceName);
+    this.#links.attachEndpoint(endpoint, this.#options.netkit === true && device?.kind === "netkit");
+  }
 
   #endpointIds(): number[] {
     return [...this.#map("skep_ep_if").entries()].map(([, value]) => maps.Endpoint.decode(value).id);
@@ -579,8 +315,7 @@ class KernelDatapath implements Datapath {
     this.#endpoints.delete(endpoint.id);
     for (const direction of [1, 2])
       this.#map("skep_throttle").delete(ThrottleKey.encode({ endpoint: endpoint.id, direction }));
-    for (const { direction } of HOOKS) this.#dropLink(`tcx_${direction}-${endpoint.interfaceName}`);
-    this.#map("skep_policy").delete(encodeU32(endpoint.id));
+    this.#links.detachEndpoint(endpoint);
     this.#policies.delete(endpoint.id);
     this.#purge(addressesOf(endpoint));
   }
@@ -601,74 +336,27 @@ class KernelDatapath implements Datapath {
         interfaceName: "",
       });
     }
-    for (const name of this.#links.keys()) {
-      const found = /^tcx_(?:ingress|egress)-(.*)$/.exec(name);
-      if (found && !names.has(found[1] ?? "")) this.#dropLink(name);
-    }
-    for (const [key] of [...this.#map("skep_policy").entries()]) {
-      if (!ids.has(decodeU32(key))) this.#map("skep_policy").delete(key);
-    }
+    this.#links.keepEndpoints((name) => names.has(name));
+    this.#policies.keep(ids);
     return { endpoints: removed };
   }
 
   // ---- policy ----
 
   setPolicy(policy: EndpointPolicy): void {
-    this.setPolicies([policy]);
+    this.#policies.set([policy]);
   }
 
   setPolicies(policies: readonly EndpointPolicy[]): void {
-    for (let at = 0; at < policies.length; at += SWAPPED_AT_ONCE) this.#swap(policies.slice(at, at + SWAPPED_AT_ONCE));
+    this.#policies.set(policies);
   }
 
-  #swap(policies: readonly EndpointPolicy[]): void {
-    const outer = this.#spec.maps["skep_policy"];
-    if (!outer?.inner) throw new Error("the datapath's object has no policy map");
-    const rows: [key: Uint8Array, inner: RawMap][] = [];
-    try {
-      for (const { endpoint, entries } of policies) {
-        const inner = this.#machine.bpf.createMap(outer.inner);
-        rows.push([encodeU32(endpoint), inner]);
-        inner.setAll(entries.map(encodePolicyEntry));
-      }
-      this.#map("skep_policy").setMaps(rows);
-    } finally {
-      for (const [, inner] of rows) inner.close();
-      // Also after a failure, which may have swapped some: what was allowed is asked anew.
-      for (const { endpoint } of policies) this.#nextGeneration(endpoint);
-    }
-    for (const { endpoint, entries } of policies) this.#policies.set(endpoint, entries);
-  }
-
-  updatePolicy(endpoint: number, { put, take }: PolicyDelta): void {
-    const inner = this.#policyMap(endpoint);
-    if (!inner) throw new Error(`endpoint ${endpoint} has no policy to change`);
-    this.#policies.set(endpoint, null);
-    try {
-      for (const entry of put) inner.set(...encodePolicyEntry(entry));
-      for (const entry of take) inner.delete(encodePolicyEntry(entry)[0]);
-    } finally {
-      inner.close();
-      this.#nextGeneration(endpoint);
-    }
-  }
-
-  #policyMap(endpoint: number): RawMap | null {
-    return this.#policies.has(endpoint) ? this.#map("skep_policy").getMap(encodeU32(endpoint)) : null;
+  updatePolicy(endpoint: number, delta: PolicyDelta): void {
+    this.#policies.update(endpoint, delta);
   }
 
   policyOf(endpoint: number): readonly PolicyMapEntry[] | null {
-    const known = this.#policies.get(endpoint);
-    if (known) return known;
-    const inner = this.#policyMap(endpoint);
-    if (!inner) return null;
-    try {
-      const entries = Array.from(inner.entries(), ([key, value]) => decodePolicyEntry(key, value));
-      this.#policies.set(endpoint, entries);
-      return entries;
-    } finally {
-      inner.close();
-    }
+    return this.#policies.of(endpoint);
   }
 
   /** Connections of addresses that another workload may get. */
@@ -755,20 +443,18 @@ class KernelDatapath implements Datapath {
 
   close(): void {
     this.#splice?.close();
-    for (const link of this.#links.values()) link.close();
-    this.#links.clear();
+    this.#links.close();
     this.#collection.close();
   }
 
   destroy(): void {
-    for (const name of this.#links.keys()) this.#dropLink(name);
+    this.#links.destroy();
     endSplice(this.#machine, this.#options.pins);
     this.close();
     this.#machine.bpf.removePins(this.#options.pins);
   }
 }
 
-/** The front's own, not the programs that it goes on in. */
 function ipcacheRows(rows: readonly IpcacheRow[]): Rows {
   return new Map(
     rows.map((row) => {
@@ -777,10 +463,6 @@ function ipcacheRows(rows: readonly IpcacheRow[]): Rows {
       return [keyText(key), [key, maps.IpcacheEntry.encode({ identity: row.identity, flags: 0, tunnel })]];
     }),
   );
-}
-
-function isXdpLink(name: string): boolean {
-  return name.startsWith(`${XDP_PROGRAM}-`);
 }
 
 function isZero(words: { w0: number; w1: number; w2: number; w3: number }): boolean {

@@ -7,9 +7,9 @@ import type { BpfMachine, RawMap } from "@skep/machine";
 import { type ObjectSpec, readObject } from "@skep/object";
 import * as all from "./bpf/skep.bpf.ts";
 import { skepObject } from "./generated/skep-object.ts";
+import { CALLED, XDP_CALLED } from "./hooks.ts";
 import { CONFIG_PIN, mapPin, openPinnedMap } from "./layouts.ts";
 import { withMaglevSize } from "./load-balancer.ts";
-import { CALLED, XDP_CALLED } from "./open.ts";
 
 /** `maglevSize`: slots of the tables in force. Default the object's own. */
 export function datapathObject(maglevSize?: number): ObjectSpec {

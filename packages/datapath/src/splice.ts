@@ -103,10 +103,14 @@ export class SocketSplice {
     if (!program) throw new Error(`the splice's object has no program ${name}`);
     const pin = `${this.#options.pins}/links/${name}`;
     const known = this.#machine.bpf.openLink(pin);
-    if (known) {
+    if (known?.isAttached()) {
       this.#links.push(known);
       known.update(program);
       return;
+    }
+    if (known) {
+      this.#machine.bpf.unpin(pin);
+      known.close();
     }
     const link = attach(program);
     this.#links.push(link);

@@ -7,10 +7,14 @@ import type { PacketMachine } from "./packet-ground.ts";
 export const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: the datapath's tests need root and BPF");
 
-/** The real machine, with a pin folder that is this test's alone; `close` removes it and the test's cgroups. */
-export function linuxUnderTest(): PacketMachine {
+/**
+ * The real machine, with a pin folder that is this test's alone; `close` removes it and the test's cgroups. `ownHost`: a namespace of its own takes the
+ * host's part, where devices may be made.
+ */
+export function linuxUnderTest({ ownHost = false } = {}): PacketMachine {
   const folder = mkdtempSync(join(tmpdir(), "skep-datapath-"));
-  const linux = openLinux({ runFolder: folder });
+  const outside = openLinux({ runFolder: folder });
+  const linux = ownHost ? openLinux({ runFolder: folder, netns: outside.net.createNamespace("host").path }) : outside;
   const pins = join(folder, "bpf");
   const made: string[] = [];
   const processes = {
@@ -30,6 +34,7 @@ export function linuxUnderTest(): PacketMachine {
     close: async () => {
       unmountPins(pins);
       for (const path of made) await linux.processes.deleteCgroup(path);
+      if (ownHost) outside.net.deleteNamespace("host");
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -283,7 +283,9 @@ export type SocketTarget =
 
 export interface Link {
   readonly info: { readonly id: number; readonly programId: number; readonly type: string };
-  /** Atomic replacement (BPF_LINK_UPDATE). */
+  /** False once it was detached, or once the device, cgroup or namespace that it was attached to has gone. */
+  isAttached(): boolean;
+  /** Atomic replacement (BPF_LINK_UPDATE). Throws ENOLINK where it is attached no longer. */
   update(program: Program): void;
   pin(path: string): void;
   detach(): void;

@@ -241,6 +241,7 @@ export function fakeBpf(): FakeBpf {
     removePins: refuse,
     attach: (program): Link => ({
       info: { id: 7, programId: program.info.id, type: "tcx" },
+      isAttached: () => true,
       update: refuse,
       pin: refuse,
       detach: refuse,

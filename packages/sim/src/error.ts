@@ -12,6 +12,7 @@ const numbers = {
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
+  ENOLINK: 67,
   EDESTADDRREQ: 89,
   EAFNOSUPPORT: 97,
   EADDRINUSE: 98,

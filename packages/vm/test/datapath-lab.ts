@@ -2,7 +2,7 @@
 import { buildPacket, tcpFlags, type LayerSpec } from "@skep/net";
 import { readObject, type ObjectSpec } from "@skep/object";
 import type { LinuxMap } from "@skep/linux";
-import { CALLED, XDP_CALLED } from "../../datapath/src/open.ts";
+import { CALLED, XDP_CALLED } from "../../datapath/src/hooks.ts";
 import { skepObject } from "../../datapath/src/generated/skep-object.ts";
 import { entry, ip, mac, TestDatapath } from "../../datapath/test/test-datapath.ts";
 import type { EngineName, Vm, VmMap, VmObject } from "../src/index.ts";

@@ -43,6 +43,11 @@ export class LinuxLink implements Link {
     return this.#info;
   }
 
+  isAttached(): boolean {
+    const { interface: device, cgroupId, namespaceInode } = this.refresh();
+    return device !== 0 && cgroupId !== 0n && namespaceInode !== 0;
+  }
+
   pin(path: string): void {
     pinObject(this.fd, path);
   }

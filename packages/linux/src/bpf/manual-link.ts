@@ -27,6 +27,10 @@ export class ManualLink implements Link {
     return { id: 0, programId: this.#programId, type: this.#attachment.type };
   }
 
+  isAttached(): boolean {
+    return this.#isAttached;
+  }
+
   update(program: Program): void {
     if (!this.#attachment.replace) throw new NotSupportedError(`replacing the program of a ${this.#attachment.type}`);
     this.#attachment.replace(program);
@@ -64,6 +68,10 @@ export class LinkGroup implements Link {
   get info(): { readonly id: number; readonly programId: number; readonly type: string } {
     const first = this.links[0]?.info;
     return { id: first?.id ?? 0, programId: first?.programId ?? 0, type: this.#type };
+  }
+
+  isAttached(): boolean {
+    return this.links.every((link) => link.isAttached());
   }
 
   update(program: Program): void {

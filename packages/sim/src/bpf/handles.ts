@@ -102,8 +102,13 @@ export class SimLink implements Link {
     return { id, programId: program.program.id, type };
   }
 
+  isAttached(): boolean {
+    return this.object.isAttached;
+  }
+
   update(program: Program): void {
     const next = this.#bpf.programObject(program);
+    if (!this.object.isAttached) throw new SimError("ENOLINK", `what link ${this.object.id} was attached to has gone`);
     if (next.program.type !== this.object.program.program.type)
       throw new SimError("EINVAL", `a link of ${this.object.program.program.type} takes no ${next.program.type}`);
     this.object.replace(next);
