@@ -56,6 +56,7 @@ export class Agent {
   readonly world: World;
   readonly datapath: Datapath;
   readonly nodeName: string;
+  readonly clusterName: string;
   readonly startedAt: number;
   readonly warnings: string[] = [];
   /** Called after every attempt to bring the maps to what control says. */
@@ -90,6 +91,7 @@ export class Agent {
     this.#log = options.log;
     this.startedAt = options.machine.clock.now();
     this.nodeName = options.nodeName ?? hostname();
+    this.clusterName = options.clusterName ?? "default";
     this.#state = new StateFolder(options.state);
     this.#settings = this.#state.readSettings();
     this.world = new World({
@@ -98,6 +100,7 @@ export class Agent {
       serviceCidr: cidr(options.serviceCidr),
       policy: this.#policySettings(),
       nodeName: this.nodeName,
+      clusterName: this.clusterName,
       ...(options.loadBalancer ? { loadBalancer: options.loadBalancer } : {}),
       ...(options.nodeLabels ? { nodeLabels: options.nodeLabels } : {}),
       ...(options.egressGateway ? { egressGateway: true } : {}),

@@ -14,5 +14,6 @@ export {
   type RunningPage,
   servePage,
 } from "./page.ts";
+export { HubbleListenError, type HubbleOptions } from "./hubble.ts";
 export type { FlowLogOptions } from "./flow-logs.ts";
 export type { OtlpOptions, OutputOptions } from "./outputs.ts";

@@ -39,6 +39,8 @@ export interface AgentOptions {
   /** What workloads' devices are: a pair of Linux's oldest kind, or netkit where the kernel has it. Default veth. */
   readonly datapathMode?: DatapathMode;
   readonly nodeName?: string;
+  /** The cluster that the node belongs to: the label of its workloads, and before the nodes' names in flows. Default `default`. */
+  readonly clusterName?: string;
   /** Of the node: what a nodeSelector selects. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
   /** Policies with a nodeSelector are in force between the host and its workloads. Default false. */

@@ -250,7 +250,7 @@ function policy(agent: Agent, name: string): object {
       .flatMap((endpoint) => (world.selects(document, endpoint) ? [`${endpoint.namespace}/${endpoint.name}`] : [])),
   }));
   const entries = name === "" ? [] : policyEntries(agent, name);
-  return { revision: BigInt(agent.appliedRevision), rules, entries };
+  return { revision: BigInt(agent.appliedRevision), rules, entries, clusterName: agent.clusterName };
 }
 
 function policyEntries(agent: Agent, name: string): object[] {

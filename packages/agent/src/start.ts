@@ -1,14 +1,24 @@
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { flow } from "@skep/api";
-import { DnsNames, type FlowContext, MAX_CAPACITY, Observer, Peers, uuids, wallClock, worldContext } from "@skep/flows";
+import {
+  DnsNames,
+  type FlowContext,
+  MAX_CAPACITY,
+  Observer,
+  uuids,
+  wallClock,
+  withHistory,
+  worldContext,
+} from "@skep/flows";
 import { Agent } from "./agent.ts";
 import { Notices } from "./notices.ts";
 import { checkLoopback, type LoopbackOptions, serveLoopback } from "./loopback.ts";
 import type { AgentOptions } from "./options.ts";
 import { checkOutputs, type OutputOptions, Outputs } from "./outputs.ts";
 import { agentPageRoutes, type PageOptions, type RunningPage, servePage } from "./page.ts";
-import { HUBBLE_PORT, peerRows } from "./peers.ts";
+import { checkHubble, type HubbleOptions, type RunningHubble, serveHubble } from "./hubble.ts";
+import { NodeLists } from "./peers.ts";
 import { answers, serve, SocketTakenError } from "./server.ts";
 
 export interface RunningAgent {
@@ -20,6 +30,8 @@ export interface RunningAgent {
   readonly api?: string;
   /** Address of the page, where it is served. */
   readonly page?: string;
+  /** Where Hubble's API is served on a port, where it is. */
+  readonly hubble?: string;
   /** Ends; the datapath stays in force. */
   close(): Promise<void>;
 }
@@ -41,6 +53,7 @@ export function flowContext(agent: Agent, random: () => bigint, dns?: DnsNames):
   return worldContext({
     world: agent.world,
     nodeName: agent.nodeName,
+    clusterName: agent.clusterName,
     wallTime: wallClock(agent.options.machine.clock),
     uuid: uuids(random),
     ...(dns ? { names: (address, endpoint, time) => dns.names(address, endpoint, time) } : {}),
@@ -105,11 +118,13 @@ type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer 
 export interface StartOptions extends AgentOptions, OutputOptions {
   /** Flows kept in memory, 124 bytes each. Default 65,535. */
   readonly flowCapacity?: number;
-  /** Where the other nodes serve Hubble's API, as the Peer service tells it. Default 4244. */
+  /** Where the other nodes serve Hubble's API, as the Peer service tells it. Default the port of `hubble`, else 4244. */
   readonly hubblePeerPort?: number;
   /** Default: the API is served on the socket alone. */
   readonly api?: LoopbackOptions;
   readonly page?: Pick<PageOptions, "listen" | "files">;
+  /** Hubble's own services on a port too. */
+  readonly hubble?: HubbleOptions;
 }
 
 /** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
@@ -118,13 +133,14 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   if (await answers(socket)) throw new SocketTakenError(socket);
   checkOutputs(options);
   for (const served of [options.api, options.page]) if (served) checkLoopback(served.listen);
+  if (options.hubble) checkHubble(options.hubble);
   const agent = new Agent(options);
   const clock = options.machine.clock;
   const dns = new DnsNames();
   const random = (): bigint => randomBytes(10).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n);
   const context = flowContext(agent, random, dns);
   const now = (): bigint => BigInt(Math.round(clock.now() * 1_000_000));
-  const place = { nodeName: `default/${agent.nodeName}`, version: "0.1.0", now };
+  const place = { nodeName: `${agent.clusterName}/${agent.nodeName}`, version: "0.1.0", now };
   const outputs = await outputsOf(agent, options, { ...place, dns });
   const flows = new Observer({
     ...place,
@@ -142,9 +158,9 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   reader.drain();
   let lost = agent.datapath.lostEvents();
   const departed = departures(agent);
-  const here = { address: `unix://${socket}`, port: options.hubblePeerPort ?? HUBBLE_PORT };
-  const peers = new Peers(peerRows(agent, here));
-  const stopNotices = noticesOf(agent, flows, () => peers.set(peerRows(agent, here)));
+  const here = `unix://${socket}`;
+  const nodes = new NodeLists(agent, { here, ...options });
+  const stopNotices = noticesOf(agent, flows, () => nodes.refresh());
   const losses = setInterval(() => {
     const lostNow = agent.datapath.lostEvents();
     if (lostNow > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, lostNow - lost);
@@ -152,32 +168,37 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     for (const pod of departed()) outputs.forget(pod);
     dns.tidy(now(), (endpoint) => agent.world.endpoint(endpoint) !== null);
     outputs.look();
+    hubble?.look();
   }, LOSS_MS);
   const routes = agentPageRoutes(agent, flows, {
-    address: here.address,
-    peers,
+    address: here,
+    peers: nodes.onSocket,
     dns,
     ...(outputs.history && { history: outputs.history }),
   });
   const server = await serve(socket, routes);
   const api = options.api ? await serveLoopback(options.api, routes) : null;
   let page: RunningPage | null = null;
+  let hubble: RunningHubble | null = null;
   const stop = async (): Promise<void> => {
     clearInterval(losses);
     stopNotices();
     reader.close();
-    await Promise.all([api?.close(), page?.close()]);
+    await Promise.all([api?.close(), page?.close(), hubble?.close()]);
     await server.close();
     await outputs.close();
   };
-  if (options.page) {
-    try {
-      page = await servePage({ ...options.page, routes });
-    } catch (error) {
-      await stop();
-      agent.close();
-      throw error;
+  try {
+    if (options.page) page = await servePage({ ...options.page, routes });
+    if (options.hubble) {
+      const served = outputs.history ? withHistory(flows, outputs.history) : flows;
+      hubble = await serveHubble(options.hubble, { flows: served, peers: nodes.onPort, log: options.log });
+      nodes.listens(hubble.port);
     }
+  } catch (error) {
+    await stop();
+    agent.close();
+    throw error;
   }
   return {
     agent,
@@ -185,6 +206,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     ...(outputs.metricsAddress === null ? {} : { metrics: outputs.metricsAddress }),
     ...(api ? { api: api.address } : {}),
     ...(page ? { page: page.url } : {}),
+    ...(hubble ? { hubble: hubble.address } : {}),
     close: async () => {
       await stop();
       agent.close();

@@ -1,15 +1,12 @@
 /**
  * @module
- * Hubble's API on a port or a unix socket: gRPC, gRPC-web and Connect, with or without TLS.
+ * Hubble's API where the options of a command say, with what is wrong with them as its errors.
  */
-import { X509Certificate } from "node:crypto";
-import { chmodSync, rmSync } from "node:fs";
-import http2 from "node:http2";
-import type net from "node:net";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { readAsked } from "./asked-file.ts";
+import { certificateName as nameIn, type Place, type Served, serveRoutes, TlsFileError } from "@skep/flows";
 import { CliError, systemCode, usageError } from "./errors.ts";
+
+export type { Served } from "@skep/flows";
 
 export interface ServeOptions {
   /** `unix://PATH` or `HOST:PORT`. */
@@ -20,43 +17,33 @@ export interface ServeOptions {
   readonly tlsClientCaFile?: string;
 }
 
-export interface Served {
-  /** Where it really listens: a port of 0 is chosen by the kernel. */
-  readonly address: string;
-  close(): Promise<void>;
+function asked<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof TlsFileError) throw usageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** The first name that a certificate is made out to. Throws a usage error where the file cannot be read. */
 export function certificateName(file: string): string | null {
-  const { subjectAltName, subject } = new X509Certificate(readAsked(file));
-  return /DNS:([^,\s]+)/.exec(subjectAltName ?? "")?.[1] ?? /^CN=(.+)$/m.exec(subject)?.[1] ?? null;
+  return asked(() => nameIn(file));
 }
 
-type Server = http2.Http2Server | http2.Http2SecureServer;
-
-function createServer(options: ServeOptions, routes: (router: ConnectRouter) => void): Server {
-  const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = options;
-  const handler = connectNodeAdapter({ routes });
+function tlsOf({ tlsCertFile, tlsKeyFile, tlsClientCaFile }: ServeOptions): Parameters<typeof serveRoutes>[0]["tls"] {
   if (tlsCertFile === undefined && tlsKeyFile === undefined) {
     if (tlsClientCaFile !== undefined)
       throw usageError("--listen-tls-client-ca-file needs the server's own certificate");
-    return http2.createServer(handler);
+    return undefined;
   }
   if (tlsCertFile === undefined || tlsKeyFile === undefined) {
     throw usageError("--listen-tls-cert-file and --listen-tls-key-file go together");
   }
-  const client =
-    tlsClientCaFile === undefined
-      ? {}
-      : { ca: readAsked(tlsClientCaFile), requestCert: true, rejectUnauthorized: true };
-  // Browsers speak Connect and gRPC-web over HTTP/1.1 too.
-  return http2.createSecureServer(
-    { cert: readAsked(tlsCertFile), key: readAsked(tlsKeyFile), allowHTTP1: true, ...client },
-    handler,
-  );
+  return { cert: tlsCertFile, key: tlsKeyFile, clientCas: tlsClientCaFile === undefined ? [] : [tlsClientCaFile] };
 }
 
-function place(listen: string): { path: string } | { host: string; port: number } {
+function place(listen: string): Place {
   if (listen.startsWith("unix:")) return { path: listen.replace(/^unix:(\/\/)?/, "") };
   const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(listen) ?? [];
   if (port === "" || Number(port) > 65_535)
@@ -65,6 +52,7 @@ function place(listen: string): { path: string } | { host: string; port: number 
 }
 
 function listenError(error: unknown, listen: string): Error {
+  if (error instanceof TlsFileError) return usageError(error.message, { cause: error });
   const code = systemCode(error);
   if (code === null) return error instanceof Error ? error : new Error(String(error));
   const mend = code === "EADDRINUSE" ? "another server is there: give this one another address" : code;
@@ -72,34 +60,11 @@ function listenError(error: unknown, listen: string): Error {
 }
 
 export async function serve(options: ServeOptions, routes: (router: ConnectRouter) => void): Promise<Served> {
+  const tls = tlsOf(options);
   const at = place(options.listen);
-  const server = createServer(options, routes);
-  const sessions = new Set<http2.ServerHttp2Session>();
-  server.on("session", (session: http2.ServerHttp2Session) => {
-    sessions.add(session);
-    session.on("close", () => sessions.delete(session));
-  });
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(at, resolve);
-    });
+    return await serveRoutes({ at, ...(tls && { tls }) }, routes);
   } catch (error) {
     throw listenError(error, options.listen);
   }
-  if ("path" in at) chmodSync(at.path, 0o600);
-  const bound = server.address() as net.AddressInfo | string | null;
-  const isBound = bound !== null && typeof bound === "object";
-  const host = isBound && bound.family === "IPv6" ? `[${bound.address}]` : isBound ? bound.address : "";
-  return {
-    address: isBound ? `${host}:${bound.port}` : options.listen,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => {
-          if ("path" in at) rmSync(at.path, { force: true });
-          resolve();
-        });
-        for (const session of sessions) session.destroy();
-      }),
-  };
 }

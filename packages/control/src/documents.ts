@@ -24,17 +24,22 @@ export interface FileChange {
 }
 
 export class Documents {
+  readonly #options: { readonly localCluster?: string };
   readonly #files = new Map<string, FileContent>();
   /** Where each object stands, by kind and name: no two files have the same. */
   readonly #places = new Map<string, Span>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
+
+  constructor(options: { readonly localCluster?: string } = {}) {
+    this.#options = options;
+  }
 
   /** All or nothing: a file with an error leaves what it said before in force, and `change` is null. */
   read(
     file: string,
     text: string,
   ): { readonly change: FileChange | null; readonly diagnostics: readonly Diagnostic[] } {
-    const { content, diagnostics } = readFile(file, text);
+    const { content, diagnostics } = readFile(file, text, this.#options);
     diagnostics.push(...this.#givenTwice(file, content));
     this.#note(file, diagnostics);
     return { change: hasErrors(diagnostics) ? null : this.#takeOver([{ file, content }]), diagnostics };
@@ -45,7 +50,7 @@ export class Documents {
     readonly change: FileChange | null;
     readonly taken: Map<string, readonly Diagnostic[]>;
   } {
-    const read = files.map(([file, text]) => ({ file, ...readFile(file, text) }));
+    const read = files.map(([file, text]) => ({ file, ...readFile(file, text, this.#options) }));
     const moved = movedTogether(
       read.filter(({ diagnostics }) => !hasErrors(diagnostics)),
       (key) => this.#places.get(key)?.file,

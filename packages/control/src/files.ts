@@ -19,8 +19,13 @@ export type ReadContent = Omit<FileContent, "objects"> & { readonly objects: rea
 
 export const NO_CONTENT: ReadContent = { policies: [], objects: [], cluster: NO_OBJECTS, egress: [] };
 
-export function readFile(file: string, text: string): { content: ReadContent; diagnostics: Diagnostic[] } {
-  const parsed = parseDocuments(file, text);
+/** `localCluster`: the cluster that the entity `cluster` means. */
+export function readFile(
+  file: string,
+  text: string,
+  options: { readonly localCluster?: string } = {},
+): { content: ReadContent; diagnostics: Diagnostic[] } {
+  const parsed = parseDocuments(file, text, options);
   const isCluster = ({ kind }: { kind: string }): boolean => CLUSTER_KINDS.has(kind);
   const cluster = parsed.foreign.filter(isCluster).map(parseClusterObject);
   const { objects, diagnostics: told } = readObjects(

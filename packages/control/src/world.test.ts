@@ -238,3 +238,17 @@ ingress:
     expect(problems[0]?.related?.[0]?.message).toContain("default/p");
   });
 });
+
+describe("the cluster's name", () => {
+  it("is the workloads' label, and what the entity of policies means", () => {
+    const named = new World({
+      ...{ podCidr: prefix("10.244.0.0/24"), serviceCidr: prefix("10.96.0.0/24"), clusterName: "kessel" },
+    });
+    const [server, client] = [join(named, "server"), join(named, "client")];
+    expect(client.labels["k8s:io.cilium.k8s.policy.cluster"]).toBe("kessel");
+    const rule = "endpointSelector: { matchLabels: { app: server } }\ningress: [{ fromEntities: [cluster] }]";
+    named.applyFile("p.yaml", policyYaml(rule));
+    named.settle();
+    expect(verdict(named.policyOf(server), { identity: client.identity, port: 80 })).toBe("allow");
+  });
+});

@@ -89,7 +89,7 @@ export class World {
   readonly #identities = new IdentityAllocator();
   readonly #services: Services;
   readonly #policy: PolicyState;
-  readonly #documents = new Documents();
+  readonly #documents: Documents;
   readonly #endpoints = new Map<number, Endpoint>();
   readonly #seeds = new Map<number, EndpointSeed>();
   /** Seeds by their identity. */
@@ -116,6 +116,8 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.#options = options;
+    const { clusterName } = options;
+    this.#documents = new Documents(clusterName === undefined ? {} : { localCluster: clusterName });
     this.pods = new AddressPool(options.podCidr);
     this.pods6 = options.podCidr6 ? new AddressPool(options.podCidr6) : null;
     this.nodes = new NodeTable(options.nodeName ?? "", options.tunnelFamily);

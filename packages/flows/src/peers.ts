@@ -48,4 +48,9 @@ export class FollowedList<T> implements Followed<T> {
   }
 }
 
+/** The same list, each row as `map` gives it. */
+export function mapFollowed<T, U>(list: Followed<T>, map: (row: T) => U): Followed<U> {
+  return { current: () => list.current().map(map), changed: (signal) => list.changed(signal) };
+}
+
 export class Peers extends FollowedList<PeerRow> {}

@@ -2,11 +2,23 @@
  * @module
  * `skep relay`: several agents' flows behind one server of Hubble's API.
  */
-import { type OpenPeer, observerRoutes, type PeerRow, Relay, ServicePeers } from "@skep/flows";
+import {
+  FollowedList,
+  mapFollowed,
+  type OpenPeer,
+  observerRoutes,
+  type PeerDirectory,
+  type PeerRow,
+  Relay,
+  type RelayPeer,
+  type Served,
+  ServicePeers,
+  TlsFileError,
+} from "@skep/flows";
 import { type AgentClient, callError, connectServer, type FlowSource } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { note } from "../output/print.ts";
-import { certificateName, serve } from "../serve.ts";
+import { serve } from "../serve.ts";
 import { VERSION } from "../version.ts";
 
 export interface RelayOptions extends Omit<FlowSource, "run" | "server"> {
@@ -25,7 +37,11 @@ const PEER_PORT = 4244;
 function openPeer(name: string, server: string, options: RelayOptions): OpenPeer {
   const client = connectServer(server, { run: "", ...options });
   const tls = (options.tls === true || server.startsWith("tls://")) && !server.startsWith("unix:");
-  return { name, address: server, tls, client: client.observer, close: () => client.close() };
+  const { tlsServerName } = options;
+  return {
+    ...{ name, address: server, tls, client: client.observer, close: () => client.close() },
+    ...(tls && tlsServerName !== undefined && { tlsServerName }),
+  };
 }
 
 function openFixed(text: string, options: RelayOptions): OpenPeer {
@@ -70,16 +86,41 @@ export async function relay(options: RelayOptions): Promise<void> {
     for (const each of fixed) each.close();
   };
   try {
-    const flows = new Relay({ name: options.name, version: VERSION, peers: followed ?? fixed, now: () => Date.now() });
+    const peers = followed ?? new FollowedList<RelayPeer>(fixed);
+    const flows = new Relay({ name: options.name, version: VERSION, peers, now: () => Date.now() });
     const named = `${fixed.length} ${fixed.length === 1 ? "node" : "nodes"}`;
     const what = service ? `the nodes that ${service.socket} names${fixed.length > 0 ? ` and ${named}` : ""}` : named;
-    await serveUntilAsked(flows, options, what);
+    await serveUntilAsked(flows, options, { what, peers: mapFollowed(peers, rowOf) });
   } finally {
     await close();
   }
 }
 
-async function serveUntilAsked(flows: Relay, options: RelayOptions, what: string): Promise<void> {
+/** As the relay's own Peer service names a node. */
+function rowOf({ name, address, tls, tlsServerName = "" }: RelayPeer): PeerRow {
+  const bare = address.replace(/^(tls|tcp):\/\//, "");
+  return { name, address: bare, ...(tls === true && { tlsServerName }) };
+}
+
+const RENEW_MS = 1000;
+
+/** Certificates that are renewed are taken without a restart. */
+function renewing(server: Served): NodeJS.Timeout {
+  return setInterval(() => {
+    try {
+      if (server.renew()) note("the certificates have been read again");
+    } catch (error) {
+      if (!(error instanceof TlsFileError)) throw error;
+      note(`the old certificate stays: ${error.message}`);
+    }
+  }, RENEW_MS);
+}
+
+async function serveUntilAsked(
+  flows: Relay,
+  options: RelayOptions,
+  { what, peers }: { readonly what: string; readonly peers: PeerDirectory },
+): Promise<void> {
   const ended = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
@@ -92,11 +133,12 @@ async function serveUntilAsked(flows: Relay, options: RelayOptions, what: string
       ...(listenTlsClientCaFile !== undefined && { tlsClientCaFile: listenTlsClientCaFile }),
     },
     (router) => {
-      const name = listenTlsCertFile === undefined ? null : certificateName(listenTlsCertFile);
-      observerRoutes(router, flows, { address: listen, ...(name !== null && { tlsServerName: name }) });
+      observerRoutes(router, flows, { peers });
     },
   );
+  const renewal = renewing(server);
   note(`relaying ${what} on ${server.address}`);
   await ended;
+  clearInterval(renewal);
   await server.close();
 }

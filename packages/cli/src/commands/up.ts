@@ -9,12 +9,13 @@ import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
 import { pageFiles } from "../page-files.ts";
+import { type HubbleFlags, hubbleOf } from "./up-hubble.ts";
 import { type OutputFlags, outputsOf } from "./up-outputs.ts";
 import { keepYoungSmall, release } from "../young-generation.ts";
 import { balancingOf } from "./up-services.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
-export interface UpOptions extends OutputFlags {
+export interface UpOptions extends OutputFlags, HubbleFlags {
   readonly directory: string;
   readonly run: string;
   readonly state: string;
@@ -35,7 +36,6 @@ export interface UpOptions extends OutputFlags {
   readonly underlayProtocol: "ipv4" | "ipv6";
   readonly datapathMode: "veth" | "netkit" | "netkit-l2" | "auto";
   readonly nodeName?: string;
-  readonly hubblePeerPort: number;
   readonly logFormat?: "text" | "json";
   readonly policyEnforcement?: "default" | "always" | "never";
   readonly egressGateway?: boolean;
@@ -84,7 +84,7 @@ function untilAsked(): Promise<NodeJS.Signals> {
 /** What the caller asked for cannot be. */
 const REFUSED = [
   ...["MetricsError", "MetricsListenError", "ApiListenError", "HistoryEngineError", "HistoryTakenError"],
-  ...["FlowLogError", "OtlpError"],
+  ...["FlowLogError", "OtlpError", "HubbleListenError"],
 ];
 
 /** Errors that say what is wrong in their first line, and how to mend it. */
@@ -102,6 +102,7 @@ export async function up(options: UpOptions): Promise<number> {
   const directory = checkFolder(options.directory);
   const balancing = balancingOf(options);
   const outputs = outputsOf(options);
+  const hubble = hubbleOf(options);
   const missing = await doctorSummary();
   if (missing !== null) {
     process.stderr.write(`${missing}\n`);
@@ -139,7 +140,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.departureTimes === true ? { departureTimes: true } : {}),
     nonMasqueradeCidrs: options.nonMasqueradeCidr ?? [],
     ...(nodeName === undefined ? {} : { nodeName }),
-    hubblePeerPort: options.hubblePeerPort,
+    ...hubble,
     ...(options.policyEnforcement === undefined ? {} : { enforcement: options.policyEnforcement }),
     ...(options.hostFirewall === true ? { hostFirewall: true } : {}),
     ...(options.egressGateway === true ? { egressGateway: true } : {}),
@@ -159,13 +160,14 @@ export async function up(options: UpOptions): Promise<number> {
       const mounted = bpfMounts().filter((point) => !others.has(point));
       notePlace(places.run, { ...place, mounts: [...mountedBefore, ...mounted] });
     });
-  const { socket, metrics, api, page } = running;
+  const { socket, metrics, api, page, hubble: hubbleAddress } = running;
   release();
   log.info("ready", {
     ...{ socket, folder: directory },
     ...(metrics === undefined ? {} : { metrics }),
     ...(api === undefined ? {} : { api }),
     ...(page === undefined ? {} : { page }),
+    ...(hubbleAddress === undefined ? {} : { hubble: hubbleAddress }),
   });
   log.info("ending; the datapath stays in force", { signal: await asked });
   await running.close();

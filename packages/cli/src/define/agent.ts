@@ -109,6 +109,7 @@ export function defineUp(program: Command, finish: Finish): void {
         .default("veth"),
     )
     .option("--node-name <name>", "name of this node in flows; default the host's name")
+    .option("--cluster-name <name>", "cluster of this node, in flows and for policies; default default")
     .addOption(
       new Option(
         "--policy-enforcement <mode>",
@@ -130,10 +131,21 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--flow-history-age <time>", "and not longer: 12h, 30d", "7d")
     .option("--api-addr <address>", "serve the API to pages there, to read: 127.0.0.1:4246; loopback only")
     .option(
+      "--hubble-listen-address <address>",
+      "serve Hubble's API there too, to read: 127.0.0.1:4244; beyond loopback with TLS only, as :4244 for all addresses",
+    )
+    .option("--hubble-tls-cert-file <file>", "certificate of this node for that; read again when it changes")
+    .option("--hubble-tls-key-file <file>", "its key")
+    .option(
+      "--hubble-tls-client-ca-files <files>",
+      "clients must have a certificate of one of these authorities; commas between",
+      collect,
+    )
+    .option("--hubble-disable-tls", "without TLS, on loopback, whatever files are named")
+    .option(
       "--hubble-peer-port <port>",
-      "where the other nodes serve Hubble's API, as a relay is told by the Peer service",
+      "where the other nodes serve Hubble's API, as a relay is told by the Peer service; default as here, else 4244",
       wholeNumber,
-      4244,
     )
     .option(
       "--hubble-metrics <metric>",

@@ -9,10 +9,11 @@ import { type AgentClient, withClient } from "../client.ts";
 
 /** Its policies; positions are those of the files that they stand in. */
 export async function agentDocuments({ agent }: AgentClient): Promise<PolicyDocument[]> {
-  const { rules } = await agent.getPolicy({});
+  const { rules, clusterName } = await agent.getPolicy({});
+  const options = clusterName === "" ? {} : { localCluster: clusterName };
   return rules.flatMap(({ file, line, text }) => {
     const above = "\n".repeat(Math.max(0, line - 1));
-    return parseDocuments(file, above + text).documents;
+    return parseDocuments(file, above + text, options).documents;
   });
 }
 

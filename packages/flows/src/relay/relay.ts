@@ -34,6 +34,8 @@ export interface RelayPeer {
   readonly name: string;
   readonly address: string;
   readonly tls?: boolean;
+  /** Name that is expected in its certificate, where one was told. */
+  readonly tlsServerName?: string;
   readonly client: PeerClient;
 }
 
@@ -160,8 +162,8 @@ export class Relay implements FlowServer {
   async getNodes(): Promise<observer.GetNodesResponse> {
     const answers = await this.#ask((peer, options) => peer.client.serverStatus({}, options));
     const nodes = answers.map((answer) => {
-      const { name, address, tls } = answer.peer;
-      const known = { name, address, tls: { enabled: tls === true } };
+      const { name, address, tls, tlsServerName: serverName = "" } = answer.peer;
+      const known = { name, address, tls: { enabled: tls === true, serverName } };
       if ("error" in answer) return { ...known, state: relay.NodeState.NODE_UNAVAILABLE };
       const { version, uptimeNs, numFlows, maxFlows, seenFlows } = answer.value;
       return { ...known, state: relay.NodeState.NODE_CONNECTED, version, uptimeNs, numFlows, maxFlows, seenFlows };

@@ -75,7 +75,7 @@ function parseNode(reader: Reader, item: Field, context: PeerContext): readonly 
 function parseEntity(reader: Reader, item: Field, { settings }: PeerContext): readonly PeerSelector[] {
   const entity = reader.oneOf(item, entities, "SKEP6016");
   if (entity === null) return [];
-  const selectors = entitySelectors(entity, settings.clusterName ?? "default");
+  const selectors = entitySelectors(entity, settings.clusterName ?? settings.localCluster);
   return selectors.map((selector) => ({ kind: "labels", selector, span: item.node.span, entity }));
 }
 

@@ -65,9 +65,10 @@ function ruleName({ kind, namespace, name, path, span }: RuleOrigin): RuleName {
 }
 
 /** Documents of the agent; positions are those of the files that they stand in. */
-export function documentsOf(rules: readonly skep.PolicyRule[]): PolicyDocument[] {
+export function documentsOf(rules: readonly skep.PolicyRule[], localCluster = "default"): PolicyDocument[] {
   const found = rules.flatMap(
-    ({ file, line, text }) => parseDocuments(file, "\n".repeat(Math.max(0, line - 1)) + text).documents,
+    ({ file, line, text }) =>
+      parseDocuments(file, "\n".repeat(Math.max(0, line - 1)) + text, { localCluster }).documents,
   );
   return [...new Map(found.map((document) => [documentKey(document), document])).values()];
 }
@@ -203,8 +204,13 @@ export interface SimulationResult {
 }
 
 /** What `text` beside the policies in force would change about the flows; a document of the same name is replaced. */
-export function simulateText(text: string, current: readonly PolicyDocument[], rows: Iterable<Row>): SimulationResult {
-  const { documents, diagnostics } = parseDocuments("policy.yaml", text);
+export function simulateText(
+  text: string,
+  current: readonly PolicyDocument[],
+  rows: Iterable<Row>,
+  localCluster = "default",
+): SimulationResult {
+  const { documents, diagnostics } = parseDocuments("policy.yaml", text, { localCluster });
   const flows = recordedOf(rows);
   const problems = diagnostics.filter(({ severity }) => severity === "error");
   const none = { problems, policies: documents.length, flows: flows.length, changed: 0, unknown: 0, rows: [] };

@@ -25,21 +25,25 @@ export function useEngine(): EngineModule | null {
 export interface PolicyState {
   readonly rules: readonly skep.PolicyRule[];
   readonly identities: readonly skep.Identity[];
+  readonly clusterName: string;
 }
 
 /** What the agent enforces, and whom it knows. */
 export function usePolicies(clients: Clients): Polled<PolicyState> {
   return usePolled(async (signal) => {
-    const [{ rules }, { identities }] = await Promise.all([
+    const [{ rules, clusterName }, { identities }] = await Promise.all([
       clients.agent.getPolicy({}, { signal }),
       clients.agent.listIdentities({}, { signal }),
     ]);
-    return { rules, identities };
+    return { rules, identities, clusterName };
   }, 4000);
 }
 
 /** Documents of the rules; the same array while the rules say the same. */
 export function useDocuments(engine: EngineModule | null, state: PolicyState | null): readonly PolicyDocument[] | null {
   const text = (state?.rules ?? []).map(({ file, line, text: each }) => `${file}:${line}\n${each}`).join("\n");
-  return useMemo(() => (engine && state ? engine.documentsOf(state.rules) : null), [engine, state === null, text]);
+  return useMemo(
+    () => (engine && state ? engine.documentsOf(state.rules, state.clusterName || "default") : null),
+    [engine, state === null, text],
+  );
 }

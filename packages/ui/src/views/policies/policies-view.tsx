@@ -46,7 +46,8 @@ export function PoliciesView(props: FlowsViewProps): ReactNode {
     setTexts({ ...texts, [DRAFT]: found.yaml });
   };
   const simulate = (): void => {
-    if (engine && documents) setResult(engine.simulateText(text, documents, snapshot.rows));
+    if (engine && documents)
+      setResult(engine.simulateText(text, documents, snapshot.rows, polled.value?.clusterName || "default"));
   };
   if (!polled.value) {
     return (
