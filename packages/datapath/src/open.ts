@@ -3,7 +3,7 @@
  * The datapath in a machine: loads or adopts the programs and maps, and keeps the maps as control wants them.
  */
 import type { Collection, ConnectedSocket, Machine, Namespace, RawMap } from "@skep/machine";
-import { readObject, type ObjectSpec } from "@skep/object";
+import type { ObjectSpec } from "@skep/object";
 import type { Address, Prefix } from "@skep/net";
 import type {
   EgressRow,
@@ -33,7 +33,7 @@ import type {
 import { decodeAddress, encodeAddress, encodeEndpoint, encodeIpcacheKey, encodeU32, keyText } from "./encode.ts";
 import { decodeAnswerAt } from "./answers.ts";
 import { decodeEventAt, EVENT_SIZE } from "./events.ts";
-import { skepObject } from "./generated/skep-object.ts";
+import { readSkepObject } from "./object.ts";
 import { CONFIG_MAP, CONFIG_PIN, mapPin } from "./layouts.ts";
 import { clusterRows, LoadBalancerMaps, withMaglevSize } from "./load-balancer.ts";
 import { egressEntry } from "./egress.ts";
@@ -72,7 +72,7 @@ class KernelDatapath implements Datapath {
   constructor(machine: Machine, options: DatapathOptions) {
     this.#machine = machine;
     this.#options = options;
-    this.#spec = withMaglevSize(readObject(skepObject()), options.loadBalancer?.maglevSize ?? MAGLEV_SIZE);
+    this.#spec = withMaglevSize(readSkepObject(), options.loadBalancer?.maglevSize ?? MAGLEV_SIZE);
     for (const folder of ["", "/maps", "/links"]) machine.bpf.preparePins(options.pins + folder);
     const pinned = new PinnedMaps(machine.bpf, { pins: options.pins, spec: this.#spec });
     this.#undo.onEnd(() => pinned.close());

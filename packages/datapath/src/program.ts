@@ -4,16 +4,16 @@
  */
 import type { MapDescriptor } from "@skep/bpf";
 import type { BpfMachine, RawMap } from "@skep/machine";
-import { type ObjectSpec, readObject } from "@skep/object";
+import type { ObjectSpec } from "@skep/object";
 import * as all from "./bpf/skep.bpf.ts";
-import { skepObject } from "./generated/skep-object.ts";
 import { CALLED, XDP_CALLED } from "./hooks.ts";
+import { readSkepObject } from "./object.ts";
 import { CONFIG_PIN, mapPin, openPinnedMap } from "./layouts.ts";
 import { withMaglevSize } from "./load-balancer.ts";
 
 /** `maglevSize`: slots of the tables in force. Default the object's own. */
 export function datapathObject(maglevSize?: number): ObjectSpec {
-  const spec = readObject(skepObject());
+  const spec = readSkepObject();
   return maglevSize === undefined ? spec : withMaglevSize(spec, maglevSize);
 }
 

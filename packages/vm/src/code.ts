@@ -52,37 +52,56 @@ export interface CodeOptions {
 /** Throws `LoadError` for an `lddw` of something that `addresses` does not know. */
 export function prepare(instructions: readonly Instruction[], options: CodeOptions): Code {
   const count = instructions.length;
-  const slotOf = new Int32Array(count + 1);
-  const indexOf = new Map<number, number>();
+  const code = emptyColumns(count, options);
+  const { slotOf, indexOf } = placesOf(instructions);
+  code.source = sourceFinder(slotOf, options.lines ?? []);
+  for (let index = 0; index < count; index++) {
+    const insn = instructions[index];
+    if (insn === undefined) continue;
+    code.opcode[index] = insn.opcode;
+    code.dst[index] = insn.dst;
+    code.src[index] = insn.src;
+    code.offset[index] = insn.offset;
+    code.imm[index] = insn.imm;
+    code.high[index] = insn.immHigh ?? 0;
+    const distance = slotDistance(insn);
+    const next = (slotOf[index] ?? 0) + slots(insn);
+    if (distance !== null) code.target[index] = indexOf[next + distance] ?? -1;
+    if (insn.opcode === LDDW) resolveWide(code, { insn, index, addresses: options.addresses });
+  }
+  return code;
+}
+
+/** The slot of each instruction, and the instruction of each slot: -1 for the second half of a wide one. */
+function placesOf(instructions: readonly Instruction[]): { slotOf: Int32Array; indexOf: Int32Array } {
+  const slotOf = new Int32Array(instructions.length + 1);
   let slot = 0;
   instructions.forEach((insn, index) => {
     slotOf[index] = slot;
-    indexOf.set(slot, index);
     slot += slots(insn);
   });
-  const code = {
+  const indexOf = new Int32Array(slot).fill(-1);
+  instructions.forEach((_, index) => (indexOf[slotOf[index] ?? 0] = index));
+  return { slotOf, indexOf };
+}
+
+function emptyColumns(count: number, options: CodeOptions): { -readonly [Member in keyof Code]: Code[Member] } {
+  return {
     name: options.name,
     count,
-    opcode: Uint8Array.from(instructions, (insn) => insn.opcode),
-    dst: Uint8Array.from(instructions, (insn) => insn.dst),
-    src: Uint8Array.from(instructions, (insn) => insn.src),
-    offset: Int32Array.from(instructions, (insn) => insn.offset),
-    imm: Int32Array.from(instructions, (insn) => insn.imm),
-    high: Int32Array.from(instructions, (insn) => insn.immHigh ?? 0),
+    opcode: new Uint8Array(count),
+    dst: new Uint8Array(count),
+    src: new Uint8Array(count),
+    offset: new Int32Array(count),
+    imm: new Int32Array(count),
+    high: new Int32Array(count),
     target: new Int32Array(count).fill(-1),
-    source: sourceFinder(slotOf, options.lines ?? []),
+    source: () => null,
     contextBytes: options.contextBytes ?? 0,
     packetMembers: options.packetMembers ?? [],
     probes: options.probes ?? false,
     types: options.types ?? null,
   };
-  instructions.forEach((insn, index) => {
-    const distance = slotDistance(insn);
-    const next = (slotOf[index] ?? 0) + slots(insn);
-    if (distance !== null) code.target[index] = indexOf.get(next + distance) ?? -1;
-    if (insn.opcode === LDDW) resolveWide(code, { insn, index, addresses: options.addresses });
-  });
-  return code;
 }
 
 function resolveWide(

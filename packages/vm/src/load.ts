@@ -61,7 +61,7 @@ export interface LinkPlace {
 
 /** Throws `LoadError`, `UnsupportedError`. */
 export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
-  const linked = relocated(spec, linkProgram(spec, place.name), place.kernelTypes);
+  const linked = linkedFor(spec, place);
   const addresses = new Map<number, number>();
   const functions = new Map<number, number>();
   for (const reference of linked.references) {
@@ -87,6 +87,24 @@ export function linkCode(spec: ObjectSpec, place: LinkPlace): Code {
     probes,
     types: spec.btf,
   });
+}
+
+interface Linked {
+  readonly functions: ObjectSpec["functions"];
+  readonly kernelTypes: LinkPlace["kernelTypes"];
+  readonly program: LinkedProgram;
+}
+
+/** What was linked last of a program, for as long as somebody holds it: many machines may load one object. */
+const linkedLast = new WeakMap<object, Linked>();
+
+function linkedFor(spec: ObjectSpec, { name, kernelTypes }: LinkPlace): LinkedProgram {
+  const key = spec.programs[name];
+  const last = key === undefined ? undefined : linkedLast.get(key);
+  if (last !== undefined && last.functions === spec.functions && last.kernelTypes === kernelTypes) return last.program;
+  const program = relocated(spec, linkProgram(spec, name), kernelTypes);
+  if (key !== undefined) linkedLast.set(key, { functions: spec.functions, kernelTypes, program });
+  return program;
 }
 
 /** bpf_get_current_task_btf, bpf_skc_to_*: pointers to the kernel's objects, in programs of any type. */

@@ -4,10 +4,10 @@
  */
 import type { BpfMachine, Machine, RawMap } from "@skep/machine";
 import { formatAddress } from "@skep/net";
-import { type ObjectSpec, readObject } from "@skep/object";
+import type { ObjectSpec } from "@skep/object";
 import type * as maps from "../bpf/maps.bpf.ts";
 import { decodeAddress } from "../encode.ts";
-import { skepObject } from "../generated/skep-object.ts";
+import { readSkepObject } from "../object.ts";
 import { openPinnedMap } from "../layouts.ts";
 
 /** Addresses are text, 64-bit counters bigints. */
@@ -51,7 +51,7 @@ export function table(
 let object: ObjectSpec | undefined;
 
 export function open(bpf: BpfMachine, pins: string, name: string): RawMap | null {
-  object ??= readObject(skepObject());
+  object ??= readSkepObject();
   return openPinnedMap(bpf, { pins, spec: object, name });
 }
 

@@ -7,8 +7,9 @@ import { FRAME_BYTES, FRAME_STRIDE, MAX_FRAMES, MAX_TAIL_CALLS, cells } from "..
 import type { Memory, Region } from "../memory.ts";
 import { wasm } from "../wasm/api.ts";
 import type { WasmTable } from "../wasm/api.ts";
-import { compileModule } from "./compile.ts";
 import type { CompiledModule } from "./compile.ts";
+import { sharedModule } from "./module-cache.ts";
+import type { SharedModule } from "./module-cache.ts";
 import type { MapOf } from "./provenance.ts";
 
 export interface JitOptions extends CpuOptions {
@@ -233,7 +234,7 @@ export class Jit implements Engine, Cpu {
     const known = this.loaded.get(code);
     if (known !== undefined) return known;
     const { options, memory } = this;
-    const module = compileModule(code, {
+    const module = sharedModule(code, {
       checked: options.checked,
       mapOf: options.mapOf ?? (() => null),
       stackBase: this.stack.base,
@@ -249,7 +250,7 @@ export class Jit implements Engine, Cpu {
     return loaded;
   }
 
-  private instantiate(code: Code, module: CompiledModule): Loaded {
+  private instantiate(code: Code, { compiled: module, module: shared }: SharedModule): Loaded {
     const callbacks = new Map<number, () => number>();
     const imports: Record<string, unknown> = { memory: this.memory.wasm, table: this.table };
     const holder: { loaded: Loaded | null } = { loaded: null };
@@ -281,7 +282,7 @@ export class Jit implements Engine, Cpu {
         this.callHelper(helper);
       };
     }
-    const { exports } = new wasm.Instance(new wasm.Module(module.bytes), { e: imports as Record<string, never> });
+    const { exports } = new wasm.Instance(shared, { e: imports as Record<string, never> });
     for (const entry of module.entries) callbacks.set(entry, exports[`c${entry}`] as () => number);
     this.entryFunctions.set(code, exports["f0"]);
     const main = callbacks.get(0) ?? (() => 0);

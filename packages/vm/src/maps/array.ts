@@ -5,6 +5,9 @@ import type { MapHost, SpecialField } from "./map.ts";
 import { control } from "./shapes.ts";
 import { Slab } from "./slab.ts";
 
+/** Entries that are copied at once. */
+const BATCH = 1024;
+
 /** `array` and `percpu_array` (kernel/bpf/arraymap.c): every index exists. */
 export class ArrayMap extends VmMap {
   /** Address of the first value. */
@@ -56,6 +59,24 @@ export class ArrayMap extends VmMap {
 
   override *keys(): Iterable<Uint8Array> {
     for (let i = 0; i < this.spec.maxEntries; i++) yield wordBytes(i);
+  }
+
+  /** As the kernel's batches do: what stands there when a batch is read. */
+  override *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
+    const { maxEntries } = this.spec;
+    const size = this.userValueSize;
+    const stride = this.slab.stride * this.cpus;
+    for (let first = 0; first < maxEntries; first += BATCH) {
+      const count = Math.min(BATCH, maxEntries - first);
+      const keys = new Uint8Array(Uint32Array.from({ length: count }, (_, i) => first + i).buffer);
+      const start = this.base + first * stride;
+      const values = this.host.memory.bytes.slice(start, start + (count - 1) * stride + size);
+      for (let i = 0; i < count; i++) {
+        const value = values.subarray(i * stride, i * stride + size);
+        for (const { offset, size: bytes } of this.fields) value.fill(0, offset, offset + bytes);
+        yield [keys.subarray(i * 4, i * 4 + 4), value];
+      }
+    }
   }
 
   protected override readUser(key: Uint8Array): Uint8Array | number {

@@ -50,18 +50,47 @@ export interface LruOwner {
   evict(at: number): void;
 }
 
+/** Elements that were never used are made when they are first asked for: they lie behind those that were given back. */
+class FreeList extends List {
+  private readonly cpu: number;
+  /** How many were not made yet. */
+  private unmade: number;
+
+  constructor(unmade: number, cpu: number) {
+    super();
+    this.unmade = unmade;
+    this.cpu = cpu;
+  }
+
+  override get isEmpty(): boolean {
+    return super.isEmpty && this.unmade === 0;
+  }
+
+  override get first(): LruNode | null {
+    if (super.isEmpty && this.unmade > 0) {
+      this.unmade--;
+      const entry = new LruNode();
+      entry.cpu = this.cpu;
+      link(entry, this);
+    }
+    return super.first;
+  }
+}
+
 /** One set of active, inactive and free elements. */
 class LruLists {
   readonly active = new List();
   readonly inactive = new List();
-  readonly free = new List();
+  readonly free: FreeList;
   rotation: LruNode = this.inactive.head;
   private readonly owner: LruOwner;
   private readonly scans: number;
 
-  constructor(owner: LruOwner, scans: number) {
+  /** `free`: elements that it has, which are this CPU's. */
+  constructor(owner: LruOwner, scans: number, { free, cpu }: { readonly free: number; readonly cpu: number }) {
     this.owner = owner;
     this.scans = scans;
+    this.free = new FreeList(free, cpu);
   }
 
   private leave(entry: LruNode): void {
@@ -150,7 +179,7 @@ class LruLists {
   }
 }
 
-/** The elements of one LRU map. Every element has a place from the start. */
+/** The elements of one LRU map. */
 export class Lru {
   private readonly owner: LruOwner;
   private readonly common: boolean;
@@ -168,18 +197,13 @@ export class Lru {
     this.owner = owner;
     this.common = common;
     this.target = Math.min(LOCAL_FREE_TARGET, Math.max(1, Math.floor(Math.floor(entries / cpus) / 2)));
-    this.shared = new LruLists(owner, LOCAL_FREE_TARGET);
+    // Per CPU each list gets an equal share.
+    this.shared = new LruLists(owner, LOCAL_FREE_TARGET, { free: common ? entries : 0, cpu: 0 });
     for (let cpu = 0; cpu < cpus; cpu++) {
       this.locals.push({ free: new List(), pending: new List() });
       this.stealNext.push(cpu);
-      this.perCpu.push(new LruLists(owner, PERCPU_FREE_TARGET));
-    }
-    // Per CPU each list gets an equal share.
-    const total = common ? entries : Math.ceil(entries / cpus) * cpus;
-    for (let i = 0; i < total; i++) {
-      const entry = new LruNode();
-      entry.cpu = common ? 0 : Math.floor(i / (total / cpus));
-      link(entry, this.listsOf(entry).free);
+      const free = common ? 0 : Math.ceil(entries / cpus);
+      this.perCpu.push(new LruLists(owner, PERCPU_FREE_TARGET, { free, cpu }));
     }
   }
 
