@@ -104,6 +104,16 @@ describe.skipIf(!privileged)("the datapath, both families", () => {
       expect(drops(host.send(frame(v6("fd00::2", "fd00::3"), ...many, tcp(40_004, 80))))).toBe(156);
     });
 
+    it("finds ports behind an authentication header, whatever its length, and nothing where nothing follows", () => {
+      for (const size of [12, 16, 20]) {
+        const signed: LayerSpec = { kind: "ah", spi: 7, sequence: 1, icv: new Uint8Array(size) };
+        expect(host.send(frame(v6("fd00::2", "fd00::3"), signed, tcp(40_005, 80))).verdict).toBe(REDIRECT);
+        expect(drops(host.send(frame(v6("fd00::2", "fd00::3"), signed, tcp(40_006, 81))))).toBe(133);
+      }
+      const nothing = { ...v6("fd00::2", "fd00::3"), nextHeader: 59 } as LayerSpec;
+      expect(drops(host.send(frame(nothing, tcp(40_007, 80))))).toBe(156);
+    });
+
     it("echo requests are asked of the policy by their type, echo replies pass", () => {
       const echo = (type: number, from: string, to: string): Uint8Array =>
         frame(v6(from, to), { kind: "icmpv6", type, rest: 0x12340001 }, { kind: "payload", bytes: new Uint8Array(8) });

@@ -394,6 +394,17 @@ export function nodePortSuite(open: () => PacketMachine): void {
               }
             });
 
+          if (family === 4)
+            test("an option that says it is longer than the header is none", () => {
+              const options = [{ type: 0x9a, data: Uint8Array.of(80, 0) }];
+              const packet = frame(inward, network(client, local, 58, { options }), segment("tcp", [40_201, 8080]));
+              expect(packet[14]).toBe(0x46);
+              packet[14 + 20 + 1] = 8;
+              const { verdict, data } = enter(packet);
+              expect(hex(data)).toBe(hex(packet));
+              expect(verdict).toBe(OK);
+            });
+
           test("158: the client is told", () => {
             ground.datapath.replaceLoadBalancer(rows({ backends: [] }));
             const told = open();

@@ -225,7 +225,8 @@ export function readOption(ctx: PacketContext, packet: Packet, asked: Translatio
     asked.port = option.port;
     return true;
   }
-  if (packet.transport === TRANSPORT4) return false;
+  // The whole option is in the header.
+  if (packet.transport < TRANSPORT4 + 8) return false;
   const option = ctx.header(Option4, TRANSPORT4);
   if (!option || option.type !== OPTION4 || option.length !== 8) return false;
   asked.address = { w0: 0, w1: 0, w2: 0xffff, w3: option.address };

@@ -174,6 +174,8 @@ const ICMPV6_ECHO = 128;
 const ICMPV6_ECHO_REPLY = 129;
 
 const MAX_EXTENSIONS = 6;
+/** What is written behind the IP header is looked for below it (rewrite.bpf.ts). */
+const LAST_TRANSPORT = 0x1f00;
 
 /** ICMP messages that speak about another packet (RFC 792): its header follows. */
 function isIcmpError(type: u8): boolean {
@@ -329,6 +331,7 @@ function isExtension(header: u8): boolean {
     header === PROTOCOL.HOP_BY_HOP ||
     header === PROTOCOL.ROUTING ||
     header === PROTOCOL.DESTINATION_OPTIONS ||
+    header === PROTOCOL.AUTHENTICATION ||
     header === PROTOCOL.FRAGMENT
   );
 }
@@ -344,6 +347,8 @@ export function parseIpv6(ctx: PacketContext, packet: Packet): u32 {
   let offset: u32 = Ethernet.size + Ipv6.size;
   for (let i = 0; i < MAX_EXTENSIONS; i++) {
     if (!isExtension(next)) {
+      // RFC 8200: nothing follows.
+      if (next === PROTOCOL.NO_NEXT) return DROP.INVALID_EXTENSION_HEADER;
       packet.protocol = next;
       return parseTransport(ctx, packet, offset);
     }
@@ -356,8 +361,11 @@ export function parseIpv6(ctx: PacketContext, packet: Packet): u32 {
     }
     const option = ctx.header(Ipv6Option, offset);
     if (!option) return DROP.INVALID_EXTENSION_HEADER;
+    // The length of an authentication header is in words of 4 bytes, less 2 (RFC 4302).
+    const size: u32 = next === PROTOCOL.AUTHENTICATION ? (u32(option.length) + 2) * 4 : (u32(option.length) + 1) * 8;
     next = option.nextHeader;
-    offset += (u32(option.length) + 1) * 8;
+    offset += size;
+    if (offset > LAST_TRANSPORT) return DROP.INVALID_EXTENSION_HEADER;
   }
   return DROP.INVALID_EXTENSION_HEADER;
 }
