@@ -1,6 +1,6 @@
 /** Services and workloads as the benches of packets have them, the packets, and the wrapper that gives each run the same one. */
 import { join } from "node:path";
-import { SERVICE_FLAG, type LoadBalancerRows, type ServiceSlotRow } from "@skep/control";
+import { FIRST_SLOTS, SERVICE_FLAG, type LoadBalancerRows, type ServiceSlotRow } from "@skep/control";
 import { openDatapath, type Datapath } from "@skep/datapath";
 import { unmountPins } from "@skep/linux";
 import type { Machine, RawMap } from "@skep/machine";
@@ -93,6 +93,7 @@ function service(id: number, address: string, { first, backends, flags }: Servic
     ...{ address: ip(address), port: 80, protocol: 6, scope: 0, slot: number, id, flags },
     ...{ backend: number === 0 ? 0 : first + number - 1, count: number === 0 ? backends.length : 0 },
     ...{ quarantined: 0, affinityTimeout: 0, algorithm: 0 },
+    first: number === 0 ? backends.slice(0, FIRST_SLOTS).map((_, at) => first + at) : [],
   });
   return {
     services: [slot(0), ...backends.map((_, at) => slot(at + 1))],

@@ -3,6 +3,7 @@
  * The kernel's maps as plain rows, written to by changes in the order that the contract gives; refuses what the kernel's side must never see.
  */
 import {
+  FIRST_SLOTS,
   type LoadBalancerChange,
   type LoadBalancerRows,
   ROW_TABLES,
@@ -52,7 +53,7 @@ export class FakeMaps {
       if (!table.delete(ROW_TABLES[name].key(row))) throw new Error(`${name}: what is removed was never there`);
   }
 
-  /** Every slot that a service counts is there, and names a backend that is there; so does every Maglev table. */
+  /** Every slot that a service counts is there, and names a backend that is there, as the service does of the first; so does every Maglev table. */
   check(): void {
     for (const master of this.#tables.services.values()) {
       if (master.slot !== 0) continue;
@@ -60,6 +61,9 @@ export class FakeMaps {
         const row = this.#tables.services.get(ROW_TABLES.services.key({ ...master, slot }));
         if (!row) throw new Error(`slot ${slot} of service ${master.id} is missing`);
         if (!this.#tables.backends.has(`${row.backend}`)) throw new Error(`backend ${row.backend} is missing`);
+        const first = slot <= Math.min(master.count, FIRST_SLOTS) ? row.backend : undefined;
+        if (master.first[slot - 1] !== first)
+          throw new Error(`service ${master.id} has another backend in slot ${slot}`);
       }
     }
     for (const { id, table } of this.#tables.maglev.values())

@@ -502,7 +502,10 @@ function withoutNumbers(rows: LoadBalancerRows): string[] {
     table: [...row.table].map((id) => backends.get(id)).join(" "),
   }));
   const others = [
-    ...rows.services.map((row) => ({ ...row, backend: backends.get(row.backend), id: frontends.get(row.id) })),
+    ...rows.services.map((row) => ({
+      ...{ ...row, backend: backends.get(row.backend), id: frontends.get(row.id) },
+      first: row.first.map((backend) => backends.get(backend)),
+    })),
     ...rows.backends.map((row) => ({ ...row, id: backends.get(row.id) })),
     ...rows.reverse.map((row) => ({ ...row, id: frontends.get(row.id) })),
     ...rows.affinity.map(({ id, backend }) => ({ id: frontends.get(id), backend: backends.get(backend) })),

@@ -5,6 +5,7 @@
 import {
   BACKEND_STATE,
   type BackendRow,
+  FIRST_SLOTS,
   type ServiceRow,
   type LoadBalancerBackendRow,
   type LoadBalancerChange,
@@ -38,6 +39,7 @@ function encodeService(row: ServiceSlotRow): Entry {
   const value = maps.Service.encode({
     ...{ backend: row.backend, id: row.id, flags: row.flags, count: row.count, quarantined: row.quarantined },
     ...{ affinity: row.affinityTimeout, algorithm: row.algorithm, pad0: 0, pad1: 0 },
+    first: Array.from({ length: maps.FIRST_SLOTS }, (_, at) => row.first[at] ?? 0),
   });
   return [key, value];
 }
@@ -312,10 +314,11 @@ export function clusterRows(rows: readonly ServiceRow[]): LoadBalancerRows {
     for (const { state, ...each } of row.backends)
       backends.set(each.id, { ...each, state: BACKEND_STATE[stateName(state)], zone: 0 });
     const active = row.backends.filter(({ state }) => state === "active");
+    const first = active.slice(0, FIRST_SLOTS).map(({ id }) => id);
     const slot = (number: number, backend: number): ServiceSlotRow => ({
       ...{ address: row.address, port: row.port, protocol: row.protocol, scope: 0, slot: number, backend },
       ...{ count: number === 0 ? active.length : 0, quarantined: 0, algorithm: 0, affinityTimeout: 0 },
-      ...{ id: row.id, flags: 0 },
+      ...{ id: row.id, flags: 0, first: number === 0 ? first : [] },
     });
     return [slot(0, 0), ...active.map(({ id }, at) => slot(at + 1, id))];
   });

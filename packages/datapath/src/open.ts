@@ -416,8 +416,9 @@ class KernelDatapath implements Datapath {
   }
 
   endLost(namespaces: Iterable<Pick<Namespace, "endSockets">>, protocol: ConnectedSocket["protocol"]): number {
-    const [reverse, backends] = [this.#map("skep_sock_rev"), this.#map("skep_backends")];
-    const isMeant = (socket: ConnectedSocket): boolean => isLost(socket, reverse, backends);
+    const asked = { tcp: this.#map("skep_sock_tcp"), reverse: this.#map("skep_sock_rev") };
+    const backends = this.#map("skep_backends");
+    const isMeant = (socket: ConnectedSocket): boolean => isLost(socket, asked, backends);
     let count = 0;
     for (const namespace of namespaces) count += namespace.endSockets(protocol, isMeant);
     return count;

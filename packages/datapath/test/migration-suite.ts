@@ -5,13 +5,14 @@
 import { convertRows, describeLayout, type Machine, type RawMap } from "@skep/machine";
 import { type MapSpec, readObject } from "@skep/object";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Connection, ConnectionKey, PolicyEntry } from "../src/bpf/maps.bpf.ts";
+import { Connection, ConnectionKey, PolicyEntry, Service } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import { skepObject } from "../src/generated/skep-object.ts";
 import { type Datapath, LayoutError, openDatapath } from "../src/index.ts";
 import { makeLayouts, mapPin, recordedLayout, writeLayout } from "../src/layouts.ts";
 import { withMaglevSize } from "../src/load-balancer.ts";
 import { ip, SMALL } from "./addresses.ts";
+import { backend, serviceRows } from "./socket-suite.ts";
 import { everything, type PacketMachine } from "./packet-ground.ts";
 
 const spec = withMaglevSize(readObject(skepObject()), SMALL.loadBalancer.maglevSize);
@@ -223,6 +224,30 @@ export function migrationSuite(open: () => PacketMachine): void {
           .map(([each]) => ConnectionKey.decode(each).firstPort)
           .sort(),
       ).toEqual([1, 2, 3]);
+      datapath.close();
+    });
+
+    test("whose services name no backends are served from their slots, until they are written anew", () => {
+      const at = { address: "10.96.0.10", port: 80 };
+      const backends = [backend(1, { address: "10.244.0.9", port: 8080 }, 6)];
+      const rows = serviceRows({ id: 1, at, protocol: 6, backends });
+      const first = start();
+      first.replaceLoadBalancer(rows);
+      first.close();
+      const older =
+        `hash flags 0 key 24 struct24{address@0 ${ADDRESS},port@16 u16be,protocol@18 u8,scope@19 u8,slot@20 u16,pad@22 u16} ` +
+        "value 28 struct28{backend@0 u32,id@4 u32,flags@8 u32,count@12 u16,quarantined@14 u16,affinity@16 u32,algorithm@20 u8,pad0@21 u8,pad1@22 u16,gone@24 u32}";
+      makeOlder(under, "skep_services", older);
+      expect(rowsOf("skep_services").map(([, value]) => value.length)).toEqual([28, 28]);
+      const datapath = start();
+      const services = (): unknown[] => rowsOf("skep_services").map(([, value]) => Service.decode(value));
+      const none = [0, 0, 0, 0, 0, 0, 0];
+      expect(services()).toMatchObject([
+        { id: 1, backend: 0, count: 1, first: none },
+        { id: 1, backend: 1, count: 0, first: none },
+      ]);
+      datapath.replaceLoadBalancer(rows);
+      expect(services()).toMatchObject([{ first: [1, 0, 0, 0, 0, 0, 0] }, { first: none }]);
       datapath.close();
     });
 

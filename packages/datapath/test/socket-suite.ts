@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
+  FIRST_SLOTS,
   SERVICE_FLAG,
   type LoadBalancerBackendRow,
   type LoadBalancerChange,
@@ -11,7 +12,7 @@ import {
   type ServiceSlotRow,
 } from "@skep/control";
 import type { BpfMachine } from "@skep/machine";
-import { ReverseEntry } from "../src/bpf/maps.bpf.ts";
+import { Asked, AskedOwner, ReverseEntry } from "../src/bpf/maps.bpf.ts";
 import type { Datapath } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
@@ -41,6 +42,8 @@ export interface SocketGround {
   bind(kind: "udp" | "tcp", at: Where): Promise<string>;
   /** Sockets that have asked for this port of a service and are remembered. */
   askersOf(port: number): number;
+  /** The rows of TCP sockets are others'; or given back. */
+  occupy(isTaken: boolean): void;
   /** A while. */
   pause(): Promise<void>;
   close(): Promise<void>;
@@ -65,12 +68,34 @@ export interface UdpAsker {
 
 /** As a ground's `askersOf`. */
 export function askersOf(bpf: BpfMachine, pins: string, port: number): number {
-  const map = bpf.openMap(`${pins}/maps/skep_sock_rev`);
-  if (!map) throw new Error("the datapath remembers no sockets");
+  const entries = (name: string): Uint8Array[] => {
+    const map = bpf.openMap(`${pins}/maps/${name}`);
+    if (!map) throw new Error("the datapath remembers no sockets");
+    try {
+      return [...map.entries()].map(([, value]) => value);
+    } finally {
+      map.close();
+    }
+  };
+  const owners = entries("skep_sock_owner").map((owner) => AskedOwner.decode(owner).cookie);
+  const rows = entries("skep_sock_tcp").map((row) => Asked.decode(row));
+  const own = rows.filter(
+    ({ key, entry }, at) => key.cookie !== 0n && owners[at] === key.cookie && entry.port === port,
+  );
+  const others = entries("skep_sock_rev").filter((value) => ReverseEntry.decode(value).port === port);
+  return own.length + others.length;
+}
+
+/** As a ground's `occupy`. */
+export function occupy(bpf: BpfMachine, pins: string, isTaken: boolean): void {
+  const owners = bpf.openMap(`${pins}/maps/skep_sock_owner`);
+  if (!owners) throw new Error("the datapath remembers no sockets");
   try {
-    return [...map.entries()].filter(([, value]) => ReverseEntry.decode(value).port === port).length;
+    const nobody = AskedOwner.encode({ cookie: 0n });
+    const another = AskedOwner.encode({ cookie: 1n << 60n });
+    owners.setAll([...owners.entries()].map(([key]) => [key, isTaken ? another : nobody] as const));
   } finally {
-    map.close();
+    owners.close();
   }
 }
 
@@ -86,14 +111,27 @@ export interface ServiceShape {
   readonly affinityTimeout?: number;
   readonly scope?: 0 | 1;
   readonly algorithm?: number;
+  /** Slots that the service's own row names too. */
+  readonly named?: number;
 }
 
 /** The rows of one frontend. */
 export function serviceRows(shape: ServiceShape): LoadBalancerRows {
-  const { id, at, protocol, backends, flags = 0, affinityTimeout = 0, scope = 0, algorithm = 0 } = shape;
+  const {
+    id,
+    at,
+    protocol,
+    backends,
+    flags = 0,
+    affinityTimeout = 0,
+    scope = 0,
+    algorithm = 0,
+    named = FIRST_SLOTS,
+  } = shape;
   const slot = (number: number, backend: number): ServiceSlotRow => ({
     ...{ address: ip(at.address), port: at.port, protocol, scope, slot: number, backend, id, flags, algorithm },
     ...{ count: number === 0 ? backends.length : 0, quarantined: 0, affinityTimeout },
+    first: number === 0 ? backends.slice(0, named).map((each) => each.id) : [],
   });
   return {
     ...NO_ROWS,
@@ -203,19 +241,57 @@ export function socketSuite(name: string, factory: () => Promise<SocketGround>):
         expect(seen).toEqual(new Set(["one", "two"]));
       });
 
-      test("what a socket has asked for is forgotten when it is closed", async () => {
-        const backends = await served("tcp", loopback, "one");
-        const port = 5300;
-        ground.datapath.replaceLoadBalancer(serviceRows({ id: 1, at: { ...at, port }, protocol: TCP, backends }));
-        const held = await ground.holdTcp({ ...to, port });
-        try {
-          expect(held.text).toBe("one");
-          expect(ground.askersOf(port)).toBe(1);
-        } finally {
-          held.close();
-        }
+      const untilForgotten = async (port: number): Promise<void> => {
         for (let tries = 0; tries < 400 && ground.askersOf(port) !== 0; tries++) await ground.pause();
         expect(ground.askersOf(port)).toBe(0);
+      };
+
+      test.each([false, true])(
+        "what a socket has asked for is forgotten when it is closed (row taken: %s)",
+        async (isTaken) => {
+          const backends = await served("tcp", loopback, "one");
+          const port = 5300;
+          ground.datapath.replaceLoadBalancer(serviceRows({ id: 1, at: { ...at, port }, protocol: TCP, backends }));
+          ground.occupy(isTaken);
+          try {
+            const held = await ground.holdTcp({ ...to, port });
+            try {
+              expect(held.text).toBe("one");
+              expect(ground.askersOf(port)).toBe(1);
+              expect(await ground.askTcp({ ...to, port })).toMatchObject({ text: "one", from: { ...to, port } });
+            } finally {
+              held.close();
+            }
+            await untilForgotten(port);
+          } finally {
+            ground.occupy(false);
+          }
+        },
+      );
+
+      test("a connection that is refused is forgotten too", async () => {
+        const port = 5301;
+        const nobody = [backend(1, { address: loopback, port: 1 }, TCP)];
+        ground.datapath.replaceLoadBalancer(
+          serviceRows({ id: 1, at: { ...at, port }, protocol: TCP, backends: nobody }),
+        );
+        expect(await ground.askTcp({ ...to, port })).toBe("ECONNREFUSED");
+        await untilForgotten(port);
+      });
+
+      test.each([2, 9])("%i backends are all asked, those too that only slots name", async (count) => {
+        const names = Array.from({ length: count }, (_, index) => `${index}`);
+        const backends = await served("tcp", loopback, ...names);
+        for (const named of [0, FIRST_SLOTS]) {
+          ground.datapath.replaceLoadBalancer(serviceRows({ id: 1, at, protocol: TCP, backends, named }));
+          const left = new Set(names);
+          // Each is missed by a try with 8/9 at most.
+          for (let tries = 0; tries < 1000 && left.size > 0; tries++) {
+            const answer = await ground.askTcp(to);
+            left.delete(typeof answer === "string" ? answer : answer.text);
+          }
+          expect([...left]).toEqual([]);
+        }
       });
 
       test("without a backend, and at a port that is not served", async () => {

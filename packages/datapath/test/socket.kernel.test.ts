@@ -11,7 +11,7 @@ import { describe } from "vitest";
 import { openLinux, unmountPins } from "@skep/linux";
 import { openDatapath } from "../src/index.ts";
 import { SMALL } from "./addresses.ts";
-import { askersOf, socketSuite, type Answer, type SocketGround, type Where } from "./socket-suite.ts";
+import { askersOf, occupy, socketSuite, type Answer, type SocketGround, type Where } from "./socket-suite.ts";
 
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: services at the socket need root and BPF");
@@ -105,6 +105,7 @@ async function open(): Promise<SocketGround> {
     },
     endLost: (kind) => datapath.endLost([machine.net.host], kind),
     askersOf: (port) => askersOf(machine.bpf, pins, port),
+    occupy: (isTaken) => occupy(machine.bpf, pins, isTaken),
     pause: () => new Promise((resolve) => setTimeout(resolve, 25)),
     bind: (kind, at) => child.call<string>("bind", { kind, at }),
     close: async () => {

@@ -3,7 +3,15 @@ import { formatAddress, type Address } from "@skep/net";
 import { openSim, SimError, type Cgroup } from "@skep/sim";
 import { openDatapath } from "../src/index.ts";
 import { ip, SMALL } from "./addresses.ts";
-import { askersOf, socketSuite, type Answer, type SocketGround, type UdpAsker, type Where } from "./socket-suite.ts";
+import {
+  askersOf,
+  occupy,
+  socketSuite,
+  type Answer,
+  type SocketGround,
+  type UdpAsker,
+  type Where,
+} from "./socket-suite.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -100,6 +108,7 @@ function openGround(): Promise<SocketGround> {
     },
     endLost: (kind) => datapath.endLost([net.host], kind),
     askersOf: (port) => askersOf(machine.bpf, "/pins", port),
+    occupy: (isTaken) => occupy(machine.bpf, "/pins", isTaken),
     pause: () => simulation.pass(1),
     bind: (kind, at) =>
       attempt(() => {

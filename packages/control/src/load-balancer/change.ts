@@ -43,7 +43,9 @@ const sameService = (a: ServiceSlotRow, b: ServiceSlotRow): boolean =>
   a.algorithm === b.algorithm &&
   a.affinityTimeout === b.affinityTimeout &&
   a.id === b.id &&
-  a.flags === b.flags;
+  a.flags === b.flags &&
+  a.first.length === b.first.length &&
+  a.first.every((backend, at) => backend === b.first[at]);
 
 const sameBackend = (a: LoadBalancerBackendRow, b: LoadBalancerBackendRow): boolean =>
   a.port === b.port &&

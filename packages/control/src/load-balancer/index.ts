@@ -1,5 +1,5 @@
 export type * from "./rows.ts";
-export { ALGORITHM, BACKEND_STATE, SERVICE_FLAG } from "./rows.ts";
+export { ALGORITHM, BACKEND_STATE, FIRST_SLOTS, SERVICE_FLAG } from "./rows.ts";
 export type * from "./spec.ts";
 export { ASKED_STATES, type AskedState, BackendStateError, NoBackendError } from "./backend-states.ts";
 export * from "./config.ts";

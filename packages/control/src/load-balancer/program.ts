@@ -10,7 +10,14 @@ import { addressKey, hostKey } from "./key.ts";
 import { Maglev } from "./maglev.ts";
 import { type Frontend, type FrontendType, INSTANCE_STATES, type Instance, type Service } from "./model.ts";
 import { Numbers } from "./numbers.ts";
-import { ALGORITHM, type LoadBalancerRows, type MaglevRow, SERVICE_FLAG, type ServiceSlotRow } from "./rows.ts";
+import {
+  ALGORITHM,
+  FIRST_SLOTS,
+  type LoadBalancerRows,
+  type MaglevRow,
+  SERVICE_FLAG,
+  type ServiceSlotRow,
+} from "./rows.ts";
 import { rowsOf } from "./change.ts";
 
 /** A frontend at one address: its own, or one of the node's that it stands for. */
@@ -72,6 +79,7 @@ const NONE: Omit<Programmed, "id"> = {
 };
 const NO_RANGES: readonly Prefix[] = [];
 const NO_MEMBERS: readonly Instance[] = [];
+const NO_SLOTS: readonly number[] = [];
 const NO_TABLE = new Uint32Array(0);
 
 const TYPE_FLAGS: Readonly<Record<FrontendType, number>> = {
@@ -149,8 +157,9 @@ export class Programmer {
     const [count, quarantined] = [counts.taking, serving.length - counts.taking];
     const slot = 0;
     const backend = 0;
+    const first = ids.slice(0, Math.min(count, FIRST_SLOTS));
     // prettier-ignore
-    const master = { address, port, protocol, scope, slot, backend, count, quarantined, algorithm, affinityTimeout, id, flags };
+    const master = { address, port, protocol, scope, slot, backend, count, quarantined, algorithm, affinityTimeout, id, flags, first };
     const ranges = service.sourceRanges.filter((prefix) => prefix.address.family === address.family);
     return {
       id,
@@ -238,7 +247,7 @@ function frontendRows({ id, master, slots, sticky, sourceRanges }: Programmed): 
   const { address, port, protocol, scope, flags } = master;
   const rows = slots.map((backend, index): ServiceSlotRow => {
     const nothing = { count: 0, quarantined: 0, algorithm: 0, affinityTimeout: 0 };
-    return { address, port, protocol, scope, slot: index + 1, backend, ...nothing, id, flags };
+    return { address, port, protocol, scope, slot: index + 1, backend, ...nothing, id, flags, first: NO_SLOTS };
   });
   return {
     services: [master, ...rows],
@@ -300,7 +309,7 @@ function hasCatchAll({ type, scope }: Frontend, { loadBalancerClass }: Service):
 
 function catchAllRow(address: Address, type: FrontendType): ServiceSlotRow {
   const numbers = { slot: 0, backend: 0, count: 0, quarantined: 0, algorithm: 0, affinityTimeout: 0, id: 0 };
-  return { address, port: 0, protocol: 0, scope: 0, ...numbers, flags: TYPE_FLAGS[type] };
+  return { address, port: 0, protocol: 0, scope: 0, ...numbers, flags: TYPE_FLAGS[type], first: NO_SLOTS };
 }
 
 const rowOf = ({ address, type }: CatchAll): ServiceSlotRow | null => type && catchAllRow(address, type);

@@ -61,7 +61,12 @@ export interface ServiceSlotRow extends FrontendAddress {
   readonly id: number;
   /** {@link SERVICE_FLAG}. */
   readonly flags: number;
+  /** Slot 0: the backends of slots 1 to {@link FIRST_SLOTS} that take new connections, so that one row says them. Elsewhere empty. */
+  readonly first: readonly number[];
 }
+
+/** Slots whose backends stand with the service too. */
+export const FIRST_SLOTS = 7;
 
 export interface LoadBalancerBackendRow {
   readonly id: number;

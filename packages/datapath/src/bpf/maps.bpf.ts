@@ -140,6 +140,8 @@ export const freshConnection = percpuArray("skep_ct_fresh", { value: Connection,
 
 // ---- services ----
 
+/** Slots whose backends stand with the service too. */
+export const FIRST_SLOTS = 7;
 /** Slot 0 is the service itself; slots 1 to `count` name its backends. `protocol` 0 is any, `scope` 1 the one for clients of this node. */
 export const ServiceKey = struct("ServiceKey", {
   address: Address,
@@ -165,6 +167,8 @@ export const Service = struct("Service", {
   algorithm: u8,
   pad0: u8,
   pad1: u16,
+  /** Of slot 0: what the first slots name, so that most services are one row. 0: only the slot says it. With it the kernel's element is two cache lines. */
+  first: array(u32, FIRST_SLOTS),
 });
 export type Service = Of<typeof Service>;
 export const services = hash("skep_services", { key: ServiceKey, value: Service, maxEntries: 65_536 });
@@ -223,6 +227,7 @@ export const loadBalancerState = array("skep_lb_state", { value: LoadBalancerSta
 
 /** What a socket asked for, by its cookie and the backend that it got. */
 export const ReverseKey = struct("ReverseKey", { cookie: u64, address: Address, port: be16, pad: u16, pad2: u32 });
+export type ReverseKey = Of<typeof ReverseKey>;
 export const ReverseEntry = struct("ReverseEntry", {
   address: Address,
   port: be16,
@@ -234,6 +239,19 @@ export const ReverseEntry = struct("ReverseEntry", {
 });
 export type ReverseEntry = Of<typeof ReverseEntry>;
 export const reverse = lruHash("skep_sock_rev", { key: ReverseKey, value: ReverseEntry, maxEntries: 262_144 });
+
+/**
+ * What a TCP socket asked for, by the low bits of its cookie: one cache line, and cookies follow each other. Who finds the row taken has its own in
+ * `reverse`, and so have sockets of all other protocols, which ask for more than one thing.
+ */
+export const Asked = struct("Asked", { key: ReverseKey, entry: ReverseEntry });
+export type Asked = Of<typeof Asked>;
+export const ASKED_ROWS = 16_384;
+// Its rows begin with a cache line.
+export const askedByTcp = array("skep_sock_tcp", { value: Asked, maxEntries: ASKED_ROWS, flags: MAP.MMAPABLE });
+/** Whose row it is: the socket's cookie, 0 nobody's. Apart, so that who closes looks at eight rows in a line. */
+export const AskedOwner = struct("AskedOwner", { cookie: u64 });
+export const askedOwners = array("skep_sock_owner", { value: AskedOwner, maxEntries: ASKED_ROWS });
 
 /** Bits by the low bits of a cookie: the socket may have a row in `reverse`. */
 export const ASKER_WORDS = 1024;

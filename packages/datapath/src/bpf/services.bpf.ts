@@ -6,6 +6,7 @@ import {
   AffinityKey,
   affinityMatches,
   backends,
+  FIRST_SLOTS,
   maglev,
   services,
   type Address,
@@ -86,7 +87,12 @@ export function choose(service: Service, key: ServiceKey, hash: u32, draw: u32):
       if (at < maglevSize.value) return slots.slots[at] ?? 0;
     }
   }
-  key.slot = u16(draw % service.count) + 1;
+  const at: u32 = draw % service.count;
+  if (at < FIRST_SLOTS) {
+    const id = service.first[at] ?? 0;
+    if (id !== 0) return id;
+  }
+  key.slot = u16(at) + 1;
   const slot = services.get(key);
   return slot ? slot.backend : 0;
 }

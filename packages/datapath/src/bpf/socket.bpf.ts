@@ -1,5 +1,6 @@
 // Services at the socket: what is sent to a service's address goes to a backend's before a packet exists.
 import {
+  atomicCompareExchange,
   cgroupConnect4,
   cgroupConnect6,
   cgroupGetpeername4,
@@ -29,6 +30,9 @@ import {
 } from "@skep/bpf";
 import { PROTOCOL } from "@skep/bpf/net";
 import {
+  ASKED_ROWS,
+  askedByTcp,
+  askedOwners,
   ASKER_WORDS,
   askers,
   reverse,
@@ -38,9 +42,11 @@ import {
   SkipKey,
   skips,
   type Address,
+  type Asked,
   type Backend,
   type Service,
 } from "./maps.bpf.ts";
+import { sameAddress } from "./packet.bpf.ts";
 import { IDENTITY_HOST, identityOf } from "./policy.bpf.ts";
 import { affinityKey, backendOf, choose, draw, keep, keptBackend, lookup, lookupAny, SERVICE } from "./services.bpf.ts";
 
@@ -151,10 +157,8 @@ function translate(ctx: SockAddrContext, asked: Address, port: u16, refusal: Ref
   // A socket cannot change its family.
   if (isIpv4(backend.address) !== isIpv4(asked)) return null;
 
-  const cookie = getSocketCookie(ctx);
-  noteAsker(cookie);
   const answer = ReverseKey.zero();
-  answer.cookie = cookie;
+  answer.cookie = getSocketCookie(ctx);
   answer.address = backend.address;
   answer.port = backend.port;
   const entry = ReverseEntry.zero();
@@ -164,11 +168,49 @@ function translate(ctx: SockAddrContext, asked: Address, port: u16, refusal: Ref
   entry.service = service.id;
   entry.backend = id;
   entry.generation = backend.generation;
-  if (reverse.set(answer, entry) < 0n) {
+  if (!remember(answer, entry)) {
     refusal.errno = ENOMEM;
     return null;
   }
   return backend;
+}
+
+/** False where there is no room. */
+function remember(answer: ReverseKey, entry: ReverseEntry): boolean {
+  const row = entry.protocol === PROTOCOL.TCP ? takeRow(answer.cookie) : null;
+  if (row) {
+    row.key = answer;
+    row.entry = entry;
+    return true;
+  }
+  noteAsker(answer.cookie);
+  return reverse.set(answer, entry) >= 0n;
+}
+
+// ---- rows of TCP sockets: the kernel lets one thread at a time connect a socket, ask for its peer or close it ----
+
+function rowAt(cookie: u64): u32 {
+  return u32(cookie) & (ASKED_ROWS - 1);
+}
+
+/** Null: it is another socket's. */
+function takeRow(cookie: u64): Asked | null {
+  const owner = askedOwners.get(rowAt(cookie));
+  if (!owner) return null;
+  const before = owner.cookie === 0n ? atomicCompareExchange(owner, "cookie", 0n, cookie) : owner.cookie;
+  return before === 0n || before === cookie ? askedByTcp.get(rowAt(cookie)) : null;
+}
+
+function giveRowBack(cookie: u64): void {
+  const owner = askedOwners.get(rowAt(cookie));
+  if (owner && owner.cookie === cookie) owner.cookie = 0n;
+}
+
+/** What the socket has in its row, if that is of this backend. Nobody else writes its cookie. */
+function ownEntry(key: ReverseKey): ReverseEntry | null {
+  const row = askedByTcp.get(rowAt(key.cookie));
+  if (!row || row.key.cookie !== key.cookie || row.key.port !== key.port) return null;
+  return sameAddress(row.key.address, key.address) ? row.entry : null;
 }
 
 function lookupForSocket(key: ServiceKey): Service | null {
@@ -216,7 +258,8 @@ function asked(ctx: SockAddrContext, backend: Address): ReverseEntry | null {
   key.cookie = getSocketCookie(ctx);
   key.address = backend;
   key.port = ctx.userPort;
-  const entry = reverse.get(key);
+  const own = ctx.protocol === PROTOCOL.TCP ? ownEntry(key) : null;
+  const entry = own ? own : reverse.get(key);
   if (!entry) return null;
   const service = ServiceKey.zero();
   service.address = entry.address;
@@ -224,7 +267,8 @@ function asked(ctx: SockAddrContext, backend: Address): ReverseEntry | null {
   service.protocol = entry.protocol;
   const now = lookupForSocket(service);
   if (now && now.id === entry.service) return entry;
-  reverse.delete(key);
+  // A row goes with its socket.
+  if (!own) reverse.delete(key);
   return null;
 }
 
@@ -271,13 +315,15 @@ function noteAsker(cookie: u64): void {
 
 /**
  * A socket that was connected through a service takes what it asked for with it: rows of those that live are not crowded out by those that are
- * gone, and the next one's is put where this one's was, which is in the processor's cache. What a datagram socket without a peer has asked for stays
- * until it is the oldest.
+ * gone. What a datagram socket without a peer has asked for stays until it is the oldest.
  */
 export const release = cgroupSockRelease("skep_release", (ctx) => {
   const port = ctx.dstPort;
-  if (port === 0) return ALLOW;
+  const isTcp = ctx.protocol === PROTOCOL.TCP;
+  // Who was refused has no peer, but a row.
+  if (port === 0 && !isTcp) return ALLOW;
   const cookie = getSocketCookie(ctx);
+  if (isTcp) giveRowBack(cookie);
   const bits = bitsOf(cookie);
   if (!bits || (bits.value & bitOf(cookie)) === 0n) return ALLOW;
   bits.value &= ~bitOf(cookie);
