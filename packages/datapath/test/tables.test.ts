@@ -1,9 +1,11 @@
 // Tables of the pinned maps, as another process reads them, on the simulated machine.
 import { describe, expect, it } from "vitest";
-import { parseAddress, parsePrefix } from "@skep/net";
+import type { RawMap } from "@skep/machine";
+import { parseAddress, parsePrefix, type Prefix } from "@skep/net";
 import { openSim } from "@skep/sim";
-import { SERVICE_FLAG } from "@skep/control";
+import { SERVICE_FLAG, World } from "@skep/control";
 import { NatEntry, NatKey } from "../src/bpf/nat-map.bpf.ts";
+import { FragmentKey, Fragments } from "../src/bpf/packet.bpf.ts";
 import * as maps from "../src/bpf/maps.bpf.ts";
 import { datapathTables, LayoutError, openDatapath, type TableRow } from "../src/index.ts";
 
@@ -117,6 +119,101 @@ describe("tables of the pinned maps", () => {
     expect(cells).toEqual([
       ["10.96.0.1:80/TCP (0)", "1 active", "4", "ClusterIP, sessionAffinity, non-routable"],
       ["10.96.0.1:80/TCP (1)", "10.244.0.3:8080 (terminating)", "4", ""],
+    ]);
+  });
+
+  it("show what is quarantined behind its slot, and what a frontend is told beside", () => {
+    const { datapath, read } = openAll();
+    const cidr = (text: string): Prefix => must(parsePrefix(text));
+    const world = new World({ podCidr: cidr("10.9.0.0/16"), serviceCidr: cidr("10.96.0.0/16"), nodeName: "here" });
+    const { diagnostics } = world.applyFile(
+      "web.yaml",
+      `apiVersion: v1
+kind: Service
+metadata: { name: web, annotations: { service.cilium.io/lb-algorithm: maglev } }
+spec:
+  type: LoadBalancer
+  clusterIP: 10.96.0.7
+  loadBalancerIP: 198.51.100.7
+  allocateLoadBalancerNodePorts: false
+  loadBalancerSourceRanges: [203.0.113.0/24]
+  ports: [{ port: 80 }]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-1, labels: { kubernetes.io/service-name: web } }
+addressType: IPv4
+endpoints: [{ addresses: [10.8.0.3] }, { addresses: [10.8.0.4] }]
+ports: [{ port: 8080 }]
+`,
+    );
+    expect(diagnostics).toEqual([]);
+    world.loadBalancer.setBackendState(
+      { address: must(parseAddress("10.8.0.3")), port: 8080, protocol: 6 },
+      "quarantined",
+    );
+    for (const change of world.loadBalancerChanges()) datapath.syncLoadBalancer(change);
+    const rows = read("lb").filter((row) => row["address"] === "198.51.100.7" && row["port"] === 80);
+    const cells = rows.map((row) => tableOf("lb").columns.map(([, cell]) => cell(row)));
+    const id = String(rows[0]?.["id"]);
+    expect(rows.map((row) => row["backendState"])).toEqual([null, "active", "quarantined"]);
+    expect(cells).toEqual([
+      ["198.51.100.7:80/TCP (0)", "1 active", id, "LoadBalancer, check source-range"],
+      ["198.51.100.7:80/TCP (1)", "10.8.0.4:8080", id, ""],
+      ["198.51.100.7:80/TCP (2)", "10.8.0.3:8080 (quarantined)", id, ""],
+    ]);
+    // The one that takes nothing new has no share of the table.
+    const active = rows[1]?.["backend"];
+    expect(read("maglev").filter((row) => row["id"] === Number(id))).toEqual([
+      { id: Number(id), backend: active, slots: 16_381, of: 16_381 },
+    ]);
+    expect(
+      read("ranges")
+        .filter((row) => row["id"] === Number(id))
+        .map((row) => row["prefix"])
+        .sort(),
+    ).toEqual(["203.0.113.0/24"]);
+  });
+
+  it("show rates, fragments, sockets, clients, and where nothing is masqueraded", () => {
+    const { machine, datapath, read } = openAll();
+    const at = (name: string): RawMap => must(machine.bpf.openMap(`${PINS}/maps/${name}`));
+    const mapped = (last: number): maps.Address => ({ w0: 0, w1: 0, w2: 0xffff, w3: 0x0a000000 + last });
+    const now = Number(machine.clock.monotonic() / 1_000_000_000n);
+    datapath.setEndpoint({
+      ...{ id: 3, identity: 700, interfaceName: "skep3", interfaceIndex: 12, bandwidth: { ingress: 125_000 } },
+      ...{ address: must(parseAddress("10.0.0.3")), address6: must(parseAddress("fd00::3")) },
+      ...{ mac: Uint8Array.of(2, 0, 0, 0, 0, 1), hostMac: Uint8Array.of(2, 0, 0, 0, 0, 2) },
+    });
+    expect(read("bandwidth")).toEqual([{ endpoint: 3, direction: "ingress", rate: 1_000_000n }]);
+    const ends = { source: mapped(1), destination: mapped(2) };
+    at("skep_fragments").set(
+      FragmentKey.encode({ ...FragmentKey.zero(), ...ends, identification: 77, protocol: 17 }),
+      Fragments.encode({ ...Fragments.zero(), sourcePort: 5, destinationPort: 53 }),
+    );
+    at("skep_nomasq").set(
+      maps.IpcacheKey.encode({ prefixLength: 96 + 24, address: mapped(0) }),
+      Uint8Array.of(1, 0, 0, 0),
+    );
+    at("skep_sock_rev").set(
+      maps.ReverseKey.encode({ ...maps.ReverseKey.zero(), cookie: 12n, address: mapped(9), port: 8080 }),
+      maps.ReverseEntry.encode({
+        ...maps.ReverseEntry.zero(),
+        ...{ address: mapped(7), port: 80, protocol: 17, service: 4, backend: 9 },
+      }),
+    );
+    at("skep_affinity").set(
+      maps.AffinityKey.encode({ client: mapped(5), service: 4, isCookie: 0 }),
+      maps.Affinity.encode({ backend: 9, lastUsed: now }),
+    );
+    const shown = ["frag", "ipmasq", "socknat", "affinity"].map((name) =>
+      read(name).map((row) => tableOf(name).columns.map(([, cell]) => cell(row))),
+    );
+    expect(shown).toEqual([
+      [["UDP", "10.0.0.1:5", "10.0.0.2:53", "77"]],
+      [["10.0.0.0/24"]],
+      [["12", "UDP", "10.0.0.9:8080", "10.0.0.7:80", "4"]],
+      [["4", "10.0.0.5", "9", "0s"]],
     ]);
   });
 

@@ -14,6 +14,17 @@ const NOUNS = [
   ["lb", "services and their backends", "Frontends, slot by slot, with the backend of each."],
   ["nat", "mappings of source NAT", "Mappings of source NAT, both directions."],
   ["egress", "egress gateways", "By which node, and with which address, what workloads send to a prefix leaves."],
+  ["bandwidth", "rates of workloads", "Rates of workloads in bits a second, by endpoint and direction."],
+  [
+    "affinity",
+    "clients that keep their backends",
+    "Clients of services with affinity, and the number of the backend of each.",
+  ],
+  ["ranges", "source ranges of services", "Prefixes of loadBalancerSourceRanges, by the frontend's number."],
+  ["maglev", "shares of Maglev tables", "How many slots of a frontend's Maglev table each backend has."],
+  ["socknat", "sockets that asked for services", "Sockets, the backend of each and the frontend that it asked for."],
+  ["ipmasq", "prefixes without masquerading", "Where workloads' packets keep their own addresses."],
+  ["frag", "datagrams in fragments", "Ports of datagrams whose first fragments were seen."],
   ["metrics", "packets by verdict", "Packets and bytes, forwarded or dropped, by reason and direction."],
 ] as const;
 

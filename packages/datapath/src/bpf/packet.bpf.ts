@@ -154,7 +154,7 @@ export const STATE_NEW = 2;
 export const STATE_FIRST_REPLY = 4;
 
 /** Ports of the first fragment, for those that follow it (RFC 791, RFC 8200). */
-const FragmentKey = struct("FragmentKey", {
+export const FragmentKey = struct("FragmentKey", {
   source: Address,
   destination: Address,
   identification: u32,
@@ -162,7 +162,7 @@ const FragmentKey = struct("FragmentKey", {
   pad0: u8,
   pad1: u16,
 });
-const Fragments = struct("Fragments", { sourcePort: u16, destinationPort: u16, policyPort: u16, pad: u16 });
+export const Fragments = struct("Fragments", { sourcePort: u16, destinationPort: u16, policyPort: u16, pad: u16 });
 export const fragments = lruHash("skep_fragments", { key: FragmentKey, value: Fragments, maxEntries: 8192 });
 
 /** Packets of IPv6 are taken. Off where the machine has no IPv6. */

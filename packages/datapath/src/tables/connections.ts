@@ -66,8 +66,8 @@ export const connections = table({
 
 // ---- source NAT ----
 
-/** Directions of a NatKey. */
-const OUT = 0;
+/** By a NatKey's direction; `asked`: answers to what another node has sent on come from what its client asked for. */
+const DIRECTIONS = ["out", "in", "asked"];
 
 function* natRows(map: RawMap, { clock }: Pick<Machine, "clock">): Iterable<TableRow> {
   const now = Number(clock.monotonic() / 1_000_000_000n);
@@ -76,16 +76,16 @@ function* natRows(map: RawMap, { clock }: Pick<Machine, "clock">): Iterable<Tabl
     const value = NatEntry.decode(rawValue);
     yield {
       protocol: protocolName(key.protocol),
-      direction: key.direction === OUT ? "out" : "in",
+      direction: DIRECTIONS[key.direction] ?? `${key.direction}`,
       source: addressText(key.source),
       sourcePort: key.sourcePort,
       destination: addressText(key.destination),
       destinationPort: key.destinationPort,
-      /** In place of the source (out) or of the destination (in). */
+      /** In place of the source (out, asked) or of the destination (in). */
       translated: addressText(value.address),
       translatedPort: value.port,
-      /** Seconds. */
-      expiresIn: Math.max(value.expires - now, 0),
+      /** Seconds. Null: what goes out lasts as long as what its answers are given back by. */
+      expiresIn: value.expires === 0 ? null : Math.max(value.expires - now, 0),
     };
   }
 }
@@ -100,7 +100,7 @@ export const nat = table({
     ["SOURCE", (row) => endText(row["source"], row["sourcePort"])],
     ["DESTINATION", (row) => endText(row["destination"], row["destinationPort"])],
     ["TRANSLATED", (row) => endText(row["translated"], row["translatedPort"])],
-    ["EXPIRES", (row) => `${String(row["expiresIn"])}s`],
+    ["EXPIRES", (row) => (row["expiresIn"] === null ? "" : `${String(row["expiresIn"])}s`)],
   ],
   rows: natRows,
 });

@@ -3,6 +3,7 @@ import { connections, nat } from "./connections.ts";
 import { egress } from "./egress.ts";
 import { metrics } from "./metrics.ts";
 import { policies } from "./policy.ts";
+import { bandwidth, clients, fragmented, maglev, ranges, sockets, unmasqueraded } from "./remembered.ts";
 import { services } from "./services.ts";
 import type { DatapathTable } from "./table.ts";
 
@@ -11,4 +12,5 @@ export type { DatapathTable, TableCell, TableRow } from "./table.ts";
 /** Every table, by its name. */
 export const datapathTables: readonly DatapathTable[] = [
   ...[connections, endpoints, ipcache, tunnels, services, metrics, nat, egress, policies],
+  ...[bandwidth, fragmented, unmasqueraded, sockets, clients, ranges, maglev],
 ];
