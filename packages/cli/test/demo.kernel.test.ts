@@ -12,6 +12,10 @@ const command = join(root, "dist", "skep.mjs");
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: playing the example needs root and BPF");
 
+/** In the environment of all that is started here. */
+const mark = ["SKEP_TEST_DEMO", `${process.pid}-${Date.now()}`] as const;
+const marker = mark.join("=");
+
 interface Ended {
   readonly code: number | null;
   readonly output: string;
@@ -20,7 +24,7 @@ interface Ended {
 function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended>; output: () => string } {
   const child = spawn(process.execPath, [command, "demo", "--patience", "20", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", [mark[0]]: mark[1] },
   });
   let output = "";
   child.stdout.on("data", (data: Buffer) => (output += data.toString("utf8")));
@@ -55,7 +59,7 @@ describe.skipIf(!privileged)("the example", () => {
   beforeAll(() => {
     const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
     expect(built.status, built.stderr).toBe(0);
-    before = residue();
+    before = residue(marker);
     if (before.bpf === null) console.warn("bpftool is not installed: ids of programs, maps and links are not compared");
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -67,7 +71,7 @@ describe.skipIf(!privileged)("the example", () => {
     expect(output).toMatch(/deathstar-1 \d+×, deathstar-2 \d+×/);
     expect(output).toContain("DROPPED, 133");
     // The kernel frees maps and programs a little after their last user.
-    await expect.poll(() => addedSince(before), { timeout: 60_000, interval: 200 }).toEqual([]);
+    await expect.poll(() => addedSince(before, marker), { timeout: 120_000, interval: 200 }).toEqual([]);
     expect(existsSync(run)).toBe(false);
     const simulated = await start(["--once", "--sim"]).ended;
     expect(verdicts(output)).toHaveLength(14);
@@ -77,11 +81,15 @@ describe.skipIf(!privileged)("the example", () => {
   it("stays up until it is interrupted, and leaves nothing then either", async () => {
     const played = start(["--run", run]);
     await waitFor("Ctrl-C ends it", played);
+    // The command, and the workloads with their namespaces.
+    const up = residue(marker);
+    expect(up.processes.length).toBeGreaterThan(4);
+    expect(up.namespaces.length).toBeGreaterThan(4);
     played.child.kill("SIGINT");
     const { output } = await played.ended;
     expect(output).not.toContain("✗");
     // The kernel frees maps and programs a little after their last user.
-    await expect.poll(() => addedSince(before), { timeout: 60_000, interval: 200 }).toEqual([]);
+    await expect.poll(() => addedSince(before, marker), { timeout: 120_000, interval: 200 }).toEqual([]);
   });
 
   it("takes away what a killed one left when it is started again", async () => {
@@ -94,6 +102,6 @@ describe.skipIf(!privileged)("the example", () => {
     const { code, output } = await start(["--once", "--run", run]).ended;
     expect(code, output).toBe(0);
     // The kernel frees maps and programs a little after their last user.
-    await expect.poll(() => addedSince(before), { timeout: 60_000, interval: 200 }).toEqual([]);
+    await expect.poll(() => addedSince(before, marker), { timeout: 120_000, interval: 200 }).toEqual([]);
   });
 });

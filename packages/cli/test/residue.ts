@@ -16,9 +16,11 @@ export interface Residue {
   readonly bpf: Readonly<Record<"prog" | "map" | "link", readonly number[]>> | null;
 }
 
-export function residue(): Residue {
+/** `marker`: what stands in the environment of the processes that are meant, and of theirs: others run their own meanwhile. */
+export function residue(marker: string): Residue {
+  const ids = processIds(marker);
   return {
-    namespaces: namespaces(),
+    namespaces: namespaces(ids),
     interfaces: readdirSync("/sys/class/net").sort(),
     mounts: readFileSync("/proc/self/mountinfo", "utf8")
       .trim()
@@ -26,14 +28,14 @@ export function residue(): Residue {
       .map((line) => line.split(" ").slice(3, 5).join(" "))
       .sort(),
     cgroups: cgroups("/sys/fs/cgroup/unified").sort(),
-    processes: skepProcesses(),
+    processes: skepProcesses(ids),
     bpf: bpfIds(),
   };
 }
 
 /** What is there now and was not before. What has gone meanwhile is nobody's concern: others clean up, too. */
-export function addedSince(before: Residue): string[] {
-  const now = residue();
+export function addedSince(before: Residue, marker: string): string[] {
+  const now = residue(marker);
   const added = <T>(kind: string, list: readonly T[], known: readonly T[]): string[] =>
     list.filter((each) => !known.includes(each)).map((each) => `${kind} ${String(each)}`);
   const [here, there] = [now.bpf, before.bpf];
@@ -47,26 +49,25 @@ export function addedSince(before: Residue): string[] {
   ];
 }
 
-/** This user's: others run their own meanwhile. */
-function processIds(): string[] {
-  const user = process.getuid?.();
+function processIds(marker: string): string[] {
   return readdirSync("/proc").filter(
-    (name) => /^\d+$/.test(name) && attempt(() => statSync(`/proc/${name}`).uid === user) === true,
+    (name) =>
+      /^\d+$/.test(name) && attempt(() => readFileSync(`/proc/${name}/environ`, "utf8").includes(marker)) === true,
   );
 }
 
 /** Network namespaces that a process lives in, by inode. Those that only a mount keeps are among the mounts. */
-function namespaces(): string[] {
+function namespaces(ids: readonly string[]): string[] {
   const found = new Set<string>();
-  for (const pid of processIds()) {
+  for (const pid of ids) {
     const inode = attempt(() => readlinkSync(`/proc/${pid}/ns/net`));
     if (inode) found.add(inode);
   }
   return [...found].sort();
 }
 
-function skepProcesses(): string[] {
-  return processIds().flatMap((pid) => {
+function skepProcesses(ids: readonly string[]): string[] {
+  return ids.flatMap((pid) => {
     const line = attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
     return line && /skep\.mjs|demo-workload/.test(line) ? [`${pid} ${line}`] : [];
   });
