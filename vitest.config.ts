@@ -36,8 +36,16 @@ const pure = [
   "datapath",
 ];
 
-/** Whole clusters on the simulated machine, which knows no user either. */
-const simulated = ["nodes", "node-port", "network-policy", "cnp", "masquerade", "netkit"];
+/** Whole clusters on the simulated machine, the pages in a browser, generated code: they know no user either. */
+const userless = [
+  ...["nodes", "node-port", "network-policy", "cnp", "masquerade", "netkit"],
+  ...["bandwidth", "egress", "names", "splice", "lost-sockets"],
+].map((name) => `packages/agent/test/${name}.test.ts`);
+userless.push(
+  "packages/cli/test/{trace,connectivity}.test.ts",
+  "packages/ui/**",
+  "packages/api/test/generated.test.ts",
+);
 
 export default defineConfig({
   ...shared,
@@ -50,8 +58,7 @@ export default defineConfig({
           include: ["packages/*/{src,test}/**/*.test.ts", "examples/**/*.test.ts", "docs/**/*.test.ts"],
           exclude: [
             ...["**/*.kernel.test.ts", "**/node_modules/**"],
-            ...(isPrivileged ? [] : pure.map((name) => `packages/${name}/**`)),
-            ...(isPrivileged ? [] : simulated.map((name) => `packages/agent/test/${name}.test.ts`)),
+            ...(isPrivileged ? [] : [...pure.map((name) => `packages/${name}/**`), ...userless]),
           ],
           // Modules are read once per worker, not once per file: a third of the time.
           isolate: false,
