@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { assemble } from "@skep/isa";
-import type { MapSpec, ObjectSpec, Reference } from "@skep/object";
+import type { MapSpec, ObjectSpec, ProgramSpec, Reference } from "@skep/object";
 import { Vm } from "../vm.ts";
 
 const TEXT = `
@@ -26,10 +26,10 @@ function objectOf(maps: readonly MapSpec[], text = TEXT): ObjectSpec {
   const found = references.flatMap((each): Reference[] =>
     each.kind === "map" ? [{ at: each.at, kind: "map", map: each.map }] : [],
   );
-  const program = {
+  const program: ProgramSpec = {
     ...{ name: "p", section: "xdp", type: "xdp", flags: 0, linkage: "global", instructions, references: found },
     ...{ lines: [], coreRelocations: [] },
-  } as const;
+  };
   return {
     ...{ license: "GPL", byteOrder: "little", functions: {}, programs: { p: program } },
     maps: Object.fromEntries(maps.map((map) => [map.name, map])),
