@@ -2,16 +2,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { openLinux } from "@skep/linux";
 import { until } from "../src/demo/stage.ts";
 import { doctorSummary } from "../src/doctor.ts";
 import { bpfMounts } from "../src/place.ts";
+import { builtCommand } from "./built.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const missing = process.getuid?.() === 0 ? await doctorSummary() : "the command's tests need root and BPF";
 if (missing !== null) console.warn(`skipped: ${missing}`);
 
@@ -46,12 +45,13 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
   const machine = openLinux({ runFolder: run });
   const host = "host";
   const mountsBefore = missing === null ? bpfMounts() : [];
+  let command = "";
   let agent: ChildProcess;
   let places: string[] = [];
   let log = "";
 
   function start(...args: string[]): ChildProcess {
-    return spawn(process.execPath, [join(root, "dist/skep.mjs"), ...args], { env: { ...process.env, SKEP_RUN: run } });
+    return spawn(process.execPath, [command, ...args], { env: { ...process.env, SKEP_RUN: run } });
   }
 
   async function skep(...args: string[]): Promise<Ran> {
@@ -88,8 +88,7 @@ describe.skipIf(missing !== null)("the command beside an agent", () => {
     until(60_000, async () => (await endpoints()).find((each) => each.name === wanted) ?? null);
 
   beforeAll(async () => {
-    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
-    expect(built.status, built.stderr).toBe(0);
+    command = builtCommand();
     mkdirSync(policies);
     mkdirSync(run);
     const netns = machine.net.createNamespace(host).path;

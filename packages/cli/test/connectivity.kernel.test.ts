@@ -2,13 +2,12 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { readCapture } from "@skep/net";
 import { asOnTheWire, hasTshark, tsharkFindings } from "../../net/test/tshark.ts";
+import { builtCommand } from "./built.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: the connectivity test in the kernel needs root and BPF");
 
@@ -38,10 +37,9 @@ describe.skipIf(!privileged)("skep connectivity test", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it("passes in the kernel and leaves nothing", () => {
-    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
-    expect(built.status, built.stderr).toBe(0);
+    const command = builtCommand();
     const args = ["connectivity", "test", "-t", `^(${NAMES.join("|")})$`, "-o", "json", "--capture", frames];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "dist/skep.mjs"), ...args], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], {
       encoding: "utf8",
     });
     const outcomes = JSON.parse(stdout || "[]") as { name: string; ok: boolean; findings: object[] }[];

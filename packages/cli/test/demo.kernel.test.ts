@@ -1,14 +1,13 @@
 // The example as a user starts it: every check as expected, nothing left behind, also after a kill.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { builtCommand } from "./built.ts";
 import { addedSince, residue, type Residue } from "./residue.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const command = join(root, "dist", "skep.mjs");
+let command = "";
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: playing the example needs root and BPF");
 
@@ -57,8 +56,7 @@ describe.skipIf(!privileged)("the example", () => {
   let before: Residue;
 
   beforeAll(() => {
-    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
-    expect(built.status, built.stderr).toBe(0);
+    command = builtCommand();
     before = residue(marker);
     if (before.bpf === null) console.warn("bpftool is not installed: ids of programs, maps and links are not compared");
   });

@@ -1,5 +1,4 @@
 // The state outlives the agent: killed under load with the folder edited while it is dead, and started again.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -7,9 +6,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closeStage, type Host, openStage } from "../src/demo/host.ts";
 import { Pilot, skep, type Stage, useCommand, until } from "../src/demo/stage.ts";
+import { builtCommand } from "./built.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const example = join(root, "examples/star-wars");
+const example = fileURLToPath(new URL("../../../examples/star-wars", import.meta.url));
 const SERVICE = "10.96.0.10";
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: the agent's outliving needs root and BPF");
@@ -22,9 +21,7 @@ describe.skipIf(!privileged)("an agent killed under load", () => {
   const folder = mkdtempSync(join(tmpdir(), "skep-outlive-"));
 
   beforeAll(async () => {
-    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
-    expect(built.status, built.stderr).toBe(0);
-    useCommand(join(root, "dist"));
+    useCommand(dirname(builtCommand()));
     const opened = await openStage(join(folder, "run"));
     if ("refused" in opened) throw new Error(opened.refused);
     ({ stage, host } = opened);

@@ -3,8 +3,10 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { assemble } from "@skep/isa";
+import { writeObject } from "@skep/object";
 import type { Command } from "commander";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { missingCapabilities, runDoctor } from "../src/doctor.ts";
 import { parseMounts } from "../src/mounts.ts";
 import { parseLabels } from "../src/labels.ts";
@@ -13,6 +15,7 @@ import { formatDuration, parseDuration, timeOption } from "../src/output/duratio
 import { formatPairs, formatTable } from "../src/output/table.ts";
 import { buildProgram } from "../src/program.ts";
 import { compileFile } from "../src/commands/compile.ts";
+import { builtCommand } from "./built.ts";
 import { skep } from "./in-process.ts";
 
 describe("help", () => {
@@ -41,14 +44,18 @@ describe("help", () => {
 });
 
 describe("the process", () => {
-  const root = fileURLToPath(new URL("../../..", import.meta.url));
-  const line = ["--conditions=skep-source", "--import", "tsx", join(root, "packages/cli/src/main.ts"), "drops", "list"];
+  let command = "";
+  let line: string[] = [];
+  beforeAll(() => {
+    command = builtCommand();
+    line = [command, "drops", "list"];
+  });
 
   it.skipIf(!existsSync("/dev/full"))("says when its output cannot be written", () => {
     const full = openSync("/dev/full", "w");
     try {
       const stdio: ("ignore" | "pipe" | number)[] = ["ignore", full, "pipe"];
-      const { status, stderr } = spawnSync(process.execPath, line, { cwd: root, stdio, encoding: "utf8" });
+      const { status, stderr } = spawnSync(process.execPath, line, { stdio, encoding: "utf8" });
       expect({ status, stderr }).toEqual({ status: 1, stderr: "skep: the output cannot be written: ENOSPC\n" });
     } finally {
       closeSync(full);
@@ -56,13 +63,29 @@ describe("the process", () => {
   });
 
   it("ends quietly when its reader goes away", () => {
-    const command = [process.execPath, ...line].map((each) => `'${each}'`).join(" ");
-    const { status, stdout, stderr } = spawnSync("bash", ["-c", `set -o pipefail; ${command} | head -1`], {
-      cwd: root,
+    const shown = [process.execPath, ...line].map((each) => `'${each}'`).join(" ");
+    const { status, stdout, stderr } = spawnSync("bash", ["-c", `set -o pipefail; ${shown} | head -1`], {
       encoding: "utf8",
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toMatch(/^CODE/);
+  });
+
+  it("reads objects of vm plugin --elf from standard input", () => {
+    const { instructions } = assemble("r2 = *(u32 *)(r1 + 4)\nr0 = *(u32 *)(r1 + 0)\nr2 -= r0\nr0 = r2\nexit");
+    const made = writeObject({
+      ...{ license: "GPL", byteOrder: "little", maps: {}, functions: {} },
+      programs: {
+        size: {
+          ...{ name: "size", section: "xdp", type: "xdp", flags: 0, linkage: "global" },
+          ...{ instructions, references: [], lines: [], coreRelocations: [] },
+        },
+      },
+    });
+    const elf = Buffer.from(made).toString("hex").replace(/../g, "$& ");
+    const args = [command, "vm", "plugin", "--elf", "00 ".repeat(64).trim()];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { input: `${elf}\n`, encoding: "utf8" });
+    expect({ stdout, stderr }).toEqual({ stdout: "40\n", stderr: "" });
   });
 });
 

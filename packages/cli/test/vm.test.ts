@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { assemble, encode } from "@skep/isa";
 import { readCapture, writePcap } from "@skep/net";
-import { writeObject } from "@skep/object";
 import { skep } from "./in-process.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -77,30 +75,5 @@ describe("vm plugin", () => {
     const wrong = await skep("vm", "plugin", "--program", bytes("r0 = *(u8 *)(r1 + 3)\nexit"), "00 41 00", "--debug");
     expect(wrong.status).toBe(1);
     expect(wrong.stdout).toContain("read of 1 bytes");
-  });
-
-  it("reads objects with --elf, from standard input", () => {
-    const line = [
-      "--conditions=skep-source",
-      "--import",
-      "tsx",
-      join(root, "packages/cli/src/main.ts"),
-      "vm",
-      "plugin",
-    ];
-    const run = (args: readonly string[], stdin: string): string =>
-      spawnSync(process.execPath, [...line, ...args], { cwd: root, input: stdin, encoding: "utf8" }).stdout;
-    const { instructions } = assemble("r2 = *(u32 *)(r1 + 4)\nr0 = *(u32 *)(r1 + 0)\nr2 -= r0\nr0 = r2\nexit");
-    const made = writeObject({
-      ...{ license: "GPL", byteOrder: "little", maps: {}, functions: {} },
-      programs: {
-        size: {
-          ...{ name: "size", section: "xdp", type: "xdp", flags: 0, linkage: "global" },
-          ...{ instructions, references: [], lines: [], coreRelocations: [] },
-        },
-      },
-    });
-    const elf = Buffer.from(made).toString("hex").replace(/../g, "$& ");
-    expect(run(["--elf", "00 ".repeat(64).trim()], `${elf}\n`)).toBe("40\n");
   });
 });

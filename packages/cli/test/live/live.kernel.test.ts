@@ -1,22 +1,18 @@
 // The short form of `npm run report -- live`.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { useCommand } from "../../src/demo/stage.ts";
+import { builtCommand } from "../built.ts";
 import { live, troubles } from "./live.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../../../..");
 const privileged = process.getuid?.() === 0;
 if (!privileged) console.warn("skipped: live replacement under load needs root and BPF");
 
 describe.skipIf(!privileged)("an agent killed and replaced under load", () => {
   it("loses no connection and no request", async () => {
-    const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { encoding: "utf8" });
-    expect(built.status, built.stderr).toBe(0);
-    useCommand(join(root, "dist"));
+    useCommand(dirname(builtCommand()));
     const folder = mkdtempSync(join(tmpdir(), "skep-live-"));
     try {
       const result = await live({ run: join(folder, "run"), rounds: 4, clients: 1, streams: 4 });
