@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -137,6 +137,95 @@ describe("a history", () => {
       expect(await portsOf(history, { whitelist: [{ sourcePod: [name] }] }), name).toHaveLength(count);
   });
 
+  const dataFiles = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith(".parquet"));
+  /** Three files with a flow each. */
+  const threeFiles = async (): Promise<{ folder: string; history: History }> => {
+    const folder = newFolder();
+    const history = await historyIn(folder);
+    for (const at of [1, 2, 3]) {
+      history.add(sample(at));
+      await history.flush();
+    }
+    return { folder, history };
+  };
+
+  it.each([
+    ["cut short", (bytes: Buffer) => bytes.subarray(0, bytes.length - 20)],
+    ["empty", () => Buffer.alloc(0)],
+    ["of zeros", (bytes: Buffer) => Buffer.alloc(bytes.length)],
+  ])(
+    "puts a file that is %s aside when it is opened, counts what was in it, and gives the others",
+    async (_what, spoil) => {
+      const { folder } = await threeFiles();
+      await open.pop()!.close();
+      const [, second] = dataFiles(folder);
+      writeFileSync(join(folder, second!), spoil(readFileSync(join(folder, second!))));
+      const again = await historyIn(folder);
+      expect(await portsOf(again, {})).toEqual([1, 3]);
+      expect((await again.query("SELECT count(*) FROM flows", 9)).rows).toEqual([["2"]]);
+      const { lost, error } = await again.status();
+      expect({ lost, error }).toMatchObject({ lost: 1n, error: expect.stringContaining("cannot be read") as string });
+      expect(readdirSync(folder)).toContain(`${second}.broken`);
+    },
+  );
+
+  it("tells what is lost with a file that is spoiled or taken away while it is read", async () => {
+    const { folder, history } = await threeFiles();
+    const [first, second] = dataFiles(folder);
+    const bytes = readFileSync(join(folder, second!));
+    // Its ends are as they were.
+    writeFileSync(join(folder, second!), bytes.fill(0x55, 8, bytes.length - 8));
+    rmSync(join(folder, first!));
+    expect(await portsOf(history, {})).toEqual(["lost 1", "lost 1", 3]);
+    expect(await portsOf(history, {})).toEqual([3]);
+    expect((await history.query("SELECT count(*) FROM flows", 9)).rows).toEqual([["1"]]);
+  });
+
+  it("answers a query beside a file that is spoiled, and refuses one that is wrong", async () => {
+    const { folder, history } = await threeFiles();
+    const [first] = dataFiles(folder);
+    const bytes = readFileSync(join(folder, first!));
+    writeFileSync(join(folder, first!), bytes.fill(0x55, 8, bytes.length - 8));
+    await expect(history.query("SELECT CAST('x' AS INTEGER)", 9)).rejects.toThrow(/Conversion Error/);
+    expect((await history.query("SELECT sum(destination_port) AS n FROM flows", 9)).rows).toEqual([["5"]]);
+    await expect(history.query("SELECT error('Invalid Input Error')", 9)).rejects.toThrow(/Invalid Input/);
+    expect(dataFiles(folder)).toHaveLength(2);
+  });
+
+  it("keeps files that somebody reads while they are merged", async () => {
+    const folder = newFolder();
+    const history = await historyIn(folder);
+    const add = async (at: number): Promise<void> => {
+      history.add(sample(at));
+      await history.flush();
+    };
+    for (let at = 1; at < 32; at++) await add(at);
+    const request = create(observer.GetFlowsRequestSchema, {});
+    const reading = history.flows(request, new AbortController().signal)[Symbol.asyncIterator]();
+    await reading.next();
+    await add(32);
+    expect(dataFiles(folder).length).toBeGreaterThan(30);
+    let rest = 0;
+    for (let each = await reading.next(); each.done !== true; each = await reading.next()) rest += 1;
+    expect(rest).toBe(30);
+    expect(dataFiles(folder)).toHaveLength(1);
+    expect(await portsOf(history, {})).toHaveLength(32);
+  });
+
+  it("gives the last of very many without holding them", async () => {
+    const history = await historyIn(newFolder(), { maxHeld: 20 });
+    for (let at = 1; at <= 100; at++) {
+      history.add(sample(at));
+      if (at % 30 === 0) history.addLoss(flow.LostEventSource.OBSERVER_EVENTS_QUEUE, 1n);
+      if (at % 40 === 0) await history.flush();
+    }
+    const last = (await portsOf(history, { number: 60n })).filter((each) => each !== "lost 1");
+    expect(last).toEqual(Array.from({ length: 60 }, (_, at) => 41 + at));
+    expect(await portsOf(history, { number: 1n << 40n })).toHaveLength(103);
+    const one = await portsOf(history, { number: 21n, whitelist: [{ destinationPort: ["90"] }] });
+    expect(one.filter((each) => each !== "lost 1")).toEqual([90]);
+  });
+
   it("is one process's at a time", async () => {
     const folder = newFolder();
     const first = await historyIn(folder);
@@ -250,9 +339,12 @@ describe("SQL", () => {
       "EXPLAIN SELECT 1",
       "PREPARE p AS SELECT 1",
       "nonsense",
+      "",
+      "  -- nothing",
     ])
       await expect(history.query(sql, 10), sql).rejects.toThrow();
     expect(existsSync(out)).toBe(false);
+    expect(existsSync(join(folder, "x"))).toBe(false);
     expect(openSegments(folder)).toEqual([file]);
     expect((await history.query("SELECT count(*) FROM flows", 1)).rows).toEqual([["1"]]);
   });

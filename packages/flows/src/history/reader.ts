@@ -56,6 +56,16 @@ function podCondition(end: "source" | "destination", text: string): string {
   return parts.length === 0 ? "true" : `(${parts.join(" AND ")})`;
 }
 
+/** What the engine says of bytes that are no Parquet. */
+function saysBroken(error: unknown): boolean {
+  return error instanceof Error && /^(?:Invalid Input Error|Invalid Error|Serialization Error)\b/.test(error.message);
+}
+
+/** The engine could not open a file, or not read what is in it. */
+export function isAboutFiles(error: unknown): boolean {
+  return saysBroken(error) || (error instanceof Error && /^IO Error\b/.test(error.message));
+}
+
 export interface RowRange {
   /** Nanoseconds since 1970, both included. */
   readonly since: bigint;
@@ -64,6 +74,27 @@ export interface RowRange {
   readonly whitelist: readonly flow.FlowFilter[];
   /** Of those rows so many, after the first `skip`. Absent: all. */
   readonly page?: { readonly skip: number; readonly rows: number };
+}
+
+const ONLY_READ = "the history is only read: SELECT, FROM, WITH or DESCRIBE";
+const QUESTIONS = [
+  "select",
+  "from",
+  "with",
+  "describe",
+  "desc",
+  "show",
+  "summarize",
+  "values",
+  "table",
+  "pivot",
+  "unpivot",
+];
+
+/** By its first word, after comments and parentheses. */
+function isQuestion(sql: string): boolean {
+  const word = /^(?:[\s(]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*([a-z]*)/i.exec(sql)?.[1] ?? "";
+  return QUESTIONS.includes(word.toLowerCase());
 }
 
 export class Reader {
@@ -126,13 +157,28 @@ export class Reader {
     }
   }
 
+  /** Whether what is in a file is no Parquet, in part or all of it. */
+  async isBroken(path: string): Promise<boolean> {
+    const connection = await this.#instance.connect();
+    try {
+      await connection.run(`SELECT count(COLUMNS(*)) FROM read_parquet(${quoted(path)})`);
+      return false;
+    } catch (error) {
+      // A disk that fails for now, or memory that does not reach, says nothing of the file.
+      return saysBroken(error);
+    } finally {
+      connection.closeSync();
+    }
+  }
+
   async #select(connection: DuckDb.DuckDBConnection, sql: string): Promise<DuckDb.DuckDBPreparedStatement> {
+    // To prepare EXPORT makes a folder already.
+    if (!isQuestion(sql)) throw new QueryError(ONLY_READ);
     const statements = await connection.extractStatements(sql);
     if (statements.count !== 1) throw new QueryError("one statement at a time");
     const statement = await statements.prepare(0);
     // EXPLAIN ANALYZE does what it explains.
-    if (statement.statementType !== this.#engine.StatementType.SELECT)
-      throw new QueryError("the history is only read: SELECT, FROM, WITH or DESCRIBE");
+    if (statement.statementType !== this.#engine.StatementType.SELECT) throw new QueryError(ONLY_READ);
     return statement;
   }
 

@@ -3,7 +3,18 @@
  * The files of a history: Parquet, named by the numbers and times of what is in them, so that nothing has to be opened to know. A file is whole or
  * not there: it is written under another name first.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 export interface Segment {
@@ -84,6 +95,32 @@ export function openSegments(folder: string): Segment[] {
     else kept.push(segment);
   }
   return kept;
+}
+
+const MAGIC = "PAR1";
+/** Magic, length of the footer, magic. */
+const LEAST_BYTES = 12;
+
+/** Whether a file begins and ends as Parquet does: one that a crash of the machine cut short, or filled with zeros, does not. */
+export function isWhole({ path, bytes }: Pick<Segment, "path" | "bytes">): boolean {
+  if (bytes < LEAST_BYTES) return false;
+  const file = openSync(path, "r");
+  try {
+    const [head, tail] = [Buffer.alloc(4), Buffer.alloc(8)];
+    readSync(file, head, 0, 4, 0);
+    readSync(file, tail, 0, 8, bytes - 8);
+    const isMarked = head.toString("latin1") === MAGIC && tail.toString("latin1", 4) === MAGIC;
+    return isMarked && tail.readUInt32LE(0) <= bytes - LEAST_BYTES;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Out of the way, and there for whoever wants to look at it. */
+export function putAside({ path }: Pick<Segment, "path">): string {
+  const aside = `${path}.broken`;
+  renameSync(path, aside);
+  return aside;
 }
 
 export interface Limits {

@@ -3,8 +3,8 @@
  * The history of flows on disk: rows gather in a table in memory, which becomes a Parquet file every few seconds; small files become larger ones;
  * the oldest go when they are too many or too old. A crash loses what was not flushed, and nothing else.
  */
-import { renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { flow, observer, skep } from "@skep/api";
 import { timestampOf } from "../decode/flow.ts";
@@ -13,8 +13,8 @@ import { compileMask } from "../filter/mask.ts";
 import { type Cell, columns, flowOfRow, lossColumns, type Row, timeOf } from "./columns.ts";
 import { type DuckDb, loadEngine } from "./duckdb.ts";
 import type { FlowHistory, QueryResult } from "./interface.ts";
-import { Reader, type RowRange } from "./reader.ts";
-import { expired, openSegments, type Segment, segmentName, takeFolder } from "./segments.ts";
+import { isAboutFiles, Reader, type RowRange } from "./reader.ts";
+import { expired, isWhole, openSegments, putAside, type Segment, segmentName, takeFolder } from "./segments.ts";
 
 export interface HistoryOptions {
   readonly folder: string;
@@ -29,6 +29,8 @@ export interface HistoryOptions {
   readonly flushMs?: number;
   /** Rows that wait for the disk; what is beyond is lost, and counted. Default 500,000. */
   readonly maxPending?: number;
+  /** Of the last flows so many are held until the first of them is known; where more are asked for they are counted before. Default 20,000. */
+  readonly maxHeld?: number;
 }
 
 const CHUNK = 2048;
@@ -42,6 +44,9 @@ const FIRST_PAGE = 64;
 const SMALL_FILES = 32;
 /** A file of this size is not made larger. */
 const LARGE_BYTES = 64 << 20;
+
+/** Files that have been merged stay for those who read them, so much of them. */
+const MOST_KEPT_BYTES = 256 << 20;
 
 const all = [...columns.map(({ name, type }) => ({ name, type })), ...lossColumns];
 const definition = all.map(({ name, type }) => `${name} ${type}`).join(", ");
@@ -66,6 +71,12 @@ export class History implements FlowHistory {
   #running: Promise<void> = Promise.resolve();
   #isClosed = false;
   #isFlushing = false;
+  /** What was put aside. */
+  #aside = "";
+  /** By path: how many are to read it yet. */
+  readonly #readers = new Map<string, number>();
+  /** Merged into another one; oldest first. */
+  #merged: Segment[] = [];
   readonly #release: () => void;
 
   private constructor(
@@ -86,7 +97,14 @@ export class History implements FlowHistory {
 
   /** Throws HistoryEngineError where the engine is not installed, and what the folder's file system throws. */
   static async open(given: HistoryOptions): Promise<History> {
-    const options = { maxBytes: 1 << 30, maxAgeSeconds: 604_800, flushMs: 5000, maxPending: 500_000, ...given };
+    const options = {
+      maxBytes: 1 << 30,
+      maxAgeSeconds: 604_800,
+      flushMs: 5000,
+      maxPending: 500_000,
+      maxHeld: 20_000,
+      ...given,
+    };
     const engine = await loadEngine();
     const release = takeFolder(options.folder);
     const segments = openSegments(options.folder);
@@ -105,6 +123,7 @@ export class History implements FlowHistory {
     for (const table of [0, 1]) await connection.run(`CREATE TABLE rows${table} (${definition})`);
     const reader = await Reader.open(engine, options.folder, definition);
     const history = new History(options, engine, { connection, reader, segments, release });
+    for (const segment of segments) if (!isWhole(segment)) history.#setAside(segment);
     history.#appender = await connection.createAppender("rows0");
     history.#timer = setInterval(() => void history.flush(), options.flushMs).unref();
     return history;
@@ -212,6 +231,54 @@ export class History implements FlowHistory {
     for (const { path } of gone) rmSync(path, { force: true });
   }
 
+  /** A file that cannot be read is in nobody's way: its rows are lost, and counted. */
+  #setAside(segment: Segment): void {
+    if (!this.#segments.includes(segment)) return;
+    this.#segments = this.#segments.filter((each) => each !== segment);
+    if (!existsSync(segment.path)) return;
+    this.#lost += segment.rows;
+    this.#aside = `${basename(putAside(segment))} cannot be read: its ${segment.rows} flows are lost`;
+  }
+
+  async #isLost({ path }: Segment): Promise<boolean> {
+    return !existsSync(path) || (await this.#reader.isBroken(path));
+  }
+
+  /** After a failure: which of the files it was. True: one, at least. */
+  async #setBrokenAside(segments: readonly Segment[]): Promise<boolean> {
+    let isAny = false;
+    for (const segment of segments) {
+      if (!(await this.#isLost(segment))) continue;
+      isAny ||= this.#segments.includes(segment);
+      this.#setAside(segment);
+    }
+    return isAny;
+  }
+
+  /** These files stay until they have been read. */
+  #hold(segments: readonly Segment[]): void {
+    for (const { path } of segments) this.#readers.set(path, (this.#readers.get(path) ?? 0) + 1);
+  }
+
+  #letGo(segments: readonly Segment[]): void {
+    for (const { path } of segments) {
+      const left = (this.#readers.get(path) ?? 0) - 1;
+      if (left > 0) this.#readers.set(path, left);
+      else this.#readers.delete(path);
+    }
+    this.#removeMerged();
+  }
+
+  #removeMerged(): void {
+    let bytes = this.#merged.reduce((sum, each) => sum + each.bytes, 0);
+    this.#merged = this.#merged.filter((each) => {
+      if (this.#readers.has(each.path) && bytes <= MOST_KEPT_BYTES) return true;
+      bytes -= each.bytes;
+      rmSync(each.path, { force: true });
+      return false;
+    });
+  }
+
   /** Of the newest files those that are small, when there are enough. */
   async #merge(): Promise<void> {
     let from = this.#segments.length;
@@ -220,14 +287,21 @@ export class History implements FlowHistory {
     if (small.length < SMALL_FILES) return;
     const files = small.map(({ path }) => quoted(path)).join(", ");
     // In the order of the files, which is nearly that of time: sorting would take all of them into memory.
-    const merged = await this.#copy(`SELECT * FROM read_parquet([${files}])`, {
+    const copied = this.#copy(`SELECT * FROM read_parquet([${files}])`, {
       ...{ first: small[0]!.first, last: small.at(-1)!.last },
       oldest: small.reduce((least, { oldest }) => (oldest < least ? oldest : least), small[0]!.oldest),
       newest: small.reduce((most, { newest }) => (newest > most ? newest : most), 0n),
       rows: small.reduce((sum, { rows }) => sum + rows, 0),
     });
+    const merged = await copied.catch(async (error: unknown) => {
+      if (await this.#setBrokenAside(small)) return null;
+      throw error;
+    });
+    // The next flush merges what is left.
+    if (!merged) return;
     this.#segments = [...this.#segments.slice(0, from), merged];
-    for (const { path } of small) rmSync(path, { force: true });
+    this.#merged.push(...small);
+    this.#removeMerged();
   }
 
   // oxlint-disable-next-line typescript/require-await -- the interface's
@@ -246,12 +320,21 @@ export class History implements FlowHistory {
       lost: BigInt(this.#lost),
       maxBytes: BigInt(this.#options.maxBytes),
       maxAgeSeconds: BigInt(Math.round(this.#options.maxAgeSeconds)),
-      error: this.#error,
+      error: this.#error || this.#aside,
     });
   }
 
   async query(sql: string, maxRows: number): Promise<QueryResult> {
     await this.flush();
+    const segments = this.#segments;
+    this.#hold(segments);
+    try {
+      return await this.#reader.query(sql, { maxRows, files: segments.map(({ path }) => path) });
+    } catch (error) {
+      if (!isAboutFiles(error) || !(await this.#setBrokenAside(segments))) throw error;
+    } finally {
+      this.#letGo(segments);
+    }
     return this.#reader.query(sql, { maxRows, files: this.#segments.map(({ path }) => path) });
   }
 
@@ -264,7 +347,7 @@ export class History implements FlowHistory {
 
   async *#flows(
     request: observer.GetFlowsRequest,
-    how: { matches: (message: flow.Flow) => boolean; mask: (message: flow.Flow) => flow.Flow; signal: AbortSignal },
+    how: How,
   ): AsyncGenerator<observer.GetFlowsResponse, void, undefined> {
     await this.flush();
     const since = request.since ? timeOf({ time: request.since }) : 0n;
@@ -272,22 +355,61 @@ export class History implements FlowHistory {
     const segments = this.#segments.filter((each) => each.newest >= since && each.oldest <= until);
     const wanted = Number(request.number);
     const isBackwards = wanted > 0 && !request.first;
-    if (isBackwards) segments.reverse();
-    const found: observer.GetFlowsResponse[] = [];
+    const range = { since, until, whitelist: request.whitelist };
+    this.#hold(segments);
+    try {
+      if (!isBackwards) return yield* this.#walk(segments, { ...range, isBackwards, wanted, ...how });
+      const backwards = (most: number) =>
+        this.#walk([...segments].reverse(), { ...range, isBackwards: true, wanted: most, ...how });
+      const { maxHeld } = this.#options;
+      const found: observer.GetFlowsResponse[] = [];
+      for await (const each of backwards(Math.min(wanted, maxHeld))) found.push(each);
+      const isAll = found.reduce((sum, each) => sum + flowsIn(each), 0) < maxHeld;
+      if (isAll || wanted <= maxHeld) return yield* found.reverse();
+      found.splice(0);
+      let rows = 0;
+      for await (const _ of backwards(wanted)) rows += 1;
+      let before = -rows;
+      for await (const _ of this.#walk(segments, { ...range, isBackwards: false, wanted: 0, ...how })) before += 1;
+      for await (const each of this.#walk(segments, { ...range, isBackwards: false, wanted: 0, ...how })) {
+        before -= 1;
+        if (before < 0) yield each;
+      }
+    } finally {
+      this.#letGo(segments);
+    }
+  }
+
+  /** What matches, file by file, until so many flows have come; 0: all. Of a file that is gone or cannot be read: how many are lost with it. */
+  async *#walk(
+    segments: readonly Segment[],
+    { wanted, matches, mask, signal, ...range }: Omit<RowRange, "page"> & How & { readonly wanted: number },
+  ): AsyncGenerator<observer.GetFlowsResponse, void, undefined> {
     let flows = 0;
-    for (const { path } of segments) {
-      const range = { since, until, isBackwards, whitelist: request.whitelist };
-      for await (const row of this.#rows(path, range, wanted)) {
-        if (how.signal.aborted) return;
-        const response = responseOf(row, how);
-        if (!response) continue;
-        if (isBackwards) found.push(response);
-        else yield response;
-        if (response.responseTypes.case === "flow") flows += 1;
-        if (wanted > 0 && flows >= wanted) return yield* found.reverse();
+    for (const segment of segments) {
+      let read = 0;
+      try {
+        for await (const row of this.#rows(segment.path, range, wanted)) {
+          if (signal.aborted) return;
+          read += 1;
+          const response = responseOf(row, { matches, mask });
+          if (!response) continue;
+          yield response;
+          flows += flowsIn(response);
+          if (wanted > 0 && flows >= wanted) return;
+        }
+      } catch (error) {
+        if (!isAboutFiles(error) || !(await this.#isLost(segment))) throw error;
+        this.#setAside(segment);
+        yield this.#lostWith(segment, read);
       }
     }
-    yield* found.reverse();
+  }
+
+  #lostWith({ oldest, rows }: Segment, read: number): observer.GetFlowsResponse {
+    const lost = { lost: BigInt(Math.max(0, rows - read)), lost_source: flow.LostEventSource.HUBBLE_RING_BUFFER };
+    const row: Row = { time: oldest, node_name: this.#options.nodeName, ...lost };
+    return responseOf(row, { matches: () => true, mask: (each) => each })!;
   }
 
   /** Where few are wanted, few are asked for at a time: each costs more than looking for it. */
@@ -314,10 +436,15 @@ export class History implements FlowHistory {
   }
 }
 
-function responseOf(
-  row: Row,
-  { matches, mask }: { matches: (message: flow.Flow) => boolean; mask: (message: flow.Flow) => flow.Flow },
-): observer.GetFlowsResponse | null {
+interface Chosen {
+  readonly matches: (message: flow.Flow) => boolean;
+  readonly mask: (message: flow.Flow) => flow.Flow;
+}
+type How = Chosen & { readonly signal: AbortSignal };
+
+const flowsIn = (response: observer.GetFlowsResponse): number => (response.responseTypes.case === "flow" ? 1 : 0);
+
+function responseOf(row: Row, { matches, mask }: Chosen): observer.GetFlowsResponse | null {
   const nodeName = typeof row["node_name"] === "string" ? row["node_name"] : "";
   const time = timestampOf(BigInt(row["time"] ?? 0));
   const { lost, lost_source: source } = row;
