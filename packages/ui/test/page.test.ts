@@ -264,6 +264,38 @@ describe.skipIf(command === null)("the page", () => {
     await both("playground");
   }, 300_000);
 
+  it("fits a phone: all views in reach, both ends of a flow and its verdict, the whole time", async () => {
+    const phone = await browser.newPage({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
+    try {
+      phone.setDefaultTimeout(60_000);
+      await phone.goto(ground.url);
+      await phone.locator(".pill.live").waitFor();
+      await phone.locator(".rows .row.dropped .verdict").first().waitFor();
+      const isInside = async (selector: string, least: number): Promise<void> => {
+        for (const each of await phone.locator(selector).all()) {
+          const { x, width } = (await each.boundingBox())!;
+          expect({ selector, isIn: x >= 0 && x + width <= 391, isWide: width >= least }).toEqual({
+            ...{ selector, isIn: true, isWide: true },
+          });
+        }
+      };
+      for (const view of ["Flows", "Policies", "Endpoints", "Services", "Identities", "Metrics", "Map"]) {
+        await phone.getByRole("button", { name: view, exact: true }).click();
+        await phone.locator(`.tab[aria-current][aria-label="${view}"]`).waitFor();
+        expect(await phone.evaluate("document.documentElement.scrollWidth"), view).toBeLessThanOrEqual(390);
+        await isInside(".tab", 20);
+      }
+      await isInside(".time-room", 300);
+      await isInside(".rows .row:first-child .cell.end, .rows .row:first-child .verdict", 8);
+      await phone.locator(".rows .row.dropped").first().click();
+      await phone.locator(".drawer").getByText("ingress denied by").waitFor();
+      await isInside(".drawer", 380);
+      expect(await violations(phone, null)).toEqual([]);
+    } finally {
+      await phone.close();
+    }
+  }, 120_000);
+
   it("is small and built for production: under 500 KB of script without the playground", async () => {
     const assets = join(await pageFiles.page(), "assets");
     const scripts = readdirSync(assets).filter((name) => name.endsWith(".js"));

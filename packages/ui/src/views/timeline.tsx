@@ -112,7 +112,7 @@ export function Timeline({ clients, filters, snapshot, period, onPeriod }: Timel
         ))}
       </select>
       <span className="time-text quiet">
-        {period ? `${formatMoment(period.from)} to ${formatMoment(period.to).slice(11)}` : "newest, and what comes"}
+        {period ? `${formatMoment(period.from)} to ${formatMoment(period.to).slice(11)}` : "up to now, as it happens"}
       </span>
     </section>
   );

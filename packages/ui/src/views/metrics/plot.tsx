@@ -101,7 +101,7 @@ export function Plot({ title, rates, colours, unit, wide = false }: PlotProps): 
     <figure className={`plot${wide ? " wide" : ""}`}>
       <figcaption>{title}</figcaption>
       <div ref={place} role="img" aria-label={`${title}. Now: ${last.join(", ") || "nothing"}`} />
-      {hasLine ? null : <p className="plot-empty quiet">{isCounted ? "Nothing yet" : "A line needs two answers …"}</p>}
+      {hasLine ? null : <p className="plot-empty quiet">{isCounted ? "Nothing yet" : "Measuring …"}</p>}
     </figure>
   );
 }
