@@ -40,7 +40,7 @@ const ICMP_ECHO = 8;
 const ICMPV6_ECHO = 128;
 
 /** The two ends have one order, whoever sends. */
-export function isSwapped(a: Address, b: Address, aPort: number, bPort: number): boolean {
+function isSwapped(a: Address, b: Address, aPort: number, bPort: number): boolean {
   if (a.w3 !== b.w3) return a.w3 > b.w3;
   if (a.w2 !== b.w2) return a.w2 > b.w2;
   if (a.w1 !== b.w1) return a.w1 > b.w1;
@@ -48,43 +48,44 @@ export function isSwapped(a: Address, b: Address, aPort: number, bPort: number):
   return aPort > bPort;
 }
 
+/** The ends of a connection, as a packet has them. */
+export interface Ends {
+  source: Address;
+  destination: Address;
+  sourcePort: u16;
+  destinationPort: u16;
+}
+
+/** Puts the ends into the key; whether the source is the second of them. */
+export function order(key: ConnectionKey, ends: Ends): boolean {
+  const swapped = isSwapped(ends.source, ends.destination, ends.sourcePort, ends.destinationPort);
+  if (swapped) {
+    key.first = ends.destination;
+    key.second = ends.source;
+    key.firstPort = ends.destinationPort;
+    key.secondPort = ends.sourcePort;
+  } else {
+    key.first = ends.source;
+    key.second = ends.destination;
+    key.firstPort = ends.sourcePort;
+    key.secondPort = ends.destinationPort;
+  }
+  return swapped;
+}
+
 /** Fills the key; whether the source is the second of its ends. */
 function fill(key: ConnectionKey, packet: Packet, isInner: boolean): boolean {
   if (isInner) {
     key.protocol = packet.innerProtocol;
-    const swapped = isSwapped(
-      packet.innerSource,
-      packet.innerDestination,
-      packet.innerSourcePort,
-      packet.innerDestinationPort,
-    );
-    if (swapped) {
-      key.first = packet.innerDestination;
-      key.second = packet.innerSource;
-      key.firstPort = packet.innerDestinationPort;
-      key.secondPort = packet.innerSourcePort;
-    } else {
-      key.first = packet.innerSource;
-      key.second = packet.innerDestination;
-      key.firstPort = packet.innerSourcePort;
-      key.secondPort = packet.innerDestinationPort;
-    }
-    return swapped;
+    const { innerSource: source, innerDestination: destination } = packet;
+    return order(key, {
+      ...{ source, destination },
+      ...{ sourcePort: packet.innerSourcePort, destinationPort: packet.innerDestinationPort },
+    });
   }
   key.protocol = packet.protocol;
-  const swapped = isSwapped(packet.source, packet.destination, packet.sourcePort, packet.destinationPort);
-  if (swapped) {
-    key.first = packet.destination;
-    key.second = packet.source;
-    key.firstPort = packet.destinationPort;
-    key.secondPort = packet.sourcePort;
-  } else {
-    key.first = packet.source;
-    key.second = packet.destination;
-    key.firstPort = packet.sourcePort;
-    key.secondPort = packet.destinationPort;
-  }
-  return swapped;
+  const { source, destination, sourcePort, destinationPort } = packet;
+  return order(key, { source, destination, sourcePort, destinationPort });
 }
 
 /** An ICMP error concerns the sender of what it quotes; from a workload it must come from the other end. */

@@ -42,6 +42,7 @@ import {
   calls,
   endpointsByAddress,
   type Address,
+  type Backend,
 } from "./maps.bpf.ts";
 import { Arrival, leaveTunnel, opensHere, readTunnel, tunnelOverhead, tunnelTc } from "./geneve.bpf.ts";
 import { mapOut, noteAsked, Translation } from "./nat.bpf.ts";
@@ -97,6 +98,21 @@ function turnBack(ctx: TcContext, packet: Packet): i32 {
   return sendOn(ctx, packet);
 }
 
+interface Passed {
+  backend: Backend;
+  to: Translation;
+}
+
+/** The packet becomes its backend's. 0 or a drop code. */
+function passTo(ctx: TcContext, packet: Packet, { backend, to }: Passed): u32 {
+  to.address = backend.address;
+  to.port = backend.port;
+  const refused = rewriteDestination(ctx, packet, to);
+  if (refused !== 0) return refused;
+  toBackend(packet, backend);
+  return 0;
+}
+
 /** To the backend that was chosen: up the stack where it is local, else on with the node's own address. */
 export const nodePort = tc("skep_nodeport", (ctx) => {
   const packet = scratch.get(0);
@@ -117,11 +133,8 @@ export const nodePort = tc("skep_nodeport", (ctx) => {
     return drop(ctx, packet, DROP.MISSED_TAIL_CALL);
   }
   const to = Translation.zero();
-  to.address = backend.address;
-  to.port = backend.port;
-  const refused = rewriteDestination(ctx, packet, to);
+  const refused = passTo(ctx, packet, { backend, to });
   if (refused !== 0) return drop(ctx, packet, refused);
-  toBackend(packet, backend);
   const isLocal = endpointsByAddress.get(packet.destination) !== null;
   const now = clock();
   packet.state = 0;
@@ -155,11 +168,8 @@ export const nodePortTunnel = tc("skep_nodeport_t", (ctx) => {
   }
   const client = identityOf(packet.source);
   const to = Translation.zero();
-  to.address = backend.address;
-  to.port = backend.port;
-  const refused = rewriteDestination(ctx, packet, to);
+  const refused = passTo(ctx, packet, { backend, to });
   if (refused !== 0) return drop(ctx, packet, refused);
-  toBackend(packet, backend);
   const now = clock();
   packet.state = 0;
   const connection = find(packet, now);
@@ -201,11 +211,8 @@ export const nodePortDirect = tc("skep_direct", (ctx) => {
   const asked = Translation.zero();
   asked.address = packet.destination;
   asked.port = packet.destinationPort;
-  to.address = backend.address;
-  to.port = backend.port;
-  const refused = rewriteDestination(ctx, packet, to);
+  const refused = passTo(ctx, packet, { backend, to });
   if (refused !== 0) return drop(ctx, packet, refused);
-  toBackend(packet, backend);
   const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired);
   if (bearsOption(packet)) {
@@ -234,11 +241,8 @@ export const nodePortDirectTunnel = tc("skep_direct_tun", (ctx) => {
   asked.address = packet.destination;
   asked.port = packet.destinationPort;
   const to = Translation.zero();
-  to.address = backend.address;
-  to.port = backend.port;
-  const refused = rewriteDestination(ctx, packet, to);
+  const refused = passTo(ctx, packet, { backend, to });
   if (refused !== 0) return drop(ctx, packet, refused);
-  toBackend(packet, backend);
   const expired = decrementTtl(ctx, packet);
   if (expired !== 0) return drop(ctx, packet, expired);
   const failed = tunnelTc(ctx, packet, { source: source.address, remote, asked });

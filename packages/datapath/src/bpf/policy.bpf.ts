@@ -1,7 +1,14 @@
 // The verdict of an endpoint's policy.
-import { u32, u8, type TcContext } from "@skep/bpf";
+import { u16, u32, u8, type BpfMap, type Of, type TcContext } from "@skep/bpf";
 import { EVENT_VERDICT, report, VERDICT_ALLOWED, VERDICT_AUDIT, VERDICT_DENIED, verdictEvents } from "./events.bpf.ts";
-import { ipcache, policy, type Address, type Connection } from "./maps.bpf.ts";
+import {
+  ipcache,
+  policy,
+  type PolicyEntry as Entry,
+  type PolicyKey,
+  type Address,
+  type Connection,
+} from "./maps.bpf.ts";
 import { DROP, STATE_REPLY, type Packet } from "./packet.bpf.ts";
 
 export const DIRECTION_INGRESS = 1;
@@ -11,6 +18,9 @@ export const IDENTITY_HOST = 1;
 export const IDENTITY_WORLD = 2;
 export const IDENTITY_UNMANAGED = 3;
 export const IDENTITY_REMOTE_NODE = 6;
+
+type PolicyEntry = Of<typeof Entry>;
+type PolicyEntries = BpfMap<Of<typeof PolicyKey>, PolicyEntry>;
 
 const ENTRY_DENY = 1;
 const ENTRY_AUDIT = 2;
@@ -47,30 +57,33 @@ export interface Question {
   peer: u32;
 }
 
+/** What an endpoint's entries are looked through for. */
+export interface Asked {
+  direction: u8;
+  protocol: u8;
+  port: u16;
+}
+
+/** The longest entry for the identity, 0: for any. */
+export function entryFor(
+  entries: PolicyEntries,
+  identity: u32,
+  { direction, protocol, port }: Asked,
+): PolicyEntry | null {
+  return entries.get({
+    ...{ prefixLength: 64, direction, protocol, port },
+    ...{ identity0: u8(identity >>> 24), identity1: u8(identity >>> 16) },
+    ...{ identity2: u8(identity >>> 8), identity3: u8(identity) },
+  });
+}
+
 /** The entry with the higher precedence of those for the identity and for any; on a tie the longer prefix. 0, 1 for audited, or a drop code. */
 function verdict(packet: Packet, endpoint: u32, asked: u8, identity: u32): u32 {
   const entries = policy.get(endpoint);
   if (!entries) return DROP.ENDPOINT_NOT_READY;
-  const exact = entries.get({
-    prefixLength: 64,
-    direction: asked,
-    identity0: u8(identity >>> 24),
-    identity1: u8(identity >>> 16),
-    identity2: u8(identity >>> 8),
-    identity3: u8(identity),
-    protocol: packet.askedProtocol,
-    port: packet.askedPort,
-  });
-  const any = entries.get({
-    prefixLength: 64,
-    direction: asked,
-    identity0: 0,
-    identity1: 0,
-    identity2: 0,
-    identity3: 0,
-    protocol: packet.askedProtocol,
-    port: packet.askedPort,
-  });
+  const question: Asked = { direction: asked, protocol: packet.askedProtocol, port: packet.askedPort };
+  const exact = entryFor(entries, identity, question);
+  const any = entryFor(entries, 0, question);
   let chosen = exact;
   if (any) {
     if (!chosen) chosen = any;

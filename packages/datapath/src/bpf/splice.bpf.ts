@@ -29,10 +29,10 @@ import {
   CT_RST,
   CT_SERVICE,
 } from "./connection-map.bpf.ts";
-import { isSwapped } from "./connection.bpf.ts";
+import { order } from "./connection.bpf.ts";
 import { clock, lifetimeTcp } from "./lifetimes.bpf.ts";
 import { Address, ConnectionKey, connections, endpointsByAddress, policy } from "./maps.bpf.ts";
-import { DIRECTION_EGRESS, DIRECTION_INGRESS } from "./policy.bpf.ts";
+import { DIRECTION_EGRESS, DIRECTION_INGRESS, entryFor, type Asked } from "./policy.bpf.ts";
 
 /**
  * A socket by its own end and the other. `namespace`: SO_NETNS_COOKIE of where it is: addresses alone would let a workload that gives itself
@@ -101,26 +101,9 @@ export const established = sockOps("skep_splice_ops", (ctx) => {
 function allows(endpoint: u32, direction: u8, identity: u32, port: u16): boolean {
   const entries = policy.get(endpoint);
   if (!entries) return false;
-  const exact = entries.get({
-    prefixLength: 64,
-    direction,
-    identity0: u8(identity >>> 24),
-    identity1: u8(identity >>> 16),
-    identity2: u8(identity >>> 8),
-    identity3: u8(identity),
-    protocol: PROTOCOL.TCP,
-    port,
-  });
-  const any = entries.get({
-    prefixLength: 64,
-    direction,
-    identity0: 0,
-    identity1: 0,
-    identity2: 0,
-    identity3: 0,
-    protocol: PROTOCOL.TCP,
-    port,
-  });
+  const asked: Asked = { direction, protocol: PROTOCOL.TCP, port };
+  const exact = entryFor(entries, identity, asked);
+  const any = entryFor(entries, 0, asked);
   // Where either has something to say beside "allowed", packets are to be asked.
   if (exact && (exact.flags !== 0 || exact.proxyPort !== 0)) return false;
   if (any && (any.flags !== 0 || any.proxyPort !== 0)) return false;
@@ -136,18 +119,8 @@ function isAllowed(key: SpliceKey, isFirst: boolean): boolean {
   if ((sender.flags & LIMITED_EGRESS) !== 0 || (receiver.flags & LIMITED_INGRESS) !== 0) return false;
   const at = ConnectionKey.zero();
   at.protocol = PROTOCOL.TCP;
-  const swapped = isSwapped(key.remote, key.local, key.remotePort, key.localPort);
-  if (swapped) {
-    at.first = key.local;
-    at.second = key.remote;
-    at.firstPort = key.localPort;
-    at.secondPort = key.remotePort;
-  } else {
-    at.first = key.remote;
-    at.second = key.local;
-    at.firstPort = key.remotePort;
-    at.secondPort = key.localPort;
-  }
+  const { remote: source, local: destination, remotePort: sourcePort, localPort: destinationPort } = key;
+  const swapped = order(at, { source, destination, sourcePort, destinationPort });
   const connection = connections.get(at);
   const now = clock();
   if (!connection || connection.expires <= now) return false;
