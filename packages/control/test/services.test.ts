@@ -120,6 +120,14 @@ spec:
     expect(texts(target)).toContain("two ClusterIP 10.96.0.2:80");
   });
 
+  it("may have one number for two protocols, and a link-local cluster address", () => {
+    const target = world();
+    const both = "{ port: 53, name: dns, protocol: UDP }, { port: 53, name: dns-tcp, protocol: TCP }";
+    const { diagnostics } = target.applyFile("dns.yaml", service("dns", `clusterIP: 169.254.20.10, ports: [${both}]`));
+    expect(diagnostics).toEqual([]);
+    expect(texts(target)).toEqual(["dns ClusterIP 169.254.20.10:53", "dns ClusterIP 169.254.20.10:53"]);
+  });
+
   it("are not answered by backends themselves where the routing does not bear it, and it is told", () => {
     const [podCidr, serviceCidr] = [prefix("10.244.0.0/24"), prefix("10.96.0.0/24")];
     const asked = (mode: string): string =>
@@ -152,6 +160,15 @@ spec:
       ["sessionAffinityConfig: { clientIP: { timeoutSeconds: 86401 } }", "SKEP6035"],
       ["ports: [{ port: 80, protocol: ICMP }]", "SKEP6019"],
       ["externalIP: [192.0.2.1]", "SKEP6003"],
+      ["externalIPs: [127.0.0.2], ports: [{ port: 80 }]", "SKEP6035"],
+      ["externalIPs: [0.0.0.0], ports: [{ port: 80 }]", "SKEP6035"],
+      ['externalIPs: ["fe80::1"], ports: [{ port: 80 }]', "SKEP6035"],
+      ['clusterIPs: ["::1"], ports: [{ port: 80 }]', "SKEP6035"],
+      ["clusterIP: 224.0.0.1, ports: [{ port: 80 }]", "SKEP6035"],
+      ["loadBalancerIP: 0.0.0.0, ports: [{ port: 80 }]", "SKEP6035"],
+      ["ports: [{ port: 80, name: a }, { port: 80, name: b }]", "SKEP6034"],
+      ["ports: [{ port: 80, name: a }, { port: 81, name: a }]", "SKEP6034"],
+      ["ports: [{ port: 80 }, { port: 81 }]", "SKEP6034"],
     ] as const;
     for (const [spec, code] of broken) {
       const { changed, diagnostics } = target.applyFile("a.yaml", service("a", spec));

@@ -2,8 +2,26 @@
  * @module
  * Kubernetes' `Service` objects (core/v1), with Cilium's annotations.
  */
-import { type Address, parsePrefix, type Prefix } from "@skep/net";
-import { type Field, type Fields, type ForeignDocument, type Metadata, parseMetadata, type Reader } from "@skep/policy";
+import {
+  type Address,
+  formatAddress,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isUnspecified,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from "@skep/net";
+import {
+  type Field,
+  type Fields,
+  type ForeignDocument,
+  type Metadata,
+  parseMetadata,
+  protocolName,
+  type Reader,
+} from "@skep/policy";
 import type { ServicePort, ServiceSpec } from "../spec.ts";
 import { readServiceAnnotations } from "./annotations.ts";
 import {
@@ -43,6 +61,7 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
   const spec = specField && reader.fields(specField, SPEC_FIELDS);
   if (!object || !metadata || !spec) return null;
   const annotations = readServiceAnnotations(reader, object, metadata);
+  refuseSpecial(reader, spec);
   const type = spec.get("type");
   const internalLocal = readPolicy(reader, spec, "internalTrafficPolicy");
   return {
@@ -55,7 +74,7 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
     ...readClusterIps(reader, spec, metadata),
     families: packed(readFamilies(reader, spec)),
     selector: readTexts(reader, spec.get("selector")),
-    ports: packed((spec.list("ports") ?? []).flatMap((each) => readPort(reader, each))),
+    ports: packed(readPorts(reader, spec.list("ports") ?? [])),
     externalIps: readAddresses(reader, spec.list("externalIPs")),
     ingressIps: packed(readIngress(reader, object.get("status"))),
     wantedLoadBalancerIp: optionalAddress(reader, spec.get("loadBalancerIP")),
@@ -117,6 +136,48 @@ export function readTexts(reader: Reader, at: Field | null): Record<string, stri
     if (text !== null) texts[key] = text;
   }
   return texts;
+}
+
+const ADDRESS_FIELDS = ["clusterIPs", "externalIPs"] as const;
+
+/** Addresses that can be no service's, whatever gave them (Kubernetes: ValidateNonSpecialIP). Link-local ones are for cluster addresses alone. */
+function refuseSpecial(reader: Reader, spec: Fields): void {
+  const lists = ADDRESS_FIELDS.flatMap((name) => (spec.list(name) ?? []).map((field) => [name, field] as const));
+  const single = ["clusterIP", "loadBalancerIP"].flatMap((name) => {
+    const field = spec.get(name);
+    return field ? [[name, field] as const] : [];
+  });
+  for (const [name, field] of [...lists, ...single]) {
+    const { node } = field;
+    const address = node.kind === "scalar" && typeof node.value === "string" ? parseAddress(node.value) : null;
+    if (!address) continue;
+    const isSpecial =
+      isUnspecified(address) ||
+      isLoopback(address) ||
+      isMulticast(address) ||
+      (name === "externalIPs" && isLinkLocal(address));
+    if (isSpecial) reader.report("SKEP6035", field, `${formatAddress(address)} can be no service's address`);
+  }
+}
+
+/** No two of a protocol and number, none of a name that another has; of several each has a name, by which endpoint slices know it. */
+function readPorts(reader: Reader, fields: readonly Field[]): ServicePort[] {
+  const seen = new Set<string>();
+  const names = new Set<string>();
+  return fields.flatMap((field) => {
+    const [port] = readPort(reader, field);
+    if (!port) return [];
+    const key = `${port.port}/${protocolName(port.protocol)}`;
+    if (seen.has(key)) reader.report("SKEP6034", field, `the port ${key} is given twice`);
+    if (names.has(port.name)) {
+      const which =
+        port.name === "" ? "several ports have no name" : `the name ${JSON.stringify(port.name)} is given twice`;
+      reader.report("SKEP6034", field, which, "endpoint slices know a service's ports by their names");
+    }
+    seen.add(key);
+    names.add(port.name);
+    return [port];
+  });
 }
 
 function readPort(reader: Reader, at: Field): ServicePort[] {
