@@ -202,6 +202,15 @@ ports: [{ port: 8080 }]
         ...{ address: mapped(7), port: 80, protocol: 17, service: 4, backend: 9 },
       }),
     );
+    const third = Uint8Array.of(3, 0, 0, 0);
+    at("skep_sock_owner").set(third, maps.AskedOwner.encode({ cookie: 3n }));
+    at("skep_sock_tcp").set(
+      third,
+      maps.Asked.encode({
+        key: { ...maps.ReverseKey.zero(), cookie: 3n, address: mapped(8), port: 8080 },
+        entry: { ...maps.ReverseEntry.zero(), address: mapped(6), port: 443, protocol: 6, service: 5 },
+      }),
+    );
     at("skep_affinity").set(
       maps.AffinityKey.encode({ client: mapped(5), service: 4, isCookie: 0 }),
       maps.Affinity.encode({ backend: 9, lastUsed: now }),
@@ -212,7 +221,10 @@ ports: [{ port: 8080 }]
     expect(shown).toEqual([
       [["UDP", "10.0.0.1:5", "10.0.0.2:53", "77"]],
       [["10.0.0.0/24"]],
-      [["12", "UDP", "10.0.0.9:8080", "10.0.0.7:80", "4"]],
+      [
+        ["3", "TCP", "10.0.0.8:8080", "10.0.0.6:443", "5"],
+        ["12", "UDP", "10.0.0.9:8080", "10.0.0.7:80", "4"],
+      ],
       [["4", "10.0.0.5", "9", "0s"]],
     ]);
   });

@@ -11,7 +11,7 @@ import { FragmentKey, Fragments } from "../bpf/packet.bpf.ts";
 import { DIRECTION_INGRESS } from "../bpf/policy.bpf.ts";
 import { decodeAddress } from "../encode.ts";
 import { mapPin } from "../layouts.ts";
-import { addressText, type DatapathTable, endText, table, type TableRow, text } from "./table.ts";
+import { addressText, type DatapathTable, endText, open, table, type TableRow, text } from "./table.ts";
 
 const end = (address: string, port: string) => (row: TableRow) => endText(row[address], row[port]);
 
@@ -75,10 +75,27 @@ export const unmasqueraded = table({
   },
 });
 
-export const sockets = table({
+function socketRow({ cookie, address, port }: maps.ReverseKey, asked: maps.ReverseEntry): TableRow {
+  return {
+    ...{ cookie, protocol: protocolName(asked.protocol) },
+    ...{ backend: asked.backend, backendAddress: addressText(address), backendPort: port },
+    ...{ id: asked.service, address: addressText(asked.address), port: asked.port },
+  };
+}
+
+/** TCP sockets have rows of their own while these are free. */
+function* tcpRows(owners: RawMap, rows: RawMap): Iterable<TableRow> {
+  for (const [at, owner] of owners.entries()) {
+    const { cookie } = maps.AskedOwner.decode(owner);
+    const row = cookie === 0n ? null : rows.get(at);
+    const asked = row && maps.Asked.decode(row);
+    if (asked?.key.cookie === cookie) yield socketRow(asked.key, asked.entry);
+  }
+}
+
+export const sockets: DatapathTable = {
   name: "socknat",
   summary: "sockets and what they have asked for",
-  map: "skep_sock_rev",
   columns: [
     ["SOCKET COOKIE", text("cookie")],
     ["PROTOCOL", text("protocol")],
@@ -86,18 +103,20 @@ export const sockets = table({
     ["FRONTEND", end("address", "port")],
     ["ID", text("id")],
   ],
-  *rows(map) {
-    for (const [rawKey, value] of map.entries()) {
-      const key = maps.ReverseKey.decode(rawKey);
-      const asked = maps.ReverseEntry.decode(value);
-      yield {
-        ...{ cookie: key.cookie, protocol: protocolName(asked.protocol) },
-        ...{ backend: asked.backend, backendAddress: addressText(key.address), backendPort: key.port },
-        ...{ id: asked.service, address: addressText(asked.address), port: asked.port },
-      };
+  read({ bpf }, pins) {
+    const opened = ["skep_sock_rev", "skep_sock_owner", "skep_sock_tcp"].map((name) => open(bpf, pins, name));
+    try {
+      const [reverse, owners, rows] = opened;
+      if (!reverse || !owners || !rows) return null;
+      const others = [...reverse.entries()].map(([key, value]) =>
+        socketRow(maps.ReverseKey.decode(key), maps.ReverseEntry.decode(value)),
+      );
+      return [...tcpRows(owners, rows), ...others];
+    } finally {
+      for (const map of opened) map?.close();
     }
   },
-});
+};
 
 export const clients = table({
   name: "affinity",
