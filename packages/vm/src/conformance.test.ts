@@ -30,17 +30,26 @@ const engines: Readonly<Record<EngineName, (memory: Memory) => Engine>> = {
   fast: (memory) => new Jit(memory, { helpers: ubpfHelpers, checked: false }),
 };
 
-function run(asm: string, mem: Uint8Array, engine: EngineName): bigint {
-  const { instructions, diagnostics } = assemble(asm, { notation: "conformance" });
-  expect(diagnostics).toEqual([]);
+/** An engine with its memory, for one program after the other. */
+function runner(name: EngineName): (asm: string, mem: Uint8Array) => bigint {
   const memory = new Memory();
-  const region = memory.allocate("memory", mem.length);
-  memory.bytes.set(mem, region.base);
-  const code = prepare(instructions, { name: "test" });
-  return engines[engine](memory).run(code, mem.length === 0 ? 0 : region.base, mem.length);
+  const engine = engines[name](memory);
+  return (asm, mem) => {
+    const { instructions, diagnostics } = assemble(asm, { notation: "conformance" });
+    expect(diagnostics).toEqual([]);
+    const region = memory.allocate("memory", mem.length);
+    try {
+      memory.bytes.set(mem, region.base);
+      const code = prepare(instructions, { name: "test" });
+      return engine.run(code, mem.length === 0 ? 0 : region.base, mem.length);
+    } finally {
+      memory.release(region);
+    }
+  };
 }
 
 for (const engine of ["interpreter", "checked", "fast"] as const) {
+  const run = runner(engine);
   for (const { name: suite, folder, least } of suites) {
     const there = existsSync(folder);
     if (!there) console.warn(`skipped: ${suite} is not beside the repository (${folder})`);
@@ -57,7 +66,7 @@ for (const engine of ["interpreter", "checked", "fast"] as const) {
         }
         const group = file.split(/[-_./]/)[0] ?? file;
         test(file, () => {
-          const r0 = run(asm, hexBytes(parts.get("mem") ?? ""), engine);
+          const r0 = run(asm, hexBytes(parts.get("mem") ?? ""));
           expect(`0x${r0.toString(16)}`).toBe(`0x${BigInt(result.replace(/#.*/g, "").trim()).toString(16)}`);
           passed.set(group, (passed.get(group) ?? 0) + 1);
         });

@@ -1,6 +1,9 @@
+const encoder = new TextEncoder();
+
 /** Bytes of a module, growing. */
 export class Bytes {
-  private data = new Uint8Array(256);
+  /** Most stay small, and so small an array is cheap. */
+  private data = new Uint8Array(64);
   private used = 0;
 
   get length(): number {
@@ -68,7 +71,7 @@ export class Bytes {
   }
 
   text(value: string): void {
-    const bytes = new TextEncoder().encode(value);
+    const bytes = encoder.encode(value);
     this.u32(bytes.length);
     this.bytes(bytes);
   }
