@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { skep } from "@skep/api";
+import { MAX_REQUEST_BYTES } from "@skep/flows";
 import { parseListen } from "./metrics.ts";
 
 export interface LoopbackOptions {
@@ -74,7 +75,7 @@ export async function serveLoopback(
   const { host, port } = checkLoopback(options.listen);
   const page = options.page ?? notFound;
   const adapter = connectNodeAdapter({
-    ...{ routes, interceptors: [readOnly] },
+    ...{ routes, interceptors: [readOnly], readMaxBytes: MAX_REQUEST_BYTES },
     // This server speaks HTTP/1.1 alone.
     fallback: (request, response) => page(request as http.IncomingMessage, response as http.ServerResponse),
   });

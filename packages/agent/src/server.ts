@@ -8,6 +8,7 @@ import net from "node:net";
 import { dirname } from "node:path";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { MAX_REQUEST_BYTES } from "@skep/flows";
 
 export interface Server {
   readonly path: string;
@@ -26,7 +27,7 @@ export async function serve(path: string, routes: (router: ConnectRouter) => voi
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if (await answers(path)) throw new SocketTakenError(path);
   rmSync(path, { force: true });
-  const server = http2.createServer(connectNodeAdapter({ routes }));
+  const server = http2.createServer(connectNodeAdapter({ routes, readMaxBytes: MAX_REQUEST_BYTES }));
   const sessions = new Set<http2.ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);

@@ -149,6 +149,14 @@ describe.skipIf(row === undefined)("flags of hubble observe", () => {
     expect(stdout).toContain("xwing");
   });
 
+  it.each(["99999999999999999999", "9007199254740993", "-1", "1.5", "x"])("--last %s cannot be", async (number) => {
+    const { status, stderr } = await skep("observe", "--last", number);
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringMatching(/--last.*(too large|not a whole number)/) as string,
+    });
+  });
+
   it("--silent-errors, --json and --experimental-field-mask are taken as by it", async () => {
     const { stdout } = await skep("observe", "--input-file", file, "-s", "-j", "--experimental-field-mask", "uuid");
     expect(stdout.split("\n")[0]).toContain('{"flow":{"uuid":"a"}');

@@ -28,7 +28,15 @@ export { Relay, type PeerClient, type RelayOptions, type RelayPeer } from "./rel
 export { type OpenPeer, ServicePeers, type ServicePeersOptions } from "./relay/peer-service.ts";
 export { type Followed, FollowedList, mapFollowed, type PeerDirectory, type PeerRow, Peers } from "./peers.ts";
 export type { FlowServer } from "./server.ts";
-export { certificateName, type Place, type Served, serveRoutes, type TlsFiles, TlsFileError } from "./serve.ts";
+export {
+  certificateName,
+  MAX_REQUEST_BYTES,
+  type Place,
+  type Served,
+  serveRoutes,
+  type TlsFiles,
+  TlsFileError,
+} from "./serve.ts";
 export * from "./metrics/index.ts";
 export * from "./service-map/service-map.ts";
 export { appOf, nodeOf, type NodeKind, type NodeName } from "./service-map/node.ts";

@@ -10,6 +10,9 @@ import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 
+/** The largest request that a server takes into memory: gRPC's own limit. */
+export const MAX_REQUEST_BYTES = 4 << 20;
+
 /** Files in PEM. */
 export interface TlsFiles {
   readonly cert: string;
@@ -142,7 +145,7 @@ function removeDead(path: string): Promise<void> {
 /** Throws TlsFileError, and what listening throws. */
 export async function serveRoutes(options: ServeOptions, routes: (router: ConnectRouter) => void): Promise<Served> {
   const { at, tls } = options;
-  const { server, renewal } = createServer(tls, connectNodeAdapter({ routes }));
+  const { server, renewal } = createServer(tls, connectNodeAdapter({ routes, readMaxBytes: MAX_REQUEST_BYTES }));
   const sockets = new Set<net.Socket>();
   server.on("connection", (socket: net.Socket) => {
     sockets.add(socket);

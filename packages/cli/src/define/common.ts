@@ -31,6 +31,7 @@ export function collect(value: string, before: readonly string[] | undefined): s
 
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("not a whole number");
+  if (Number(text) > Number.MAX_SAFE_INTEGER) throw new InvalidArgumentError("too large");
   return Number(text);
 }
 

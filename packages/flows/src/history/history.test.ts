@@ -233,6 +233,11 @@ describe("a history", () => {
     await expect(historyIn(folder)).rejects.toThrow(/belongs to process 1: ask that one/);
     writeFileSync(join(folder, "lock"), "999999999\n");
     expect(await portsOf(await historyIn(folder), {})).toEqual([]);
+    // Of a process that had the number before the machine was started again.
+    writeFileSync(join(folder, "lock"), "1 another-boot/1\n");
+    expect(await portsOf(await historyIn(folder), {})).toEqual([]);
+    const own = readFileSync(join(folder, "lock"), "utf8");
+    expect(own).toMatch(new RegExp(`^${process.pid} [0-9a-f-]{36}/\\d+\n$`));
     expect(await portsOf(first, {})).toEqual([]);
   });
 

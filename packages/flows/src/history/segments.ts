@@ -42,17 +42,32 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
+/** What tells a process from another one that has its number later: after a start of the machine all numbers are given anew. Empty where nothing does. */
+function startOf(pid: number): string {
+  try {
+    // Field 22 (proc(5)), behind a name that may hold anything: ticks since the machine's start.
+    const ticks = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ")[19] ?? "";
+    return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}/${ticks}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return "";
+  }
+}
+
 /** Takes the folder for this process; gives what ends that. A process that is gone holds nothing. Throws HistoryTakenError. */
 export function takeFolder(folder: string): () => void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, "lock");
-  const write = (): void => writeFileSync(file, `${process.pid}\n`, { flag: "wx", mode: 0o600 });
+  const write = (): void =>
+    writeFileSync(file, `${process.pid} ${startOf(process.pid)}\n`, { flag: "wx", mode: 0o600 });
   try {
     write();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    const pid = Number(readFileSync(file, "utf8"));
-    if (pid !== process.pid && isAlive(pid))
+    const [number = "", start = ""] = readFileSync(file, "utf8").trim().split(" ");
+    const pid = Number(number);
+    const isSame = start === "" || start === startOf(pid);
+    if (pid !== process.pid && isAlive(pid) && isSame)
       throw new HistoryTakenError(`the history in ${folder} belongs to process ${pid}: ask that one, or end it`, {
         cause: error,
       });
