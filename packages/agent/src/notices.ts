@@ -187,7 +187,8 @@ export class Notices {
       const id = before[at] ?? 0;
       if (markAt(now, id) === null) this.#emit(serviceDeleted(id));
     }
-    if (now.length > 0) this.#services.set(key, now);
+    // A copy: a list that grew keeps room for more, and there is one for each frontend.
+    if (now.length > 0) this.#services.set(key, now.slice());
     else this.#services.delete(key);
   }
 }

@@ -145,7 +145,8 @@ export class PolicyEngine {
       ingressEnforced: ingress.enforced,
       egressEnforced: egress.enforced,
     };
-    if (entries.length <= maxEntries) return { ...policy, entries };
+    // A copy: a list that grew keeps room for more, and there is one for each endpoint.
+    if (entries.length <= maxEntries) return { ...policy, entries: entries.slice() };
     const overflow = overflowOf(entries.length, maxEntries, [...ingress.costs(), ...egress.costs()]);
     return { ...policy, entries: limitEntries(entries, maxEntries), overflow };
   }

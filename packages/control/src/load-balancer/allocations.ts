@@ -80,7 +80,7 @@ export class Allocations {
     for (const address of this.#claimed.get(key) ?? []) this.#pool.release(address);
     const own = addresses.filter((address) => this.#isFree(address));
     for (const address of own) this.#pool.claim(address);
-    if (own.length > 0) this.#claimed.set(key, own);
+    if (own.length > 0) this.#claimed.set(key, own.length === addresses.length ? addresses : own);
     else this.#claimed.delete(key);
   }
 

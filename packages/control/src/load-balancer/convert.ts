@@ -4,6 +4,7 @@
  */
 import { type Address, isLoopback, isUnspecified } from "@skep/net";
 import { LabelSet, matchesLabels } from "@skep/policy";
+import { packed } from "../packed.ts";
 import type { LoadBalancerConfig } from "./config.ts";
 import { addressKey } from "./key.ts";
 import type { FrontendParams, FrontendType, Instance, InstanceState, NodeFacts, Service } from "./model.ts";
@@ -57,7 +58,7 @@ export function serviceOf(spec: ServiceSpec): Service {
     name: objectKey(spec),
     source: "k8s",
     created: spec.created,
-    portNames: spec.ports.map((port) => [port.name, port.port] as const),
+    portNames: spec.ports,
     externalLocal: spec.externalLocal,
     internalLocal: spec.internalLocal,
     affinityTimeout: spec.affinityTimeout,
@@ -121,8 +122,8 @@ function frontend(
 
 // ---- backends ----
 
-export function instancesOfSlice(spec: EndpointSliceSpec, { families }: LoadBalancerConfig): Instance[] {
-  return spec.endpoints.flatMap((endpoint) =>
+export function instancesOfSlice(spec: EndpointSliceSpec, { families }: LoadBalancerConfig): readonly Instance[] {
+  const instances = spec.endpoints.flatMap((endpoint) =>
     endpoint.addresses
       .filter(({ family }) => families.includes(family))
       .flatMap((address) =>
@@ -134,6 +135,7 @@ export function instancesOfSlice(spec: EndpointSliceSpec, { families }: LoadBala
         ),
       ),
   );
+  return packed(instances);
 }
 
 /** Ready wins over terminating, as kube-proxy has it; what is neither ready nor terminating keeps its connections. */
@@ -195,7 +197,7 @@ export function mergeInstances(
       merged.set(next.key, known ? mergeTwo(known, next, states) : next);
     }
   }
-  return [...merged.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  return packed([...merged.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
 }
 
 /** Without one that comes twice. */

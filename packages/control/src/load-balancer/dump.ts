@@ -32,8 +32,8 @@ export function servicesTable(balancer: LoadBalancer): TextTable {
 }
 
 function portNamesText({ portNames }: Service): string {
-  const sorted = [...portNames].sort(([a], [b]) => compareText(a, b));
-  return sorted.map(([name, port]) => `${name}=${port}`).join(", ");
+  const sorted = [...portNames].sort((a, b) => compareText(a.name, b.name));
+  return sorted.map(({ name, port }) => `${name}=${port}`).join(", ");
 }
 
 function trafficPolicyText({ externalLocal, internalLocal }: Service): string {

@@ -60,6 +60,7 @@ import {
   type ServiceSpec,
   type WorkloadSpec,
 } from "./spec.ts";
+import { packed } from "../packed.ts";
 import { sharedText } from "../shared-text.ts";
 import { Readers, type Touched } from "../touched.ts";
 import { Workloads } from "./workloads.ts";
@@ -111,6 +112,7 @@ export class LoadBalancer {
   readonly #redirects = new Map<string, RedirectSpec>();
   readonly #workloads = new Workloads();
 
+  /** Those of host ports and redirects: what a spec says is made of it when it is asked for. */
   readonly #services = new Map<string, Service>();
   /** Services that have health check ports. */
   readonly #checked = new Set<string>();
@@ -165,8 +167,12 @@ export class LoadBalancer {
   }
 
   #publish(key: string, spec: ServiceSpec | null): void {
-    const here = spec !== null && spec.type !== "ExternalName" && isExposedOn(spec, this.#node);
+    const here = spec !== null && this.#isServed(spec);
     this.#claim(key, here ? serviceOf(spec) : null, here ? frontendsOf(spec, this.config) : []);
+  }
+
+  #isServed(spec: ServiceSpec): boolean {
+    return spec.type !== "ExternalName" && isExposedOn(spec, this.#node);
   }
 
   setEndpointSlice(spec: EndpointSliceSpec): void {
@@ -286,7 +292,7 @@ export class LoadBalancer {
   // ---- what follows from them ----
 
   #claim(name: string, service: Service | null, wanted: readonly FrontendParams[]): void {
-    if (service) this.#services.set(name, service);
+    if (service && !this.#specs.has(name)) this.#services.set(name, service);
     else this.#services.delete(name);
     if (service?.externalLocal && service.healthCheckNodePort !== 0) this.#checked.add(name);
     else this.#checked.delete(name);
@@ -296,8 +302,8 @@ export class LoadBalancer {
 
   #setInstances(service: string, source: string, instances: readonly Instance[]): void {
     const others = (this.#sources.get(service) ?? []).filter((each) => each.source !== source);
-    const sources = instances.length > 0 ? [...others, { source, instances }] : others;
-    if (sources.length > 0) this.#sources.set(service, sources);
+    if (instances.length > 0) others.push({ source, instances });
+    if (others.length > 0) this.#sources.set(service, packed(others));
     else this.#sources.delete(service);
     this.#merged.delete(service);
     this.#dirtyServices.add(service);
@@ -407,15 +413,17 @@ export class LoadBalancer {
   #refresh(key: string): void {
     const params = this.#claims.holder(key);
     for (const name of [this.#frontends.get(key)?.service, params?.service]) if (name) this.#concerned.add(name);
-    const service = params && this.#services.get(params.service);
+    const service = params && this.service(params.service);
     if (!params || !service) {
       this.#frontends.delete(key);
       return;
     }
     const redirectTo = this.#redirectOf(params);
-    const backends = selectBackends(this.#mergedOf(redirectTo ?? params.service), {
+    const instances = this.#mergedOf(redirectTo ?? params.service);
+    const selected = selectBackends(instances, {
       ...{ params, service, redirected: redirectTo !== null, node: this.#node, config: this.config },
     });
+    const backends = selected === instances ? instances : packed(selected);
     const { address, port, protocol, service: name, scope, type, portName, servicePort } = params;
     // prettier-ignore
     const frontend = { address, port, protocol, service: name, scope, type, portName, servicePort, key, redirectTo, backends };
@@ -454,7 +462,7 @@ export class LoadBalancer {
 
   #place(change: ChangeBuilder, key: string): void {
     const frontend = this.#frontends.get(key);
-    const service = frontend && this.#services.get(frontend.service);
+    const service = frontend && this.service(frontend.service);
     if (!frontend || !service) return;
     this.#errors.delete(key);
     for (const [at, address] of this.#placesOf(frontend)) {
@@ -514,11 +522,14 @@ export class LoadBalancer {
   // ---- tables ----
 
   services(): Service[] {
-    return [...this.#services.values()].sort((a, b) => compareText(a.name, b.name));
+    const specs = [...this.#specs.values()].filter((spec) => this.#isServed(spec));
+    return [...this.#services.values(), ...specs.map(serviceOf)].sort((a, b) => compareText(a.name, b.name));
   }
 
   service(name: string): Service | null {
-    return this.#services.get(name) ?? null;
+    const spec = this.#specs.get(name);
+    if (!spec) return this.#services.get(name) ?? null;
+    return this.#isServed(spec) ? serviceOf(spec) : null;
   }
 
   specs(): ServiceSpec[] {
@@ -564,7 +575,7 @@ export class LoadBalancer {
 
   /** Ports at which the node tells whether it has backends of a service whose policy for traffic from outside is Local; how many are active. */
   healthChecks(): HealthCheck[] {
-    const services = [...this.#checked].sort(compareText).flatMap((name) => this.#services.get(name) ?? []);
+    const services = [...this.#checked].sort(compareText).flatMap((name) => this.service(name) ?? []);
     return services.map(({ name, healthCheckNodePort: port }) => {
       const active = this.instancesOf(name).filter((each) => each.state === "active" && isHere(each, this.#node));
       return { service: name, port, localEndpoints: new Set(active.map(({ address }) => hostKey(address))).size };

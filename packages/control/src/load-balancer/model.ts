@@ -24,7 +24,7 @@ export interface Service {
   readonly name: string;
   readonly source: "k8s" | "skep";
   readonly created: string;
-  readonly portNames: readonly (readonly [name: string, port: number])[];
+  readonly portNames: readonly { readonly name: string; readonly port: number }[];
   readonly externalLocal: boolean;
   readonly internalLocal: boolean;
   /** Seconds; 0: none. */

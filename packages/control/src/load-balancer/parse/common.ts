@@ -12,6 +12,7 @@ import {
   Reader,
   type SourceNode,
 } from "@skep/policy";
+import { packed } from "../../packed.ts";
 
 /** `spec` is null after an error. */
 export type DocumentParser<S> = (
@@ -46,19 +47,11 @@ export function readAddress(reader: Reader, field: Field): Address | null {
   if (text === null || text === "") return null;
   const address = parseAddress(text);
   if (!address) reader.report("SKEP6013", field, `${JSON.stringify(text)} is no IP address`);
-  return address;
+  return address && packAddress(address);
 }
 
 export function readAddresses(reader: Reader, fields: readonly Field[] | null): readonly Address[] {
-  const addresses = (fields ?? []).flatMap((field) => readAddress(reader, field) ?? []);
-  return packed(addresses.map(packAddress));
-}
-
-const NOTHING: readonly never[] = [];
-
-/** The same list without the room that it grew by; there are many of a few elements. */
-export function packed<T>(list: readonly T[]): readonly T[] {
-  return list.length === 0 ? NOTHING : list.slice();
+  return packed((fields ?? []).flatMap((field) => readAddress(reader, field) ?? []));
 }
 
 /** IANA service names (RFC 6335), as Kubernetes has them. */

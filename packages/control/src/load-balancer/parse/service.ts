@@ -22,13 +22,13 @@ import {
   protocolName,
   type Reader,
 } from "@skep/policy";
+import { packed } from "../../packed.ts";
 import type { ServicePort, ServiceSpec } from "../spec.ts";
 import { readServiceAnnotations } from "./annotations.ts";
 import {
   documentParser,
   documentRoot,
   looseFields,
-  packed,
   readAddress,
   readAddresses,
   readPortName,
@@ -64,6 +64,7 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
   refuseSpecial(reader, spec);
   const type = spec.get("type");
   const internalLocal = readPolicy(reader, spec, "internalTrafficPolicy");
+  const { clusterIps, headless } = readClusterIps(reader, spec, metadata);
   return {
     namespace: metadata.namespace,
     name: metadata.name,
@@ -71,7 +72,8 @@ function readService(reader: Reader, document: ForeignDocument, file: string): S
     created: textAt(document.node, "metadata", "creationTimestamp"),
     type: (type && reader.oneOf(type, TYPES)) ?? "ClusterIP",
     exposed: annotations.exposed,
-    ...readClusterIps(reader, spec, metadata),
+    clusterIps,
+    headless,
     families: packed(readFamilies(reader, spec)),
     selector: readTexts(reader, spec.get("selector")),
     ports: packed(readPorts(reader, spec.list("ports") ?? [])),
