@@ -22,6 +22,8 @@ const NOTHING: Scale = { services: 0, identities: 0, endpoints: 0 };
 const START_MS = 600_000;
 /** Between two changes: a service's backends, a service that comes and goes. */
 const CHANGE_MS = 500;
+/** Until what a load or changes have left behind is given back, which is done once a minute at most. */
+const REST_MS = 70_000;
 const MIB = 1 << 20;
 /** Of /proc/PID/stat, in a second. */
 const TICKS = 100;
@@ -128,8 +130,8 @@ async function end({ child }: Agent): Promise<void> {
   await gone;
 }
 
-function tell(name: string, skep: number): void {
-  print({ bench: "memory", case: name, unit: "MiB", skep, peer: null, peerName: null });
+function tell(name: string, skep: number, unit = "MiB"): void {
+  print({ bench: "memory", case: name, unit, skep, peer: null, peerName: null });
 }
 
 async function measure(folder: string, scale: Scale, name: string): Promise<void> {
@@ -145,15 +147,21 @@ async function measure(folder: string, scale: Scale, name: string): Promise<void
       const started = memoryOf(agent);
       tell(`${name}: ready`, started.now);
       tell(`${name}: the most until then`, started.most);
-      if (scale.endpoints === 0) return;
-      processes = await addEndpoints(agent, scale.endpoints);
-      tell(`${name}: with its endpoints`, memoryOf(agent).now);
-      await sleep(10_000);
-      tell(`${name}: ten seconds later`, memoryOf(agent).now);
+      if (scale.endpoints > 0) {
+        processes = await addEndpoints(agent, scale.endpoints);
+        tell(`${name}: with its endpoints`, memoryOf(agent).now);
+      }
+      await sleep(REST_MS);
+      tell(`${name}: a minute later`, memoryOf(agent).now);
+      if (scale.services === 0) return;
+      const before = cpuOf(agent);
       const changes = await changeFor(agent, scale, performance.now() + minutes * 60_000);
-      await sleep(10_000);
+      await sleep(5000);
+      tell(`${name}: after ${minutes} minutes and ${changes} changes`, memoryOf(agent).now);
+      tell(`${name}: of the processor for each change`, ((cpuOf(agent) - before) / changes) * 1000, "ms");
+      await sleep(REST_MS);
       const last = memoryOf(agent);
-      tell(`${name}: after ${minutes} minutes and ${changes} changes`, last.now);
+      tell(`${name}: a minute after them`, last.now);
       tell(`${name}: the most of all`, last.most);
     } finally {
       if (process.env["HOLD"] && scale.services > 0) await sleep(Number(process.env["HOLD"]) * 1000);

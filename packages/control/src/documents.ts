@@ -4,6 +4,7 @@
  */
 import { type Diagnostic, hasErrors, type PolicyDocument, type Span } from "@skep/policy";
 import type { EgressPolicySpec } from "./egress/parse.ts";
+import type { FileParts } from "./file-parts.ts";
 import {
   type FileContent,
   identified,
@@ -11,21 +12,25 @@ import {
   movedTogether,
   NO_CONTENT,
   placeKey,
-  type ReadContent,
-  readFile,
+  readChanged,
+  readWhole,
+  type TakenFile,
 } from "./files.ts";
-import { givenTwice } from "./folder-objects.ts";
+import { type FolderKey, type FolderObject, givenTwice } from "./folder-objects.ts";
 import type { ClusterObjects } from "./nodes.ts";
 
 /** Of one file, or of several in one step. */
 export interface FileChange {
   readonly before: FileContent;
-  readonly after: ReadContent;
+  readonly after: FileContent;
+  /** Objects of it that may be otherwise than they were. */
+  readonly put: readonly FolderObject[];
 }
 
 export class Documents {
   readonly #options: { readonly localCluster?: string };
   readonly #files = new Map<string, FileContent>();
+  readonly #parts = new Map<string, FileParts>();
   /** Where each object stands, by kind and name: no two files have the same. */
   readonly #places = new Map<string, Span>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
@@ -34,15 +39,22 @@ export class Documents {
     this.#options = options;
   }
 
-  /** All or nothing: a file with an error leaves what it said before in force, and `change` is null. */
+  /**
+   * All or nothing: a file with an error leaves what it said before in force, and `change` is null. `mayKeep`: the object is as it was put last
+   * while its text is the same.
+   */
   read(
     file: string,
     text: string,
+    mayKeep: (object: FolderKey) => boolean,
   ): { readonly change: FileChange | null; readonly diagnostics: readonly Diagnostic[] } {
-    const { content, diagnostics } = readFile(file, text, this.#options);
-    diagnostics.push(...this.#givenTwice(file, content));
-    this.#note(file, diagnostics);
-    return { change: hasErrors(diagnostics) ? null : this.#takeOver([{ file, content }]), diagnostics };
+    const [parts, objects] = [this.#parts.get(file), this.#files.get(file)?.objects];
+    const changed =
+      parts && objects ? readChanged({ file, text, options: this.#options }, { parts, objects }, mayKeep) : null;
+    const { diagnostics, ...taken } = changed ? { ...changed, diagnostics: [] } : readWhole(file, text, this.#options);
+    const told = [...diagnostics, ...this.#givenTwice(file, taken.content)];
+    this.#note(file, told);
+    return { change: hasErrors(told) ? null : this.#takeOver([taken]), diagnostics: told };
   }
 
   /** Of files that refuse each other one by one those that do not when all are taken over in one step, each with what it is told. */
@@ -50,7 +62,7 @@ export class Documents {
     readonly change: FileChange | null;
     readonly taken: Map<string, readonly Diagnostic[]>;
   } {
-    const read = files.map(([file, text]) => ({ file, ...readFile(file, text, this.#options) }));
+    const read = files.map(([file, text]) => readWhole(file, text, this.#options));
     const moved = movedTogether(
       read.filter(({ diagnostics }) => !hasErrors(diagnostics)),
       (key) => this.#places.get(key)?.file,
@@ -66,13 +78,15 @@ export class Documents {
   }
 
   /** In one step: what leaves one file and comes into another stays. */
-  #takeOver(files: readonly { readonly file: string; readonly content: ReadContent }[]): FileChange {
+  #takeOver(files: readonly TakenFile[]): FileChange {
     const before = files.map(({ file }) => this.#files.get(file) ?? NO_CONTENT);
-    for (const { file, content } of files) {
-      const objects = content.objects.map(({ kind, key, span }) => ({ kind, key, span }));
-      this.#files.set(file, { ...content, objects });
+    for (const { file, content, parts } of files) {
+      this.#files.set(file, content);
+      if (parts) this.#parts.set(file, parts);
+      else this.#parts.delete(file);
     }
-    return this.#placed({ before: joinContents(before), after: joinContents(files.map(({ content }) => content)) });
+    const after = joinContents(files.map(({ content }) => content));
+    return this.#placed({ before: joinContents(before), after, put: files.flatMap(({ put }) => put) });
   }
 
   /** Null where nothing was read of it. */
@@ -81,7 +95,8 @@ export class Documents {
     const before = this.#files.get(file);
     if (!before) return null;
     this.#files.delete(file);
-    return this.#placed({ before, after: NO_CONTENT });
+    this.#parts.delete(file);
+    return this.#placed({ before, after: NO_CONTENT, put: [] });
   }
 
   #givenTwice(file: string, content: FileContent): Diagnostic[] {
@@ -96,6 +111,11 @@ export class Documents {
     for (const object of identified(change.before)) this.#places.delete(placeKey(object));
     for (const object of identified(change.after)) this.#places.set(placeKey(object), object.span);
     return change;
+  }
+
+  /** Null where there is no such object. */
+  placeOf(kind: string, key: string): Span | null {
+    return this.#places.get(placeKey({ kind, key })) ?? null;
   }
 
   /** Errors and warnings of all files. */

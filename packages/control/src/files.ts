@@ -2,8 +2,9 @@
  * @module
  * Files of the watched folder: what each says, and which of them can be taken over only together.
  */
-import { type Diagnostic, parseDocuments, type PolicyDocument, type Span } from "@skep/policy";
+import { type Diagnostic, parseDocuments, type ParseOptions, type PolicyDocument, type Span } from "@skep/policy";
 import type { EgressPolicySpec } from "./egress/parse.ts";
+import { FileParts, type KnownPart, markOf, type Part, splitDocuments } from "./file-parts.ts";
 import { type FolderKey, type FolderObject, readObjects } from "./folder-objects.ts";
 import { sharedText } from "./shared-text.ts";
 import { CLUSTER_KINDS, type ClusterObjects, joinObjects, NO_OBJECTS, parseClusterObject } from "./nodes.ts";
@@ -19,11 +20,13 @@ export type ReadContent = Omit<FileContent, "objects"> & { readonly objects: rea
 
 export const NO_CONTENT: ReadContent = { policies: [], objects: [], cluster: NO_OBJECTS, egress: [] };
 
-/** `localCluster`: the cluster that the entity `cluster` means. */
+/** `localCluster`: the cluster that the entity `cluster` means. `place`: where the text stands in its file; default it is the whole. */
+export type ReadOptions = Pick<ParseOptions, "localCluster" | "place">;
+
 export function readFile(
   file: string,
   text: string,
-  options: { readonly localCluster?: string } = {},
+  options: ReadOptions = {},
 ): { content: ReadContent; diagnostics: Diagnostic[] } {
   const parsed = parseDocuments(file, text, options);
   const isCluster = ({ kind }: { kind: string }): boolean => CLUSTER_KINDS.has(kind);
@@ -39,13 +42,99 @@ export function readFile(
   };
 }
 
+/** A file as it was read, and what of it is to be put into the tables. */
+export interface TakenFile {
+  readonly file: string;
+  readonly content: FileContent;
+  readonly put: readonly FolderObject[];
+  /** For the next time; null: then all is read again. */
+  readonly parts: FileParts | null;
+}
+
+export const keyOf = ({ kind, key, span }: FolderKey): FolderKey => ({ kind, key, span });
+
+/** What a file says, read as a whole. */
+export function readWhole(
+  file: string,
+  text: string,
+  options: ReadOptions,
+): TakenFile & { readonly diagnostics: Diagnostic[] } {
+  const { content, diagnostics } = readFile(file, text, options);
+  const parts = diagnostics.length === 0 && hasObjectsAlone(content) ? partsOf(text, content.objects) : null;
+  return {
+    file,
+    content: { ...content, objects: content.objects.map(keyOf) },
+    put: content.objects,
+    parts,
+    diagnostics,
+  };
+}
+
+/** What stands in it beside objects depends on all of the file. */
+function hasObjectsAlone({ policies, cluster, egress }: FileContent): boolean {
+  return policies.length === 0 && cluster === NO_OBJECTS && egress.length === 0;
+}
+
+function partsOf(text: string, objects: readonly FolderKey[]): FileParts | null {
+  const parts = splitDocuments(text);
+  if (!parts) return null;
+  const ends = parts.map((part) => part.offset + part.text.length);
+  let at = 0;
+  const counts = ends.map((end) => {
+    const before = at;
+    while (at < objects.length && (objects[at]?.span.offset ?? 0) < end) at += 1;
+    return at - before;
+  });
+  return at === objects.length ? new FileParts(parts, counts) : null;
+}
+
+/**
+ * A file that has changed, by its parts: those whose text is as before are not read again where `mayKeep` allows it. Null where that does not
+ * do: something is wrong in it, or it has more than objects now.
+ */
+export function readChanged(
+  { file, text, options }: { readonly file: string; readonly text: string; readonly options: ReadOptions },
+  before: { readonly parts: FileParts; readonly objects: readonly FolderKey[] },
+  mayKeep: (object: FolderKey) => boolean,
+): TakenFile | null {
+  const parts = splitDocuments(text);
+  if (!parts) return null;
+  const known = before.parts.known();
+  const objects: FolderKey[] = [];
+  const put: FolderObject[] = [];
+  const counts: number[] = [];
+  for (const part of parts) {
+    const was = known.get(markOf(part.text));
+    const own = was && before.objects.slice(was.first, was.first + was.count);
+    if (was && own?.every(mayKeep)) {
+      objects.push(...own.map((object) => moved(object, was, part)));
+      counts.push(own.length);
+      continue;
+    }
+    const { content, diagnostics } = readFile(file, part.text, { ...options, place: part });
+    if (diagnostics.length > 0 || !hasObjectsAlone(content)) return null;
+    objects.push(...content.objects.map(keyOf));
+    put.push(...content.objects);
+    counts.push(content.objects.length);
+  }
+  // Of two of one name the whole tells where both are.
+  if (new Set(objects.map(({ kind, key }) => `${kind} ${key}`)).size < objects.length) return null;
+  return { file, content: { ...NO_CONTENT, objects }, put, parts: new FileParts(parts, counts) };
+}
+
+function moved(object: FolderKey, from: KnownPart, to: Part): FolderKey {
+  if (from.offset === to.offset && from.line === to.line) return object;
+  const { kind, key, span } = object;
+  const { file, line, column, offset, length } = span;
+  const [lines, units] = [to.line - from.line, to.offset - from.offset];
+  return { kind, key, span: { file, line: line + lines, column, offset: offset + units, length } };
+}
+
 function egressOf(objects: readonly FolderObject[]): EgressPolicySpec[] {
   return objects.flatMap((object) => (object.kind === "CiliumEgressGatewayPolicy" ? [object.spec] : []));
 }
 
 /** Of several files as of one. */
-export function joinContents(contents: readonly ReadContent[]): ReadContent;
-export function joinContents(contents: readonly FileContent[]): FileContent;
 export function joinContents(contents: readonly FileContent[]): FileContent {
   const [first, ...rest] = contents;
   if (first && rest.length === 0) return first;

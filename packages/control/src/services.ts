@@ -3,7 +3,7 @@
  * The world's services: objects of the folder and workloads into the load balancer, with the addresses and ports that are given here.
  */
 import { type Address, formatAddress, hostPrefix, isLinkLocal, isLoopback, type Prefix } from "@skep/net";
-import { type Diagnostic, equalTo, labelSelector, type ServicePeers } from "@skep/policy";
+import { type Diagnostic, equalTo, labelSelector, type ServicePeers, type Span } from "@skep/policy";
 import { AddressPool } from "./addresses.ts";
 import { type FolderKey, type FolderObject, putObject, takeObject } from "./folder-objects.ts";
 import { Allocations, type AllocationsSnapshot } from "./load-balancer/allocations.ts";
@@ -78,6 +78,13 @@ export class Services {
         message: `Service ${object.key} is not served: ${error.message}`,
       });
     }
+  }
+
+  /** Whether an object whose text is the same is as it was put, wherever it stands in its file now. */
+  mayKeep({ kind, key }: FolderKey): boolean {
+    if (kind === "EndpointSlice") return true;
+    // What did not get what it asks for asks again, and pools tell where the services stand that have their addresses.
+    return kind === "Service" && !this.#problems.has(key) && !this.#allocations.isShort(key) && !this.#pools.holds(key);
   }
 
   take(object: FolderKey): void {
@@ -247,12 +254,11 @@ export class Services {
     return places.map((place) => ({ ...row, ...place }));
   }
 
-  /** Addresses that two services claim, and services that could not be given what they ask for. */
-  problems(): Diagnostic[] {
+  /** Addresses that two services claim, and services that could not be given what they ask for. `spanOf`: where a service stands now. */
+  problems(spanOf: (service: string) => Span | null): Diagnostic[] {
     this.#settleAddresses();
-    const spans = new Map(this.specs().map((spec) => [`${spec.namespace}/${spec.name}`, spec.span]));
     const conflicts = this.balancer.conflicts().map(({ lost, holder }): Diagnostic => {
-      const [span, other] = [spans.get(lost.service), spans.get(holder.service)];
+      const [span, other] = [spanOf(lost.service), spanOf(holder.service)];
       return {
         ...{ code: "SKEP6034", severity: "error" },
         message: `${lost.service} is not served at ${addressText(lost, lost.scope)}: ${holder.service} is older and has it`,

@@ -150,7 +150,7 @@ export class World {
 
   /** All or nothing: a file with an error leaves what it said before in force. */
   applyFile(file: string, text: string): { changed: boolean; diagnostics: readonly Diagnostic[] } {
-    const { change, diagnostics } = this.#documents.read(file, text);
+    const { change, diagnostics } = this.#documents.read(file, text, (object) => this.#services.mayKeep(object));
     if (change) this.#documentsChanged(change);
     return { changed: change !== null, diagnostics };
   }
@@ -170,7 +170,7 @@ export class World {
     if (change) this.#documentsChanged(change);
   }
 
-  #documentsChanged({ before, after }: FileChange): void {
+  #documentsChanged({ before, after, put }: FileChange): void {
     if (after.policies.length > 0 || before.policies.length > 0) {
       this.#policy.setDocuments(this.#documents.policiesInOrder());
       this.#prefixesTouched = true;
@@ -181,14 +181,14 @@ export class World {
       this.#identitiesTouched.addAll();
       this.#ipcache.forget();
     }
-    this.#objectsChanged(before.objects, after.objects);
+    this.#objectsChanged(before.objects, after.objects, put);
     this.#revision += 1;
   }
 
-  #objectsChanged(before: readonly FolderKey[], after: readonly FolderObject[]): void {
+  #objectsChanged(before: readonly FolderKey[], after: readonly FolderKey[], put: readonly FolderObject[]): void {
     const kept = new Set(after.map(({ kind, key }) => `${kind}/${key}`));
     for (const object of before) if (!kept.has(`${object.kind}/${object.key}`)) this.#services.take(object);
-    for (const object of after) this.#services.put(object);
+    for (const object of put) this.#services.put(object);
     const { changed, gone } = this.#services.changedPeers();
     if (changed.length + gone.length === 0) return;
     this.#policy.changeServices(changed, gone);
@@ -595,8 +595,9 @@ export class World {
   /** What keeps policies and services from being in force as they are written. */
   problems(): Diagnostic[] {
     const policies = this.#policy.problems(this.endpoints().map((endpoint) => this.#subjectOf(endpoint)));
+    const services = this.#services.problems((key) => this.#documents.placeOf("Service", key));
     const egress = egressProblems(this.#documents.egress(), this.egress(), this.#options.egressGateway ?? false);
-    return [...policies, ...this.#services.problems(), ...egress];
+    return [...policies, ...services, ...egress];
   }
 
   /** The rules behind a policy entry. */

@@ -6,7 +6,7 @@ export * from "./identity.ts";
 export * from "./rule.ts";
 export * from "./source/node.ts";
 export * from "./source/reader.ts";
-export { parseYaml, type YamlDocument } from "./source/yaml.ts";
+export { parseYaml, type TextPlace, type YamlDocument } from "./source/yaml.ts";
 export * from "./parse/documents.ts";
 export type { ParseOptions } from "./parse/options.ts";
 export { parseMetadata, type Metadata } from "./parse/metadata.ts";

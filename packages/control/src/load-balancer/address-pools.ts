@@ -106,6 +106,11 @@ export class AddressPools {
     this.changes.note(key, texts.length > 0 ? texts : null);
   }
 
+  /** Whether the service is one that gets addresses of pools. */
+  holds(key: string): boolean {
+    return this.#holders.has(key);
+  }
+
   #becomeStale(which: "all" | "without"): void {
     if (this.#stale !== "all") this.#stale = which;
   }

@@ -27,6 +27,8 @@ export class Allocations {
   /** Addresses given, by service; those of the pool that services name themselves are taken too. */
   readonly #given = new Map<string, Address>();
   readonly #claimed = new Map<string, readonly Address[]>();
+  /** Services that name an address of the pool which another has. */
+  readonly #short = new Set<string>();
   /** By service, then by `port/protocol`. */
   readonly #nodePorts = new Map<string, Map<string, number>>();
   readonly #portUsers = new Map<string, Set<string>>();
@@ -50,7 +52,13 @@ export class Allocations {
     this.#giveBack(key);
     for (const address of this.#claimed.get(key) ?? []) this.#pool.release(address);
     this.#claimed.delete(key);
+    this.#short.delete(key);
     for (const name of this.#nodePorts.get(key)?.keys() ?? []) this.#freePort(key, name);
+  }
+
+  /** An address that it names was another's when it was completed. */
+  isShort(key: string): boolean {
+    return this.#short.has(key);
   }
 
   #clusterIps(spec: ServiceSpec): readonly Address[] {
@@ -78,7 +86,10 @@ export class Allocations {
 
   #claim(key: string, addresses: readonly Address[]): void {
     for (const address of this.#claimed.get(key) ?? []) this.#pool.release(address);
-    const own = addresses.filter((address) => this.#isFree(address));
+    const inside = addresses.filter((address) => prefixContains(this.#pool.prefix, address));
+    const own = inside.filter((address) => !this.#pool.isUsed(address));
+    if (own.length < inside.length) this.#short.add(key);
+    else this.#short.delete(key);
     for (const address of own) this.#pool.claim(address);
     if (own.length > 0) this.#claimed.set(key, own.length === addresses.length ? addresses : own);
     else this.#claimed.delete(key);

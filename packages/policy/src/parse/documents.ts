@@ -39,7 +39,7 @@ const kinds: Readonly<Record<string, { readonly group: string; readonly parse: K
  * the diagnostics, which have positions.
  */
 export function parseDocuments(file: string, text: string, options: ParseOptions = {}): ParsedFile {
-  const { documents, diagnostics } = parseYaml(file, text);
+  const { documents, diagnostics } = parseYaml(file, text, options.place);
   const result: ParsedFile = { documents: [], foreign: [], diagnostics: [...diagnostics] };
   const settings = parseSettings(options);
   for (const { root, text: source } of documents) parseObject(result, { root, text: source, path: "" }, settings);

@@ -1,4 +1,8 @@
+import type { TextPlace } from "../source/yaml.ts";
+
 export interface ParseOptions {
+  /** Where the text begins in its file. Default: it is the whole file. */
+  readonly place?: TextPlace;
   /** Namespace of objects that name none. Default `default`. */
   readonly defaultNamespace?: string;
   /** Selectors of endpoints that name no cluster select this one alone; null (default): any cluster. */
@@ -11,7 +15,7 @@ export interface ParseOptions {
   readonly extendedProtocols?: boolean;
 }
 
-export type ParseSettings = Required<ParseOptions>;
+export type ParseSettings = Required<Omit<ParseOptions, "place">>;
 
 export function parseSettings(options: ParseOptions): ParseSettings {
   return {

@@ -11,22 +11,35 @@ export interface YamlDocument {
 /** Aliases may stand for large trees: what a file may expand to. */
 const MAX_NODES = 200_000;
 
-/** Reads all documents of a file; empty ones are left out. Those with a syntax error are reported and left out. */
-export function parseYaml(file: string, text: string): { documents: YamlDocument[]; diagnostics: Diagnostic[] } {
+/** Where a text begins in its file: how many lines and UTF-16 units stand before it. It begins a line. */
+export interface TextPlace {
+  readonly line: number;
+  readonly offset: number;
+}
+
+const START: TextPlace = { line: 0, offset: 0 };
+
+/** Reads all documents of a file, or of the part at `place`; empty ones are left out. Those with a syntax error are reported and left out. */
+export function parseYaml(
+  file: string,
+  text: string,
+  place: TextPlace = START,
+): { documents: YamlDocument[]; diagnostics: Diagnostic[] } {
   const lines = new LineCounter();
   const documents: YamlDocument[] = [];
   const diagnostics: Diagnostic[] = [];
   const texts = new Texts();
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
   for (const document of "empty" in parsed ? [] : parsed) {
-    const reader = new TreeReader({ file, lines, document, texts });
+    const spanOf = (range: Range): Span => spanAt({ file, place, lines }, range);
+    const reader = new TreeReader({ spanOf, document, texts });
     const root = document.errors.length === 0 && document.contents ? reader.convert(document.contents, []) : null;
     for (const error of document.errors)
       diagnostics.push({
         code: "SKEP6001",
         severity: "error",
         message: firstLine(error.message),
-        span: spanOf(file, lines, error.pos),
+        span: spanOf(error.pos),
       });
     diagnostics.push(...reader.diagnostics);
     if (root === null || reader.diagnostics.length > 0) continue;
@@ -45,9 +58,21 @@ function firstLine(message: string): string {
   return message.split("\n")[0] ?? message;
 }
 
-function spanOf(file: string, lines: LineCounter, [start, end]: readonly [number, number, ...number[]]): Span {
+type Range = readonly [start: number, end: number, ...rest: number[]];
+
+function spanAt(
+  { file, place, lines }: { readonly file: string; readonly place: TextPlace; readonly lines: LineCounter },
+  [start, end]: Range,
+): Span {
   const { line, col } = lines.linePos(start);
-  return { file, line: Math.max(1, line), column: Math.max(1, col), offset: start, length: Math.max(0, end - start) };
+  // Each by name: there are very many, and what is spread into takes more room.
+  return {
+    file,
+    line: place.line + Math.max(1, line),
+    column: Math.max(1, col),
+    offset: place.offset + start,
+    length: Math.max(0, end - start),
+  };
 }
 
 /** The texts of a file, each once and apart from the file: a part that V8 cuts out of a large text keeps the whole of it. */
@@ -68,15 +93,13 @@ const SHORT = 13;
 
 class TreeReader {
   readonly diagnostics: Diagnostic[] = [];
-  private readonly file: string;
-  private readonly lines: LineCounter;
+  private readonly spanOf: (range: Range) => Span;
   private readonly document: Document.Parsed;
   private readonly texts: Texts;
   private nodes = 0;
 
-  constructor(of: { file: string; lines: LineCounter; document: Document.Parsed; texts: Texts }) {
-    this.file = of.file;
-    this.lines = of.lines;
+  constructor(of: { spanOf: (range: Range) => Span; document: Document.Parsed; texts: Texts }) {
+    this.spanOf = of.spanOf;
     this.document = of.document;
     this.texts = of.texts;
   }
@@ -136,7 +159,7 @@ class TreeReader {
 
   private span(node: Node | null): Span {
     const range = node?.range;
-    return spanOf(this.file, this.lines, range ? [range[0], range[1]] : [0, 0]);
+    return this.spanOf(range ? [range[0], range[1]] : [0, 0]);
   }
 
   private scalar(value: unknown): string | number | boolean | null {
