@@ -27,7 +27,7 @@ import { errorText, type Logger } from "./log.ts";
 import { type AgentOptions, type EndpointStatus, RequestError } from "./options.ts";
 import { Memory } from "./memory.ts";
 import { Reconciler } from "./reconciler.ts";
-import { cidr, endpointOf, newRow, pick, recordOf, type Row } from "./records.ts";
+import { cidr, endpointOf, newRow, ownPrefixes, pick, recordOf, type Row } from "./records.ts";
 import { type EndpointRecord, type SettingsRecord, StateError, StateFolder } from "./state.ts";
 import { DeniedFile } from "./denied.ts";
 import { forwardPackets, outerDevices, ownInterfaces } from "./devices.ts";
@@ -95,9 +95,7 @@ export class Agent {
     this.#state = new StateFolder(options.state);
     this.#settings = this.#state.readSettings();
     this.world = new World({
-      podCidr: cidr(options.podCidr),
-      ...(options.podCidr6 === undefined ? {} : { podCidr6: cidr(options.podCidr6) }),
-      serviceCidr: cidr(options.serviceCidr),
+      ...ownPrefixes(options),
       policy: this.#policySettings(),
       nodeName: this.nodeName,
       clusterName: this.clusterName,

@@ -3,7 +3,16 @@
  * What the agent knows of an endpoint beside control: its record on disk, its state, which version of its policy is in force.
  */
 import type { Endpoint } from "@skep/control";
-import { formatAddress, formatMac, parseAddress, parseMac, parsePrefix, type Prefix } from "@skep/net";
+import {
+  formatAddress,
+  formatMac,
+  formatPrefix,
+  parseAddress,
+  parseMac,
+  parsePrefix,
+  prefixesOverlap,
+  type Prefix,
+} from "@skep/net";
 import { type EndpointRecord, StateError } from "./state.ts";
 import type { Wire } from "./wire.ts";
 
@@ -29,6 +38,29 @@ export function cidr(text: string): Prefix {
   const prefix = parsePrefix(text);
   if (!prefix) throw new RangeError(`${JSON.stringify(text)} is no prefix: write it as 10.244.0.0/24`);
   return prefix;
+}
+
+/** Whose addresses the agent gives. Throws RangeError for what is no prefix, of the wrong family, or has addresses of another. */
+export function ownPrefixes({
+  podCidr,
+  podCidr6,
+  serviceCidr,
+}: {
+  readonly podCidr: string;
+  readonly podCidr6?: string;
+  readonly serviceCidr: string;
+}): { readonly podCidr: Prefix; readonly podCidr6?: Prefix; readonly serviceCidr: Prefix } {
+  const [pods, services] = [cidr(podCidr), cidr(serviceCidr)];
+  const pods6 = podCidr6 === undefined ? null : cidr(podCidr6);
+  for (const [prefix, family] of [[pods, 4] as const, ...(pods6 ? [[pods6, 6] as const] : [])]) {
+    const text = formatPrefix(prefix);
+    if (prefix.address.family !== family) throw new RangeError(`${text} is no prefix of IPv${family}, for workloads`);
+    if (prefixesOverlap(prefix, services))
+      throw new RangeError(
+        `${formatPrefix(services)}, for services, and ${text}, for workloads, have addresses in common`,
+      );
+  }
+  return { podCidr: pods, ...(pods6 ? { podCidr6: pods6 } : {}), serviceCidr: services };
 }
 
 export function pick({
