@@ -3,6 +3,8 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** Lines so far. */
+  readonly counts?: Readonly<Record<"warning" | "error", number>>;
 }
 
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | null>>;
@@ -23,10 +25,18 @@ export function createLogger(options: LoggerOptions): Logger {
         : textLine({ time, level, message, fields }),
     );
   };
+  const counts = { warning: 0, error: 0 };
   return {
     info: (message, fields) => log("info", message, fields),
-    warn: (message, fields) => log("warn", message, fields),
-    error: (message, fields) => log("error", message, fields),
+    warn: (message, fields) => {
+      counts.warning += 1;
+      log("warn", message, fields);
+    },
+    error: (message, fields) => {
+      counts.error += 1;
+      log("error", message, fields);
+    },
+    counts,
   };
 }
 

@@ -110,6 +110,20 @@ function stateMetrics(registry: Registry, agent: Agent, version: string): void {
   gauge("endpoint_state", "Count of all endpoints, by state", ["endpoint_state"], (to) => {
     for (const [state, n] of count(agent.endpoints(), (each) => each.state)) to.set({ endpoint_state: state }, n);
   });
+  const families = [
+    ["ipv4", agent.world.pods],
+    ["ipv6", agent.world.pods6],
+  ] as const;
+  gauge("ip_addresses", "Number of allocated IP addresses", ["family"], (to) => {
+    for (const [family, pool] of families) if (pool) to.set({ family }, pool.used);
+  });
+  gauge("ipam_capacity", "Total number of IPs in the IPAM pool labeled by family", ["family"], (to) => {
+    for (const [family, pool] of families) if (pool) to.set({ family }, Number(pool.capacity));
+  });
+  gauge("errors_warnings_total", "Number of total errors in the agent", ["level", "subsystem"], (to) => {
+    const { counts } = agent.options.log;
+    for (const [level, n] of Object.entries(counts ?? {})) to.set({ level, subsystem: "agent" }, n);
+  });
   gauge("policy", "Number of policies currently loaded", [], (to) => to.set({}, agent.world.documents().length));
   gauge("policy_max_revision", "Highest policy revision number in the agent", [], (to) =>
     to.set({}, agent.world.revision),
@@ -233,7 +247,7 @@ export async function serveMetrics(
 ): Promise<RunningMetrics> {
   const { host, port } = parseListen(options.listen);
   const server = http.createServer((request, response) => {
-    if (request.method !== "GET" || request.url !== "/metrics") {
+    if (request.method !== "GET" || request.url?.replace(/\?.*/s, "") !== "/metrics") {
       response.writeHead(request.method === "GET" ? 404 : 405).end("metrics are at /metrics\n");
       return;
     }

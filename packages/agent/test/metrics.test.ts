@@ -99,6 +99,9 @@ describe("metrics of an agent", () => {
       "cilium_endpoint 2",
       'cilium_endpoint_state{endpoint_state="ready"} 2',
       "cilium_policy 1",
+      'cilium_ip_addresses{family="ipv4"} 2',
+      'cilium_ipam_capacity{family="ipv4"} 65533',
+      'cilium_errors_warnings_total{level="error",subsystem="agent"} 0',
       'cilium_policy_endpoint_enforcement_status{enforcement="ingress"} 1',
       'cilium_policy_endpoint_enforcement_status{enforcement="none"} 1',
       'cilium_drop_count_total{reason="Policy denied",direction="INGRESS"} 1',
@@ -107,6 +110,7 @@ describe("metrics of an agent", () => {
     ])
       expect(text).toContain(`${line}\n`);
     expect(text).toMatch(/cilium_forward_count_total\{direction="EGRESS"\} [1-9]/);
+    expect((await fetch(`http://${metrics ?? ""}/metrics?collect=all`)).status).toBe(200);
     expect((await fetch(`http://${metrics ?? ""}/other`)).status).toBe(404);
     expect((await fetch(`http://${metrics ?? ""}/metrics`, { method: "POST" })).status).toBe(405);
   });

@@ -42,6 +42,11 @@ export class AddressPool {
     this.#last = size - 2n;
   }
 
+  /** How many can be given. */
+  get capacity(): bigint {
+    return this.#last - 1n;
+  }
+
   allocate(): Address {
     const tries = BigInt(this.#used.size) + 1n;
     for (let tried = 0n; tried < tries; tried++) {
