@@ -3,15 +3,10 @@
  * What a name server answers a workload is told with its bytes, whatever their number.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DatapathEndpoint } from "../src/index.ts";
 import { ip } from "./addresses.ts";
-import { frame, HERE, hex, mac, network, PacketGround, payload, segment, type PacketMachine } from "./packet-ground.ts";
+import { client, up } from "./fixtures.ts";
+import { frame, hex, mac, network, PacketGround, payload, segment, type PacketMachine } from "./packet-ground.ts";
 
-const client: DatapathEndpoint = {
-  ...{ id: 11, identity: 1001, address: ip("10.9.0.2"), address6: ip("fd00::2") },
-  ...{ interfaceName: "one", interfaceIndex: HERE, mac: mac(1, 1), hostMac: mac(1, 2) },
-};
-const up = { source: mac(1, 1), destination: mac(1, 2) };
 const down = { source: mac(1, 2), destination: mac(1, 1) };
 const ENDS = { 4: ["10.9.0.2", "198.51.100.53"], 6: ["fd00::2", "2001:db8::53"] } as const;
 

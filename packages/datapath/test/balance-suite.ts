@@ -18,13 +18,13 @@ import { parseDocuments } from "@skep/policy";
 import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
+import { client, OK, REDIRECT, server, SHOT, up } from "./fixtures.ts";
 import {
   ELSEWHERE,
   FLAG,
   frame,
   HERE,
   hex,
-  mac,
   network,
   NUMBER,
   PacketGround,
@@ -37,17 +37,8 @@ import {
 } from "./packet-ground.ts";
 import { allRows, backend, serviceRows, type ServiceShape } from "./socket-suite.ts";
 
-const [OK, SHOT, REDIRECT] = [0, 2, 7];
-const [CLIENT, SERVER] = [11, 12];
-
-const client: DatapathEndpoint = {
-  ...{ id: CLIENT, identity: 1001, address: ip("10.9.0.2"), address6: ip("fd00::2") },
-  ...{ interfaceName: "one", interfaceIndex: HERE, mac: mac(1, 1), hostMac: mac(1, 2) },
-};
-const server: DatapathEndpoint = {
-  ...{ id: SERVER, identity: 1002, address: ip("10.9.0.3"), address6: ip("fd00::3") },
-  ...{ interfaceName: "two", interfaceIndex: ELSEWHERE, mac: mac(2, 1), hostMac: mac(2, 2) },
-};
+const CLIENT = client.id;
+const SERVER = server.id;
 
 const FAMILIES = {
   4: {
@@ -60,8 +51,7 @@ const FAMILIES = {
   },
 } as const;
 
-/** From the workload to its host, and into a workload. */
-const up: Hop = { source: mac(1, 1), destination: mac(1, 2) };
+/** Into a workload. */
 const into = ({ mac: destination, hostMac: source }: DatapathEndpoint): Hop => ({ source, destination });
 const toClient: Hop = into(client);
 

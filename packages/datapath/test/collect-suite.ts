@@ -10,13 +10,13 @@ import { NatEntry, NatKey } from "../src/bpf/nat-map.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import { flushTable, type TableUse } from "../src/index.ts";
 import { ip } from "./addresses.ts";
-import { ADDRESSES, client, reset, server } from "./drop-fixtures.ts";
+import { ADDRESSES, reset } from "./drop-fixtures.ts";
+import { client, server, up } from "./fixtures.ts";
 import {
   ELSEWHERE,
   FLAG,
   frame,
   HERE,
-  mac,
   network,
   PacketGround,
   segment,
@@ -27,7 +27,6 @@ import {
 
 const ROOM = 64;
 const [REPLY_SEEN, RST] = [1, 8];
-const up = { source: mac(1, 1), destination: mac(1, 2) };
 
 export function collectSuite(open: () => PacketMachine): void {
   let ground: PacketGround;

@@ -7,31 +7,12 @@ import type { GeneveOption, LayerSpec } from "@skep/net";
 import { Connection, ConnectionKey } from "../src/bpf/maps.bpf.ts";
 import { Device } from "../src/bpf/device.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
-import type { DatapathEndpoint, DatapathOptions } from "../src/index.ts";
+import type { DatapathOptions } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
-import {
-  ELSEWHERE,
-  everything,
-  frame,
-  HERE,
-  mac,
-  network,
-  payload,
-  segment,
-  type Hop,
-  type PacketGround,
-} from "./packet-ground.ts";
+import { client, inward, server, up } from "./fixtures.ts";
+import { everything, frame, HERE, network, payload, segment, type PacketGround } from "./packet-ground.ts";
 import { backend, serviceRows, type ServiceShape } from "./socket-suite.ts";
-
-export const client: DatapathEndpoint = {
-  ...{ id: 11, identity: 1001, address: ip("10.9.0.2"), address6: ip("fd00::2") },
-  ...{ interfaceName: "one", interfaceIndex: HERE, mac: mac(1, 1), hostMac: mac(1, 2) },
-};
-export const server: DatapathEndpoint = {
-  ...{ id: 12, identity: 1002, address: ip("10.9.0.3"), address6: ip("fd00::3") },
-  ...{ interfaceName: "two", interfaceIndex: ELSEWHERE, mac: mac(2, 1), hostMac: mac(2, 2) },
-};
 
 export const ADDRESSES = {
   4: {
@@ -80,9 +61,6 @@ export interface DropFixture {
   readonly frames: (scene: Scene) => readonly Uint8Array[];
   readonly restore?: (scene: Scene) => void;
 }
-
-const up: Hop = { source: mac(1, 1), destination: mac(1, 2) };
-const inward: Hop = { source: mac(9, 1), destination: mac(9, 2) };
 
 const syn = (ports: readonly [number, number] = [40_000, 80]): LayerSpec => segment("tcp", ports);
 const toLocal = ({ ends }: Scene): Uint8Array => frame(up, network(ends.pod, ends.local), syn());

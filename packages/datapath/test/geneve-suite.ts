@@ -8,16 +8,14 @@ import { SERVICE_FLAG } from "@skep/control";
 import { findLayer, type LayerSpec, parsePacket, verifyChecksums } from "@skep/net";
 import { Device } from "../src/bpf/device.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
-import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
+import { ADDRESSES, inward, OK, onward, PASS, REDIRECT, server, TX } from "./fixtures.ts";
 import {
-  ELSEWHERE,
   FLAG,
   frame,
   HERE,
   hex,
-  mac,
   network,
   NUMBER,
   PacketGround,
@@ -29,23 +27,11 @@ import {
 } from "./packet-ground.ts";
 import { backend, serviceRows } from "./socket-suite.ts";
 
-const [OK, REDIRECT, PASS, TX] = [0, 7, 2, 3];
 const MTU = 1500;
 
-const server: DatapathEndpoint = {
-  ...{ id: 12, identity: 1002, address: ip("10.9.0.3"), address6: ip("fd00::3") },
-  ...{ interfaceName: "two", interfaceIndex: ELSEWHERE, mac: mac(2, 1), hostMac: mac(2, 2) },
-};
-
-const FAMILIES = {
-  4: { client: "203.0.113.5", vip: "198.51.100.10", local: "10.9.0.3", remote: "10.8.0.3" },
-  6: { client: "2001:db8:5::5", vip: "2001:db8:a::10", local: "fd00::3", remote: "fd08::3" },
-} as const;
 /** Ends of tunnels: this node, and the backend's. */
 const NODES = { 4: ["192.0.2.1", "192.0.2.8"], 6: ["2001:db8::1", "2001:db8::8"] } as const;
 
-const inward: Hop = { source: mac(9, 1), destination: mac(9, 2) };
-const onward: Hop = { source: mac(9, 2), destination: mac(8, 1) };
 const INNER: Hop = {
   source: Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 2),
   destination: Uint8Array.of(0x0e, 0x53, 0x4b, 0x45, 0x50, 1),
@@ -94,7 +80,7 @@ export function geneveSuite(open: () => PacketMachine): void {
   });
 
   const serve = (family: 4 | 6, outer: 4 | 6 | null, protocol: number): void => {
-    const { vip, remote } = FAMILIES[family];
+    const { vip, remote } = ADDRESSES[family];
     const prefix = { address: ip(remote), length: family === 4 ? 32 : 128 };
     ground.datapath.syncIpcache([{ prefix, identity: 300, ...(outer ? { tunnel: ip(NODES[outer][1]) } : {}) }]);
     const flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE | SERVICE_FLAG.DSR;
@@ -106,7 +92,7 @@ export function geneveSuite(open: () => PacketMachine): void {
   const reason = ({ events }: Passed): number => events.find(({ type }) => type === 1)?.reason ?? 0;
 
   for (const family of [4, 6] as const) {
-    const { client, vip, local, remote } = FAMILIES[family];
+    const { client, vip, local, remote } = ADDRESSES[family];
 
     for (const [hook, program, on, way] of [
       ["tc", "skep_from_net", REDIRECT, inward],

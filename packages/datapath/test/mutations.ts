@@ -9,12 +9,10 @@ import { Device } from "../src/bpf/device.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import { ip } from "./addresses.ts";
 import { ADDRESSES, reset, type Ends } from "./drop-fixtures.ts";
-import { FLAG, frame, HERE, mac, network, payload, segment, type Hop, type PacketGround } from "./packet-ground.ts";
+import { inward, onward, up } from "./fixtures.ts";
+import { FLAG, frame, HERE, network, payload, segment, type Hop, type PacketGround } from "./packet-ground.ts";
 import { allRows, backend, serviceRows } from "./socket-suite.ts";
 
-const up: Hop = { source: mac(1, 1), destination: mac(1, 2) };
-const inward: Hop = { source: mac(9, 1), destination: mac(9, 2) };
-const onward: Hop = { source: mac(9, 2), destination: mac(8, 1) };
 const [ETHERNET, IPV4, IPV6] = [14, 20, 40];
 const KINDS = ["tcp", "udp", "sctp"] as const;
 const NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const;

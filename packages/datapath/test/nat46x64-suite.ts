@@ -8,16 +8,14 @@ import { buildPacket, parsePacket, verifyChecksums, type LayerSpec } from "@skep
 import { Device } from "../src/bpf/device.bpf.ts";
 import { CALL_NAT_46X64, CALL_NAT_46X64_ON, CALL_NAT_46X64_TOO_LONG } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
-import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
+import { ADDRESSES, inward, OK, onward, PASS, REDIRECT, server, TX } from "./fixtures.ts";
 import {
-  ELSEWHERE,
   FLAG,
   frame,
   HERE,
   hex,
-  mac,
   network,
   NUMBER,
   PacketGround,
@@ -31,22 +29,11 @@ import {
 import { translated, type Ends } from "./rfc7915.ts";
 import { backend, serviceRows } from "./socket-suite.ts";
 
-const [OK, REDIRECT] = [0, 7];
-const [PASS, TX] = [2, 3];
-
 const SIDES = {
-  4: { client: "203.0.113.5", node: "192.0.2.1", vip: "198.51.100.10", remote: "10.8.0.3", router: "192.0.2.77" },
-  6: { client: "2001:db8:5::5", node: "2001:db8::1", vip: "2001:db8:a::10", remote: "fd08::3", router: "2001:db8::77" },
+  4: { ...ADDRESSES[4], router: "192.0.2.77" },
+  6: { ...ADDRESSES[6], router: "2001:db8::77" },
 } as const;
-const server: DatapathEndpoint = {
-  ...{ id: 12, identity: 1002, address: ip("10.9.0.3"), address6: ip("fd00::3") },
-  ...{ interfaceName: "two", interfaceIndex: ELSEWHERE, mac: mac(2, 1), hostMac: mac(2, 2) },
-};
-const LOCAL = { 4: "10.9.0.3", 6: "fd00::3" } as const;
 const PREFIX = "64:ff9b::";
-
-const inward: Hop = { source: mac(9, 1), destination: mac(9, 2) };
-const onward: Hop = { source: mac(9, 2), destination: mac(8, 1) };
 
 /** Seeded (mulberry32). */
 function random(seed: number): (below: number) => number {
@@ -268,19 +255,24 @@ export function nat46x64Suite(open: () => PacketMachine): void {
       });
 
       test("a backend here: by its own hook, whose policy knows the client as one of the world", () => {
-        serve(family, "tcp", LOCAL[other]);
+        serve(family, "tcp", SIDES[other].local);
         const seen = family === 4 ? `${PREFIX}${near.client}` : "169.254.42.2";
         const sent = question("tcp");
         const { data, verdict } = enter(sent);
         const hop = { source: server.hostMac, destination: server.mac };
-        expect(hex(data)).toBe(expected(sent, ends(seen, 40_000, LOCAL[other], 8080), data, { hop }));
+        expect(hex(data)).toBe(expected(sent, ends(seen, 40_000, SIDES[other].local, 8080), data, { hop }));
         expect(verdict).toBe(REDIRECT);
         ground.setEndpoint({ ...server, interfaceIndex: HERE });
         const arrived = ground.send("skep_to_ep", data);
         expect(arrived.verdict).toBe(OK);
         expect(arrived.events).toMatchObject([{ type: 4, destinationEndpoint: server.id, sourceIdentity: 2 }]);
         const up = { source: server.mac, destination: server.hostMac };
-        const reply = frame(up, network(LOCAL[other], seen), segment("tcp", [8080, 40_000], FLAG.ACK), payload(9));
+        const reply = frame(
+          up,
+          network(SIDES[other].local, seen),
+          segment("tcp", [8080, 40_000], FLAG.ACK),
+          payload(9),
+        );
         const answered = ground.send("skep_from_ep", reply);
         expect(hex(answered.data)).toBe(expected(reply, back, answered.data, { hop: up }));
         expect(answered.verdict).toBe(OK);
@@ -339,13 +331,13 @@ export function nat46x64Suite(open: () => PacketMachine): void {
 
     test("a workload's packets leave the same way", () => {
       ground.setEndpoint({ ...server, interfaceIndex: HERE });
-      const sent = frame(inward, network(LOCAL[6], host), segment("tcp", [42_000, 443]), payload(5));
+      const sent = frame(inward, network(SIDES[6].local, host), segment("tcp", [42_000, 443]), payload(5));
       const { data, verdict } = ground.send("skep_to_net", sent);
       expect(hex(data)).toBe(expected(sent, ends(node, 42_000, remote, 443), data, { hop: inward }));
       expect(verdict).toBe(REDIRECT);
       const answer = frame(inward, network(remote, node), segment("tcp", [443, 42_000], FLAG.ACK), payload(5));
       const back = enter(answer);
-      const wanted = expected(answer, ends(host, 443, LOCAL[6], 42_000), back.data, { hop: inward });
+      const wanted = expected(answer, ends(host, 443, SIDES[6].local, 42_000), back.data, { hop: inward });
       expect(hex(back.data)).toBe(wanted);
       expect(back.verdict).toBe(OK);
     });

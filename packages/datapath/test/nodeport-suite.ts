@@ -8,11 +8,10 @@ import { hostPrefix, parsePacket, parsePrefix, verifyChecksums, type LayerSpec }
 import { Device } from "../src/bpf/device.bpf.ts";
 import { Connection } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
-import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
+import { ADDRESSES, DROP, inward, OK, onward, PASS, REDIRECT, server, SHOT, TX } from "./fixtures.ts";
 import {
-  ELSEWHERE,
   FLAG,
   frame,
   HERE,
@@ -23,34 +22,21 @@ import {
   PacketGround,
   payload,
   segment,
-  type Hop,
   type PacketMachine,
   type Passed,
 } from "./packet-ground.ts";
 import { backend, serviceRows, type ServiceShape } from "./socket-suite.ts";
 
-const [OK, SHOT, REDIRECT] = [0, 2, 7];
-const [DROP, PASS, TX] = [1, 2, 3];
-
-const server: DatapathEndpoint = {
-  ...{ id: 12, identity: 1002, address: ip("10.9.0.3"), address6: ip("fd00::3") },
-  ...{ interfaceName: "two", interfaceIndex: ELSEWHERE, mac: mac(2, 1), hostMac: mac(2, 2) },
-};
-
 const FAMILIES = {
   4: {
-    ...{ client: "203.0.113.5", node: "192.0.2.1", vip: "198.51.100.10", local: "10.9.0.3", remote: "10.8.0.3" },
+    ...ADDRESSES[4],
     ...{ evil: "203.0.113.66", range: { prefix: "203.0.113.64", length: 26 } },
   },
   6: {
-    ...{ client: "2001:db8:5::5", node: "2001:db8::1", vip: "2001:db8:a::10", local: "fd00::3", remote: "fd08::3" },
+    ...ADDRESSES[6],
     ...{ evil: "2001:db8:66::1", range: { prefix: "2001:db8:66::", length: 48 } },
   },
 } as const;
-
-/** From the router to the host; and on to the next one. */
-const inward: Hop = { source: mac(9, 1), destination: mac(9, 2) };
-const onward: Hop = { source: mac(9, 2), destination: mac(8, 1) };
 
 /** The IP header, with what tells the other node which address and port was asked (an option, or an extension header). */
 function askedLayers(

@@ -6,21 +6,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SERVICE_FLAG } from "@skep/control";
 import { parsePacket, type LayerSpec } from "@skep/net";
 import { Device } from "../src/bpf/device.bpf.ts";
-import type { DatapathEndpoint } from "../src/index.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import { CALL_NODEPORT, CALL_NODEPORT_TUNNEL, CALL_TOO_LONG } from "../src/bpf/maps.bpf.ts";
 import { ip } from "./addresses.ts";
+import { ADDRESSES, client, inward, REDIRECT, up } from "./fixtures.ts";
 import { frame, HERE, hex, mac, network, PacketGround, payload, segment, type PacketMachine } from "./packet-ground.ts";
 import { backend, serviceRows } from "./socket-suite.ts";
 
-const REDIRECT = 7;
 const MTU = 1450;
 
-const client: DatapathEndpoint = {
-  ...{ id: 11, identity: 1001, address: ip("10.9.0.2"), address6: ip("fd00::2") },
-  ...{ interfaceName: "one", interfaceIndex: HERE, mac: mac(1, 1), hostMac: mac(1, 2) },
-};
-const up = { source: mac(1, 1), destination: mac(1, 2) };
 const down = { source: mac(1, 2), destination: mac(1, 1) };
 /** The other node, and frames in tunnels: locally administered, "SKEP" and one of two numbers. */
 const NODE = ip("192.0.2.2");
@@ -30,13 +24,6 @@ const inTunnel = {
 };
 
 const ENDS = { 4: ["10.9.0.2", "10.8.0.3"], 6: ["fd00::2", "fd08::3"] } as const;
-
-/** A client outside, at the node's port. */
-const OUTSIDE = {
-  4: { client: "203.0.113.5", vip: "198.51.100.10", node: "192.0.2.1" },
-  6: { client: "2001:db8:5::5", vip: "2001:db8:a::10", node: "2001:db8::1" },
-} as const;
-const inward = { source: mac(9, 1), destination: mac(9, 2) };
 
 export function tooLongSuite(open: () => PacketMachine): void {
   let ground: PacketGround;
@@ -126,8 +113,11 @@ export function tooLongSuite(open: () => PacketMachine): void {
       });
 
       test("a service's client is told too, where its backend is behind the tunnel: 136", () => {
-        const { client: from, vip } = OUTSIDE[family];
-        const device = { address: encodeAddress(ip(OUTSIDE[4].node)), address6: encodeAddress(ip(OUTSIDE[6].node)) };
+        const { client: from, vip } = ADDRESSES[family];
+        const device = {
+          address: encodeAddress(ip(ADDRESSES[4].node)),
+          address6: encodeAddress(ip(ADDRESSES[6].node)),
+        };
         ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
         const flags = SERVICE_FLAG.EXTERNAL_IP | SERVICE_FLAG.ROUTABLE;
         const backends = [backend(1, { address: remote, port: 8080 }, 17)];
@@ -154,8 +144,8 @@ export function tooLongSuite(open: () => PacketMachine): void {
 
       if (family === 6)
         test("what a router says of a masqueraded fragment is its sender's", () => {
-          const { client: world, node } = OUTSIDE[6];
-          const device = { address: encodeAddress(ip(OUTSIDE[4].node)), address6: encodeAddress(ip(node)) };
+          const { client: world, node } = ADDRESSES[6];
+          const device = { address: encodeAddress(ip(ADDRESSES[4].node)), address6: encodeAddress(ip(node)) };
           ground.map("skep_devices").set(encodeU32(HERE), Device.encode(device));
           const first: LayerSpec = {
             ...{ kind: "ipv6-fragment", nextHeader: 17, fragmentOffset: 0, moreFragments: true, identification: 5 },
