@@ -126,7 +126,7 @@ describe.skipIf(chromium === null)("the page in a browser", () => {
       await open("example=xdp-filter&run=1");
       await browser.evaluate(`document.querySelector("#outcome a").click()`);
       const file = join(folder, "out.pcap");
-      await vi.waitUntil(() => existsSync(file), 10_000);
+      await vi.waitUntil(() => existsSync(file), 60_000);
       const kept = builtInCapture().filter((_, i) => ![3, 4, 5].includes(i));
       const read = readCapture(readFileSync(file)).packets;
       expect(read.map(({ data, timestamp }) => [timestamp, Buffer.from(data).toString("hex")])).toEqual(
