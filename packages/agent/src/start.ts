@@ -162,6 +162,8 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
   const nodes = new NodeLists(agent, { here, ...options });
   const stopNotices = noticesOf(agent, flows, () => nodes.refresh());
   const losses = setInterval(() => {
+    // Of a processor that was taken away between a look at the time and its record.
+    reader.drain();
     const lostNow = agent.datapath.lostEvents();
     if (lostNow > lost) flows.addLoss(flow.LostEventSource.PERF_EVENT_RING_BUFFER, lostNow - lost);
     lost = lostNow;

@@ -318,12 +318,13 @@ export interface RingBuf<T> {
   emit(value: T): boolean;
   /** A zeroed record in the ring; must end in `submit` or `discard` on every path. */
   reserve(): T | null;
-  submit(record: T): void;
-  discard(record: T): void;
+  /** `flags`: of `RINGBUF`; without one the reader is told where it has read all that came before. */
+  submit(record: T, flags?: u64): void;
+  discard(record: T, flags?: u64): void;
   /** A record of any size: ends in `submitBytes` or `discardBytes` on every path, also where there was no room (then it is null). */
   reserveBytes(size: u32): Dynptr;
-  submitBytes(record: Dynptr): void;
-  discardBytes(record: Dynptr): void;
+  submitBytes(record: Dynptr, flags?: u64): void;
+  discardBytes(record: Dynptr, flags?: u64): void;
   /** Bytes that wait, the ring's size, or the positions. */
   query(what: "available" | "size" | "consumer" | "producer"): u64;
 }

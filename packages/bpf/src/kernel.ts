@@ -203,6 +203,12 @@ export declare const MAP: {
   readonly MMAPABLE: 1024;
 };
 
+/** Of a ring's record (BPF_RB_*): its reader is not told, or told whatever it has read. */
+export declare const RINGBUF: {
+  readonly NO_WAKEUP: 1n;
+  readonly FORCE_WAKEUP: 2n;
+};
+
 // ---- programs ----
 
 export declare function tc(name: string, run: (ctx: TcContext) => number): Program<TcContext>;

@@ -153,6 +153,8 @@ export const MAP: typeof Kernel.MAP = {
   MMAPABLE: 1024,
 };
 
+export const RINGBUF: typeof Kernel.RINGBUF = { NO_WAKEUP: 1n, FORCE_WAKEUP: 2n };
+
 export const TC: typeof Kernel.TC = {
   UNSPEC: -1,
   NEXT: -1,

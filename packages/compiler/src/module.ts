@@ -3,7 +3,7 @@
  * The compilation: values of top-level declarations, evaluated once and without running anything.
  */
 import ts from "typescript";
-import { FLOW_DISSECTOR, MAP, NF, SK, TC, XDP } from "@skep/bpf";
+import { FLOW_DISSECTOR, MAP, NF, RINGBUF, SK, TC, XDP } from "@skep/bpf";
 import type { IrFunction } from "@skep/ir";
 import { ModuleTypes } from "./btf.ts";
 import { declareBuiltin } from "./declarations.ts";
@@ -29,12 +29,13 @@ import {
   type VariableDecl,
 } from "./values.ts";
 
-const TABLES: Readonly<Record<string, Readonly<Record<string, number>>>> = { TC, XDP, MAP, SK, NF, FLOW_DISSECTOR };
+type Numbers = Readonly<Record<string, number | bigint>>;
+const TABLES: Readonly<Record<string, Numbers>> = { TC, XDP, MAP, SK, NF, FLOW_DISSECTOR, RINGBUF };
 
-function table(numbers: Readonly<Record<string, number>>, node: ts.Node): Value {
+function table(numbers: Numbers, node: ts.Node): Value {
   const fields = Object.entries(numbers).map(([name, number]): [string, Binding] => [
     name,
-    { kind: "value", value: constInt(BigInt(number), null) },
+    { kind: "value", value: constInt(BigInt(number), null, typeof number === "bigint") },
   ]);
   return { kind: "record", fields: new Map(fields), node };
 }

@@ -40,6 +40,7 @@ const IMPORTS = [
   "percpuArray",
   "queue",
   "range",
+  "RINGBUF",
   "ringBuf",
   "SpinLock",
   "spinLock",
@@ -485,7 +486,7 @@ const CASES: readonly Case[] = [
   {
     name: "a ring that is written in place",
     top: 'const E = struct("E", { a: u8, b: u64 }); export const ring = ringBuf("ring", E, { bytes: 4096 });',
-    body: "const ok = ring.emit({ a: 1, b: u64(io.w[0]) }); const e = ring.reserve(); if (!e) return 1; e.a = 3; ring.submit(e); const f = ring.reserve(); if (f) ring.discard(f); const g: Of<typeof E> = { a: 5, b: 6n }; return ok && ring.emit(g) ? 2 : 3;",
+    body: "const ok = ring.emit({ a: 1, b: u64(io.w[0]) }); const e = ring.reserve(); if (!e) return 1; e.a = 3; ring.submit(e); const f = ring.reserve(); if (f) ring.discard(f, RINGBUF.NO_WAKEUP); const h = ring.reserve(); if (h) { h.a = 4; ring.submit(h, io.w[0] === 0 ? 0n : RINGBUF.FORCE_WAKEUP); } const g: Of<typeof E> = { a: 5, b: 6n }; return ok && ring.emit(g) ? 2 : 3;",
     words: [4],
     returns: 2,
   },

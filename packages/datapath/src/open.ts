@@ -16,6 +16,7 @@ import type {
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { Throttle, ThrottleKey } from "./bpf/bandwidth.bpf.ts";
 import { Device, NextHop } from "./bpf/device.bpf.ts";
+import { TELL_EACH } from "./bpf/events.bpf.ts";
 import * as maps from "./bpf/maps.bpf.ts";
 import { ANY_FRAME, tableUses } from "./collection.ts";
 import { DeniedPrefixes, syncDenied4, syncDenied6 } from "./denied.ts";
@@ -407,7 +408,8 @@ class KernelDatapath implements Datapath {
       if (length === EVENT_SIZE) onRecord(view, at);
       else onAnswer?.(decodeAnswerAt(view, at));
     });
-    reader.start();
+    // Records after one that told the reader come untold for a while (`bpf/events.bpf.ts`); twice that also bears a processor that was taken away.
+    reader.start({ restMs: (2 * Number(TELL_EACH)) / 1_000_000 });
     return reader;
   }
 

@@ -125,7 +125,7 @@ export class EventStream<T> implements AsyncIterable<T> {
     this.#reader = reader;
     return {
       drain: () => reader.drain(),
-      start: () => reader.start(),
+      start: (options) => reader.start(options),
       ...(reader.stop ? { stop: () => reader.stop?.() } : {}),
       close: () => {
         if (this.#reader === reader) this.#release();

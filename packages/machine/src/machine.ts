@@ -123,8 +123,11 @@ export type OnRecordInPlace = (view: DataView, at: number, length: number) => vo
 export interface RingReader {
   /** Reads what is there now; returns how many records. */
   drain(): number;
-  /** Calls `drain` whenever the kernel signals, until stopped or closed. */
-  start(): void;
+  /**
+   * Calls `drain` whenever the kernel signals, until stopped or closed. `restMs`: and once more so many milliseconds later, for programs that tell
+   * their reader no more often than that (`RINGBUF.NO_WAKEUP`).
+   */
+  start(options?: { readonly restMs?: number }): void;
   /** Undoes `start`: records stay in the ring. Where it is absent a slow reader loses events instead of waiting. */
   stop?(): void;
   /** Records that the kernel threw away because a buffer was full, where it counts them (perf event arrays). */

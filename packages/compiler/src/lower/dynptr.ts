@@ -161,8 +161,8 @@ export function finishBytes(cx: Cx, helper: string, node: ts.CallExpression): Va
   const [argument] = node.arguments;
   const value = argument ? cx.lower.value(cx, argument) : UNDEFINED;
   if (value.kind !== "ref" || !isDynptr(value)) return cx.refuse(node, "wantsType", [describe(value), "Dynptr"]);
-  const b = cx.emit(node);
-  b.helper(helperId(helper), [pointerOf(cx, value, node), b.i64(0)]);
+  const flags = integer(cx, node.arguments[1], INTS.u64, node);
+  cx.emit(node).helper(helperId(helper), [pointerOf(cx, value, node), flags]);
   return UNDEFINED;
 }
 

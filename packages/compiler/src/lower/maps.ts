@@ -209,8 +209,9 @@ function finishRecord(cx: Cx, helper: string, node: ts.CallExpression): Value {
   const [argument] = node.arguments;
   const record = argument ? cx.lower.value(cx, argument) : UNDEFINED;
   if (record.kind !== "ref") return cx.refuse(node, "wantsType", [describe(record), "a reserved record"]);
+  const flags = integerArgument(cx, node.arguments[1], INTS.u64);
   const b = cx.emit(node);
-  b.helper(helperId(helper), [pointerOf(cx, record, node), b.i64(0)]);
+  b.helper(helperId(helper), [pointerOf(cx, record, node), flags ?? b.i64(0)]);
   return UNDEFINED;
 }
 

@@ -1,3 +1,4 @@
+import { RINGBUF } from "@skep/bpf";
 import { afterEach, describe, expect, test } from "vitest";
 import { liveMappings, openDescriptors } from "../sys/index.ts";
 import { add, call, exit, jmp, ldMap, ldx, mem, mov64, r0, r1, r2, r3, r4, r6, r10, stx } from "./testing-isa.ts";
@@ -5,7 +6,7 @@ import { LinuxBpf } from "./machine.ts";
 import type { LinuxRingReader } from "./ring.ts";
 import { canUseBpf, mapSpec, number, objectSpec, type SmallProgram } from "./testing.ts";
 
-/** Puts its context's first eight bytes into the ring; the second says how many bytes the record has (up to 32). */
+/** Puts its context's first eight bytes into the ring; the next four say how many bytes the record has (up to 32), the last four are flags. */
 const emit: SmallProgram = {
   name: "emit",
   type: "syscall",
@@ -22,7 +23,7 @@ const emit: SmallProgram = {
     add(r2, -32),
     ldx("u32", r3, mem(r6, 8)),
     jmp("jgt", r3, 32, 2),
-    mov64(r4, 0),
+    ldx("u32", r4, mem(r6, 12)),
     call("ringbuf_output"),
     mov64(r0, 0),
     exit(),
@@ -66,9 +67,10 @@ function ring(size = 4096) {
   const view = new DataView(context.buffer);
   return {
     map: collection.maps["ring"]!,
-    put(value: bigint, length = 8) {
+    put(value: bigint, length = 8, flags = 0n) {
       view.setBigUint64(0, value, true);
       view.setUint32(8, length, true);
+      view.setUint32(12, Number(flags), true);
       collection.programs["emit"]!.test({ context });
     },
     discard: () => collection.programs["discard"]!.test({}),
@@ -173,6 +175,34 @@ describe.skipIf(!canUseBpf())("ring buffers", () => {
     reader.start();
     await woken;
     expect(seen.at(-1)).toBe(99n);
+  });
+
+  test("records that the reader is not told of are read once the rest is due", async () => {
+    const { map, put } = ring();
+    const seen: bigint[] = [];
+    let wake: () => void = () => {};
+    const reader = reading(map, (record) => {
+      seen.push(number(record));
+      wake();
+    });
+    const until = async (count: number): Promise<void> => {
+      while (seen.length < count) await new Promise<void>((resolve) => (wake = resolve));
+    };
+    put(1n, 8, RINGBUF.NO_WAKEUP);
+    reader.start({ restMs: 5 });
+    await until(1);
+    put(2n, 8, RINGBUF.FORCE_WAKEUP);
+    await until(2);
+    put(3n, 8, RINGBUF.NO_WAKEUP);
+    await until(3);
+    reader.stop();
+    reader.start();
+    put(4n, 8, RINGBUF.NO_WAKEUP);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual([1n, 2n, 3n]);
+    put(5n, 8, RINGBUF.FORCE_WAKEUP);
+    await until(5);
+    expect(seen).toEqual([1n, 2n, 3n, 4n, 5n]);
   });
 
   test("the map may be closed first, and a reader from its own callback", () => {

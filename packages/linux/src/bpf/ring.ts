@@ -32,6 +32,7 @@ export class LinuxRingReader implements RingReader {
   #isDraining = false;
   #isClosed = false;
   #isStopped = false;
+  #rest: NodeJS.Timeout | null = null;
 
   constructor(map: Descriptor, info: MapInfo, onRecord: OnRecordInPlace) {
     if (info.type !== "ringbuf") throw new TypeError(`map ${info.name} is no ring buffer but ${info.type}`);
@@ -136,9 +137,21 @@ export class LinuxRingReader implements RingReader {
     else Atomics.store(this.#consumer, 0, next);
   }
 
-  start(): void {
+  start({ restMs }: { readonly restMs?: number } = {}): void {
     if (this.#isClosed) throw new Error("use of a ring buffer reader that is closed");
-    this.#watch ??= watchReadable(this.#descriptor, () => this.drain());
+    this.#watch ??= watchReadable(this.#descriptor, () => {
+      if (restMs !== undefined) this.#readRest(restMs);
+      this.drain();
+    });
+    if (restMs !== undefined) this.#readRest(restMs);
+  }
+
+  #readRest(restMs: number): void {
+    if (this.#rest) clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => {
+      this.#rest = null;
+      this.drain();
+    }, restMs);
   }
 
   /** Ends a running `drain` as well: what is not read stays in the ring. */
@@ -146,6 +159,8 @@ export class LinuxRingReader implements RingReader {
     this.#isStopped = true;
     this.#watch?.close();
     this.#watch = null;
+    if (this.#rest) clearTimeout(this.#rest);
+    this.#rest = null;
   }
 
   /** Lets the process end although the reader is started. */
