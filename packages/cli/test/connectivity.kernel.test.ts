@@ -53,6 +53,20 @@ describe.skipIf(!privileged)("skep connectivity test", () => {
     expect(left).not.toContain("skep-skep-connectivity");
   });
 
+  it("captures each device under its name, in the order of the kernel's clock", () => {
+    const { packets, interfaces } = readCapture(readFileSync(frames));
+    const names = interfaces.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(["host/skep1", "host/out0", "outside/eth0"]));
+    expect(new Set(names).size).toBe(names.length);
+    expect(packets.every(({ timestamp }, at) => at === 0 || timestamp >= (packets[at - 1]?.timestamp ?? 0n))).toBe(
+      true,
+    );
+    const first = packets[0]?.timestamp ?? 0n;
+    expect(first).toBeGreaterThan(BigInt(Date.now() - 3_600_000) * 1_000_000n);
+    // Not of this process's reading: that has no nanoseconds.
+    expect(packets.filter(({ timestamp }) => timestamp % 1_000_000n !== 0n).length).toBeGreaterThan(packets.length / 2);
+  });
+
   it.skipIf(!hasTshark())("sends nothing that Wireshark finds malformed", () => {
     const { packets, error } = readCapture(readFileSync(frames));
     expect(error).toBeNull();

@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Endpoint } from "@skep/control";
 import { type LinuxMachine, openLinux, openPacketSocket, spawnWorkload, unmountPins } from "@skep/linux";
 import { type CapturedPacket, buildPacket, formatAddress, linkTypes, parsePacket, writePcapng } from "@skep/net";
@@ -103,26 +103,32 @@ async function ping(
 /** The frames of every interface but the loopback. */
 function listen(machine: LinuxMachine, paths: readonly string[]): () => Uint8Array {
   const packets: CapturedPacket[] = [];
-  const sockets = paths.flatMap((path) => {
+  const taps = paths.flatMap((path) => {
     const namespace = machine.net.namespaceAt(path);
-    const indices = namespace.interfaces().flatMap(({ index, kind }) => (kind === "veth" ? [index] : []));
-    return indices.map((index) => namespace.run(() => openPacketSocket(index)));
+    const devices = namespace.interfaces().filter(({ kind }) => kind === "veth");
+    return devices.map(({ index, name }) => ({
+      face: { linkType: linkTypes.ethernet, snapLength: 0, name: `${basename(path)}/${name}` },
+      socket: namespace.run(() => openPacketSocket(index, { timestamps: true })),
+    }));
   });
   const drain = (): void => {
-    const timestamp = BigInt(Date.now()) * 1_000_000n;
-    for (const socket of sockets)
+    for (const [interfaceIndex, { socket }] of taps.entries())
       for (let frame = socket.read(); frame; frame = socket.read()) {
-        const { bytes: data, direction } = frame;
-        const seen = direction === "in" ? "inbound" : "outbound";
-        packets.push({ timestamp, data, originalLength: data.length, direction: seen });
+        const { bytes: data, time: timestamp = 0n } = frame;
+        const direction = frame.direction === "in" ? "inbound" : "outbound";
+        packets.push({ timestamp, data, originalLength: data.length, interfaceIndex, direction });
       }
   };
   const timer = setInterval(drain, LISTEN_MS);
   return () => {
     clearInterval(timer);
     drain();
-    for (const socket of sockets) socket.close();
-    return writePcapng(packets, [{ linkType: linkTypes.ethernet, snapLength: 0 }]);
+    for (const { socket } of taps) socket.close();
+    packets.sort((one, other) => Number(one.timestamp - other.timestamp));
+    return writePcapng(
+      packets,
+      taps.map(({ face }) => face),
+    );
   };
 }
 
@@ -197,7 +203,7 @@ async function open(closers: Closers): Promise<Ground> {
     forwarded: () => ground.forwarded(),
     errors: ground.errors,
     restartAgent: () => ground.restartAgent(),
-    capture: () => listen(machine, [machine.net.host.path, ...new Set(seats.map(([seat]) => seat.netnsPath))]),
+    capture: () => listen(machine, [...new Set([machine.net.host.path, ...seats.map(([seat]) => seat.netnsPath)])]),
     patience: 400,
     longest: { 4: Infinity, 6: Infinity, udp: Infinity },
     sleep,
