@@ -21,6 +21,7 @@ import { type Datapath, type DatapathOptions, openDatapath } from "@skep/datapat
 import type { Machine } from "@skep/machine";
 import { type Address, formatAddress } from "@skep/net";
 import { type Diagnostic, type NamedPort } from "@skep/policy";
+import { Activity } from "./activity.ts";
 import { Collector } from "./collector.ts";
 import { Documents } from "./documents.ts";
 import { errorText, type Logger } from "./log.ts";
@@ -61,6 +62,7 @@ export class Agent {
   readonly warnings: string[] = [];
   /** Called after every attempt to bring the maps to what control says. */
   onApplied: (() => void) | null = null;
+  readonly activity = new Activity();
   readonly options: AgentOptions;
   readonly #machine: Machine;
   readonly #log: Logger;
@@ -152,17 +154,23 @@ export class Agent {
       lostSockets: this.#lostSockets(),
       hostFirewall: options.hostFirewall ?? false,
       interfaces: options.egressGateway ? () => ownInterfaces(this.#machine, options.devices ?? []) : null,
+      onRegenerated: (isDone, milliseconds) => this.activity.regenerated(isDone, milliseconds),
       onApplied: () => {
+        if (this.#maps.failures.size === 0) this.activity.allInForce();
         this.#health?.sync(this.world.loadBalancer.healthChecks());
         this.#memory.changed();
         this.onApplied?.();
       },
     });
-    this.collector = new Collector({ datapath: this.datapath, clock: this.#machine.clock, log: this.#log });
+    this.collector = new Collector({
+      ...{ datapath: this.datapath, clock: this.#machine.clock, log: this.#log },
+      onRun: (isDone, milliseconds) => this.activity.collected(isDone, milliseconds),
+    });
     this.#documents = new Documents({
       folder: options.directory,
       ...(options.watch === false ? { watch: false } : {}),
       ...{ world: this.world, log: this.#log },
+      onRead: (read) => this.activity.policiesRead(read),
       onChange: () => this.#maps.apply(),
     });
     try {

@@ -41,10 +41,17 @@ export class Collector {
   readonly #clock: Clock;
   readonly #log: Logger;
   #intervalMs = FIRST_MS;
+  readonly #onRun: (isDone: boolean, milliseconds: number) => void;
   #timer: NodeJS.Timeout;
   #refused = new Map<string, number>();
 
-  constructor(options: { readonly datapath: Datapath; readonly clock: Clock; readonly log: Logger }) {
+  constructor(options: {
+    readonly datapath: Datapath;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly onRun?: (isDone: boolean, milliseconds: number) => void;
+  }) {
+    this.#onRun = options.onRun ?? (() => undefined);
     this.#datapath = options.datapath;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -64,15 +71,18 @@ export class Collector {
   run(): void {
     clearTimeout(this.#timer);
     const start = this.#clock.monotonic();
+    const took = (): number => Number(this.#clock.monotonic() - start) / 1_000_000;
     try {
       const uses = this.#datapath.collect();
       this.totals.runs += 1;
-      this.totals.lastMs = Number(this.#clock.monotonic() - start) / 1_000_000;
+      this.totals.lastMs = took();
+      this.#onRun(true, this.totals.lastMs);
       for (const use of uses) this.#note(use);
       const share = Math.max(...uses.map(shareOf));
       this.#intervalMs = nextInterval(this.#intervalMs, share, Math.max(...uses.map(pressureOf)));
     } catch (error) {
       this.totals.failures += 1;
+      this.#onRun(false, took());
       this.#log.error("what is over stays in the tables of flows", { error: errorText(error) });
     }
     this.#timer = this.#later();

@@ -13,6 +13,8 @@ export interface DocumentsOptions {
   readonly watch?: boolean;
   readonly world: World;
   readonly log: Logger;
+  /** What was read: policies that have changed, files that were refused, and when that began, of `performance.now()`. */
+  readonly onRead?: (read: { readonly changed: number; readonly refused: number; readonly since: number }) => void;
   /** Control knows of the changes. Not called by `start`. */
   readonly onChange: () => void;
 }
@@ -22,6 +24,7 @@ export class Documents {
   readonly #log: Logger;
   readonly #folder: WatchedFolder;
   readonly #onChange: () => void;
+  readonly #onRead: NonNullable<DocumentsOptions["onRead"]>;
   /** While the first documents are read nothing is written: the maps go from what they held to what the folder says in one step. */
   #starting = false;
   /** Texts that were refused, by file: another file's change may be what they wait for, as where a document moves between files. */
@@ -31,6 +34,7 @@ export class Documents {
     this.#world = options.world;
     this.#log = options.log;
     this.#onChange = options.onChange;
+    this.#onRead = options.onRead ?? (() => undefined);
     this.#folder = new WatchedFolder({
       folder: options.folder,
       ...(options.watch === false ? { watch: false } : {}),
@@ -60,6 +64,7 @@ export class Documents {
   }
 
   #take(changes: readonly FolderChange[]): void {
+    const [since, before] = [performance.now(), this.#world.policyChanges];
     for (const { file, text } of changes) {
       if (text !== null) continue;
       this.#refused.delete(file);
@@ -69,11 +74,12 @@ export class Documents {
     const told = changes.flatMap(({ file, text }) => (text === null ? [] : [[file, text] as const]));
     for (const [file] of told) this.#refused.delete(file);
     const failed = this.#applyFiles([...told, ...this.#refused]);
-    for (const [file, diagnostics] of failed) {
-      if (!told.some(([each]) => each === file)) continue;
+    const refused = [...failed].filter(([file]) => told.some(([each]) => each === file));
+    for (const [file, diagnostics] of refused) {
       this.#tell(diagnostics);
       this.#log.error("the file is not applied: what it said before stays in force", { file });
     }
+    this.#onRead({ changed: this.#world.policyChanges - before, refused: refused.length, since });
     if (!this.#starting) this.#onChange();
   }
 

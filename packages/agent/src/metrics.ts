@@ -37,6 +37,9 @@ export function parseListen(text: string): { readonly host: string; readonly por
   return { host, port };
 }
 
+const FIRST_OF_CLUSTER = 256;
+const [LOCAL_SCOPE, REMOTE_NODE_SCOPE] = [1 << 24, 2 << 24];
+
 type Collect = { readonly set: (labels: Record<string, string>, value: number) => void };
 
 /** A gauge or counter whose values are read when it is scraped. */
@@ -102,6 +105,12 @@ function enforcementOf({ ingressEnforced, egressEnforced, endpoint }: ReturnType
   return ingressEnforced ? `ingress${audit}` : egressEnforced ? `egress${audit}` : "none";
 }
 
+/** Cilium's words for the scopes of numbers. */
+function identityType(id: number): string {
+  if (id < FIRST_OF_CLUSTER) return "reserved";
+  return id < LOCAL_SCOPE ? "cluster_local" : id < REMOTE_NODE_SCOPE ? "node_local" : "remote_node";
+}
+
 function stateMetrics(registry: Registry, agent: Agent, version: string): void {
   const gauge = (name: string, help: string, labels: readonly string[], collect: (to: Collect) => void): void =>
     void read(registry, { name: `cilium_${name}`, help, labels }, collect);
@@ -120,6 +129,13 @@ function stateMetrics(registry: Registry, agent: Agent, version: string): void {
   gauge("ipam_capacity", "Total number of IPs in the IPAM pool labeled by family", ["family"], (to) => {
     for (const [family, pool] of families) if (pool) to.set({ family }, Number(pool.capacity));
   });
+  gauge("ipam_events_total", "Number of IPAM events received", ["action", "family"], (to) => {
+    for (const [family, pool] of families) {
+      if (!pool) continue;
+      to.set({ action: "allocate", family }, pool.counts.allocated);
+      to.set({ action: "release", family }, pool.counts.released);
+    }
+  });
   gauge("errors_warnings_total", "Number of total errors in the agent", ["level", "subsystem"], (to) => {
     const { counts } = agent.options.log;
     for (const [level, n] of Object.entries(counts ?? {})) to.set({ level, subsystem: "agent" }, n);
@@ -136,9 +152,10 @@ function stateMetrics(registry: Registry, agent: Agent, version: string): void {
       for (const [enforcement, n] of count(agent.endpoints(), enforcementOf)) to.set({ enforcement }, n);
     },
   );
-  gauge("identity", "Number of identities currently allocated", [], (to) =>
-    to.set({}, agent.world.identities().length),
-  );
+  gauge("identity", "Number of identities currently allocated", ["type"], (to) => {
+    for (const [type, n] of count(agent.world.identities(), ({ id }) => identityType(id))) to.set({ type }, n);
+  });
+  gauge("nodes_all_num", "Number of nodes managed", [], (to) => to.set({}, agent.world.nodes.remote().length + 1));
   gauge("services", "Number of services currently loaded", [], (to) => to.set({}, agent.world.services().length));
   gauge("not_in_force", "Documents that are refused, and maps that are not as they should be", ["kind"], (to) => {
     const errors = agent.world.diagnostics().filter(({ severity }) => severity === "error");
@@ -156,8 +173,8 @@ function tableMetrics(registry: Registry, agent: Agent): void {
   define("bpf_map_pressure", "Fill percentage of map, by map name", ["map_name"], (to) => {
     for (const use of agent.datapath.tableUse()) to.set({ map_name: use.name }, pressureOf(use));
   });
-  define("bpf_map_capacity", "Entries that a map has room for", ["map_name"], (to) => {
-    for (const { name, capacity } of agent.datapath.tableUse()) to.set({ map_name: name }, capacity);
+  define("bpf_map_capacity", "Entries that a map has room for", ["map_group"], (to) => {
+    for (const { name, capacity } of agent.datapath.tableUse()) to.set({ map_group: name }, capacity);
   });
   define("datapath_conntrack_gc_runs_total", "Number of conntrack garbage collector runs", ["status"], (to) => {
     to.set({ status: "completed" }, agent.collector.totals.runs);
@@ -235,6 +252,7 @@ export function agentRegistry(
   tableMetrics(registry, agent);
   stateMetrics(registry, agent, options.version);
   nameMetrics(registry, agent, dns);
+  for (const metric of agent.activity.metrics) registry.registerMetric(metric);
   collectDefaultMetrics({ register: registry, prefix: "skep_" });
   return { registry, flows };
 }

@@ -142,6 +142,7 @@ export class Notices {
     const oldIdentity = this.#ipcache.get(text);
     if (oldIdentity === identity) return;
     this.#ipcache.set(text, identity);
+    this.#agent.activity.addressTold("upsert");
     const owner = this.#agent.world.endpointAt(prefix);
     this.#emit(
       ipcacheChanged({
@@ -155,6 +156,7 @@ export class Notices {
     const identity = this.#ipcache.get(prefix);
     if (identity === undefined) return;
     this.#ipcache.delete(prefix);
+    this.#agent.activity.addressTold("delete");
     this.#emit(ipcacheChanged({ prefix, identity, deleted: true }));
   }
 
@@ -180,12 +182,18 @@ export class Notices {
       if (row.id === 0) continue;
       const service = eventService(row);
       const mark = markOf(JSON.stringify(service));
-      if (markAt(before, row.id) !== mark) this.#emit(serviceUpserted(service));
+      const known = markAt(before, row.id);
+      if (known !== mark) {
+        this.#emit(serviceUpserted(service));
+        this.#agent.activity.serviceTold(known === null ? "add" : "update");
+      }
       now.push(row.id, mark);
     }
     for (let at = 0; at < before.length; at += 2) {
       const id = before[at] ?? 0;
-      if (markAt(now, id) === null) this.#emit(serviceDeleted(id));
+      if (markAt(now, id) !== null) continue;
+      this.#emit(serviceDeleted(id));
+      this.#agent.activity.serviceTold("delete");
     }
     // A copy: a list that grew keeps room for more, and there is one for each frontend.
     if (now.length > 0) this.#services.set(key, now.slice());

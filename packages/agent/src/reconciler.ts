@@ -37,6 +37,8 @@ export interface ReconcilerOptions {
   readonly hostFirewall: boolean;
   /** The node's interfaces and their addresses, those that packets leave by first; null: nothing is asked of them. */
   readonly interfaces: (() => Parameters<World["setInterfaces"]>[0]) | null;
+  /** An endpoint's rows were written, or not; how long that took. */
+  readonly onRegenerated?: (isDone: boolean, milliseconds: number) => void;
   /** Called after every attempt. */
   readonly onApplied: () => void;
 }
@@ -99,12 +101,12 @@ export class Reconciler {
       }
     };
     const revision = world.revision;
-    this.#swapPolicies();
+    const swapped = this.#swapPolicies();
     // A new identity is in the policies before an address has it; a gone one leaves its address first.
     if (this.#options.hostFirewall) attempt("the host's policy", () => this.#applyHost());
     for (const [endpoint, row] of this.#endpointRows()) {
       if (this.#isInForce(endpoint, row)) row.revision = revision;
-      else attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint, row));
+      else attempt(`endpoint ${endpoint.id}`, () => this.#applyEndpoint(endpoint, row, swapped));
     }
     attempt(ROUTES, () => {
       if (this.#options.nodeRoutes.sync(world.nodes.remote())) this.lookForWays();
@@ -212,14 +214,18 @@ export class Reconciler {
     lostSockets.settle();
   }
 
-  /** Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. */
-  #swapPolicies(): void {
+  /**
+   * Policies that change as a whole, all at once: the kernel is waited for once. What fails here is tried one by one. What each of them took, in
+   * milliseconds: the same part of the whole.
+   */
+  #swapPolicies(): ReadonlyMap<Row, number> {
+    const start = performance.now();
     const changed = this.#endpointRows().flatMap(([endpoint, row]) => {
       if (this.#isInForce(endpoint, row)) return [];
       const change = this.#world.policyChange(endpoint, row.version);
       return change.kind === "whole" ? [{ row, change }] : [];
     });
-    if (changed.length < 2) return;
+    if (changed.length < 2) return new Map();
     for (const { row } of changed) {
       row.version = 0;
       row.written = null;
@@ -228,9 +234,11 @@ export class Reconciler {
       this.#datapath.setPolicies(changed.map(({ change }) => change.policy));
     } catch (error) {
       this.#log.warn("policies are written one by one", { error: errorText(error) });
-      return;
+      return new Map();
     }
     for (const { row, change } of changed) row.version = change.version;
+    const each = (performance.now() - start) / changed.length;
+    return new Map(changed.map(({ row }) => [row, each]));
   }
 
   #endpointRows(): (readonly [Endpoint, Row])[] {
@@ -246,7 +254,10 @@ export class Reconciler {
     return row.version !== 0 && this.#world.policyVersion(endpoint) === row.version;
   }
 
-  #applyEndpoint(endpoint: Endpoint, row: Row): void {
+  /** `swapped`: milliseconds that policies took which are written already. */
+  #applyEndpoint(endpoint: Endpoint, row: Row, swapped: ReadonlyMap<Row, number>): void {
+    const start = performance.now() - (swapped.get(row) ?? 0);
+    const { onRegenerated } = this.#options;
     try {
       const change = this.#world.policyChange(endpoint, row.version);
       const isWritten = row.written === endpoint;
@@ -263,7 +274,9 @@ export class Reconciler {
       row.ingressEnforced = enforced.ingress;
       row.egressEnforced = enforced.egress;
       if (row.status.state === "not-ready") row.status = { state: "ready", reason: "" };
+      if (change.kind !== "none" || !isWritten) onRegenerated?.(true, performance.now() - start);
     } catch (error) {
+      onRegenerated?.(false, performance.now() - start);
       // The old policy stays in force, or none: then nothing passes.
       row.status = { state: "not-ready", reason: errorText(error) };
       throw error;

@@ -129,6 +129,7 @@ export interface StartOptions extends AgentOptions, OutputOptions {
 
 /** Starts the agent and its API. Throws SocketTakenError where another one answers, and whatever loading the datapath throws. */
 export async function startAgent(options: StartOptions): Promise<RunningAgent> {
+  const begun = performance.now();
   const socket = socketPath(options.run);
   if (await answers(socket)) throw new SocketTakenError(socket);
   checkOutputs(options);
@@ -202,6 +203,7 @@ export async function startAgent(options: StartOptions): Promise<RunningAgent> {
     agent.close();
     throw error;
   }
+  agent.activity.started(performance.now() - begun);
   return {
     agent,
     socket,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openSim, type SimMachine } from "@skep/sim";
 import { createLogger, type MetricsOptions, type RunningAgent, startAgent } from "../src/index.ts";
 import { parseListen } from "../src/metrics.ts";
@@ -12,6 +12,12 @@ const DENY = `apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
 metadata: {name: deny, namespace: default}
 spec: {endpointSelector: {matchLabels: {app: web}}, ingress: [{}]}
+`;
+
+const service = (port: number): string => `apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {clusterIP: 10.96.0.10, selector: {app: web}, ports: [{port: ${port}}]}
 `;
 
 describe("metrics of an agent", () => {
@@ -113,6 +119,87 @@ describe("metrics of an agent", () => {
     expect((await fetch(`http://${metrics ?? ""}/metrics?collect=all`)).status).toBe(200);
     expect((await fetch(`http://${metrics ?? ""}/other`)).status).toBe(404);
     expect((await fetch(`http://${metrics ?? ""}/metrics`, { method: "POST" })).status).toBe(405);
+  });
+
+  it("tell what was done with policies, endpoints, services and addresses", async () => {
+    const { agent, metrics } = await start();
+    const folderFile = (name: string, text: string): void => writeFileSync(join(folder, "policies", name), text);
+    const scrape = async (): Promise<Map<string, number>> => {
+      const text = await (await fetch(`http://${metrics ?? ""}/metrics`)).text();
+      return new Map([...text.matchAll(/^cilium_(\S+) (\S+)$/gm)].map(([, name = "", value]) => [name, Number(value)]));
+    };
+    const counted = (names: readonly string[]) => async (): Promise<(number | undefined)[]> => {
+      const values = await scrape();
+      return names.map((name) => values.get(name));
+    };
+    const policies = counted([
+      ...['policy_change_total{outcome="success"}', 'policy_change_total{outcome="fail"}'],
+      'policy_implementation_delay_count{source="directory"}',
+    ]);
+    const regenerations = counted([
+      ...['endpoint_regenerations_total{outcome="success"}', 'endpoint_regenerations_total{outcome="fail"}'],
+      'endpoint_regeneration_time_stats_seconds_count{scope="total",status="success"}',
+    ]);
+    const services = counted(["add", "update", "delete"].map((action) => `services_events_total{action="${action}"}`));
+    // Those of the folder as it was at the start.
+    expect([await policies(), await regenerations()]).toEqual([
+      [1, 0, 1],
+      [0, 0, undefined],
+    ]);
+    const { endpoint } = agent.createEndpoint({ namespace: "default", name: "web", labels: { app: "web" } });
+    expect(await regenerations()).toEqual([1, 0, 1]);
+    folderFile("deny.yaml", DENY.replace("ingress: [{}]", "egress: [{}]"));
+    agent.rescan();
+    expect([await policies(), await regenerations()]).toEqual([
+      [2, 0, 2],
+      [2, 0, 2],
+    ]);
+    folderFile("other.yaml", DENY.replace("endpointSelector", "endpointSelectors"));
+    agent.rescan();
+    rmSync(join(folder, "policies", "deny.yaml"));
+    agent.rescan();
+    expect(await policies()).toEqual([3, 1, 3]);
+    // A frontend of another port is another.
+    for (const [text, expected] of [
+      [service(80), [1, 0, 0]],
+      [service(81), [2, 0, 1]],
+      [
+        service(81).replace("}]}", "}], externalTrafficPolicy: Local}").replace("spec: {", "spec: {type: NodePort, "),
+        null,
+      ],
+      ["", null],
+    ] as const) {
+      folderFile("service.yaml", text);
+      agent.rescan();
+      await vi.waitFor(async () => {
+        const [added = 0, updated = 0, deleted = 0] = await services();
+        if (expected) expect([added, updated, deleted]).toEqual(expected);
+        else if (text === "") expect(deleted).toBe(added);
+        else expect(updated).toBeGreaterThan(0);
+      }, 30_000);
+    }
+    expect(await policies()).toEqual([3, 1, 3]);
+    const fail = (): void => {
+      throw new Error("no room");
+    };
+    agent.datapath.setPolicy = fail;
+    agent.datapath.updatePolicy = fail;
+    folderFile("deny.yaml", DENY);
+    agent.rescan();
+    expect((await policies()).slice(0, 2)).toEqual([4, 1]);
+    expect((await regenerations())[1]).toBeGreaterThan(0);
+    // Not in force yet.
+    expect((await policies())[2]).toBe(3);
+    agent.collector.run();
+    const values = await scrape();
+    expect(values.get('ipam_events_total{action="allocate",family="ipv4"}')).toBe(1);
+    expect(values.get('ipcache_events_total{type="upsert"}')).toBeGreaterThan(1);
+    expect(values.get('identity{type="cluster_local"}')).toBe(1);
+    expect(values.get("nodes_all_num")).toBe(1);
+    expect(values.get('datapath_conntrack_gc_duration_seconds_count{status="completed"}')).toBe(1);
+    expect(values.get('agent_bootstrap_seconds{scope="overall",outcome="success"}')).toBeGreaterThan(0);
+    await agent.removeEndpoint(endpoint);
+    expect((await scrape()).get('ipam_events_total{action="release",family="ipv4"}')).toBe(1);
   });
 
   it("keep an agent from starting where they cannot be served", async () => {

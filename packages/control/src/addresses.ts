@@ -31,6 +31,8 @@ export class AddressPool {
   readonly #used = new Set<string>();
   readonly #last: bigint;
   #next = 2n;
+  /** Addresses given or taken over, and given back, so far. */
+  readonly counts = { allocated: 0, released: 0 };
 
   constructor(prefix: Prefix) {
     const size = prefixSize(prefix);
@@ -54,6 +56,7 @@ export class AddressPool {
       this.#next = this.#next >= this.#last ? 2n : this.#next + 1n;
       if (!address || this.#used.has(formatAddress(address))) continue;
       this.#used.add(formatAddress(address));
+      this.counts.allocated += 1;
       return address;
     }
     throw new AddressesExhaustedError(this.prefix);
@@ -66,6 +69,7 @@ export class AddressPool {
       throw new AddressTakenError(`${text} is not in ${formatPrefix(this.prefix)}`);
     if (this.#used.has(text) || text === formatAddress(this.gateway)) throw new AddressTakenError(`${text} is in use`);
     this.#used.add(text);
+    this.counts.allocated += 1;
   }
 
   isUsed(address: Address): boolean {
@@ -74,7 +78,7 @@ export class AddressPool {
   }
 
   release(address: Address): void {
-    this.#used.delete(formatAddress(address));
+    if (this.#used.delete(formatAddress(address))) this.counts.released += 1;
   }
 
   get used(): number {

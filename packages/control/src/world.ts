@@ -113,6 +113,7 @@ export class World {
   /** Numbers of the cluster that mean something else here. */
   #conflicts: readonly number[] = [];
   #revision = 1;
+  #policyChanges = 0;
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -148,6 +149,11 @@ export class World {
 
   // ---- documents ----
 
+  /** Policies that came, changed or went so far. */
+  get policyChanges(): number {
+    return this.#policyChanges;
+  }
+
   /** All or nothing: a file with an error leaves what it said before in force. */
   applyFile(file: string, text: string): { changed: boolean; diagnostics: readonly Diagnostic[] } {
     const { change, diagnostics } = this.#documents.read(file, text, (object) => this.#services.mayKeep(object));
@@ -172,6 +178,7 @@ export class World {
 
   #documentsChanged({ before, after, put }: FileChange): void {
     if (after.policies.length > 0 || before.policies.length > 0) {
+      this.#policyChanges += changesOf(before.policies, after.policies);
       this.#policy.setDocuments(this.#documents.policiesInOrder());
       this.#prefixesTouched = true;
     }
@@ -653,4 +660,17 @@ export class World {
   addressText(endpoint: Endpoint): string {
     return formatAddress(endpoint.address);
   }
+}
+
+/** How many came, changed or went. */
+function changesOf(before: readonly PolicyDocument[], after: readonly PolicyDocument[]): number {
+  const key = ({ kind, namespace, name }: PolicyDocument): string => `${kind} ${namespace}/${name}`;
+  const left = new Map(before.map((document) => [key(document), document]));
+  let changes = 0;
+  for (const document of after) {
+    const known = left.get(key(document));
+    left.delete(key(document));
+    if (known !== document && known?.text !== document.text) changes += 1;
+  }
+  return changes + left.size;
 }
