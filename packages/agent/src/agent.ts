@@ -132,6 +132,9 @@ export class Agent {
       ...(options.hostFirewall ? { hostFirewall: true } : {}),
       ...(options.egressGateway ? { egressGateway: true } : {}),
       ...(options.socketSplice ? { socketSplice: true } : {}),
+      ...(options.lifetimes ? { lifetimes: options.lifetimes } : {}),
+      ...(options.mapEntries ? { maxEntries: options.mapEntries } : {}),
+      ...(options.policyEntries === undefined ? {} : { policyEntries: options.policyEntries }),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
     });
     const { prefilterFile } = options;
@@ -165,6 +168,7 @@ export class Agent {
     this.collector = new Collector({
       ...{ datapath: this.datapath, clock: this.#machine.clock, log: this.#log },
       onRun: (isDone, milliseconds) => this.activity.collected(isDone, milliseconds),
+      ...(options.collectEachMs === undefined ? {} : { eachMs: options.collectEachMs }),
     });
     this.#documents = new Documents({
       folder: options.directory,
@@ -307,7 +311,8 @@ export class Agent {
 
   #policySettings(): PolicySettings {
     const { enforcement = this.options.enforcement ?? "default", auditNamespaces = [] } = this.#settings;
-    return { enforcement, auditNamespaces, hostFirewall: this.options.hostFirewall ?? false };
+    const { hostFirewall = false, policyEntries: maxEntries } = this.options;
+    return { enforcement, auditNamespaces, hostFirewall, ...(maxEntries === undefined ? {} : { maxEntries }) };
   }
 
   get settings(): Required<SettingsRecord> {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { nextInterval } from "./collector.ts";
+import type { Datapath } from "@skep/datapath";
+import { Collector, nextInterval } from "./collector.ts";
+import { createLogger } from "./log.ts";
 
 describe("the time until the next look through the tables of flows", () => {
   test.each([
@@ -13,4 +15,21 @@ describe("the time until the next look through the tables of flows", () => {
   ] as const)("%s", (_, previous, share, pressure, next) => {
     expect(nextInterval(previous, share, pressure)).toBe(next);
   });
+});
+
+test.each([
+  [undefined, 450_000],
+  [20_000, 20_000],
+])("an interval that was asked for stays: %s", (eachMs, next) => {
+  const table = { name: "connections", alive: 1, removed: 0, capacity: 100, refused: 0 };
+  const collector = new Collector({
+    datapath: { collect: () => [table] } as unknown as Datapath,
+    clock: { now: () => 0, monotonic: () => 0n, after: () => () => undefined },
+    log: createLogger({ write: () => undefined, now: () => 0, format: "text" }),
+    ...(eachMs === undefined ? {} : { eachMs }),
+  });
+  expect(collector.intervalMs).toBe(eachMs ?? 300_000);
+  collector.run();
+  expect(collector.intervalMs).toBe(next);
+  collector.close();
 });

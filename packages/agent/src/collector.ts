@@ -40,17 +40,22 @@ export class Collector {
   readonly #datapath: Datapath;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #intervalMs = FIRST_MS;
+  readonly #eachMs: number | null;
+  #intervalMs: number;
   readonly #onRun: (isDone: boolean, milliseconds: number) => void;
   #timer: NodeJS.Timeout;
   #refused = new Map<string, number>();
 
+  /** `eachMs`: always this long between two looks. */
   constructor(options: {
     readonly datapath: Datapath;
     readonly clock: Clock;
     readonly log: Logger;
     readonly onRun?: (isDone: boolean, milliseconds: number) => void;
+    readonly eachMs?: number;
   }) {
+    this.#eachMs = options.eachMs ?? null;
+    this.#intervalMs = this.#eachMs ?? FIRST_MS;
     this.#onRun = options.onRun ?? (() => undefined);
     this.#datapath = options.datapath;
     this.#clock = options.clock;
@@ -79,7 +84,7 @@ export class Collector {
       this.#onRun(true, this.totals.lastMs);
       for (const use of uses) this.#note(use);
       const share = Math.max(...uses.map(shareOf));
-      this.#intervalMs = nextInterval(this.#intervalMs, share, Math.max(...uses.map(pressureOf)));
+      this.#intervalMs = this.#eachMs ?? nextInterval(this.#intervalMs, share, Math.max(...uses.map(pressureOf)));
     } catch (error) {
       this.totals.failures += 1;
       this.#onRun(false, took());

@@ -3,7 +3,7 @@
  * What an agent is started with, and what it answers of its endpoints.
  */
 import type { Endpoint, LoadBalancerConfig } from "@skep/control";
-import type { Dispatch } from "@skep/datapath";
+import type { Dispatch, FlowLifetimes } from "@skep/datapath";
 import type { Machine, TunnelProtocol } from "@skep/machine";
 import type { Enforcement } from "@skep/policy";
 import type { Logger } from "./log.ts";
@@ -53,6 +53,14 @@ export interface AgentOptions {
   readonly enforcement?: Enforcement;
   /** False: the folder is read again only by `rescan`. Default true. */
   readonly watch?: boolean;
+  /** Seconds that a flow is remembered after its last packet, where they are not the usual ones. */
+  readonly lifetimes?: FlowLifetimes;
+  /** Entries of the datapath's maps by their names, where they are not the usual ones; rows of maps that were kept are carried over. */
+  readonly mapEntries?: Readonly<Record<string, number>>;
+  /** Entries of each endpoint's policy. Default 16,384. */
+  readonly policyEntries?: number;
+  /** Between two looks for flows that are over. Default: more often while there is much of them. */
+  readonly collectEachMs?: number;
   readonly loadBalancer?: Partial<LoadBalancerConfig>;
   /** Whether services are forwarded before the kernel has the packet, by XDP at the devices. Default disabled: at tc. */
   readonly lbAcceleration?: "disabled" | "native" | "generic";

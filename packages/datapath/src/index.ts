@@ -5,6 +5,7 @@ export { decodeEvent, decodeEventAt, EVENT_SIZE } from "./events.ts";
 export { openDatapath } from "./open.ts";
 export type { DatapathOptions, Dispatch, FlowLifetimes } from "./options.ts";
 export { CONFIG_MAP, LayoutError } from "./layouts.ts";
+export { TableSizeError } from "./pinned-maps.ts";
 export { datapathCalls, datapathMaps, datapathObject, openDatapathMap, readConfig } from "./program.ts";
 export { datapathTables, type DatapathTable, type TableCell, type TableRow } from "./tables/index.ts";
 export { DeniedPrefixes } from "./denied.ts";

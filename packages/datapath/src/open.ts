@@ -43,7 +43,7 @@ import { hasNetkitLinks, Links } from "./links.ts";
 import { isLost } from "./lost.ts";
 import { datapathConfig, type DatapathOptions, lifetimeConfig, MAGLEV_SIZE } from "./options.ts";
 import { PinnedMaps } from "./pinned-maps.ts";
-import { PolicyMaps } from "./policy-maps.ts";
+import { PolicyMaps, withPolicySize } from "./policy-maps.ts";
 import { endSplice, SocketSplice, type SpliceCounts } from "./splice.ts";
 import { type Rows, sync, write } from "./sync.ts";
 import { Undo } from "./undo.ts";
@@ -73,9 +73,15 @@ class KernelDatapath implements Datapath {
   constructor(machine: Machine, options: DatapathOptions) {
     this.#machine = machine;
     this.#options = options;
-    this.#spec = withMaglevSize(readSkepObject(), options.loadBalancer?.maglevSize ?? MAGLEV_SIZE);
+    this.#spec = withPolicySize(
+      withMaglevSize(readSkepObject(), options.loadBalancer?.maglevSize ?? MAGLEV_SIZE),
+      options.policyEntries,
+    );
     for (const folder of ["", "/maps", "/links"]) machine.bpf.preparePins(options.pins + folder);
-    const pinned = new PinnedMaps(machine.bpf, { pins: options.pins, spec: this.#spec });
+    const pinned = new PinnedMaps(machine.bpf, {
+      ...{ pins: options.pins, spec: this.#spec },
+      ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
+    });
     this.#undo.onEnd(() => pinned.close());
     this.#collection = this.#load(pinned.kept);
     this.#loadBalancer = this.#openLoadBalancer();
@@ -169,12 +175,13 @@ class KernelDatapath implements Datapath {
   // ---- sockets ----
 
   #openSplice(): void {
-    const { pins, cgroup, lifetimes = {} } = this.#options;
+    const { pins, cgroup, lifetimes = {}, maxEntries } = this.#options;
     const { ct_tcp } = lifetimeConfig(lifetimes);
     try {
       this.#splice = new SocketSplice(this.#machine, {
         ...{ pins, cgroup, map: (name: string) => this.#map(name) },
         config: ct_tcp === undefined ? {} : { ct_tcp },
+        ...(maxEntries ? { maxEntries } : {}),
       });
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "NotSupportedError") throw error;

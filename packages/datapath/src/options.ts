@@ -12,8 +12,10 @@ export interface DatapathOptions {
   readonly pins: string;
   /** Absolute path of the cgroup whose sockets are load balanced. */
   readonly cgroup: string;
-  /** Overrides of map sizes by map name. */
+  /** Overrides of map sizes by map name. Rows of maps that were kept at another size are carried over; where they do not fit opening throws TableSizeError. */
   readonly maxEntries?: Readonly<Record<string, number>>;
+  /** Entries of each endpoint's policy. Default 16,384. */
+  readonly policyEntries?: number;
   /** Packets of IPv6 are taken. Default true. */
   readonly ipv6?: boolean;
   /** The outer interfaces' queues keep to the times that packets bear (fq): workloads' rates delay packets. Default false: they drop them. */

@@ -32,6 +32,8 @@ const FOUND_AGAIN: ReadonlySet<string> = new Set([
 ]);
 /** Nothing to carry over: programs are put in anew, and records are read and gone. */
 const WITHOUT_ROWS: ReadonlySet<string> = new Set(["ringbuf"]);
+/** Those that may get another size: their rows go into one of the new size, as into one of another layout. */
+const RESIZED: ReadonlySet<string> = new Set(["hash", "lru_hash", "lpm_trie"]);
 /** Of the datapath's other object, which looks after them itself. */
 const SPLICE = "skep_splice";
 
@@ -48,6 +50,20 @@ type MapOf = (name: string) => RawMap;
 export interface PinnedPlace {
   readonly pins: string;
   readonly spec: ObjectSpec;
+  /** Sizes that are not the spec's. */
+  readonly maxEntries?: Readonly<Record<string, number>>;
+}
+
+/** More rows are in force than the map is to hold now: none of them is left behind. */
+export class TableSizeError extends Error {
+  override readonly name = "TableSizeError";
+  readonly map: string;
+  constructor(map: string, { rows, entries }: { readonly rows: number; readonly entries: number }) {
+    super(
+      `the map ${map} holds ${rows} rows, which do not fit into the ${entries} that it is to have: ask for at least as many, or take the old datapath down first (skep down)`,
+    );
+    this.map = map;
+  }
 }
 
 export class PinnedMaps {
@@ -84,13 +100,18 @@ export class PinnedMaps {
     return Object.values(this.#place.spec.maps).filter((map) => map.data === undefined);
   }
 
+  #entriesOf(name: string): number {
+    return this.#place.maxEntries?.[name] ?? this.#place.spec.maps[name]?.maxEntries ?? 0;
+  }
+
   #open(layouts: RawMap, { name, type }: MapSpec): void {
     const map = this.#bpf.openMap(mapPin(this.#place.pins, name));
     if (!map) return;
     const layout = recordedLayout(layouts, name) ?? "";
     const isSame = layout === layoutOf(this.#place.spec, name);
     // The old programs go on in the old ones until none of them is in force.
-    if (isSame && type !== "prog_array") {
+    const isSized = !RESIZED.has(type) || map.info.maxEntries === this.#entriesOf(name);
+    if (isSame && isSized && type !== "prog_array") {
       this.kept[name] = map;
       return;
     }
@@ -113,12 +134,22 @@ export class PinnedMaps {
     }
   }
 
-  /** Rows of the old maps, into this version's, before its programs are in force. */
+  /** Rows of the old maps, into this version's, before its programs are in force. Throws TableSizeError. */
   carry(mapOf: MapOf): void {
     for (const { name, map, rows } of this.#moved) {
+      if (rows) this.#checkRoom(name, map);
       if (rows?.inner) this.#carryInner({ from: map, to: mapOf(name), name }, rows.inner);
       else if (rows) mapOf(name).setAll(converted(map, rows));
     }
+  }
+
+  /** In an LRU what was not used for the longest time makes room. */
+  #checkRoom(name: string, map: RawMap): void {
+    const entries = this.#entriesOf(name);
+    if (!RESIZED.has(map.info.type) || map.info.type === "lru_hash" || map.info.maxEntries <= entries) return;
+    let rows = 0;
+    for (const _ of map.entries()) rows += 1;
+    if (rows > entries) throw new TableSizeError(name, { rows, entries });
   }
 
   #carryInner({ from, to, name }: { from: RawMap; to: RawMap; name: string }, rows: RowConversion): void {

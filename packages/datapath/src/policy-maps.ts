@@ -3,7 +3,7 @@
  * Endpoints' policies: a map of its own for each, changed entry by entry or put in the old one's place whole.
  */
 import type { BpfMachine, RawMap } from "@skep/machine";
-import type { MapSpec } from "@skep/object";
+import type { MapSpec, ObjectSpec } from "@skep/object";
 import type { EndpointPolicy, PolicyDelta, PolicyMapEntry } from "@skep/policy";
 import { decodePolicyEntry, decodeU32, encodePolicyEntry, encodeU32 } from "./encode.ts";
 
@@ -92,4 +92,12 @@ export class PolicyMaps {
     for (const [key] of [...this.#options.outer.entries()])
       if (!endpoints.has(decodeU32(key))) this.delete(decodeU32(key));
   }
+}
+
+/** With so many entries in each endpoint's map; those of an earlier size go with the next whole policy of their endpoint. */
+export function withPolicySize(spec: ObjectSpec, maxEntries: number | undefined): ObjectSpec {
+  const outer = spec.maps["skep_policy"];
+  if (!outer?.inner) throw new Error("the datapath's object has no policy map");
+  if (maxEntries === undefined) return spec;
+  return { ...spec, maps: { ...spec.maps, skep_policy: { ...outer, inner: { ...outer.inner, maxEntries } } } };
 }

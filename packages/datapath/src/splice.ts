@@ -20,6 +20,8 @@ export interface SpliceOptions {
   /** Of the datapath in force: connections, endpoints, policies. */
   readonly map: (name: string) => RawMap;
   readonly config: Readonly<Record<string, number>>;
+  /** Sizes of the datapath's maps that are not the object's. */
+  readonly maxEntries?: Readonly<Record<string, number>>;
 }
 
 /** What went directly, sockets that were remembered, and sockets that go through the network. */
@@ -51,7 +53,11 @@ export class SocketSplice {
       own.map(({ name }) => name),
     );
     const given = Object.fromEntries(shared.map(({ name }) => [name, options.map(name)]));
-    this.#collection = machine.bpf.load(spec, { maps: { ...given, ...pinned }, config: options.config });
+    this.#collection = machine.bpf.load(spec, {
+      maps: { ...given, ...pinned },
+      config: options.config,
+      ...(options.maxEntries ? { maxEntries: options.maxEntries } : {}),
+    });
     try {
       this.#pinNew(
         spec,

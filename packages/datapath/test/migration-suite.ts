@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Connection, ConnectionKey, PolicyEntry, Service } from "../src/bpf/maps.bpf.ts";
 import { encodeAddress, encodeU32 } from "../src/encode.ts";
 import { skepObject } from "../src/generated/skep-object.ts";
-import { type Datapath, LayoutError, openDatapath } from "../src/index.ts";
+import { type Datapath, LayoutError, openDatapath, TableSizeError } from "../src/index.ts";
 import { makeLayouts, mapPin, recordedLayout, writeLayout } from "../src/layouts.ts";
 import { withMaglevSize } from "../src/load-balancer.ts";
 import { ip, SMALL } from "./addresses.ts";
@@ -275,6 +275,63 @@ export function migrationSuite(open: () => PacketMachine): void {
       writeLayout(layouts, "skep_services", "");
       layouts.close();
       expect(() => start()).toThrow(LayoutError);
+    });
+  });
+
+  describe("maps of another size", () => {
+    const sized = (entries: number): Datapath =>
+      openDatapath(under.machine, {
+        ...{ pins: under.pins, cgroup, ...SMALL, socketSplice: true },
+        maxEntries: { ...SMALL.maxEntries, skep_ct: entries, skep_services: entries, skep_affinity: entries },
+      });
+    const sizes = (): number[] =>
+      ["skep_ct", "skep_services", "skep_affinity"].map((name) => {
+        const map = pinned(name);
+        const { maxEntries } = map.info;
+        map.close();
+        return maxEntries;
+      });
+
+    test("keep their rows when they grow and when they shrink, and those that stay are the same maps", () => {
+      const [connections, policiesBefore] = [rowsOf("skep_ct"), policies()];
+      expect(connections).toHaveLength(2);
+      const ids = (): unknown[] =>
+        ["skep_policy", "skep_nat"].map((name) => {
+          const map = pinned(name);
+          const { id } = map.info;
+          map.close();
+          return id;
+        });
+      const others = ids();
+      for (const entries of [5000, 2]) {
+        const datapath = sized(entries);
+        expect(sizes()).toEqual([entries, entries, entries]);
+        expect(rowsOf("skep_ct")).toEqual(connections);
+        expect(policies()).toEqual(policiesBefore);
+        expect(datapath.tableUse().find(({ name }) => name === "skep_ct")?.capacity).toBe(entries);
+        expect(datapath.adopted.restarted).toBe(true);
+        datapath.close();
+      }
+      expect(ids()).toEqual(others);
+    });
+
+    test("stay as they are, and in force, where their rows would not fit", () => {
+      const before = state();
+      expect(() => sized(1)).toThrow(TableSizeError);
+      expect(() => sized(1)).toThrow("the map skep_ct holds 2 rows, which do not fit into the 1 that it is to have");
+      expect(state()).toEqual(before);
+      expect(rowsOf("skep_ct")).toHaveLength(2);
+    });
+
+    test("each workload's policy has room for as much as was asked", () => {
+      const datapath = openDatapath(under.machine, { pins: under.pins, cgroup, ...SMALL, policyEntries: 300 });
+      const entry = everything("ingress");
+      const entries = Array.from({ length: 301 }, (_, index) => ({ ...entry, identity: 1000 + index }));
+      const policy = { endpoint: 8, revision: 1, ingressEnforced: true, egressEnforced: true };
+      datapath.setPolicy({ ...policy, entries: entries.slice(1) });
+      expect(() => datapath.setPolicy({ ...policy, entries })).toThrow();
+      expect(datapath.policyOf(8)).toHaveLength(300);
+      datapath.close();
     });
   });
 

@@ -3,8 +3,10 @@
  * `skep up`: the agent in the foreground.
  */
 import { statSync } from "node:fs";
+import { totalmem } from "node:os";
 import { resolve } from "node:path";
 import { answers, createLogger, socketPath, SocketTakenError, startAgent } from "@skep/agent";
+import { TableSizeError } from "@skep/datapath";
 import { doctorSummary } from "../doctor.ts";
 import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
@@ -13,9 +15,10 @@ import { type HubbleFlags, hubbleOf } from "./up-hubble.ts";
 import { type OutputFlags, outputsOf } from "./up-outputs.ts";
 import { keepYoungSmall, release } from "../young-generation.ts";
 import { balancingOf } from "./up-services.ts";
+import { sizeFlags, type TableFlags, tablesOf } from "./up-tables.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
-export interface UpOptions extends OutputFlags, HubbleFlags {
+export interface UpOptions extends OutputFlags, HubbleFlags, TableFlags {
   readonly directory: string;
   readonly run: string;
   readonly state: string;
@@ -94,6 +97,10 @@ function startError(error: unknown): Error {
   if (["MissingCapabilityError", "NotSupportedError", "NoCgroupError"].includes(error.name)) {
     return new CliError(error.message, EXIT_USAGE, { cause: error });
   }
+  if (error instanceof TableSizeError) {
+    const flags = sizeFlags(error.map);
+    return usageError(flags === "" ? error.message : `${flags}: ${error.message}`, { cause: error });
+  }
   if (error instanceof RangeError) return usageError(error.message, { cause: error });
   return error;
 }
@@ -101,6 +108,7 @@ function startError(error: unknown): Error {
 export async function up(options: UpOptions): Promise<number> {
   const directory = checkFolder(options.directory);
   const balancing = balancingOf(options);
+  const tables = tablesOf(options, totalmem());
   const outputs = outputsOf(options);
   const hubble = hubbleOf(options);
   const missing = await doctorSummary();
@@ -150,6 +158,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.uiAddr === undefined ? {} : { page: { listen: options.uiAddr, files: pageFiles } }),
     ...outputs,
     ...balancing,
+    ...tables,
     nodeLabels: parseLabels(options.nodeLabel ?? []),
     log,
   })

@@ -4,6 +4,7 @@ import type { DemoFlags } from "../commands/demo.ts";
 import type { DownOptions } from "../commands/down.ts";
 import type { RunOptions } from "../commands/run.ts";
 import type { UpOptions } from "../commands/up.ts";
+import { tableOptions } from "./up-tables.ts";
 
 function placeOptions(command: Command): Command {
   return agentOption(command)
@@ -181,6 +182,7 @@ export function defineUp(program: Command, finish: Finish): void {
     .action((dir: string, options: Omit<UpOptions, "directory">) =>
       finish(async () => (await import("../commands/up.ts")).up({ ...options, directory: dir })),
     );
+  tableOptions(up);
   examples(up, [
     "skep up /etc/skep",
     "skep up ./policies --run /tmp/skep/run --state /tmp/skep/state --pins /sys/fs/bpf/skep-test --cgroup skep-test",
