@@ -120,6 +120,15 @@ describe("tables of the pinned maps", () => {
       ["10.96.0.1:80/TCP (0)", "1 active", "4", "ClusterIP, sessionAffinity, non-routable"],
       ["10.96.0.1:80/TCP (1)", "10.244.0.3:8080 (terminating)", "4", ""],
     ]);
+    at("skep_frontends").set(Uint8Array.of(4, 0, 0, 0), maps.Frontend.encode({ address, port: 80, pad: 0 }));
+    const printed = (name: string): string[][] =>
+      read(name).map((row) => tableOf(name).columns.map(([, cell]) => cell(row)));
+    expect(printed("lb-revnat")).toEqual([["4", "10.96.0.1:80"]]);
+    expect(printed("lb-backends")).toEqual([["9", "10.244.0.3:8080/TCP", "terminating"]]);
+    expect(printed("lb-frontends")).toEqual([
+      ["10.96.0.1:80/TCP", "0", "", "4", "1", "ClusterIP, sessionAffinity, non-routable"],
+      ["10.96.0.1:80/TCP", "1", "9", "4", "", ""],
+    ]);
   });
 
   it("show what is quarantined behind its slot, and what a frontend is told beside", () => {

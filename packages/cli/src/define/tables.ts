@@ -11,7 +11,6 @@ const NOUNS = [
   ["endpoint", "local workloads", "Local workloads by interface."],
   ["ipcache", "identities of addresses", "Prefixes and the identity that their addresses have."],
   ["tunnel", "prefixes behind other nodes", "Prefixes and the address that the tunnel to them ends at."],
-  ["lb", "services and their backends", "Frontends, slot by slot, with the backend of each."],
   ["nat", "mappings of source NAT", "Mappings of source NAT, both directions."],
   ["egress", "egress gateways", "By which node, and with which address, what workloads send to a prefix leaves."],
   ["bandwidth", "rates of workloads", "Rates of workloads in bits a second, by endpoint and direction."],
@@ -56,6 +55,35 @@ function defineFlush(noun: Command, name: "ct" | "nat", finish: Finish): void {
   );
 }
 
+/** Other looks at what services stand in, by Cilium's flags, and the tables that they print. */
+const BALANCER_LOOKS = [
+  ["revnat", "lb-revnat", "addresses of frontends by their numbers: what answers get as their source"],
+  ["frontends", "lb-frontends", "frontends, slot by slot, with the numbers of their backends"],
+  ["backends", "lb-backends", "backends by their numbers"],
+  ["sourceRanges", "ranges", "source ranges, by the frontend's number"],
+] as const;
+
+type Looks = { readonly [L in (typeof BALANCER_LOOKS)[number][0]]?: boolean };
+
+function defineBalancer(bpf: Command, finish: Finish): void {
+  const lb = bpf
+    .command("lb")
+    .summary("services and their backends")
+    .description("Frontends, slot by slot, with the backend of each.");
+  const list = listed(lb);
+  for (const [look, , what] of BALANCER_LOOKS) {
+    const others = BALANCER_LOOKS.map(([name]) => name).filter((name) => name !== look);
+    list.addOption(new Option(`--${look === "sourceRanges" ? "source-ranges" : look}`, what).conflicts(others));
+  }
+  examples(
+    list.action((options: TableOptions & Looks) => {
+      const asked = BALANCER_LOOKS.find(([look]) => options[look] === true);
+      return finish(async () => (await tables()).tableList(asked?.[1] ?? "lb", options));
+    }),
+    ["skep bpf lb list", "skep bpf lb list --backends -o json"],
+  );
+}
+
 export function defineTables(program: Command, finish: Finish): void {
   const bpf = program
     .command("bpf")
@@ -69,6 +97,7 @@ export function defineTables(program: Command, finish: Finish): void {
       [`skep bpf ${name} list`, `skep bpf ${name} list -o json`],
     );
   }
+  defineBalancer(bpf, finish);
   const policy = bpf
     .command("policy")
     .summary("policy entries")

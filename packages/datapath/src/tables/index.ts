@@ -4,7 +4,7 @@ import { egress } from "./egress.ts";
 import { metrics } from "./metrics.ts";
 import { policies } from "./policy.ts";
 import { bandwidth, clients, fragmented, maglev, ranges, sockets, unmasqueraded } from "./remembered.ts";
-import { services } from "./services.ts";
+import { backendRows, frontendRows, reverseFrontends, services } from "./services.ts";
 import type { DatapathTable } from "./table.ts";
 
 export type { DatapathTable, TableCell, TableRow } from "./table.ts";
@@ -13,4 +13,5 @@ export type { DatapathTable, TableCell, TableRow } from "./table.ts";
 export const datapathTables: readonly DatapathTable[] = [
   ...[connections, endpoints, ipcache, tunnels, services, metrics, nat, egress, policies],
   ...[bandwidth, fragmented, unmasqueraded, sockets, clients, ranges, maglev],
+  ...[reverseFrontends, frontendRows, backendRows],
 ];

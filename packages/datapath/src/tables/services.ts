@@ -6,8 +6,8 @@ import { algorithmText, backendStateText, flagTexts } from "@skep/control";
 import type { RawMap } from "@skep/machine";
 import { protocolName } from "@skep/policy";
 import * as maps from "../bpf/maps.bpf.ts";
-import { encodeU32 } from "../encode.ts";
-import { addressText, type DatapathTable, endText, open, type TableRow } from "./table.ts";
+import { decodeU32, encodeU32 } from "../encode.ts";
+import { addressText, type DatapathTable, endText, open, table, type TableRow, text } from "./table.ts";
 
 /** 1: for clients of this node, where the frontend has another set for those outside. */
 const INTERNAL = 1;
@@ -78,3 +78,59 @@ export const services: DatapathTable = {
     }
   },
 };
+
+const frontAddress = (row: TableRow): string => {
+  const scope = row["scope"] === "internal" ? "/i" : "";
+  return `${endText(row["address"], row["port"])}/${String(row["protocol"])}${scope}`;
+};
+
+/** What answers get back as their source, by the frontend's number. */
+export const reverseFrontends = table({
+  name: "lb-revnat",
+  summary: "addresses of frontends by their numbers",
+  columns: [
+    ["ID", text("id")],
+    ["SERVICE ADDRESS", (row) => endText(row["address"], row["port"])],
+  ],
+  map: "skep_frontends",
+  *rows(map) {
+    for (const [key, bytes] of map.entries()) {
+      const { address, port } = maps.Frontend.decode(bytes);
+      if (port !== 0) yield { id: decodeU32(key), address: addressText(address), port };
+    }
+  },
+});
+
+/** Rows of the map of frontends as they stand there, backends by their numbers. */
+export const frontendRows: DatapathTable = {
+  ...services,
+  name: "lb-frontends",
+  summary: "frontends and the numbers of their backends",
+  columns: [
+    ["SERVICE ADDRESS", frontAddress],
+    ["SLOT", text("slot")],
+    ["BACKEND ID", (row) => (row["slot"] === 0 ? "" : String(row["backend"]))],
+    ["ID", text("id")],
+    ["BACKENDS", (row) => (row["slot"] === 0 ? String(row["count"]) : "")],
+    ["FLAGS", (row) => (row["slot"] === 0 ? String(row["flags"]) : "")],
+  ],
+};
+
+export const backendRows = table({
+  name: "lb-backends",
+  summary: "backends by their numbers",
+  columns: [
+    ["ID", text("id")],
+    ["BACKEND ADDRESS", frontAddress],
+    ["STATE", text("state")],
+  ],
+  map: "skep_backends",
+  *rows(map) {
+    for (const [key, bytes] of map.entries()) {
+      const { address, port, protocol, state, present } = maps.Backend.decode(bytes);
+      if (present === 0) continue;
+      const end = { address: addressText(address), port, protocol: protocolName(protocol) };
+      yield { id: decodeU32(key), ...end, state: backendStateText(state) };
+    }
+  },
+});
