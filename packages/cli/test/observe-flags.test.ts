@@ -110,6 +110,32 @@ const refused: Readonly<Record<string, readonly [args: readonly string[], reason
   "--follow": [["--follow"], /a file cannot be followed/],
 };
 
+describe("filters that contradict each other", () => {
+  it.each([
+    ["--from-namespace a --from-pod b/c", 'namespace conflict: "a" does not contain "b/c"'],
+    ["--to-namespace a --to-namespace b --to-pod a/c", 'namespace conflict: "b" does not contain "a/c"'],
+    ["--namespace a --pod b/c", 'namespace conflict: "a" does not contain "b/c"'],
+    ["--from-namespace a --from-service b/c", 'namespace conflict: "a" does not contain "b/c"'],
+    ["--from-pod a/b --from-service c/d", 'namespace of service "c/d" conflict with pod "a"'],
+    ["--from-pod a/b --namespace a", "filters --from-pod and --namespace cannot be combined"],
+    ["--ip 10.0.0.1 --from-ip 10.0.0.1", "filters --from-ip and --ip cannot be combined"],
+    ["--encrypted --unencrypted", "filters --encrypted and --unencrypted cannot be combined"],
+    ["--not --port 1 --not --to-port 2", "filters --port and --to-port cannot be combined"],
+  ])("%s is refused", async (args, reason) => {
+    const { status, stderr } = await skep("observe", "--print-raw-filters", ...args.split(" "));
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(reason) as string });
+  });
+
+  it.each([
+    ["--from-namespace a --to-pod b/c", '{"source_pod":["a/"],"destination_pod":["b/c"]}'],
+    ["--from-namespace a --from-pod a/c --from-pod d", '"a/c","a/d"'],
+    ["--port 1 --not --to-port 2", '{"destination_port":["2"]}'],
+  ])("%s is taken", async (args, printed) => {
+    const taken = await skep("observe", "--print-raw-filters", ...args.split(" "));
+    expect(taken).toMatchObject({ status: 0, stdout: expect.stringContaining(printed) as string });
+  });
+});
+
 describe.skipIf(row === undefined)("flags of hubble observe", () => {
   const flags = flagsOf(row ?? "");
   const bare = (name: string): string => name.replace(/^--(from-|to-)?/, "");

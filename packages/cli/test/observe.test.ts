@@ -132,7 +132,7 @@ describe("filter flags", () => {
     [["--verdict", "dropped,audit"], ['{"verdict":["DROPPED","AUDIT"]}'], []],
     [["--pod", "xwing"], ['{"source_pod":["xwing"]}', '{"destination_pod":["xwing"]}'], []],
     [["-n", "prod", "--pod", "web"], ['{"source_pod":["prod/web"]}', '{"destination_pod":["prod/web"]}'], []],
-    [["-A", "--from-pod", "web"], ['{"source_pod":["/web"]}'], []],
+    [["--from-all-namespaces", "--from-pod", "web"], ['{"source_pod":["/web"]}'], []],
     [["--to-namespace", "prod"], ['{"destination_pod":["prod/"]}'], []],
     [["--from-pod", "a/b", "--to-pod", "c/d"], ['{"source_pod":["a/b"],"destination_pod":["c/d"]}'], []],
     [

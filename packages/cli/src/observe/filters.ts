@@ -6,6 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { flow } from "@skep/api";
 import { FlowLogError, parseFilters } from "@skep/flows";
 import { usageError } from "../errors.ts";
+import { flagConflict, nameConflict } from "./conflicts.ts";
 
 type Lists = {
   -readonly [
@@ -62,6 +63,15 @@ export class FilterBuilder {
   #not = false;
   /** Ends of which names of pods without a namespace are of any. */
   readonly #ofAny = new Set<"source" | "destination">();
+
+  readonly #given = { allow: new Set<string>(), deny: new Set<string>() };
+
+  /** The flag of this name stands next, without its `--`. Throws a usage error where another one contradicts it. */
+  given(name: string): void {
+    const given = this.#given[this.#not ? "deny" : "allow"];
+    const conflict = flagConflict(given.add(name));
+    if (conflict !== null) throw usageError(conflict);
+  }
 
   /** The next flag says what is not wanted. */
   not(): void {
@@ -129,12 +139,31 @@ export class FilterBuilder {
 
   build(): { allow: flow.FlowFilter[]; deny: flow.FlowFilter[] } {
     if (this.#not) throw usageError("--not stands before the filter that it turns, as in --not --verdict FORWARDED");
-    this.#placeNames("allow");
-    this.#placeNames("deny");
+    for (const side of ["allow", "deny"] as const) {
+      this.#refuseContradictions(side);
+      this.#placeNames(side);
+    }
     return {
       allow: [...this.#raw.allow, ...this.#allow.filters(this.#expressions.allow)],
       deny: [...this.#raw.deny, ...this.#deny.filters(this.#expressions.deny)],
     };
+  }
+
+  #refuseContradictions(side: "allow" | "deny"): void {
+    const { left, right } = this.#pair(side);
+    const { pods, namespaces } = this.#names[side];
+    for (const [filter, lists] of [
+      ["left", left],
+      ["right", right],
+    ] as const) {
+      for (const end of ["source", "destination"] as const) {
+        const of = (names: Names["pods"]): string[] =>
+          names.filter(([ends]) => ends[filter] === `${end}Pod`).map(([, name]) => name);
+        const services = lists[`${end}Service`] ?? [];
+        const conflict = nameConflict({ namespaces: of(namespaces), pods: of(pods), services });
+        if (conflict !== null) throw usageError(conflict);
+      }
+    }
   }
 
   /** A namespace completes names of pods that have none; alone it means all its pods. */

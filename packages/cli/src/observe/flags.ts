@@ -180,7 +180,9 @@ const switches: readonly Switch[] = [
 export function addFilterFlags(command: Command, builder: FilterBuilder): Command {
   command.optionsGroup("Filters (a flow must match all; values of one flag are alternatives):");
   for (const { flags, help, apply } of [...packetFlags, ...endFlags, expressionFlag]) {
-    const option = new Option(flags, help).argParser((value: string) => {
+    const option = new Option(flags, help);
+    option.argParser((value: string) => {
+      builder.given(option.name());
       apply(builder, value);
       return value;
     });
@@ -189,7 +191,10 @@ export function addFilterFlags(command: Command, builder: FilterBuilder): Comman
   for (const { flags, help, apply } of switches) {
     const option = new Option(flags, help);
     command.addOption(option);
-    command.on(`option:${option.name()}`, () => apply(builder));
+    command.on(`option:${option.name()}`, () => {
+      if (option.name() !== "not") builder.given(option.name());
+      apply(builder);
+    });
   }
   for (const list of ["allow", "deny"] as const) {
     const option = new Option(`--${list}list <filter>`, `Hubble's filter in JSON; may be given several times`);
