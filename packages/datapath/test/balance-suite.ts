@@ -15,6 +15,8 @@ import {
 } from "@skep/control";
 import { formatAddress, type LayerSpec } from "@skep/net";
 import { parseDocuments } from "@skep/policy";
+import { Affinity, AffinityKey } from "../src/bpf/maps.bpf.ts";
+import { encodeAddress } from "../src/encode.ts";
 import type { DatapathEndpoint } from "../src/index.ts";
 import { NO_ROWS } from "../src/load-balancer.ts";
 import { ip } from "./addresses.ts";
@@ -57,9 +59,11 @@ const toClient: Hop = into(client);
 
 export function balanceSuite(open: () => PacketMachine): void {
   let ground: PacketGround;
+  let machine: PacketMachine["machine"];
 
   beforeAll(() => {
     const under = open();
+    machine = under.machine;
     const cgroup = under.machine.processes.createCgroup(`skep-balance-${under.pins.slice(-6).replaceAll("/", "-")}`);
     ground = new PacketGround(under, { cgroup: cgroup.path });
   }, 300_000);
@@ -266,6 +270,26 @@ export function balanceSuite(open: () => PacketMachine): void {
           ),
         );
         expect(new Set(ports).size).toBe(1);
+      });
+
+      test("an affinity is over when its time has passed whole", () => {
+        const [slot, kept] = [one(remote, 1, 6, 8001), one(remote, 2, 6, 8002)];
+        const flags = SERVICE_FLAG.AFFINITY;
+        const rows = serviceRows({ id: 3, at, protocol: 6, backends: [slot], flags, affinityTimeout: 3600 });
+        // The client's backend is one that new clients do not get.
+        const affinity = [...rows.affinity, { id: 3, backend: 2 }];
+        ground.datapath.replaceLoadBalancer({ ...rows, backends: [slot, kept], affinity });
+        const key = AffinityKey.encode({ client: encodeAddress(ip(pod)), service: 3, isCookie: 0 });
+        const clients = ground.map("skep_affinity");
+        const portAfter = (lastUsed: number, port: number): unknown => {
+          clients.set(key, Affinity.encode({ backend: 2, lastUsed: lastUsed >>> 0 }));
+          const { data } = from(frame(up, network(pod, vip), segment("tcp", [port, 80])));
+          return new DataView(data.buffer, data.byteOffset).getUint16(family === 4 ? 36 : 56);
+        };
+        expect(portAfter(Number(machine.clock.monotonic() / 1_000_000_000n) - 10, 43_100)).toBe(8002);
+        // The program's own clock as it was just now: read again it is not earlier.
+        const { lastUsed } = Affinity.decode(clients.get(key) ?? new Uint8Array());
+        expect(portAfter(lastUsed - 3600, 43_101)).toBe(8001);
       });
 
       test("Maglev: every node finds the same backend for a flow", () => {

@@ -106,10 +106,13 @@ export function affinityKey(service: Service, client: Address, isCookie: boolean
   return key;
 }
 
-/** The backend that the client keeps: the one that it had, while the service has it and the time is not over. 0: a new one. */
+/**
+ * The backend that the client keeps: the one that it had, while the service has it and the time has not passed whole (Cilium: bpf/lib/lb.h,
+ * last_used + affinity_timeout <= now is over). 0: a new one.
+ */
 export function keptBackend(service: Service, key: AffinityKey): u32 {
   const kept = affinities.get(key);
-  if (!kept || clock() - kept.lastUsed > service.affinity) return 0;
+  if (!kept || clock() - kept.lastUsed >= service.affinity) return 0;
   const { backend } = kept;
   if (!affinityMatches.ref({ service: service.id, backend }) || !backendOf(backend)) return 0;
   kept.lastUsed = clock();
