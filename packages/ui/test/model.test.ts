@@ -123,6 +123,29 @@ describe("the layout", () => {
         expect(Math.abs(a.x - b.x) >= (a.room + b.room) / 2 || Math.abs(a.y - b.y) >= 24).toBe(true);
   });
 
+  it("covers neither the start nor the arrow of a line with its label", () => {
+    const told = (from: string, to: string, port: number): ReturnType<typeof row>[] => [
+      ...[row({ from, to, port, dropped: true }), row({ from, to, port })],
+    ];
+    const map = buildMap(
+      [
+        ...["a-1", "b-1", "c-1", "d-1"].flatMap((from) => told(from, "web-1", 80)),
+        ...["a-1", "b-1"].flatMap((from) => told(from, "web-1", 81)),
+        ...told("c-1", "other-1", 80),
+      ],
+      "app",
+    );
+    const { edges } = layoutMap(map);
+    for (const edge of map.edges) {
+      const { from, to, label } = edges.get(edge.key)!;
+      for (const end of [from, to])
+        expect(
+          Math.abs(end.x - label.x) >= labelWidth(edge) / 2 || Math.abs(end.y - label.y) >= 12,
+          `${edge.from} to ${edge.to}`,
+        ).toBe(true);
+    }
+  });
+
   it("knows when nothing has moved", () => {
     const first = buildMap([row()], "app");
     expect(shapeOf(buildMap([row(), row()], "app"))).toBe(shapeOf(first));

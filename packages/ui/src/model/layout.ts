@@ -129,6 +129,8 @@ interface LabelledCourse extends Course {
 }
 
 const LABEL_HEIGHT = 24;
+/** Of an arrow's head. */
+const END_ROOM = 10;
 const labelWidths: Readonly<Record<EdgeTone, number>> = { good: 72, denied: 116, mixed: 160, audited: 92, error: 92 };
 
 /** At most, in pixels. */
@@ -146,7 +148,13 @@ function withLabels(courses: ReadonlyMap<string, LabelledCourse>): Map<string, E
     const others = [...courses].filter(([other]) => other !== key).flatMap(([, { line }]) => line);
     const hidden = ({ x, y }: Point): number =>
       others.filter((point) => Math.abs(point.x - x) < room / 2 && Math.abs(point.y - y) < LABEL_HEIGHT / 2).length;
-    const best = spots.map((spot) => ({ spot, cost: hidden(spot) })).sort((a, b) => a.cost - b.cost);
+    // Where a line begins and where its arrow points is worth more than what runs between.
+    const endsHidden = ({ x, y }: Point): number =>
+      [from, to].filter((end) => Math.abs(end.x - x) < room / 2 + END_ROOM && Math.abs(end.y - y) < LABEL_HEIGHT / 2)
+        .length;
+    const best = spots
+      .map((spot) => ({ spot, cost: hidden(spot) + endsHidden(spot) * steps.length }))
+      .sort((a, b) => a.cost - b.cost);
     const label = freeSpot({ spots: best.map(({ spot }) => spot), room }, taken);
     taken.push({ ...label, room });
     edges.set(key, { from, to, path, label });
