@@ -261,7 +261,7 @@ export class Services {
       const [span, other] = [spanOf(lost.service), spanOf(holder.service)];
       return {
         ...{ code: "SKEP6034", severity: "error" },
-        message: `${lost.service} is not served at ${addressText(lost, lost.scope)}: ${holder.service} is older and has it`,
+        message: `${lost.service} is not served at ${addressText(lost, lost.scope)}: ${holder.service} came first and has it`,
         ...(span ? { span } : {}),
         ...(other ? { related: [{ message: "this one has it", span: other }] } : {}),
       };

@@ -152,6 +152,29 @@ describe("services", () => {
     expect(master(target, "10.96.0.1:53/UDP")).not.toContain("dsr");
   });
 
+  it("of two without a date the one that came first keeps the address, whatever their names, and also when it is set anew", () => {
+    const spec = "type: NodePort, clusterIP: 10.96.0.1, ports: [{ port: 80, nodePort: 30080 }]";
+    const [first, second] = [service(spec, "name: zeta"), service(spec, "name: alpha")];
+    const target = balancer();
+    const holders = (): string[] => {
+      target.commit();
+      return [...new Set(target.frontends().map(({ frontend }) => frontend.service))];
+    };
+    target.setService(first);
+    target.setService(second);
+    expect(holders()).toEqual(["default/zeta"]);
+    expect(target.conflicts().map(({ lost, holder }) => [lost.type, lost.service, holder.service])).toEqual([
+      ["ClusterIP", "default/alpha", "default/zeta"],
+      ["NodePort", "default/alpha", "default/zeta"],
+    ]);
+    target.setService({ ...first, affinityTimeout: 10 });
+    expect(holders()).toEqual(["default/zeta"]);
+    target.deleteService("default/zeta");
+    expect(holders()).toEqual(["default/alpha"]);
+    target.setService(first);
+    expect(holders()).toEqual(["default/alpha"]);
+  });
+
   it("of two with one address the older's holds, whichever came first", () => {
     const spec = "clusterIP: 10.96.0.1, ports: [{ port: 80 }]";
     const old = service(spec, 'name: zeta, creationTimestamp: "2024-01-01T00:00:00Z"');
@@ -398,6 +421,9 @@ const flags = fc.record({
   port: fc.constantFrom(80, 81),
 });
 
+/** Who has an address does not depend on who came first. */
+const created = (index: number): string => `2024-01-${index + 10}T00:00:00Z`;
+
 const serviceStep = fc.tuple(fc.integer({ min: 0, max: 3 }), fc.option(flags)).map(([name, given]): Named => {
   const key = `default/s${name}`;
   if (!given) return { key: `service ${key}`, put: null, step: (target) => target.deleteService(key) };
@@ -406,7 +432,7 @@ const serviceStep = fc.tuple(fc.integer({ min: 0, max: 3 }), fc.option(flags)).m
     `type: ${type}, clusterIP: 10.96.0.${address}, externalIPs: [192.0.2.1], sessionAffinity: ${affinity}, ` +
       `externalTrafficPolicy: ${external}, internalTrafficPolicy: ${internal}, selector: { app: w${name} }, ` +
       `loadBalancerSourceRanges: ${ranges}, ports: [{ port: ${port}, nodePort: ${port} }]`,
-    `name: s${name}, annotations: { service.cilium.io/lb-algorithm: ${maglev} }`,
+    `name: s${name}, creationTimestamp: "${created(name)}", annotations: { service.cilium.io/lb-algorithm: ${maglev} }`,
   );
   const put: Step = (target) => target.setService({ ...spec, ingressIps: [at(`198.51.100.${address}`)] });
   return { key: `service ${key}`, put, step: put };
@@ -455,7 +481,14 @@ const podStep = fc
     if (hostPort === null) return { key: `pod ${key}`, put: null, step: (target) => target.deletePod(key) };
     const put: Step = (target) =>
       target.setPod({
-        ...{ namespace: "default", name: `p${name}`, uid: `u${name}`, labels: { app: "cache" }, created: "", span },
+        ...{
+          namespace: "default",
+          name: `p${name}`,
+          uid: `u${name}`,
+          labels: { app: "cache" },
+          created: created(10 + name),
+          span,
+        },
         ...{ addresses: [host(20 + name)], node: "here", running: true, ready, hostNetwork: false, file: "" },
         ports: [{ name: "", protocol: 6, port: 8080, hostPort, hostIp: null }],
       });
