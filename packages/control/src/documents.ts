@@ -13,6 +13,7 @@ import {
   NO_CONTENT,
   placeKey,
   readChanged,
+  type ReadOptions,
   readWhole,
   type TakenFile,
 } from "./files.ts";
@@ -28,14 +29,14 @@ export interface FileChange {
 }
 
 export class Documents {
-  readonly #options: { readonly localCluster?: string };
+  readonly #options: Omit<ReadOptions, "place">;
   readonly #files = new Map<string, FileContent>();
   readonly #parts = new Map<string, FileParts>();
   /** Where each object stands, by kind and name: no two files have the same. */
   readonly #places = new Map<string, Span>();
   readonly #diagnostics = new Map<string, readonly Diagnostic[]>();
 
-  constructor(options: { readonly localCluster?: string } = {}) {
+  constructor(options: Omit<ReadOptions, "place"> = {}) {
     this.#options = options;
   }
 

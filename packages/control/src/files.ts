@@ -6,6 +6,7 @@ import { type Diagnostic, parseDocuments, type ParseOptions, type PolicyDocument
 import type { EgressPolicySpec } from "./egress/parse.ts";
 import { FileParts, type KnownPart, markOf, type Part, splitDocuments } from "./file-parts.ts";
 import { type FolderKey, type FolderObject, readObjects } from "./folder-objects.ts";
+import type { NodePortRange } from "./load-balancer/parse/node-ports.ts";
 import { sharedText } from "./shared-text.ts";
 import { CLUSTER_KINDS, type ClusterObjects, joinObjects, NO_OBJECTS, parseClusterObject } from "./nodes.ts";
 
@@ -20,8 +21,8 @@ export type ReadContent = Omit<FileContent, "objects"> & { readonly objects: rea
 
 export const NO_CONTENT: ReadContent = { policies: [], objects: [], cluster: NO_OBJECTS, egress: [] };
 
-/** `localCluster`: the cluster that the entity `cluster` means. `place`: where the text stands in its file; default it is the whole. */
-export type ReadOptions = Pick<ParseOptions, "localCluster" | "place">;
+/** `localCluster`: the cluster that the entity `cluster` means. `place`: where the text stands in its file; default it is the whole. `nodePorts`: those of the node. */
+export type ReadOptions = Pick<ParseOptions, "localCluster" | "place"> & { readonly nodePorts?: NodePortRange };
 
 export function readFile(
   file: string,
@@ -34,6 +35,7 @@ export function readFile(
   const { objects, diagnostics: told } = readObjects(
     parsed.foreign.filter((document) => !isCluster(document)),
     file,
+    options,
   );
   const diagnostics = [...parsed.diagnostics, ...told, ...cluster.flatMap((each) => each.diagnostics)];
   return {

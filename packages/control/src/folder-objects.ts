@@ -7,6 +7,7 @@ import { type EgressPolicySpec, parseEgressPolicy } from "./egress/parse.ts";
 import type { LoadBalancer } from "./load-balancer/load-balancer.ts";
 import { parseAddressPool } from "./load-balancer/parse/address-pool.ts";
 import type { DocumentParser } from "./load-balancer/parse/common.ts";
+import { nodePortsOutOfRange, type NodePortRange } from "./load-balancer/parse/node-ports.ts";
 import { parseEndpointSlice } from "./load-balancer/parse/endpoint-slice.ts";
 import { parsePod } from "./load-balancer/parse/pod.ts";
 import { parseRedirect } from "./load-balancer/parse/redirect.ts";
@@ -84,9 +85,11 @@ const KINDS: Readonly<Record<string, { readonly group: string; readonly read: Re
   },
 };
 
+/** `nodePorts`: services may have those alone. Default: any. */
 export function readObjects(
   documents: readonly ForeignDocument[],
   file: string,
+  { nodePorts }: { readonly nodePorts?: NodePortRange } = {},
 ): { readonly objects: readonly FolderObject[]; readonly diagnostics: readonly Diagnostic[] } {
   const objects: FolderObject[] = [];
   const diagnostics: Diagnostic[] = [];
@@ -103,6 +106,8 @@ export function readObjects(
     }
     const { object, diagnostics: told } = kind.read(document, file);
     diagnostics.push(...told);
+    const hasNodePorts = object?.kind === "Service" && ["NodePort", "LoadBalancer"].includes(object.spec.type);
+    if (nodePorts && hasNodePorts) diagnostics.push(...nodePortsOutOfRange(document, nodePorts));
     const twice = object && objects.find((each) => each.kind === object.kind && each.key === object.key);
     if (twice) diagnostics.push(givenTwice(object, "is given twice", twice.span));
     else if (object) objects.push(object);

@@ -118,7 +118,6 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     const { clusterName } = options;
-    this.#documents = new Documents(clusterName === undefined ? {} : { localCluster: clusterName });
     this.pods = new AddressPool(options.podCidr);
     this.pods6 = options.podCidr6 ? new AddressPool(options.podCidr6) : null;
     this.nodes = new NodeTable(options.nodeName ?? "", options.tunnelFamily);
@@ -126,6 +125,10 @@ export class World {
       prefix: options.serviceCidr,
       node: { name: options.nodeName ?? "", labels: options.nodeLabels ?? {} },
       config: options.loadBalancer ?? {},
+    });
+    this.#documents = new Documents({
+      nodePorts: this.#services.balancer.config.nodePortRange,
+      ...(clusterName === undefined ? {} : { localCluster: clusterName }),
     });
     this.#policy = new PolicyState(options.policy ?? {}, options.nodeLabels ?? {});
   }

@@ -191,4 +191,54 @@ spec:
       "a ClusterIP 10.96.0.2:80",
     ]);
   });
+
+  it("are refused at a node port outside of the range, where it stands", () => {
+    const target = world();
+    const text = service(
+      "web",
+      "type: NodePort, clusterIP: 10.96.0.9, ports: [{ port: 80, nodePort: 30007 }, { name: b, port: 81, nodePort: 8080 }]",
+    );
+    const { changed, diagnostics } = target.applyFile("web.yaml", text.replace("port: 80,", "name: a, port: 80,"));
+    expect(changed).toBe(false);
+    expect(diagnostics).toMatchObject([
+      {
+        ...{ code: "SKEP6035", severity: "error", path: "spec.ports[1].nodePort", span: { file: "web.yaml", line: 4 } },
+        message: expect.stringContaining("8080 is no node port: they are from 30000 to 32767") as string,
+        hint: expect.stringContaining("--node-port-range") as string,
+      },
+    ]);
+    // The type has none: the number says nothing.
+    expect(target.applyFile("a.yaml", service("a", "ports: [{ port: 80, nodePort: 8080 }]")).diagnostics).toEqual([]);
+    const wide = new World({
+      ...{ podCidr: prefix("10.244.0.0/24"), serviceCidr: prefix("10.96.0.0/24") },
+      loadBalancer: { nodePortRange: [8000, 8999] },
+    });
+    expect(
+      wide.applyFile("b.yaml", service("b", "type: NodePort, ports: [{ port: 80, nodePort: 8080 }]")).diagnostics,
+    ).toEqual([]);
+  });
+
+  it("of two that ask for one node port the first keeps it, and the other is told where it stands", () => {
+    const target = world();
+    const at = "type: NodePort, ports: [{ port: 80, nodePort: 30007 }]";
+    target.applyFile("z.yaml", service("zeta", at));
+    target.applyFile("a.yaml", service("alpha", at));
+    expect(texts(target)).toEqual([
+      "zeta NodePort 0.0.0.0:30007",
+      "zeta ClusterIP 10.96.0.2:80",
+      "alpha ClusterIP 10.96.0.3:80",
+    ]);
+    expect(target.problems()).toMatchObject([
+      {
+        ...{ code: "SKEP6034", span: { file: "a.yaml" }, related: [{ span: { file: "z.yaml" } }] },
+        message: "default/alpha is not served at 0.0.0.0:30007/TCP: default/zeta came first and has it",
+      },
+    ]);
+    // Its file is written anew: it was there before.
+    target.applyFile("z.yaml", service("zeta", `${at}, sessionAffinity: ClientIP`));
+    expect(texts(target)[0]).toBe("zeta NodePort 0.0.0.0:30007");
+    target.removeFile("z.yaml");
+    expect(texts(target)[0]).toBe("alpha NodePort 0.0.0.0:30007");
+    expect(target.problems()).toEqual([]);
+  });
 });
