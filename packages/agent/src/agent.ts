@@ -136,6 +136,7 @@ export class Agent {
       ...(options.mapEntries ? { maxEntries: options.mapEntries } : {}),
       ...(options.policyEntries === undefined ? {} : { policyEntries: options.policyEntries }),
       ...(options.verdictEvents ? { verdictEvents: true } : {}),
+      ...(options.monitor ? { monitor: options.monitor } : {}),
     });
     const { prefilterFile } = options;
     this.#denied =

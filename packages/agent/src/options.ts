@@ -3,7 +3,7 @@
  * What an agent is started with, and what it answers of its endpoints.
  */
 import type { Endpoint, LoadBalancerConfig } from "@skep/control";
-import type { Dispatch, FlowLifetimes } from "@skep/datapath";
+import type { Dispatch, FlowLifetimes, MonitorOptions } from "@skep/datapath";
 import type { Machine, TunnelProtocol } from "@skep/machine";
 import type { Enforcement } from "@skep/policy";
 import type { Logger } from "./log.ts";
@@ -81,6 +81,8 @@ export interface AgentOptions {
   readonly healthCheckPorts?: boolean;
   /** Every question to a policy leaves a flow. Default false. */
   readonly verdictEvents?: boolean;
+  /** Which packets that go on leave a flow. Default: those that open a connection, and their first answer. */
+  readonly monitor?: MonitorOptions;
   readonly log: Logger;
 }
 

@@ -153,6 +153,10 @@ export interface DatapathEvent {
   readonly direction: "ingress" | "egress";
   readonly reply: boolean;
   readonly fromHost: boolean;
+  /** Of a connection that was told of before, with the opener's packets. */
+  readonly established: boolean;
+  /** An ICMP error about a connection. */
+  readonly related: boolean;
   readonly sourceIdentity: number;
   readonly destinationIdentity: number;
   readonly endpoint: number;

@@ -14,6 +14,8 @@ function bySchema(record: Uint8Array): unknown {
     direction: direction === 1 ? "ingress" : "egress",
     reply: (flags & 1) !== 0,
     fromHost: (flags & 2) !== 0,
+    established: (flags & 4) !== 0,
+    related: (flags & 8) !== 0,
     interfaceIndex: ifindex,
     source: decodeAddress(source),
     destination: decodeAddress(destination),

@@ -4,6 +4,8 @@ import { Event } from "./bpf/maps.bpf.ts";
 
 const REPLY = 1;
 const FROM_HOST = 2;
+const ESTABLISHED = 4;
+const RELATED = 8;
 
 /** Bytes of one record. */
 export const EVENT_SIZE = Event.size;
@@ -39,6 +41,8 @@ export function decodeEventAt(view: DataView, at: number): DatapathEvent {
     direction: view.getUint8(at + 10) === 1 ? "ingress" : "egress",
     reply: (flags & REPLY) !== 0,
     fromHost: (flags & FROM_HOST) !== 0,
+    established: (flags & ESTABLISHED) !== 0,
+    related: (flags & RELATED) !== 0,
     sourceIdentity: view.getUint32(at + 12, true),
     destinationIdentity: view.getUint32(at + 16, true),
     endpoint: view.getUint32(at + 20, true),

@@ -3,7 +3,7 @@ export { dropReasonText, dropReasonTexts, dropsNotRaised } from "./drop-reasons.
 export type * from "./datapath.ts";
 export { decodeEvent, decodeEventAt, EVENT_SIZE } from "./events.ts";
 export { openDatapath } from "./open.ts";
-export type { DatapathOptions, Dispatch, FlowLifetimes } from "./options.ts";
+export type { DatapathOptions, Dispatch, FlowLifetimes, MonitorAggregation, MonitorOptions } from "./options.ts";
 export { CONFIG_MAP, LayoutError } from "./layouts.ts";
 export { TableSizeError } from "./pinned-maps.ts";
 export { datapathCalls, datapathMaps, datapathObject, openDatapathMap, readConfig } from "./program.ts";

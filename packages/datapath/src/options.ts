@@ -5,6 +5,7 @@
 import { ALGORITHM } from "@skep/control";
 import { PREFILTER_TC, PREFILTER_XDP } from "./bpf/denied.bpf.ts";
 import { DISPATCH_GENEVE, DISPATCH_IPIP, DISPATCH_OPTION } from "./bpf/direct.bpf.ts";
+import { AGGREGATION_LOW, AGGREGATION_MAXIMUM, AGGREGATION_MEDIUM, AGGREGATION_NONE } from "./bpf/events.bpf.ts";
 import type { DatapathDevice } from "./datapath.ts";
 
 export interface DatapathOptions {
@@ -35,9 +36,40 @@ export interface DatapathOptions {
   readonly lifetimes?: FlowLifetimes;
   /** Every question to a policy leaves an event, not only those that were audited. Default false. */
   readonly verdictEvents?: boolean;
+  readonly monitor?: MonitorOptions;
   readonly loadBalancer?: LoadBalancerOptions;
   /** Connections between workloads of this node go from socket to socket (`setHome`) while both policies allow them. Default false. */
   readonly socketSplice?: boolean;
+}
+
+/** Which packets that go on leave an event (Cilium's `monitor-aggregation*`). Drops always do. */
+export interface MonitorOptions {
+  /**
+   * `none`: all, where they come in and where they go; `low`: all, where they go; `medium`: those that open a connection, have one of `flags` not seen
+   * before in their direction, or come `intervalSeconds` after the last that was told of; `maximum`: those that open a connection, and their first answer.
+   * Default maximum.
+   */
+  readonly aggregation?: MonitorAggregation;
+  /** TCP flags as they stand in the header: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32. Default FIN, SYN and RST. */
+  readonly flags?: number;
+  /** 1 to 127. Default 5. */
+  readonly intervalSeconds?: number;
+}
+
+const AGGREGATIONS = {
+  none: AGGREGATION_NONE,
+  low: AGGREGATION_LOW,
+  medium: AGGREGATION_MEDIUM,
+  maximum: AGGREGATION_MAXIMUM,
+} as const;
+export type MonitorAggregation = keyof typeof AGGREGATIONS;
+
+function monitorConfig({ aggregation, flags, intervalSeconds }: MonitorOptions): Record<string, number> {
+  return {
+    ...(aggregation === undefined ? {} : { monitor_aggregation: AGGREGATIONS[aggregation] }),
+    ...(flags === undefined ? {} : { monitor_flags: flags }),
+    ...(intervalSeconds === undefined ? {} : { monitor_interval: intervalSeconds }),
+  };
 }
 
 /** Cilium's `bpf-ct-timeout-*`: defaults 8000, 60, 60, 10, 8000, 60, 60. */
@@ -124,6 +156,7 @@ export function datapathConfig(
     host_firewall: options.hostFirewall ? 1 : 0,
     verdict_events: options.verdictEvents ? 1 : 0,
     host_netns: hostNetns,
+    ...monitorConfig(options.monitor ?? {}),
     ...lifetimeConfig(options.lifetimes ?? {}),
     ...loadBalancerConfig(options.loadBalancer ?? {}),
   };

@@ -172,7 +172,7 @@ export const network = (from: string, to: string, hops = 64, over: object = {}):
 
 export type Transport = "tcp" | "udp" | "sctp";
 export const NUMBER = { tcp: 6, udp: 17, sctp: 132 } as const;
-export const FLAG = { FIN: 0x01, SYN: 0x02, RST: 0x04, ACK: 0x10 } as const;
+export const FLAG = { FIN: 0x01, SYN: 0x02, RST: 0x04, PSH: 0x08, ACK: 0x10 } as const;
 
 export const segment = (
   kind: Transport,

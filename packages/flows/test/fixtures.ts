@@ -16,6 +16,8 @@ export function event(change: Partial<DatapathEvent> = {}): DatapathEvent {
     direction: "ingress",
     reply: false,
     fromHost: false,
+    established: false,
+    related: false,
     sourceIdentity: 21001,
     destinationIdentity: 21002,
     endpoint: 2,

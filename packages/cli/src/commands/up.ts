@@ -12,13 +12,14 @@ import { CliError, EXIT_USAGE, systemCode, usageError } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
 import { pageFiles } from "../page-files.ts";
 import { type HubbleFlags, hubbleOf } from "./up-hubble.ts";
+import { type MonitorFlags, monitorOf } from "./up-monitor.ts";
 import { type OutputFlags, outputsOf } from "./up-outputs.ts";
 import { keepYoungSmall, release } from "../young-generation.ts";
 import { balancingOf } from "./up-services.ts";
 import { sizeFlags, type TableFlags, tablesOf } from "./up-tables.ts";
 import { bpfMounts, notedPlace, notePlace } from "../place.ts";
 
-export interface UpOptions extends OutputFlags, HubbleFlags, TableFlags {
+export interface UpOptions extends OutputFlags, HubbleFlags, MonitorFlags, TableFlags {
   readonly directory: string;
   readonly run: string;
   readonly state: string;
@@ -111,6 +112,7 @@ export async function up(options: UpOptions): Promise<number> {
   const tables = tablesOf(options, totalmem());
   const outputs = outputsOf(options);
   const hubble = hubbleOf(options);
+  const monitor = monitorOf(options);
   const missing = await doctorSummary();
   if (missing !== null) {
     process.stderr.write(`${missing}\n`);
@@ -154,6 +156,7 @@ export async function up(options: UpOptions): Promise<number> {
     ...(options.egressGateway === true ? { egressGateway: true } : {}),
     ...(options.socketSplice === true ? { socketSplice: true } : {}),
     ...(options.policyVerdicts === true ? { verdictEvents: true } : {}),
+    monitor,
     ...(options.apiAddr === undefined ? {} : { api: { listen: options.apiAddr } }),
     ...(options.uiAddr === undefined ? {} : { page: { listen: options.uiAddr, files: pageFiles } }),
     ...outputs,

@@ -125,6 +125,16 @@ export function defineUp(program: Command, finish: Finish): void {
     .option("--host-firewall", "policies with a nodeSelector are in force between the host and its workloads")
     .option("--node-label <key=value>", "label of this node, for nodeSelector; may be given several times", collect)
     .option("--policy-verdicts", "a flow for every question to a policy, not only for denials and audits")
+    .addOption(
+      new Option(
+        "--monitor-aggregation <level>",
+        "which packets that go on leave a flow: all, and where they come in (none); all (low); those that open a connection, have one of the flags, or come after the interval (medium); those that open a connection, and their first answer (maximum)",
+      )
+        .choices(["none", "low", "medium", "maximum"])
+        .default("maximum"),
+    )
+    .option("--monitor-aggregation-interval <time>", "of medium: 1s to 127s", "5s")
+    .option("--monitor-aggregation-flags <flags>", "of medium: TCP flags, commas between", "syn,fin,rst")
     .option("--metrics-addr <address>", "serve Prometheus metrics there: 127.0.0.1:9962; loopback only")
     .option("--flow-buffer <flows>", "flows kept in memory, 124 bytes each; default 65535", wholeNumber)
     .option("--flow-history <dir>", "keep flows on disk too, below this folder")

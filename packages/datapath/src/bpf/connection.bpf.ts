@@ -1,5 +1,5 @@
 // One entry for each connection, found from both of its ends; what its ends' policies said of it is kept with it.
-import { u16, u32, u64 } from "@skep/bpf";
+import { u16, u32, u64, u8 } from "@skep/bpf";
 import { PROTOCOL } from "@skep/bpf/net";
 import {
   CT_DIRECT,
@@ -21,6 +21,7 @@ import {
   lifetimeSyn,
   lifetimeTcp,
 } from "./lifetimes.bpf.ts";
+import { aggregation, AGGREGATION_MEDIUM, monitorFlags, monitorInterval } from "./events.bpf.ts";
 import { ConnectionKey, connections, freshConnection, type Connection } from "./maps.bpf.ts";
 import {
   DROP,
@@ -28,6 +29,7 @@ import {
   STATE_FIRST_REPLY,
   STATE_NEW,
   STATE_REPLY,
+  STATE_TOLD,
   TCP_ACK,
   TCP_FIN,
   TCP_RST,
@@ -154,6 +156,12 @@ function closing(packet: Packet, fin: u32): u32 {
   return flags;
 }
 
+/** Whether one direction of a connection is to be told of again. */
+function isDue(packet: Packet, seen: u8, toldAt: u8, now: u32): boolean {
+  if (packet.protocol === PROTOCOL.TCP && (packet.tcpFlags & monitorFlags.value & ~seen) !== 0) return true;
+  return ((now - toldAt) & 0xff) >= monitorInterval.value;
+}
+
 /** Counts the packet and keeps its connection alive. */
 export function touch(packet: Packet, connection: Connection, now: u32, length: u32): void {
   // What speaks about a connection is not part of it.
@@ -161,6 +169,13 @@ export function touch(packet: Packet, connection: Connection, now: u32, length: 
   if ((packet.state & STATE_REPLY) !== 0) {
     const flags = connection.flags | CT_REPLY_SEEN | closing(packet, CT_FIN_REPLY);
     connection.flags = flags;
+    if (
+      aggregation.value === AGGREGATION_MEDIUM &&
+      isDue(packet, connection.replyTcpFlags, connection.replyToldAt, now)
+    ) {
+      connection.replyToldAt = u8(now);
+      packet.state |= STATE_TOLD;
+    }
     connection.replyTcpFlags |= packet.tcpFlags;
     connection.expires = now + lifetime(packet, flags);
     connection.replyPackets += 1n;
@@ -171,6 +186,10 @@ export function touch(packet: Packet, connection: Connection, now: u32, length: 
   if (connection.packets === 0n) packet.state |= STATE_NEW;
   const flags = connection.flags | closing(packet, CT_FIN);
   connection.flags = flags;
+  if (aggregation.value === AGGREGATION_MEDIUM && isDue(packet, connection.tcpFlags, connection.toldAt, now)) {
+    connection.toldAt = u8(now);
+    packet.state |= STATE_TOLD;
+  }
   connection.tcpFlags |= packet.tcpFlags;
   connection.expires = now + lifetime(packet, flags);
   connection.packets += 1n;
@@ -193,6 +212,8 @@ function blank(): Connection | null {
   fresh.ingressIdentity = 0;
   fresh.tcpFlags = 0;
   fresh.replyTcpFlags = 0;
+  fresh.toldAt = 0;
+  fresh.replyToldAt = 0;
   fresh.packets = 0n;
   fresh.bytes = 0n;
   fresh.replyPackets = 0n;
@@ -220,6 +241,8 @@ export function open(packet: Packet, allowed: Allowed, services: u32, now: u32, 
   fresh.generation = services;
   if (packet.loopback !== 0) fresh.flags |= CT_LOOPBACK;
   fresh.tcpFlags = packet.tcpFlags;
+  fresh.toldAt = u8(now);
+  fresh.replyToldAt = u8(now);
   if (packet.direct !== 0 && packet.service === 0) fresh.flags |= CT_DIRECT;
   fresh.packets = length === 0 ? 0n : 1n;
   fresh.bytes = u64(length);

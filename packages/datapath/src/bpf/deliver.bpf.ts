@@ -4,9 +4,21 @@ import { Ethernet, Ipv4, Ipv6 } from "@skep/bpf/net";
 import { isAnswer, tellAnswer } from "./answers.bpf.ts";
 import { servicesGeneration } from "./balance.bpf.ts";
 import { open, touch } from "./connection.bpf.ts";
-import { count, EVENT_DROP, EVENT_TRACE, FLAG_FROM_HOST, report, TO_ENDPOINT } from "./events.bpf.ts";
+import {
+  aggregation,
+  AGGREGATION_LOW,
+  AGGREGATION_NONE,
+  count,
+  EVENT_DROP,
+  EVENT_TRACE,
+  FLAG_ESTABLISHED,
+  FLAG_FROM_HOST,
+  FLAG_RELATED,
+  report,
+  TO_ENDPOINT,
+} from "./events.bpf.ts";
 import type { Connection, Endpoint } from "./maps.bpf.ts";
-import { DROP, type Packet, STATE_FIRST_REPLY, STATE_NEW } from "./packet.bpf.ts";
+import { DROP, type Packet, STATE_FIRST_REPLY, STATE_NEW, STATE_REPLY, STATE_TOLD } from "./packet.bpf.ts";
 import { DIRECTION_INGRESS } from "./policy.bpf.ts";
 
 /** As the kernel sums, in words of a little-endian machine: the hop limit is the high byte of its own. */
@@ -20,16 +32,19 @@ export function drop(ctx: TcContext, packet: Packet, reason: u32, direction: u8,
 
 export function trace(ctx: TcContext, packet: Packet, point: u8, direction: u8, endpoint: u32): void {
   count(0, direction, ctx.length);
-  if ((packet.state & (STATE_NEW | STATE_FIRST_REPLY)) !== 0) {
-    report(ctx, packet, {
-      type: EVENT_TRACE,
-      reason: point,
-      direction,
-      endpoint,
-      flags: direction === DIRECTION_INGRESS && packet.sourceEndpoint === 0 ? FLAG_FROM_HOST : 0,
-    });
+  if (aggregation.value <= AGGREGATION_LOW || (packet.state & (STATE_NEW | STATE_FIRST_REPLY | STATE_TOLD)) !== 0) {
+    let flags: u8 = direction === DIRECTION_INGRESS && packet.sourceEndpoint === 0 ? FLAG_FROM_HOST : 0;
+    if (packet.related !== 0) flags |= FLAG_RELATED;
+    else if ((packet.state & (STATE_NEW | STATE_REPLY)) === 0) flags |= FLAG_ESTABLISHED;
+    report(ctx, packet, { type: EVENT_TRACE, reason: point, direction, endpoint, flags });
   }
   if (point === TO_ENDPOINT && isAnswer(packet)) tellAnswer(ctx, packet, endpoint);
+}
+
+/** A packet that has come, of which nothing is known yet but its sender. */
+export function traceArrival(ctx: TcContext, packet: Packet, point: u8, direction: u8, endpoint: u32): void {
+  if (aggregation.value !== AGGREGATION_NONE) return;
+  report(ctx, packet, { type: EVENT_TRACE, reason: point, direction, endpoint, flags: 0 });
 }
 
 /** The hop between two workloads is a routed one: one TTL less, and IPv4's checksum mended (RFC 1624). */

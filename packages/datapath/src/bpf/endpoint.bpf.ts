@@ -6,8 +6,8 @@ import { balance, isLoopbackReply, restore, TRANSLATED } from "./balance.bpf.ts"
 import { LIMITED_EGRESS, LIMITED_INGRESS, police } from "./bandwidth.bpf.ts";
 import { find, findAny } from "./connection.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
-import { decrementTtl, drop, hand, MARK_JUDGED, netkit, trace, track } from "./deliver.bpf.ts";
-import { count, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
+import { decrementTtl, drop, hand, MARK_JUDGED, netkit, trace, traceArrival, track } from "./deliver.bpf.ts";
+import { count, FROM_ENDPOINT, TO_ENDPOINT, TO_OVERLAY, TO_STACK } from "./events.bpf.ts";
 import {
   CALL_NAT_46X64_REPLY,
   CALL_REFUSE,
@@ -104,6 +104,8 @@ export const fromEndpoint = tc("skep_from_ep", (ctx) => {
     if (isForbidden(packet)) return drop(ctx, packet, DROP.FORBIDDEN_ICMPV6, DIRECTION_EGRESS, endpoint.id);
   }
   if (!isOwn(packet, endpoint)) return drop(ctx, packet, DROP.INVALID_SOURCE_IP, DIRECTION_EGRESS, endpoint.id);
+
+  traceArrival(ctx, packet, FROM_ENDPOINT, DIRECTION_EGRESS, endpoint.id);
 
   const length = ctx.length;
   const now = clock();

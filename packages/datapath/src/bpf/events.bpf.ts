@@ -16,12 +16,32 @@ export const VERDICT_AUDIT = 3;
 /** Every question to a policy leaves a record; else only those that were audited. */
 export const verdictEvents = config("verdict_events", u8, 0);
 
+/**
+ * Of packets that go on, what is told (Cilium's monitor aggregation): all of them and where they come in; all of them; those that open a connection, have
+ * flags not seen before in their direction, or come when none was told of for a while; those that open a connection and their first answer.
+ */
+export const AGGREGATION_NONE = 0;
+export const AGGREGATION_LOW = 1;
+export const AGGREGATION_MEDIUM = 2;
+export const AGGREGATION_MAXIMUM = 3;
+export const aggregation = config("monitor_aggregation", u8, AGGREGATION_MAXIMUM);
+/** TCP flags that are worth telling of. */
+export const monitorFlags = config("monitor_flags", u8, 0x07);
+/** Seconds, less than 128: the rows keep the low bits of the time. */
+export const monitorInterval = config("monitor_interval", u8, 5);
+
 export const TO_ENDPOINT = 0;
 export const TO_STACK = 3;
 export const TO_OVERLAY = 4;
+export const FROM_ENDPOINT = 5;
+export const FROM_OVERLAY = 9;
 
 export const FLAG_REPLY = 1;
 export const FLAG_FROM_HOST = 2;
+/** Of a connection that was told of before. */
+export const FLAG_ESTABLISHED = 4;
+/** An ICMP error about it. */
+export const FLAG_RELATED = 8;
 
 export function count(reason: u8, direction: u8, length: u32): void {
   const metric = metrics.get((u32(direction) << 8) | u32(reason));

@@ -125,7 +125,9 @@ export const Connection = struct("Connection", {
   /** TCP flags that the opener has sent, and the other end. */
   tcpFlags: u8,
   replyTcpFlags: u8,
-  pad: u16,
+  /** Seconds of CLOCK_MONOTONIC, the low bits, when a packet of each direction was last told of. */
+  toldAt: u8,
+  replyToldAt: u8,
   packets: u64,
   bytes: u64,
   replyPackets: u64,

@@ -22,8 +22,8 @@ import { isOtherFamily } from "./families.bpf.ts";
 import { clock } from "./lifetimes.bpf.ts";
 import { devices } from "./device.bpf.ts";
 import { lengthOf } from "./direct.bpf.ts";
-import { decrementTtl, deliver, drop, trace, track } from "./deliver.bpf.ts";
-import { count, TO_ENDPOINT } from "./events.bpf.ts";
+import { decrementTtl, deliver, drop, trace, traceArrival, track } from "./deliver.bpf.ts";
+import { count, FROM_OVERLAY, TO_ENDPOINT } from "./events.bpf.ts";
 import { Address, CALL_NAT_46X64_REPLY, CALL_NODEPORT_REPLY, calls, endpointsByAddress, ipcache } from "./maps.bpf.ts";
 import { mapBack, mapOut, natFirstPort, Translation } from "./nat.bpf.ts";
 import { DROP, ETHERTYPE_ARP, freshPacket, isZero, type Packet, parse, sameAddress } from "./packet.bpf.ts";
@@ -152,6 +152,7 @@ export const fromOverlay = tc("skep_from_ovl", (ctx) => {
     return drop(ctx, packet, DROP.TUNNEL_KEY, DIRECTION_INGRESS, 0);
   // Another node's host is not this one.
   packet.sourceIdentity = key.id === IDENTITY_HOST ? IDENTITY_REMOTE_NODE : key.id;
+  traceArrival(ctx, packet, FROM_OVERLAY, DIRECTION_INGRESS, 0);
   if (key.id === 0) return drop(ctx, packet, DROP.INVALID_IDENTITY, DIRECTION_INGRESS, 0);
   if (key.id === IDENTITY_WORLD) {
     // Through another node: which part of the world it is, this one knows.

@@ -152,6 +152,8 @@ export const FRAGMENT_LATER = 2;
 export const STATE_REPLY = 1;
 export const STATE_NEW = 2;
 export const STATE_FIRST_REPLY = 4;
+/** It is time to tell of the connection again, or the packet has flags that nobody was told of. */
+export const STATE_TOLD = 8;
 
 /** Ports of the first fragment, for those that follow it (RFC 791, RFC 8200). */
 export const FragmentKey = struct("FragmentKey", {

@@ -95,6 +95,11 @@ describe("replies", () => {
     expect(reply.reply).toBe(true);
     expect(reply.trafficDirection).toBe(flow.TrafficDirection.EGRESS);
     expect(reply.traceReason).toBe(flow.TraceReason.REPLY);
+    expect(flowOf({ established: true }).traceReason).toBe(flow.TraceReason.ESTABLISHED);
+    expect(flowOf({ reply: true, related: true }).traceReason).toBe(flow.TraceReason.RELATED);
+    const arrived = flowOf({ reason: 5, direction: "egress" });
+    expect(arrived.traceReason).toBe(flow.TraceReason.TRACE_REASON_UNKNOWN);
+    expect(arrived.isReply).toBeUndefined();
     expect(reply.ingressAllowedBy).toEqual([]);
     expect(reply.egressAllowedBy).toEqual([]);
     expect(reply.Summary).toBe("TCP Flags: SYN, ACK");

@@ -18,6 +18,9 @@ const POLICY_DENIED = 133;
 /** `reason` of a policy verdict (datapath: bpf/events.bpf.ts). */
 const POLICY_VERDICT = { denied: 0, audit: 3 } as const;
 
+/** TRACE_FROM_LXC, TRACE_FROM_OVERLAY. */
+const ARRIVALS: readonly number[] = [5, 9];
+
 /** Reasons that come from a policy. */
 export const POLICY_DROPS: readonly number[] = [133, 180, 181, 189, 203];
 
@@ -27,8 +30,14 @@ export function askedDirection(event: DatapathEvent): "ingress" | "egress" {
   return event.direction === "ingress" ? "egress" : "ingress";
 }
 
+/** Where a packet came in: nobody has looked for its connection yet. */
+function isArrival(event: DatapathEvent): boolean {
+  return event.type === EventType.trace && ARRIVALS.includes(event.reason);
+}
+
 /** What Hubble calls a reply: null where the datapath cannot know. */
 function isReply(event: DatapathEvent): boolean | null {
+  if (isArrival(event)) return null;
   if (event.reply) return true;
   if (event.type === EventType.drop) return POLICY_DROPS.includes(event.reason) ? false : null;
   return false;
@@ -188,6 +197,9 @@ function subTypeOf(event: DatapathEvent): number {
 
 function traceReasonOf(event: DatapathEvent): flow.TraceReason {
   if (event.type !== EventType.trace) return flow.TraceReason.TRACE_REASON_UNKNOWN;
+  if (isArrival(event)) return flow.TraceReason.TRACE_REASON_UNKNOWN;
+  if (event.related) return flow.TraceReason.RELATED;
+  if (event.established) return flow.TraceReason.ESTABLISHED;
   return event.reply ? flow.TraceReason.REPLY : flow.TraceReason.NEW;
 }
 

@@ -74,7 +74,10 @@ function localEnd(message: flow.Flow): flow.Endpoint | undefined {
 
 function stateText(message: flow.Flow): string {
   const { traceReason } = message;
-  if (traceReason === flow.TraceReason.TRACE_REASON_UNKNOWN) return message.isReply === true ? "reply" : "new";
+  if (traceReason === flow.TraceReason.TRACE_REASON_UNKNOWN) {
+    if (message.isReply === undefined) return "unknown";
+    return message.isReply ? "reply" : "new";
+  }
   return enumName(flow.TraceReasonSchema, traceReason)?.toLowerCase() ?? String(traceReason);
 }
 
