@@ -41,7 +41,7 @@ describe("skep monitor", () => {
   it("prints what comes, and ends at Ctrl-C", async () => {
     const lines = await listen();
     expect(lines.length).toBeGreaterThan(0);
-    expect(lines.join("\n")).toMatch(/^-> endpoint 9, identity 700->701 state new /);
+    expect(lines.join("\n")).toMatch(/^-> endpoint 9, identity 700->701 state unknown /);
   });
 
   it("by type and by endpoint", async () => {
